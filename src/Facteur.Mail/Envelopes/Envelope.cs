@@ -1,0 +1,129 @@
+using Facteur.Mail.Dsn;
+
+namespace Facteur.Mail.Envelopes;
+
+/// <summary>What the MAIL command said of the content (RFC 6152).</summary>
+public enum BodyType : byte
+{
+    /// <summary>BODY was not given.</summary>
+    None = 0,
+
+    /// <summary>BODY=7BIT.</summary>
+    SevenBit = 1,
+
+    /// <summary>BODY=8BITMIME.</summary>
+    EightBitMime = 2,
+}
+
+/// <summary>How a message entered, which decides its place in reports and what is done to it.</summary>
+public enum MessageOrigin : byte
+{
+    /// <summary>From the network by SMTP.</summary>
+    Smtpd = 1,
+
+    /// <summary>From maildrop: local submission.</summary>
+    Pickup = 2,
+
+    /// <summary>A delivery report made by bounce, defer or trace.</summary>
+    Bounce = 3,
+
+    /// <summary>Forwarded by local delivery.</summary>
+    Forward = 4,
+
+    /// <summary>A notice to the postmaster.</summary>
+    Notice = 5,
+}
+
+/// <summary>Options of one message.</summary>
+[Flags]
+public enum MessageFlags : ushort
+{
+    /// <summary>None.</summary>
+    None = 0,
+
+    /// <summary>SMTPUTF8 was asked for or is needed (RFC 6531).</summary>
+    SmtpUtf8 = 1,
+
+    /// <summary>sendmail -bv: verify the recipients, deliver nothing, mail a report.</summary>
+    VerifyOnly = 2,
+
+    /// <summary>sendmail -v: deliver and mail a report of every recipient.</summary>
+    ReportDeliveries = 4,
+
+    /// <summary>The client is local: headers and addresses are completed as local mail's.</summary>
+    RewriteLocal = 8,
+
+    /// <summary>Ask for the hold queue when the message is durable.</summary>
+    Hold = 16,
+
+    /// <summary>postsuper -r: recipients go through cleanup again.</summary>
+    Requeued = 32,
+}
+
+/// <summary>What is known of the client a message came from; empty strings where unknown.</summary>
+/// <param name="Name">Verified host name, or "unknown".</param>
+/// <param name="Address">IP address as text, without brackets and without "IPv6:".</param>
+/// <param name="Port">TCP port, 0 when unknown.</param>
+/// <param name="ReverseName">Unverified name from the address, or "unknown".</param>
+/// <param name="Helo">The HELO or EHLO argument.</param>
+/// <param name="Protocol">"SMTP" or "ESMTP".</param>
+public sealed record ClientInfo(string Name, string Address, int Port, string ReverseName, string Helo, string Protocol)
+{
+    /// <summary>A local submission: no client.</summary>
+    public static ClientInfo Local { get; } = new("localhost", "127.0.0.1", 0, "localhost", "", "");
+}
+
+/// <summary>One envelope recipient. Its index in <see cref="Envelope.Recipients"/> names it for the life of the message.</summary>
+/// <param name="Address">The address to deliver to, external form without brackets.</param>
+/// <param name="OriginalAddress">What the sender wrote (X-Original-To), or "" when the same is not known.</param>
+/// <param name="DsnOriginalRecipient">ORCPT as "type;address", decoded, or "".</param>
+/// <param name="Notify">NOTIFY.</param>
+public sealed record EnvelopeRecipient(string Address, string OriginalAddress = "", string DsnOriginalRecipient = "", DsnNotify Notify = DsnNotify.None);
+
+/// <summary>Recipients of an older message whose report this message is; both become durable together.</summary>
+/// <param name="MessageId">The older message.</param>
+/// <param name="Recipients">Indices in the older message's envelope.</param>
+public sealed record ClosedRecipients(ulong MessageId, IReadOnlyList<int> Recipients);
+
+/// <summary>Everything about a message that is not its content. Immutable once durable.</summary>
+public sealed class Envelope
+{
+    /// <summary>Longest address accepted anywhere, in UTF-8 bytes.</summary>
+    public const int AddressLimit = 1000;
+
+    /// <summary>Sender address, external form without brackets; "" is the null sender.</summary>
+    public string Sender { get; set; } = "";
+
+    /// <summary>Arrival, microseconds since 1970 UTC.</summary>
+    public long ArrivalMicros { get; set; }
+
+    /// <summary>Bytes of the content with LF line ends, as in Postfix's size=.</summary>
+    public long ContentSize { get; set; }
+
+    /// <summary>ENVID, decoded from xtext, or "".</summary>
+    public string EnvelopeId { get; set; } = "";
+
+    /// <summary>RET.</summary>
+    public DsnReturn Return { get; set; }
+
+    /// <summary>BODY.</summary>
+    public BodyType Body { get; set; }
+
+    /// <summary>How it entered.</summary>
+    public MessageOrigin Origin { get; set; } = MessageOrigin.Smtpd;
+
+    /// <summary>Options.</summary>
+    public MessageFlags Flags { get; set; }
+
+    /// <summary>The client.</summary>
+    public ClientInfo Client { get; set; } = ClientInfo.Local;
+
+    /// <summary>The master.cf entry it came by, such as "smtp/inet".</summary>
+    public string Entry { get; set; } = "";
+
+    /// <summary>The recipients, in the order they were given.</summary>
+    public IReadOnlyList<EnvelopeRecipient> Recipients { get; set; } = [];
+
+    /// <summary>Recipients of older messages that this message closes, or null.</summary>
+    public ClosedRecipients? Closes { get; set; }
+}

@@ -1,0 +1,122 @@
+using Facteur.Mail.Dsn;
+
+namespace Facteur.Mail.Envelopes;
+
+/// <summary>
+/// The bytes of an envelope, the same in the journal's end record and on the wire between roles (docs/formats/envelope.md).
+/// Keep that page and its golden bytes in step with this file.
+/// </summary>
+public static class EnvelopeCodec
+{
+    /// <summary>Format written; older ones are read as long as docs/formats says.</summary>
+    public const byte Version = 1;
+
+    /// <summary>Most recipients of one message.</summary>
+    public const int RecipientLimit = 1_000_000;
+
+    private const int TextLimit = 4096;
+
+    /// <summary>Appends the envelope's bytes.</summary>
+    public static void Write(Envelope envelope, ref FieldWriter writer)
+    {
+        writer.Byte(Version);
+        writer.Text(envelope.Sender);
+        writer.Int64(envelope.ArrivalMicros);
+        writer.Int64(envelope.ContentSize);
+        writer.Text(envelope.EnvelopeId);
+        writer.Byte((byte)envelope.Return);
+        writer.Byte((byte)envelope.Body);
+        writer.Byte((byte)envelope.Origin);
+        writer.UInt16((ushort)envelope.Flags);
+        writer.Text(envelope.Client.Name);
+        writer.Text(envelope.Client.Address);
+        writer.UInt16((ushort)envelope.Client.Port);
+        writer.Text(envelope.Client.ReverseName);
+        writer.Text(envelope.Client.Helo);
+        writer.Text(envelope.Client.Protocol);
+        writer.Text(envelope.Entry);
+        writer.Length(envelope.Recipients.Count);
+        for (var i = 0; i < envelope.Recipients.Count; i++)
+        {
+            WriteRecipient(envelope.Recipients[i], ref writer);
+        }
+        if (envelope.Closes is { } closes)
+        {
+            writer.Length(closes.Recipients.Count);
+            writer.UInt64(closes.MessageId);
+            foreach (var index in closes.Recipients)
+            {
+                writer.Length(index);
+            }
+        }
+        else
+        {
+            writer.Length(0);
+        }
+    }
+
+    /// <summary>Reads an envelope; on anything invalid the reader has failed and null comes back.</summary>
+    public static Envelope? Read(ref FieldReader reader)
+    {
+        if (reader.Byte() != Version)
+        {
+            reader.Fail();
+            return null;
+        }
+        var envelope = new Envelope
+        {
+            Sender = reader.Text(TextLimit),
+            ArrivalMicros = reader.Int64(),
+            ContentSize = reader.Int64(),
+            EnvelopeId = reader.Text(TextLimit),
+            Return = (DsnReturn)reader.Byte(),
+            Body = (BodyType)reader.Byte(),
+            Origin = (MessageOrigin)reader.Byte(),
+            Flags = (MessageFlags)reader.UInt16(),
+            Client = new ClientInfo(reader.Text(TextLimit), reader.Text(TextLimit), reader.UInt16(), reader.Text(TextLimit), reader.Text(TextLimit), reader.Text(TextLimit)),
+            Entry = reader.Text(TextLimit),
+        };
+        var count = reader.Length(RecipientLimit);
+        if (reader.Failed || count > reader.Remaining / 4)
+        {
+            reader.Fail();
+            return null;
+        }
+        var recipients = new EnvelopeRecipient[count];
+        for (var i = 0; i < count && !reader.Failed; i++)
+        {
+            recipients[i] = ReadRecipient(ref reader);
+        }
+        envelope.Recipients = recipients;
+        var closed = reader.Length(RecipientLimit);
+        if (closed > 0)
+        {
+            var id = reader.UInt64();
+            if (closed > reader.Remaining)
+            {
+                reader.Fail();
+                return null;
+            }
+            var indices = new int[closed];
+            for (var i = 0; i < closed; i++)
+            {
+                indices[i] = reader.Length(RecipientLimit);
+            }
+            envelope.Closes = new ClosedRecipients(id, indices);
+        }
+        return reader.Failed || envelope.ContentSize < 0 ? null : envelope;
+    }
+
+    /// <summary>Appends one recipient's bytes.</summary>
+    public static void WriteRecipient(EnvelopeRecipient recipient, ref FieldWriter writer)
+    {
+        writer.Text(recipient.Address);
+        writer.Text(recipient.OriginalAddress);
+        writer.Text(recipient.DsnOriginalRecipient);
+        writer.Byte((byte)recipient.Notify);
+    }
+
+    /// <summary>Reads one recipient.</summary>
+    public static EnvelopeRecipient ReadRecipient(ref FieldReader reader) =>
+        new(reader.Text(TextLimit), reader.Text(TextLimit), reader.Text(TextLimit), (DsnNotify)reader.Byte());
+}

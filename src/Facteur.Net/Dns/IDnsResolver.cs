@@ -1,0 +1,53 @@
+using System.Net;
+
+namespace Facteur.Net.Dns;
+
+/// <summary>How a DNS question ended (Postfix: DNS_OK, DNS_NOTFOUND ...).</summary>
+public enum DnsStatus : byte
+{
+    /// <summary>Records were found.</summary>
+    Ok = 0,
+
+    /// <summary>The name does not exist: "Host not found".</summary>
+    NameError = 1,
+
+    /// <summary>The name exists without such records: "Host found but no data record of requested type".</summary>
+    NoData = 2,
+
+    /// <summary>Try again: "Host not found, try again".</summary>
+    TryAgain = 3,
+
+    /// <summary>The answer is not usable: "Malformed or unexpected name server reply".</summary>
+    Invalid = 4,
+}
+
+/// <summary>An MX record.</summary>
+/// <param name="Preference">Lower is better.</param>
+/// <param name="Host">Host name without the final dot; "" is the null MX (RFC 7505).</param>
+public readonly record struct MxRecord(int Preference, string Host);
+
+/// <summary>An answer.</summary>
+/// <typeparam name="T">Kind of record.</typeparam>
+/// <param name="Status">How it ended.</param>
+/// <param name="Records">The records, empty unless Ok.</param>
+public readonly record struct DnsAnswer<T>(DnsStatus Status, IReadOnlyList<T> Records)
+{
+    /// <summary>An answer without records.</summary>
+    public static DnsAnswer<T> None(DnsStatus status) => new(status, []);
+}
+
+/// <summary>Asks the DNS. Names are absolute, without a final dot, in A-label form. Every question is bounded in time.</summary>
+public interface IDnsResolver
+{
+    /// <summary>MX records.</summary>
+    ValueTask<DnsAnswer<MxRecord>> MxAsync(string name, CancellationToken cancel);
+
+    /// <summary>Addresses of one family.</summary>
+    /// <param name="name">The host.</param>
+    /// <param name="ipv6">AAAA instead of A.</param>
+    /// <param name="cancel">The caller's end.</param>
+    ValueTask<DnsAnswer<IPAddress>> AddressesAsync(string name, bool ipv6, CancellationToken cancel);
+
+    /// <summary>Names of an address (PTR).</summary>
+    ValueTask<DnsAnswer<string>> NamesAsync(IPAddress address, CancellationToken cancel);
+}

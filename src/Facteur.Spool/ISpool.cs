@@ -1,0 +1,180 @@
+using Facteur.Mail.Envelopes;
+
+namespace Facteur.Spool;
+
+/// <summary>The queue a durable message is in. "active" is the scheduler's own state and not on disk; "maildrop" is a directory.</summary>
+public enum QueueState : byte
+{
+    /// <summary>Accepted, not tried yet.</summary>
+    Incoming = 1,
+
+    /// <summary>Tried or postponed; due at a time.</summary>
+    Deferred = 2,
+
+    /// <summary>Kept until an operator releases it.</summary>
+    Hold = 3,
+
+    /// <summary>Damaged on disk; kept for the operator.</summary>
+    Corrupt = 4,
+}
+
+/// <summary>How a commit ended.</summary>
+public enum CommitResult : byte
+{
+    /// <summary>All that was staged is on stable storage.</summary>
+    Durable = 1,
+
+    /// <summary>Written and not synced, as asked; a later durable commit covers it.</summary>
+    Written = 2,
+
+    /// <summary>No room. Nothing staged happened: answer 452 4.3.1.</summary>
+    NoSpace = 3,
+
+    /// <summary>The disk failed. Nothing staged happened: answer 451 4.3.0. The segment is sealed.</summary>
+    Failed = 4,
+}
+
+/// <summary>What the index keeps in memory of one message; about 64 bytes each, all else is on disk.</summary>
+/// <param name="Id">The message's number; never used twice while anything of it exists.</param>
+/// <param name="State">Its queue.</param>
+/// <param name="Size">Content bytes.</param>
+/// <param name="ArrivalSeconds">Arrival, seconds since 1970.</param>
+/// <param name="DueSeconds">Deferred: not before this time, seconds since 1970.</param>
+/// <param name="Attempts">Number of defer records so far.</param>
+/// <param name="DestinationHash">Hash of the destination domain of its open recipients, see <see cref="DestinationHash"/>.</param>
+/// <param name="Expire">postsuper -e or -f was asked for.</param>
+public readonly record struct SpoolEntry(
+    ulong Id, QueueState State, long Size, long ArrivalSeconds, long DueSeconds, int Attempts, uint DestinationHash, bool Expire);
+
+/// <summary>What became of one recipient, as kept in the journal: opaque to the spool but for the two flags.</summary>
+/// <param name="Recipient">Index in the envelope.</param>
+/// <param name="Done">The recipient needs no further delivery.</param>
+/// <param name="Unreported">Done, but its report to the sender has not been made durable yet.</param>
+/// <param name="Detail">The outcome, encoded by the queue manager.</param>
+public readonly record struct SpoolOutcome(int Recipient, bool Done, bool Unreported, ReadOnlyMemory<byte> Detail);
+
+/// <summary>A message read back from disk.</summary>
+/// <param name="Entry">Its index entry.</param>
+/// <param name="Envelope">Its envelope, as given to <see cref="ISpool.End"/>.</param>
+/// <param name="Layout">Where its content lies now.</param>
+/// <param name="Outcomes">The latest outcome of each recipient that has one.</param>
+public sealed record SpoolMessage(SpoolEntry Entry, Envelope Envelope, ContentLayout Layout, IReadOnlyList<SpoolOutcome> Outcomes);
+
+/// <summary>
+/// The queues on disk, seen by their only writer. One thread (the queue's engine) calls everything here but <see cref="OpenReader"/>'s result.
+/// Calls stage; <see cref="Commit"/> makes one write and, when asked, one sync of all that was staged since the last one.
+/// The index changes when the commit succeeds and not before; a failed commit leaves the index as it was.
+/// </summary>
+public interface ISpool : IDisposable
+{
+    /// <summary>Takes a block of message numbers; its end is durable when this returns. Empty when the disk refuses.</summary>
+    /// <param name="count">How many, at most 65,536.</param>
+    /// <param name="first">The first number; the others follow it.</param>
+    bool TryTakeIds(int count, out ulong first);
+
+    /// <summary>Stages content of a message not ended yet. Past 256 KiB of one message it goes to the message's own file.</summary>
+    /// <param name="id">The message.</param>
+    /// <param name="content">At most 64 KiB.</param>
+    /// <returns>False when it can't be kept (no room, disk failed): the message must be aborted.</returns>
+    bool Content(ulong id, ReadOnlySpan<byte> content);
+
+    /// <summary>Stages the end of a message: with the commit it is in its queue, all of it, or it is nowhere.</summary>
+    /// <param name="id">The message.</param>
+    /// <param name="envelope">Its envelope. Recipients it closes (<see cref="Envelope.Closes"/>) are marked reported in the same record.</param>
+    /// <param name="state">Incoming, Deferred or Hold.</param>
+    /// <param name="dueSeconds">When Deferred.</param>
+    void End(ulong id, Envelope envelope, QueueState state = QueueState.Incoming, long dueSeconds = 0);
+
+    /// <summary>Forgets a message that was not ended.</summary>
+    void Abort(ulong id);
+
+    /// <summary>Stages the outcome of one recipient.</summary>
+    void Outcome(ulong id, in SpoolOutcome outcome);
+
+    /// <summary>Stages "report made": the recipients' <see cref="SpoolOutcome.Unreported"/> is cleared.</summary>
+    void Reported(ulong id, IReadOnlyList<int> recipients);
+
+    /// <summary>Stages a move: Deferred until a time, Hold, or Incoming (released, flushed, requeued).</summary>
+    void Move(ulong id, QueueState state, long dueSeconds);
+
+    /// <summary>Stages "expire": delivered to nobody any more, returned to the sender at the next attempt.</summary>
+    void Expire(ulong id);
+
+    /// <summary>Stages a delete. Files of its own are unlinked once the delete is durable.</summary>
+    void Delete(ulong id);
+
+    /// <summary>Bytes staged; the engine commits before this passes 4 MiB.</summary>
+    long StagedBytes { get; }
+
+    /// <summary>Whether something written by an earlier commit without sync still waits for one, since when.</summary>
+    bool HasUnsynced { get; }
+
+    /// <summary>Writes what is staged. With sync false (only outcomes and deferrals staged) it may stay unsynced until the next durable commit.</summary>
+    CommitResult Commit(bool sync);
+
+    /// <summary>Background work in small steps: checkpoint, moving of living messages, freeing of segments. Call when idle and after each commit.</summary>
+    /// <returns>True when there is more to do now.</returns>
+    bool Maintain();
+
+    /// <summary>The reserve is in use: no delivery may start whose outcome has no room.</summary>
+    bool OnReserve { get; }
+
+    /// <summary>Looks up one message.</summary>
+    bool TryGet(ulong id, out SpoolEntry entry);
+
+    /// <summary>Reads a message's envelope, layout and outcomes from disk; null when it is gone or damaged (then it is in Corrupt and was logged).</summary>
+    SpoolMessage? Read(ulong id);
+
+    /// <summary>Messages in a queue.</summary>
+    long Count(QueueState state);
+
+    /// <summary>
+    /// Next messages of a queue: Incoming by arrival, Deferred by due time (only those due at or before the time), others by number.
+    /// Each call returns the next ones after the cursor; a new cursor is default.
+    /// </summary>
+    /// <returns>How many were written to the span.</returns>
+    int Next(QueueState state, long dueBeforeSeconds, ref SpoolCursor cursor, Span<SpoolEntry> into);
+
+    /// <summary>The earliest due time of any deferred message, or long.MaxValue.</summary>
+    long NextDueSeconds { get; }
+
+    /// <summary>Reads content; may be used by any thread and outlives moves of the message (the old segment stays readable while open).</summary>
+    ISpoolReader OpenReader();
+}
+
+/// <summary>A place in a listing of a queue.</summary>
+/// <param name="Key">Due time or arrival.</param>
+/// <param name="Id">Last message returned.</param>
+public readonly record struct SpoolCursor(long Key, ulong Id);
+
+/// <summary>How reading content ended.</summary>
+public enum ContentRead : byte
+{
+    /// <summary>Bytes were read.</summary>
+    Data = 1,
+
+    /// <summary>The end of the content.</summary>
+    End = 2,
+
+    /// <summary>The record is not there any more: the message moved or was deleted. Ask for its layout again.</summary>
+    Moved = 3,
+
+    /// <summary>Checksum or identity is wrong: damage. What was sent so far must not be completed.</summary>
+    Damaged = 4,
+
+    /// <summary>The disk refused.</summary>
+    Failed = 5,
+}
+
+/// <summary>Reads contents of messages, from any thread. A byte leaves only after checksum and identity of its record held on the reader's own copy.</summary>
+public interface ISpoolReader : IDisposable
+{
+    /// <summary>Reads the next piece of a message's content.</summary>
+    /// <param name="id">The message.</param>
+    /// <param name="layout">Its layout.</param>
+    /// <param name="extent">Index of the extent to read; the caller counts it up after each Data.</param>
+    /// <param name="offset">Offset within the extent, for pieces longer than the buffer (only extents of kind File).</param>
+    /// <param name="buffer">At least 64 KiB plus 64 bytes; content is returned as a slice of it.</param>
+    /// <param name="content">The bytes.</param>
+    ContentRead Read(ulong id, ContentLayout layout, int extent, long offset, Memory<byte> buffer, out ReadOnlyMemory<byte> content);
+}

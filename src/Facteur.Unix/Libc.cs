@@ -1,0 +1,83 @@
+using System.Runtime.InteropServices;
+
+namespace Facteur.Unix;
+
+/// <summary>
+/// libc, once: declarations and nothing else. Each call returns what libc returns; errno is <see cref="Marshal.GetLastPInvokeError"/>.
+/// Delegates never cross (W^X). Linux on 64 bits.
+/// </summary>
+public static unsafe partial class Libc
+{
+    private const string C = "libc";
+
+#pragma warning disable CS1591, SA1300 // Names and meanings are libc's: see the manual, section 2 and 3.
+    public const int O_RDONLY = 0, O_WRONLY = 1, O_RDWR = 2, O_CREAT = 0x40, O_EXCL = 0x80, O_TRUNC = 0x200, O_APPEND = 0x400, O_NONBLOCK = 0x800;
+    public const int O_DIRECTORY = 0x10000, O_NOFOLLOW = 0x20000, O_CLOEXEC = 0x80000, O_PATH = 0x200000;
+    public const int LOCK_SH = 1, LOCK_EX = 2, LOCK_NB = 4, LOCK_UN = 8;
+    public const int F_GETFL = 3, F_SETFL = 4, F_SETLK = 6, F_SETLKW = 7, F_OFD_SETLK = 37, F_OFD_SETLKW = 38;
+    public const short F_RDLCK = 0, F_WRLCK = 1, F_UNLCK = 2;
+    public const int AT_FDCWD = -100, AT_SYMLINK_NOFOLLOW = 0x100, AT_EMPTY_PATH = 0x1000, AT_REMOVEDIR = 0x200;
+    public const int EPERM = 1, ENOENT = 2, EINTR = 4, EIO = 5, EAGAIN = 11, ENOMEM = 12, EACCES = 13, EEXIST = 17, ENOTDIR = 20, EISDIR = 21,
+        EINVAL = 22, ENFILE = 23, EMFILE = 24, EFBIG = 27, ENOSPC = 28, EROFS = 30, EPIPE = 32, ENAMETOOLONG = 36, ELOOP = 40, EDQUOT = 122;
+    public const uint S_IFMT = 0xF000, S_IFREG = 0x8000, S_IFDIR = 0x4000, S_IFLNK = 0xA000;
+    public const int SIGHUP = 1, SIGINT = 2, SIGKILL = 9, SIGPIPE = 13, SIGTERM = 15, SIGXFSZ = 25;
+    public const int LOG_MAIL = 2 << 3;
+
+    [LibraryImport(C, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)] public static partial int open(string path, int flags, uint mode);
+    [LibraryImport(C, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)] public static partial int openat(int dir, string path, int flags, uint mode);
+    [LibraryImport(C, SetLastError = true)] public static partial int close(int fd);
+    [LibraryImport(C, SetLastError = true)] public static partial nint read(int fd, byte* buffer, nint count);
+    [LibraryImport(C, SetLastError = true)] public static partial nint write(int fd, byte* buffer, nint count);
+    [LibraryImport(C, SetLastError = true)] public static partial nint pread(int fd, byte* buffer, nint count, long offset);
+    [LibraryImport(C, SetLastError = true)] public static partial nint pwrite(int fd, byte* buffer, nint count, long offset);
+    [LibraryImport(C, SetLastError = true)] public static partial long lseek(int fd, long offset, int whence);
+    [LibraryImport(C, SetLastError = true)] public static partial int fsync(int fd);
+    [LibraryImport(C, SetLastError = true)] public static partial int fdatasync(int fd);
+    [LibraryImport(C, SetLastError = true)] public static partial int ftruncate(int fd, long length);
+    [LibraryImport(C, SetLastError = true)] public static partial int posix_fallocate(int fd, long offset, long length);
+    [LibraryImport(C, SetLastError = true)] public static partial int fchmod(int fd, uint mode);
+    [LibraryImport(C, SetLastError = true)] public static partial int fchown(int fd, uint uid, uint gid);
+    [LibraryImport(C, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)] public static partial int chmod(string path, uint mode);
+    [LibraryImport(C, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)] public static partial int chown(string path, uint uid, uint gid);
+    [LibraryImport(C, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)] public static partial int mkdir(string path, uint mode);
+    [LibraryImport(C, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)] public static partial int rmdir(string path);
+    [LibraryImport(C, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)] public static partial int link(string from, string to);
+    [LibraryImport(C, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)] public static partial int rename(string from, string to);
+    [LibraryImport(C, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)] public static partial int unlink(string path);
+    [LibraryImport(C, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)] public static partial int mkfifo(string path, uint mode);
+    [LibraryImport(C, SetLastError = true)] public static partial int fstat(int fd, Stat* stat);
+    [LibraryImport(C, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)] public static partial int stat(string path, Stat* stat);
+    [LibraryImport(C, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)] public static partial int lstat(string path, Stat* stat);
+    [LibraryImport(C, SetLastError = true)] public static partial int fstatvfs(int fd, StatVfs* stat);
+    [LibraryImport(C, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)] public static partial int statvfs(string path, StatVfs* stat);
+    [LibraryImport(C, SetLastError = true)] public static partial int flock(int fd, int operation);
+    [LibraryImport(C, SetLastError = true)] public static partial int fcntl(int fd, int command, Flock* argument);
+    [LibraryImport(C, SetLastError = true)] public static partial int fcntl(int fd, int command, int argument);
+    [LibraryImport(C, SetLastError = true)] public static partial int dup2(int from, int to);
+    [LibraryImport(C, SetLastError = true)] public static partial uint umask(uint mask);
+    [LibraryImport(C, SetLastError = true)] public static partial int getpid();
+    [LibraryImport(C, SetLastError = true)] public static partial uint getuid();
+    [LibraryImport(C, SetLastError = true)] public static partial uint geteuid();
+    [LibraryImport(C, SetLastError = true)] public static partial uint getgid();
+    [LibraryImport(C, SetLastError = true)] public static partial uint getegid();
+    [LibraryImport(C, SetLastError = true)] public static partial int kill(int pid, int signal);
+    [LibraryImport(C, SetLastError = true)] public static partial nint signal(int signal, nint handler);
+    [LibraryImport(C, SetLastError = true)] public static partial int setsid();
+    [LibraryImport(C, StringMarshalling = StringMarshalling.Utf8)] public static partial int getpwnam_r(string name, Passwd* pwd, byte* buffer, nint length, Passwd** result);
+    [LibraryImport(C)] public static partial int getpwuid_r(uint uid, Passwd* pwd, byte* buffer, nint length, Passwd** result);
+    [LibraryImport(C, StringMarshalling = StringMarshalling.Utf8)] public static partial int getgrnam_r(string name, Group* grp, byte* buffer, nint length, Group** result);
+    [LibraryImport(C, SetLastError = true)] public static partial nint syscall(nint number, nint a, nint b, nint c, nint d);
+    [LibraryImport(C, SetLastError = true)] public static partial int prctl(int option, nuint a, nuint b, nuint c, nuint d);
+
+    [StructLayout(LayoutKind.Sequential)] public struct Flock { public short Type, Whence; public long Start, Length; public int Pid; }
+    [StructLayout(LayoutKind.Sequential)] public struct Passwd { public byte* Name, Password; public uint Uid, Gid; public byte* Gecos, Directory, Shell; }
+    [StructLayout(LayoutKind.Sequential)] public struct Group { public byte* Name, Password; public uint Gid; public byte** Members; }
+    [StructLayout(LayoutKind.Sequential)] public struct TimeSpec { public long Seconds, Nanoseconds; }
+    [StructLayout(LayoutKind.Sequential)]
+    public struct StatVfs
+    {
+        public ulong BlockSize, FragmentSize, Blocks, FreeBlocks, AvailableBlocks, Files, FreeFiles, AvailableFiles, FileSystemId, Flags, NameMax;
+        public fixed int Spare[6];
+    }
+#pragma warning restore CS1591, SA1300
+}
