@@ -1,0 +1,97 @@
+namespace Facteur.Config.Parameters;
+
+/// <summary>Parameters that several services act on.</summary>
+public static class CommonParameters
+{
+    /// <summary>compatibility_level.</summary>
+    public static readonly StringParameter CompatibilityLevel = new("compatibility_level", "3.11", "The release whose defaults apply.");
+
+    /// <summary>mail_name.</summary>
+    public static readonly StringParameter MailName = new("mail_name", "Facteur", "The system's name in banners, Received: headers and reports.", 1);
+
+    /// <summary>mail_version.</summary>
+    public static readonly StringParameter MailVersion = new("mail_version", "3.11.6", "The release whose behaviour is followed.", 1);
+
+    /// <summary>myhostname; its default is computed from the host's name.</summary>
+    public static readonly StringParameter Myhostname = new("myhostname", "localhost.localdomain", "This system's fully-qualified host name.", 1);
+
+    /// <summary>mydomain; its default is computed from myhostname.</summary>
+    public static readonly StringParameter Mydomain = new("mydomain", "localdomain", "This system's domain.", 1);
+
+    /// <summary>myorigin.</summary>
+    public static readonly StringParameter Myorigin = new("myorigin", "$myhostname", "The domain that local addresses get; or the name of a file whose first line holds it.", 1);
+
+    /// <summary>mydestination.</summary>
+    public static readonly StringParameter Mydestination = new("mydestination", "$myhostname, localhost.$mydomain, localhost", "Domains delivered by local_transport.");
+
+    /// <summary>mynetworks; its default is computed from mynetworks_style and the host's interfaces.</summary>
+    public static readonly StringParameter Mynetworks = new("mynetworks", "127.0.0.0/8 [::1]/128", "Clients with more rights than strangers.");
+
+    /// <summary>inet_interfaces.</summary>
+    public static readonly StringParameter InetInterfaces = new("inet_interfaces", "all", "Addresses on which mail is received.", 1);
+
+    /// <summary>proxy_interfaces.</summary>
+    public static readonly StringParameter ProxyInterfaces = new("proxy_interfaces", "", "Addresses of a proxy or translator in front of this system.");
+
+    /// <summary>inet_protocols.</summary>
+    public static readonly StringParameter InetProtocols = new("inet_protocols", "all", "ipv4, ipv6, or all.", 1);
+
+    /// <summary>recipient_delimiter.</summary>
+    public static readonly StringParameter RecipientDelimiter = new("recipient_delimiter", "", "Characters that separate user and extension.");
+
+    /// <summary>queue_directory.</summary>
+    public static readonly StringParameter QueueDirectory = new("queue_directory", "/var/spool/postfix", "Where the queues live; the working directory of services.", 1);
+
+    /// <summary>data_directory.</summary>
+    public static readonly StringParameter DataDirectory = new("data_directory", "/var/lib/postfix", "Where caches and own files live.", 1);
+
+    /// <summary>mail_owner.</summary>
+    public static readonly StringParameter MailOwner = new("mail_owner", "postfix", "The user that owns the queue.", 1);
+
+    /// <summary>setgid_group.</summary>
+    public static readonly StringParameter SetgidGroup = new("setgid_group", "postdrop", "The group that may submit mail and ask for the queue.", 1);
+
+    /// <summary>syslog_name.</summary>
+    public static readonly StringParameter SyslogName = new("syslog_name", "${multi_instance_name?{$multi_instance_name}:{postfix}}", "What stands in front of the service's name in the log.", 1);
+
+    /// <summary>message_size_limit.</summary>
+    public static readonly IntParameter MessageSizeLimit = new("message_size_limit", "10240000", "Bytes of a message with its envelope; 0 for no limit.");
+
+    /// <summary>smtputf8_enable.</summary>
+    public static readonly BoolParameter Smtputf8Enable = new("smtputf8_enable", "yes", "Whether SMTPUTF8 is offered and used.");
+
+    /// <summary>enable_long_queue_ids.</summary>
+    public static readonly BoolParameter EnableLongQueueIds = new("enable_long_queue_ids", "no", "Long queue ids instead of short ones.");
+
+    /// <summary>double_bounce_sender.</summary>
+    public static readonly StringParameter DoubleBounceSender = new("double_bounce_sender", "double-bounce", "Sender of mail whose failure is not reported.", 1);
+
+    /// <summary>empty_address_recipient.</summary>
+    public static readonly StringParameter EmptyAddressRecipient = new("empty_address_recipient", "MAILER-DAEMON", "Recipient of mail for the null address.", 1);
+
+    /// <summary>soft_bounce.</summary>
+    public static readonly BoolParameter SoftBounce = new("soft_bounce", "no", "Turns permanent errors into temporary ones.");
+
+    /// <summary>line_length_limit.</summary>
+    public static readonly IntParameter LineLengthLimit = new("line_length_limit", "2048", "Bytes of a line kept together.", 512);
+
+    /// <summary>header_size_limit.</summary>
+    public static readonly IntParameter HeaderSizeLimit = new("header_size_limit", "102400", "Bytes of one header; the rest goes away.", 1);
+
+    /// <summary>hopcount_limit.</summary>
+    public static readonly IntParameter HopcountLimit = new("hopcount_limit", "50", "Received: headers a message may have.", 1);
+
+    /// <summary>maximal_queue_lifetime.</summary>
+    public static readonly TimeParameter MaximalQueueLifetime = new("maximal_queue_lifetime", "5d", "How long mail is tried.", 0, 'd');
+
+    /// <summary>enable_original_recipient.</summary>
+    public static readonly BoolParameter EnableOriginalRecipient = new("enable_original_recipient", "yes", "Whether the original recipient is kept.");
+
+    /// <summary>All rows.</summary>
+    public static IReadOnlyList<Parameter> All { get; } =
+    [
+        CompatibilityLevel, MailName, MailVersion, Myhostname, Mydomain, Myorigin, Mydestination, Mynetworks, InetInterfaces, ProxyInterfaces, InetProtocols,
+        RecipientDelimiter, QueueDirectory, DataDirectory, MailOwner, SetgidGroup, SyslogName, MessageSizeLimit, Smtputf8Enable, EnableLongQueueIds,
+        DoubleBounceSender, EmptyAddressRecipient, SoftBounce, LineLengthLimit, HeaderSizeLimit, HopcountLimit, MaximalQueueLifetime, EnableOriginalRecipient,
+    ];
+}
