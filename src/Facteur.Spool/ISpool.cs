@@ -63,7 +63,8 @@ public sealed record SpoolMessage(SpoolEntry Entry, Envelope Envelope, ContentLa
 /// <summary>
 /// The queues on disk, seen by their only writer. One thread (the queue's engine) calls everything here but <see cref="OpenReader"/>'s result.
 /// Calls stage; <see cref="Commit"/> makes one write and, when asked, one sync of all that was staged since the last one.
-/// The index changes when the commit succeeds and not before; a failed commit leaves the index as it was.
+/// The index changes when the commit succeeds and not before. A failed commit forgets the new messages it was to make durable; outcomes,
+/// moves and deletes stay staged for the next commit, so that nothing done is done again.
 /// </summary>
 public interface ISpool : IDisposable
 {
@@ -135,7 +136,13 @@ public interface ISpool : IDisposable
     /// <returns>How many were written to the span.</returns>
     int Next(QueueState state, long dueBeforeSeconds, ref SpoolCursor cursor, Span<SpoolEntry> into);
 
-    /// <summary>The earliest due time of any deferred message, or long.MaxValue.</summary>
+    /// <summary>
+    /// The queue manager has this message in its active queue: <see cref="Next"/> and <see cref="NextDueSeconds"/> pass it over until a move
+    /// or delete of it is committed. In memory only: after a restart nothing is claimed.
+    /// </summary>
+    void Claim(ulong id);
+
+    /// <summary>The earliest due time of any deferred message that is not claimed, or long.MaxValue.</summary>
     long NextDueSeconds { get; }
 
     /// <summary>Reads content; may be used by any thread and outlives moves of the message (the old segment stays readable while open).</summary>

@@ -1,0 +1,118 @@
+using System.IO.Pipelines;
+using Facteur.Contracts.Wire;
+using Facteur.Mail.Envelopes;
+
+namespace Facteur.Contracts;
+
+/// <summary>What the queue does with the frames of one writer; called on the engine's thread.</summary>
+public interface IIncomingSink
+{
+    /// <summary>Numbers are wanted.</summary>
+    void TakeIds(IncomingServer from, int count);
+
+    /// <summary>Content of a message.</summary>
+    void Content(IncomingServer from, ulong id, ReadOnlySpan<byte> content);
+
+    /// <summary>The end of a message.</summary>
+    void End(IncomingServer from, ulong id, ReadOnlySpan<byte> lastContent, Envelope envelope);
+
+    /// <summary>A message is forgotten.</summary>
+    void Abort(ulong id);
+
+    /// <summary>The writer is gone: all its messages without an end are forgotten.</summary>
+    void Closed(IncomingServer from);
+}
+
+/// <summary>The queue's end of the arrow cleanup → incoming; polled by the engine.</summary>
+public sealed class IncomingServer(IDuplexPipe link, Action bell)
+{
+    private readonly LinkReader _reader = new(link.Input, bell);
+    private readonly LinkWriter _writer = new(link.Output);
+    private readonly List<(ulong Id, CleanupStatus Status)> _done = [];
+    private ulong _credit;
+
+    /// <summary>The writer is gone.</summary>
+    public bool Closed => _reader.Closed;
+
+    /// <summary>Handles one frame, if one is there.</summary>
+    public bool Poll(IIncomingSink sink)
+    {
+        if (!_reader.TryRead(out var frame))
+        {
+            return false;
+        }
+        if (!Handle(frame, sink))
+        {
+            _reader.Close();
+        }
+        return true;
+    }
+
+    /// <summary>Gives numbers; count 0: none can be given now.</summary>
+    public void Ids(ulong first, int count) =>
+        _writer.Write(IncomingFrames.Ids, IncomingFrames.Version, first, (uint)count, static (uint n, ref FieldWriter writer) => writer.UInt32(n));
+
+    /// <summary>Says how a message ended; sent with the next flush.</summary>
+    public void Done(ulong id, CleanupStatus status) => _done.Add((id, status));
+
+    /// <summary>Sends what was said.</summary>
+    public void Flush()
+    {
+        if (_credit > 0)
+        {
+            _writer.Write(IncomingFrames.Credit, IncomingFrames.Version, _credit);
+            _credit = 0;
+        }
+        if (_done.Count > 0)
+        {
+            _writer.Write(IncomingFrames.Done, IncomingFrames.Version, (ulong)_done.Count, _done, static (List<(ulong Id, CleanupStatus Status)> done, ref FieldWriter writer) =>
+            {
+                foreach (var (id, status) in done)
+                {
+                    writer.UInt64(id);
+                    writer.Byte((byte)status);
+                }
+            });
+            _done.Clear();
+        }
+        _writer.Flush();
+    }
+
+    private bool Handle(in Frame frame, IIncomingSink sink)
+    {
+        if (frame.Version != IncomingFrames.Version)
+        {
+            return false;
+        }
+        var reader = new FieldReader(frame.Payload);
+        switch (frame.Type)
+        {
+            case IncomingFrames.TakeIds:
+                sink.TakeIds(this, (int)Math.Clamp(frame.Id, 1, 65_536));
+                return true;
+            case IncomingFrames.Content:
+                var content = reader.Bytes(64 << 10);
+                if (!reader.Complete)
+                {
+                    return false;
+                }
+                _credit += (ulong)content.Length;
+                sink.Content(this, frame.Id, content);
+                return true;
+            case IncomingFrames.End:
+                var last = reader.Bytes(64 << 10);
+                var envelope = EnvelopeCodec.Read(ref reader);
+                if (envelope is null || !reader.Complete)
+                {
+                    return false;
+                }
+                sink.End(this, frame.Id, last, envelope);
+                return true;
+            case IncomingFrames.Abort:
+                sink.Abort(frame.Id);
+                return true;
+            default:
+                return false;
+        }
+    }
+}

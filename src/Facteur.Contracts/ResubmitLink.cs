@@ -1,0 +1,292 @@
+using System.Collections.Concurrent;
+using System.IO.Pipelines;
+using System.Threading.Channels;
+using Facteur.Contracts.Wire;
+using Facteur.Mail.Envelopes;
+
+namespace Facteur.Contracts;
+
+/// <summary>Frames of the arrow → cleanup for mail made inside; the id is the caller's number of the message. Version 1.</summary>
+public static class ResubmitFrames
+{
+    /// <summary>The contract's version.</summary>
+    public const ushort Version = 1;
+
+    /// <summary>→ cleanup: envelope.</summary>
+    public const ushort Begin = 1;
+
+    /// <summary>→ cleanup: content.</summary>
+    public const ushort Content = 2;
+
+    /// <summary>→ cleanup: the end.</summary>
+    public const ushort End = 3;
+
+    /// <summary>→ cleanup: forget it.</summary>
+    public const ushort Abort = 4;
+
+    /// <summary>← cleanup: status u8, text or absent, queue id.</summary>
+    public const ushort Done = 5;
+
+    /// <summary>← cleanup: one piece of content of the message was taken.</summary>
+    public const ushort Taken = 6;
+
+    /// <summary>Pieces of content a message may have under way.</summary>
+    public const int Window = 8;
+
+    /// <summary>Longest piece of content.</summary>
+    public const int PieceLimit = 64 << 10;
+}
+
+/// <summary>The client of the arrow → cleanup for mail made inside.</summary>
+public sealed class ResubmitClient : IResubmit, IFrameHandler, IDisposable
+{
+    private readonly LinkWriter _writer;
+    private readonly LinkPump _pump;
+    private readonly ConcurrentDictionary<ulong, Message> _messages = new();
+    private ulong _number;
+    private volatile bool _closed;
+
+    /// <summary>The client over a link.</summary>
+    public ResubmitClient(IDuplexPipe link)
+    {
+        _writer = new LinkWriter(link.Output);
+        _pump = new LinkPump(link.Input, this, "resubmit client");
+    }
+
+    /// <inheritdoc/>
+    public IResubmitMessage Begin(Envelope envelope)
+    {
+        var message = new Message(this, Interlocked.Increment(ref _number));
+        _messages[message.Number] = message;
+        _writer.Write(ResubmitFrames.Begin, ResubmitFrames.Version, message.Number, envelope, EnvelopeCodec.Write);
+        if (_closed)
+        {
+            message.Lost();
+        }
+        return message;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _writer.Complete();
+        _pump.Dispose();
+    }
+
+    bool IFrameHandler.OnFrame(in Frame frame)
+    {
+        _messages.TryGetValue(frame.Id, out var message);
+        switch (frame.Type)
+        {
+            case ResubmitFrames.Taken:
+                message?.Taken();
+                return true;
+            case ResubmitFrames.Done:
+                var reader = new FieldReader(frame.Payload);
+                var result = new ResubmitResult(new CleanupResult((CleanupStatus)reader.Byte(), reader.OptionalText(4096)), reader.Text(QueueId.LengthLimit));
+                if (reader.Failed)
+                {
+                    return false;
+                }
+                message?.Done(result);
+                return true;
+            default:
+                return false;
+        }
+    }
+
+    void IFrameHandler.OnBatchEnd()
+    {
+    }
+
+    void IFrameHandler.OnClosed()
+    {
+        _closed = true;
+        foreach (var message in _messages.Values)
+        {
+            message.Lost();
+        }
+    }
+
+    private sealed class Message(ResubmitClient client, ulong number) : IResubmitMessage
+    {
+        private readonly TaskCompletionSource<ResubmitResult> _done = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly SemaphoreSlim _window = new(ResubmitFrames.Window);
+        private bool _ended;
+
+        public ulong Number => number;
+
+        public async ValueTask WriteAsync(ReadOnlyMemory<byte> content, CancellationToken cancel)
+        {
+            while (!content.IsEmpty && !_done.Task.IsCompleted)
+            {
+                var piece = content[..Math.Min(content.Length, ResubmitFrames.PieceLimit)];
+                content = content[piece.Length..];
+                await _window.WaitAsync(cancel).ConfigureAwait(false);
+                client._writer.Write(ResubmitFrames.Content, ResubmitFrames.Version, number, piece, static (ReadOnlyMemory<byte> bytes, ref FieldWriter writer) => writer.Bytes(bytes.Span));
+                client._writer.Flush();
+            }
+        }
+
+        public async ValueTask<ResubmitResult> EndAsync(CancellationToken cancel)
+        {
+            _ended = true;
+            client._writer.Write(ResubmitFrames.End, ResubmitFrames.Version, number);
+            client._writer.Flush();
+            try
+            {
+                return await _done.Task.WaitAsync(cancel).ConfigureAwait(false);
+            }
+            finally
+            {
+                client._messages.TryRemove(number, out _);
+            }
+        }
+
+        public void Taken() => _window.Release();
+
+        public void Done(ResubmitResult result)
+        {
+            _done.TrySetResult(result);
+            _window.Release(ResubmitFrames.Window);
+        }
+
+        public void Lost() => Done(new ResubmitResult(new CleanupResult(CleanupStatus.WriteError), ""));
+
+        public void Dispose()
+        {
+            if (!_ended)
+            {
+                client._messages.TryRemove(number, out _);
+                client._writer.Write(ResubmitFrames.Abort, ResubmitFrames.Version, number);
+                client._writer.Flush();
+            }
+        }
+    }
+}
+
+/// <summary>cleanup's end of the arrow: each message made inside becomes one of <see cref="ICleanup"/>'s.</summary>
+public sealed class ResubmitServer : IFrameHandler, IDisposable
+{
+    private readonly ICleanup _cleanup;
+    private readonly LinkWriter _writer;
+    private readonly LinkPump _pump;
+    private readonly ServiceLog _log;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Dictionary<ulong, Channel<byte[]?>> _open = [];
+
+    /// <summary>Serves a link.</summary>
+    public ResubmitServer(IDuplexPipe link, ICleanup cleanup, ServiceLog log)
+    {
+        _cleanup = cleanup;
+        _log = log;
+        _writer = new LinkWriter(link.Output);
+        _pump = new LinkPump(link.Input, this, "resubmit server");
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _stop.Cancel();
+        _writer.Complete();
+        _pump.Dispose();
+        _stop.Dispose();
+    }
+
+    bool IFrameHandler.OnFrame(in Frame frame)
+    {
+        var reader = new FieldReader(frame.Payload);
+        switch (frame.Type)
+        {
+            case ResubmitFrames.Begin:
+                if (EnvelopeCodec.Read(ref reader) is not { } envelope || !reader.Complete)
+                {
+                    return false;
+                }
+                // Bounded by the client's window; one more for the end.
+                var pieces = Channel.CreateBounded<byte[]?>(ResubmitFrames.Window + 1);
+                if (!_open.TryAdd(frame.Id, pieces))
+                {
+                    return false;
+                }
+                Run(frame.Id, envelope, pieces.Reader);
+                return true;
+            case ResubmitFrames.Content:
+                var content = reader.Bytes(ResubmitFrames.PieceLimit);
+                return reader.Complete && (!_open.TryGetValue(frame.Id, out var to) || to.Writer.TryWrite(content.ToArray()));
+            case ResubmitFrames.End:
+                return !_open.Remove(frame.Id, out var ended) || (ended.Writer.TryWrite(null) && ended.Writer.TryComplete());
+            case ResubmitFrames.Abort:
+                if (_open.Remove(frame.Id, out var aborted))
+                {
+                    aborted.Writer.TryComplete();
+                }
+                return true;
+            default:
+                return false;
+        }
+    }
+
+    void IFrameHandler.OnBatchEnd()
+    {
+    }
+
+    void IFrameHandler.OnClosed()
+    {
+        foreach (var pieces in _open.Values)
+        {
+            pieces.Writer.TryComplete();
+        }
+        _open.Clear();
+    }
+
+    private async void Run(ulong number, Envelope envelope, ChannelReader<byte[]?> pieces)
+    {
+        var (result, queueId) = (new CleanupResult(CleanupStatus.WriteError), "");
+        try
+        {
+            var recipients = envelope.Recipients;
+            envelope.Recipients = [];
+            var message = await _cleanup.OpenAsync(envelope, _stop.Token).ConfigureAwait(false);
+            await using (message)
+            {
+                foreach (var recipient in recipients)
+                {
+                    message?.AddRecipient(recipient);
+                }
+                await foreach (var piece in pieces.ReadAllAsync(_stop.Token).ConfigureAwait(false))
+                {
+                    if (message is null)
+                    {
+                        // Told at the end; until then the client's window is kept moving.
+                    }
+                    else if (piece is null)
+                    {
+                        queueId = message.QueueId;
+                        result = await message.CompleteAsync(_stop.Token).ConfigureAwait(false);
+                    }
+                    else
+                    {
+                        await message.WriteAsync(piece, _stop.Token).ConfigureAwait(false);
+                    }
+                    _writer.Write(ResubmitFrames.Taken, ResubmitFrames.Version, number);
+                    _writer.Flush();
+                }
+            }
+        }
+        catch (OperationCanceledException)
+        {
+        }
+        catch (Exception e)
+        {
+            _log.Error($"mail made inside was not taken: {e}");
+        }
+        _writer.Write(ResubmitFrames.Done, ResubmitFrames.Version, number, (result, queueId), static ((CleanupResult Result, string QueueId) done, ref FieldWriter writer) =>
+        {
+            writer.Byte((byte)done.Result.Status);
+            writer.OptionalText(done.Result.Text);
+            writer.Text(done.QueueId);
+        });
+        _writer.Flush();
+    }
+}

@@ -1,0 +1,322 @@
+using System.Collections.Concurrent;
+using System.IO.Pipelines;
+using Facteur.Contracts.Wire;
+using Facteur.Mail.Envelopes;
+
+namespace Facteur.Contracts;
+
+/// <summary>Frames of the arrow → trivial-rewrite; the id is the caller's number of the question. Version 1.</summary>
+public static class RewriteFrames
+{
+    /// <summary>The contract's version.</summary>
+    public const ushort Version = 1;
+
+    /// <summary>→ rewrite: context u8, address.</summary>
+    public const ushort Rewrite = 1;
+
+    /// <summary>← rewrite: address or absent.</summary>
+    public const ushort Rewritten = 2;
+
+    /// <summary>→ rewrite: sender, recipient.</summary>
+    public const ushort Resolve = 3;
+
+    /// <summary>← rewrite: transport, nexthop, recipient, flags u16.</summary>
+    public const ushort Resolved = 4;
+
+    /// <summary>Longest text.</summary>
+    public const int TextLimit = 8192;
+}
+
+/// <summary>
+/// The client of the arrow → trivial-rewrite. Answers are kept for a few seconds, so that a table's change is seen as soon as
+/// Postfix's daemons would see it, and a busy destination costs one question now and then.
+/// </summary>
+public sealed class RewriteClient : IRewrite, IFrameHandler, IDisposable
+{
+    private const int KeepLimit = 8192;
+    private static readonly TimeSpan KeepTime = TimeSpan.FromSeconds(2);
+    private readonly LinkWriter _writer;
+    private readonly LinkPump _pump;
+    private readonly TimeProvider _time;
+    private readonly bool _senderDependent;
+    private readonly ConcurrentDictionary<ulong, TaskCompletionSource<object?>> _waiters = new();
+    private volatile Answers _young = new();
+    private volatile Answers _old = new();
+    private long _turnAt;
+    private ulong _number;
+    private volatile bool _closed;
+
+    /// <summary>The client over a link.</summary>
+    /// <param name="link">The link.</param>
+    /// <param name="senderDependent">Routing depends on the sender (sender_dependent_* is set): answers are kept per sender.</param>
+    /// <param name="time">The clock.</param>
+    public RewriteClient(IDuplexPipe link, bool senderDependent, TimeProvider time)
+    {
+        _time = time;
+        _senderDependent = senderDependent;
+        _turnAt = time.GetTimestamp();
+        _writer = new LinkWriter(link.Output);
+        _pump = new LinkPump(link.Input, this, "rewrite client");
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<string?> RewriteAsync(bool local, string address, CancellationToken cancel)
+    {
+        Turn();
+        var key = (local, address);
+        if (_young.Rewritten.TryGetValue(key, out var kept) || _old.Rewritten.TryGetValue(key, out kept))
+        {
+            return new ValueTask<string?>(kept);
+        }
+        return Slow(key, cancel);
+
+        async ValueTask<string?> Slow((bool Local, string Address) key, CancellationToken cancel)
+        {
+            var answer = await AskAsync(RewriteFrames.Rewrite, key, static ((bool Local, string Address) q, ref FieldWriter writer) =>
+            {
+                writer.Byte(q.Local ? (byte)1 : (byte)0);
+                writer.Text(q.Address);
+            }, cancel).ConfigureAwait(false);
+            if (answer is string text)
+            {
+                _young.Keep(key, text);
+                return text;
+            }
+            return null;
+        }
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<Resolution> ResolveAsync(string sender, string recipient, CancellationToken cancel)
+    {
+        Turn();
+        var key = (_senderDependent ? sender : "", recipient);
+        if (_young.Resolved.TryGetValue(key, out var kept) || _old.Resolved.TryGetValue(key, out kept))
+        {
+            return new ValueTask<Resolution>(kept);
+        }
+        return Slow(key, sender, cancel);
+
+        async ValueTask<Resolution> Slow((string Sender, string Recipient) key, string sender, CancellationToken cancel)
+        {
+            var answer = await AskAsync(RewriteFrames.Resolve, (sender, key.Recipient), static ((string Sender, string Recipient) q, ref FieldWriter writer) =>
+            {
+                writer.Text(q.Sender);
+                writer.Text(q.Recipient);
+            }, cancel).ConfigureAwait(false);
+            if (answer is not Resolution resolution)
+            {
+                return new Resolution("", "", key.Recipient, ResolveFlags.Fail);
+            }
+            if ((resolution.Flags & ResolveFlags.Fail) == 0)
+            {
+                _young.Keep(key, resolution);
+            }
+            return resolution;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _writer.Complete();
+        _pump.Dispose();
+    }
+
+    bool IFrameHandler.OnFrame(in Frame frame)
+    {
+        var reader = new FieldReader(frame.Payload);
+        object? answer;
+        switch (frame.Type)
+        {
+            case RewriteFrames.Rewritten:
+                answer = reader.OptionalText(RewriteFrames.TextLimit);
+                break;
+            case RewriteFrames.Resolved:
+                answer = new Resolution(reader.Text(RewriteFrames.TextLimit), reader.Text(RewriteFrames.TextLimit), reader.Text(RewriteFrames.TextLimit), (ResolveFlags)reader.UInt16());
+                break;
+            default:
+                return false;
+        }
+        if (reader.Failed)
+        {
+            return false;
+        }
+        if (_waiters.TryRemove(frame.Id, out var waiter))
+        {
+            waiter.TrySetResult(answer);
+        }
+        return true;
+    }
+
+    void IFrameHandler.OnBatchEnd()
+    {
+    }
+
+    void IFrameHandler.OnClosed()
+    {
+        _closed = true;
+        foreach (var number in _waiters.Keys)
+        {
+            if (_waiters.TryRemove(number, out var waiter))
+            {
+                waiter.TrySetResult(null);
+            }
+        }
+    }
+
+    private async ValueTask<object?> AskAsync<T>(ushort type, T question, FrameBody<T> fields, CancellationToken cancel)
+    {
+        var number = Interlocked.Increment(ref _number);
+        var waiter = new TaskCompletionSource<object?>(TaskCreationOptions.RunContinuationsAsynchronously);
+        _waiters[number] = waiter;
+        _writer.Write(type, RewriteFrames.Version, number, question, fields);
+        _writer.Flush();
+        if (_closed)
+        {
+            waiter.TrySetResult(null);
+        }
+        try
+        {
+            return await waiter.Task.WaitAsync(cancel).ConfigureAwait(false);
+        }
+        finally
+        {
+            _waiters.TryRemove(number, out _);
+        }
+    }
+
+    private void Turn()
+    {
+        var turnAt = Volatile.Read(ref _turnAt);
+        if (_young.Count < KeepLimit && _time.GetElapsedTime(turnAt) < KeepTime)
+        {
+            return;
+        }
+        if (Interlocked.CompareExchange(ref _turnAt, _time.GetTimestamp(), turnAt) == turnAt)
+        {
+            _old = _young;
+            _young = new Answers();
+        }
+    }
+
+    private sealed class Answers
+    {
+        private int _count;
+
+        public ConcurrentDictionary<(bool Local, string Address), string> Rewritten { get; } = new(1, 31);
+
+        public ConcurrentDictionary<(string Sender, string Recipient), Resolution> Resolved { get; } = new(1, 31);
+
+        public int Count => Volatile.Read(ref _count);
+
+        public void Keep((bool Local, string Address) key, string address)
+        {
+            if (Rewritten.TryAdd(key, address))
+            {
+                Interlocked.Increment(ref _count);
+            }
+        }
+
+        public void Keep((string Sender, string Recipient) key, Resolution resolution)
+        {
+            if (Resolved.TryAdd(key, resolution))
+            {
+                Interlocked.Increment(ref _count);
+            }
+        }
+    }
+}
+
+/// <summary>The server's end of the arrow → trivial-rewrite: answers one client's questions.</summary>
+public sealed class RewriteServer : IFrameHandler, IDisposable
+{
+    private readonly IRewrite _rewrite;
+    private readonly LinkWriter _writer;
+    private readonly LinkPump _pump;
+    private readonly CancellationTokenSource _stop = new();
+
+    /// <summary>Serves a link.</summary>
+    public RewriteServer(IDuplexPipe link, IRewrite rewrite)
+    {
+        _rewrite = rewrite;
+        _writer = new LinkWriter(link.Output);
+        _pump = new LinkPump(link.Input, this, "rewrite server");
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _stop.Cancel();
+        _writer.Complete();
+        _pump.Dispose();
+        _stop.Dispose();
+    }
+
+    bool IFrameHandler.OnFrame(in Frame frame)
+    {
+        var reader = new FieldReader(frame.Payload);
+        switch (frame.Type)
+        {
+            case RewriteFrames.Rewrite:
+                var local = reader.Byte() == 1;
+                var address = reader.Text(RewriteFrames.TextLimit);
+                if (reader.Failed)
+                {
+                    return false;
+                }
+                Answer(frame.Id, local, address);
+                return true;
+            case RewriteFrames.Resolve:
+                var (sender, recipient) = (reader.Text(RewriteFrames.TextLimit), reader.Text(RewriteFrames.TextLimit));
+                if (reader.Failed)
+                {
+                    return false;
+                }
+                Answer(frame.Id, sender, recipient);
+                return true;
+            default:
+                return false;
+        }
+    }
+
+    void IFrameHandler.OnBatchEnd() => _writer.Flush();
+
+    void IFrameHandler.OnClosed()
+    {
+    }
+
+    private async void Answer(ulong number, bool local, string address)
+    {
+        string? answer = null;
+        try
+        {
+            answer = await _rewrite.RewriteAsync(local, address, _stop.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+        }
+        _writer.Write(RewriteFrames.Rewritten, RewriteFrames.Version, number, answer, static (string? text, ref FieldWriter writer) => writer.OptionalText(text));
+        _writer.Flush();
+    }
+
+    private async void Answer(ulong number, string sender, string recipient)
+    {
+        var answer = new Resolution("", "", recipient, ResolveFlags.Fail);
+        try
+        {
+            answer = await _rewrite.ResolveAsync(sender, recipient, _stop.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+        }
+        _writer.Write(RewriteFrames.Resolved, RewriteFrames.Version, number, answer, static (Resolution r, ref FieldWriter writer) =>
+        {
+            writer.Text(r.Transport);
+            writer.Text(r.Nexthop);
+            writer.Text(r.Recipient);
+            writer.UInt16((ushort)r.Flags);
+        });
+        _writer.Flush();
+    }
+}
