@@ -46,6 +46,7 @@ public sealed class AddressList
     private const int LineTarget = 70;
     private static readonly SearchValues<byte> AtomEnd = SearchValues.Create(" \t\r\n()<>@,;:.[]\"\\"u8);
     private static readonly SearchValues<byte> NotQualified = SearchValues.Create(" \t\r\n()<>,;:[]\"\\%!"u8);
+    private static readonly SearchValues<char> NotQualifiedText = SearchValues.Create(" \t\r\n()<>,;:[]\"\\%!");
 
     // A lexeme's kind is its operator, or one of these.
     private const byte Atom = (byte)'a';
@@ -107,6 +108,14 @@ public sealed class AddressList
         var at = address.IndexOf((byte)'@');
         return at > 0 && address.IndexOfAny(NotQualified) < 0 && address[^1] != '.' && address[(at + 1)..] is var domain && domain.IndexOf((byte)'@') < 0
             && domain.IndexOf((byte)'.') > 0;
+    }
+
+    /// <inheritdoc cref="IsQualified(ReadOnlySpan{byte})"/>
+    public static bool IsQualified(ReadOnlySpan<char> address)
+    {
+        var at = address.IndexOf('@');
+        return at > 0 && address.IndexOfAny(NotQualifiedText) < 0 && address[^1] != '.' && address[(at + 1)..] is var domain && !domain.Contains('@')
+            && domain.IndexOf('.') > 0;
     }
 
     /// <summary>
