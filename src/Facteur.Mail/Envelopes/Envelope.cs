@@ -58,6 +58,9 @@ public enum MessageFlags : ushort
 
     /// <summary>postsuper -r: recipients go through cleanup again.</summary>
     Requeued = 32,
+
+    /// <summary>receive_override_options = no_address_mappings: no canonical, virtual alias, masquerade or bcc mapping.</summary>
+    NoAddressMappings = 64,
 }
 
 /// <summary>What is known of the client a message came from; empty strings where unknown.</summary>
@@ -97,7 +100,10 @@ public sealed class Envelope
     /// <summary>Arrival, microseconds since 1970 UTC.</summary>
     public long ArrivalMicros { get; set; }
 
-    /// <summary>Bytes of the content with LF line ends, as in Postfix's size=.</summary>
+    /// <summary>
+    /// Size of the content as in Postfix's size=: its lines as records of Postfix's queue files, so for each line of up to 127 bytes its bytes and 2
+    /// (instead of its LF). The bytes of the content itself are <see cref="ContentLayout.Length"/>.
+    /// </summary>
     public long ContentSize { get; set; }
 
     /// <summary>ENVID, decoded from xtext, or "".</summary>
@@ -117,6 +123,9 @@ public sealed class Envelope
 
     /// <summary>The client.</summary>
     public ClientInfo Client { get; set; } = ClientInfo.Local;
+
+    /// <summary>Full name of a local sender, for a From header that is added; used by cleanup and not kept.</summary>
+    public string FullName { get; set; } = "";
 
     /// <summary>The master.cf entry it came by, such as "smtp/inet".</summary>
     public string Entry { get; set; } = "";

@@ -1,0 +1,73 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace Facteur.Mail.Addresses;
+
+/// <summary>Checks domains of addresses (RFC 5321 4.1.2, 4.1.3).</summary>
+public static class HostName
+{
+    /// <summary>Whether a text is a host name: labels of letters, digits, "-" and "_" of at most 63, not all of digits; no bare address.</summary>
+    /// <param name="name">The name.</param>
+    /// <param name="international">Characters above ASCII are letters too (RFC 6531).</param>
+    public static bool IsValid(ReadOnlySpan<char> name, bool international = false)
+    {
+        if (name.IsEmpty || name.Length > 255)
+        {
+            return false;
+        }
+        var (label, letters) = (0, false);
+        for (var i = 0; i < name.Length; i++)
+        {
+            var c = name[i];
+            if (c == '.')
+            {
+                if (label is 0 or > 63 || i == name.Length - 1 || name[i - 1] == '-')
+                {
+                    return false;
+                }
+                label = 0;
+                continue;
+            }
+            // Postfix: "_" is let pass, for it is in use.
+            var letter = char.IsAsciiLetter(c) || c is '_' or '-' || (international && c >= 0x80);
+            if ((!letter && !char.IsAsciiDigit(c)) || (c == '-' && label == 0))
+            {
+                return false;
+            }
+            letters |= letter;
+            label++;
+        }
+        return label <= 63 && letters && name[^1] != '-';
+    }
+
+    /// <summary>The address of a domain literal, "[192.0.2.1]" or "[IPv6:2001:db8::1]"; null when it is none.</summary>
+    public static IPAddress? ParseLiteral(ReadOnlySpan<char> text)
+    {
+        if (text is not ['[', .., ']'])
+        {
+            return null;
+        }
+        var inner = text[1..^1];
+        if (inner.StartsWith("IPv6:", StringComparison.OrdinalIgnoreCase))
+        {
+            return !inner[5..].ContainsAny('%', '/', '[') && IPAddress.TryParse(inner[5..], out var six) && six.AddressFamily == AddressFamily.InterNetworkV6 ? six : null;
+        }
+        return IsIPv4(inner) && IPAddress.TryParse(inner, out var four) ? four : null;
+    }
+
+    /// <summary>Whether a text is an address in dotted form of four decimal numbers.</summary>
+    public static bool IsIPv4(ReadOnlySpan<char> text)
+    {
+        var parts = 0;
+        foreach (var range in text.Split('.'))
+        {
+            var part = text[range];
+            if (part.Length is 0 or > 3 || part.ContainsAnyExceptInRange('0', '9') || int.Parse(part) > 255)
+            {
+                return false;
+            }
+            parts++;
+        }
+        return parts == 4;
+    }
+}

@@ -1,0 +1,187 @@
+using System.Text;
+using Facteur.Config;
+using Facteur.Config.Parameters;
+using Facteur.Mail.Envelopes;
+using Facteur.Tables;
+
+namespace Facteur.Services.Receive.Cleanup;
+
+/// <summary>Places where an address stands, as the *_classes parameters name them.</summary>
+[Flags]
+internal enum AddressClasses : byte
+{
+    None = 0,
+    EnvelopeSender = 1,
+    EnvelopeRecipient = 2,
+    HeaderSender = 4,
+    HeaderRecipient = 8,
+}
+
+/// <summary>Tables and the addresses they apply to.</summary>
+internal readonly record struct ClassedMaps(Maps Maps, AddressClasses Classes)
+{
+    public bool AppliesTo(AddressClasses place) => !Maps.IsEmpty && (Classes & place) != 0;
+}
+
+/// <summary>The parameters of cleanup(8), read once per configuration.</summary>
+internal sealed record CleanupOptions
+{
+    public CleanupOptions(IConfig config, ITableSet tables, IMatchLists lists)
+    {
+        Myhostname = config.Get(CommonParameters.Myhostname);
+        MailName = config.Get(CommonParameters.MailName);
+        LongQueueIds = config.Get(CommonParameters.EnableLongQueueIds);
+        OriginalRecipients = config.Get(CommonParameters.EnableOriginalRecipient);
+        HeaderSizeLimit = Int(CommonParameters.HeaderSizeLimit);
+        LineLengthLimit = Int(CommonParameters.LineLengthLimit);
+        HopcountLimit = Int(CommonParameters.HopcountLimit);
+        MessageSizeLimit = config.Get(CommonParameters.MessageSizeLimit);
+        EmptyAddressRecipient = config.Get(CommonParameters.EmptyAddressRecipient);
+        HeaderTokenLimit = Int(CleanupParameters.HeaderAddressTokenLimit);
+        DuplicateFilterLimit = Int(CleanupParameters.DuplicateFilterLimit);
+        ReplaceStray = config.Get(CleanupParameters.CleanupReplaceStrayCrLf);
+        AlwaysAddHeaders = config.Get(CleanupParameters.AlwaysAddMissingHeaders);
+        UndisclosedHeader = config.Get(CleanupParameters.UndisclosedRecipientsHeader);
+        ObsoleteFrom = config.Get(CleanupParameters.HeaderFromFormat) switch
+        {
+            "standard" => false,
+            "obsolete" => true,
+            var other => throw new ConfigException($"header_from_format = {other}: expected standard or obsolete"),
+        };
+        FullNameCharset = config.Get(CleanupParameters.FullNameEncodingCharset);
+        RewriteRemoteHeaders = config.Get(TrivialRewriteParameters.RemoteHeaderRewriteDomain).Length > 0;
+        DropHeaders = [.. ListSyntax.Split(config.Get(CleanupParameters.MessageDropHeaders)).Select(name => Encoding.UTF8.GetBytes(name.TrimEnd(':')))];
+        Canonical = new ClassedMaps(Open(CleanupParameters.CanonicalMaps), Classes(CleanupParameters.CanonicalClasses));
+        SenderCanonical = new ClassedMaps(Open(CleanupParameters.SenderCanonicalMaps), Classes(CleanupParameters.SenderCanonicalClasses));
+        RecipientCanonical = new ClassedMaps(Open(CleanupParameters.RecipientCanonicalMaps), Classes(CleanupParameters.RecipientCanonicalClasses));
+        MasqueradeDomains = ListSyntax.Split(config.Get(CleanupParameters.MasqueradeDomains));
+        MasqueradeClasses = Classes(CleanupParameters.MasqueradeClasses);
+        var exceptions = config.Get(CleanupParameters.MasqueradeExceptions);
+        MasqueradeExceptions = exceptions.Length > 0 ? lists.Domains(CleanupParameters.MasqueradeExceptions.Name, exceptions) : null;
+        VirtualAliases = Open(CleanupParameters.VirtualAliasMaps);
+        ExpansionLimit = Int(CleanupParameters.VirtualAliasExpansionLimit);
+        RecursionLimit = Int(CleanupParameters.VirtualAliasRecursionLimit);
+        AliasLengthLimit = Int(CleanupParameters.VirtualAliasAddressLengthLimit);
+        AlwaysBcc = config.Get(CleanupParameters.AlwaysBcc);
+        SenderBcc = Open(CleanupParameters.SenderBccMaps);
+        RecipientBcc = Open(CleanupParameters.RecipientBccMaps);
+        var extensions = ListSyntax.Split(config.Get(CleanupParameters.PropagateUnmatchedExtensions));
+        PropagateCanonical = extensions.Contains("canonical", StringComparer.OrdinalIgnoreCase);
+        PropagateVirtual = extensions.Contains("virtual", StringComparer.OrdinalIgnoreCase);
+        DetectUtf8 = config.Get(CommonParameters.Smtputf8Enable) ? DetectClasses(config.Get(CleanupParameters.Smtputf8AutodetectClasses)) : [];
+
+        int Int(IntParameter parameter) => (int)Math.Min(config.Get(parameter), int.MaxValue);
+
+        Maps Open(StringParameter parameter) => Maps.Open(tables, parameter.Name, config.Get(parameter));
+
+        AddressClasses Classes(StringParameter parameter) => ParseClasses(parameter.Name, config.Get(parameter));
+    }
+
+    public string Myhostname { get; }
+
+    public string MailName { get; }
+
+    public bool LongQueueIds { get; }
+
+    public bool OriginalRecipients { get; }
+
+    public int HeaderSizeLimit { get; }
+
+    public int LineLengthLimit { get; }
+
+    public int HopcountLimit { get; }
+
+    public long MessageSizeLimit { get; }
+
+    public string EmptyAddressRecipient { get; }
+
+    public int HeaderTokenLimit { get; }
+
+    public int DuplicateFilterLimit { get; }
+
+    public bool ReplaceStray { get; }
+
+    public bool AlwaysAddHeaders { get; }
+
+    public string UndisclosedHeader { get; }
+
+    public bool ObsoleteFrom { get; }
+
+    public string FullNameCharset { get; }
+
+    public bool RewriteRemoteHeaders { get; }
+
+    public IReadOnlyList<byte[]> DropHeaders { get; }
+
+    public ClassedMaps Canonical { get; }
+
+    public ClassedMaps SenderCanonical { get; }
+
+    public ClassedMaps RecipientCanonical { get; }
+
+    public IReadOnlyList<string> MasqueradeDomains { get; }
+
+    public AddressClasses MasqueradeClasses { get; }
+
+    public IDomainList? MasqueradeExceptions { get; }
+
+    public Maps VirtualAliases { get; }
+
+    public int ExpansionLimit { get; }
+
+    public int RecursionLimit { get; }
+
+    public int AliasLengthLimit { get; }
+
+    public string AlwaysBcc { get; }
+
+    public Maps SenderBcc { get; }
+
+    public Maps RecipientBcc { get; }
+
+    public bool PropagateCanonical { get; }
+
+    public bool PropagateVirtual { get; }
+
+    public IReadOnlySet<MessageOrigin> DetectUtf8 { get; }
+
+    private static AddressClasses ParseClasses(string parameter, string value)
+    {
+        var classes = AddressClasses.None;
+        foreach (var name in ListSyntax.Split(value))
+        {
+            classes |= name.ToLowerInvariant() switch
+            {
+                "envelope_sender" => AddressClasses.EnvelopeSender,
+                "envelope_recipient" => AddressClasses.EnvelopeRecipient,
+                "header_sender" => AddressClasses.HeaderSender,
+                "header_recipient" => AddressClasses.HeaderRecipient,
+                _ => throw new ConfigException(
+                    $"{parameter}: unknown class \"{name}\": expected envelope_sender, envelope_recipient, header_sender or header_recipient"),
+            };
+        }
+        return classes;
+    }
+
+    private static HashSet<MessageOrigin> DetectClasses(string value)
+    {
+        var origins = new HashSet<MessageOrigin>();
+        foreach (var name in ListSyntax.Split(value))
+        {
+            origins.UnionWith(name.ToLowerInvariant() switch
+            {
+                "all" => Enum.GetValues<MessageOrigin>(),
+                "sendmail" => [MessageOrigin.Pickup],
+                "smtpd" => [MessageOrigin.Smtpd],
+                "forward" => [MessageOrigin.Forward],
+                "bounce" => [MessageOrigin.Bounce],
+                "notify" => [MessageOrigin.Notice],
+                // Probes and QMQP do not come this way.
+                "verify" or "qmqpd" or "none" => (MessageOrigin[])[],
+                _ => throw new ConfigException(
+                    $"smtputf8_autodetect_classes: unknown class \"{name}\": expected all, none, sendmail, smtpd, qmqpd, forward, bounce, notify or verify"),
+            });
+        }
+        return origins;
+    }
+}

@@ -1,0 +1,60 @@
+using Facteur.Mail.Addresses;
+
+namespace Facteur.Services.Rewrite.TrivialRewrite;
+
+/// <summary>What an incomplete address is completed with; "" appends nothing.</summary>
+/// <param name="Origin">Domain of addresses that have none.</param>
+/// <param name="Domain">Parent of domains without dot.</param>
+internal sealed record RewriteContext(string Origin, string Domain);
+
+/// <summary>Rewrites addresses to user@fully.qualified.domain.</summary>
+/// <param name="swapBangpath">swap_bangpath.</param>
+/// <param name="percentHack">allow_percent_hack.</param>
+internal sealed class AddressRewriter(bool swapBangpath, bool percentHack)
+{
+    /// <summary>The address in standard form; the null address stays as it is.</summary>
+    public string Rewrite(RewriteContext context, string address)
+    {
+        if (address.Length == 0)
+        {
+            return address;
+        }
+        address = StripRoute(address);
+        if (AddressOperator.Last(address, '@') < 0)
+        {
+            address = Complete(context, address);
+        }
+        // Forms that end in "@" are left alone, so that what is said of them later is right.
+        var at = AddressOperator.Last(address, '@');
+        if (context.Domain.Length > 0 && at >= 0 && at < address.Length - 1 && address[at + 1] != '[' && !address.AsSpan(at).Contains('.'))
+        {
+            address = $"{address}.{context.Domain}";
+        }
+        return StripTrailingDot(address);
+    }
+
+    /// <summary>One trailing dot goes; two dots or "@." show a broken address and stay.</summary>
+    public static string StripTrailingDot(string address) =>
+        address is [.., not ('.' or '@'), '.'] && AddressOperator.Last(address, '.') == address.Length - 1
+            ? address[..^1] : address;
+
+    // RFC 5321 4.1.2, appendix C: source routes are dropped.
+    private static string StripRoute(string address)
+    {
+        var colon = address[0] == '@' ? AddressOperator.First(address, ':') : -1;
+        return colon >= 0 && colon < address.Length - 1 ? address[(colon + 1)..] : address;
+    }
+
+    private string Complete(RewriteContext context, string address)
+    {
+        if (swapBangpath && AddressOperator.First(address, '!') is >= 0 and var bang)
+        {
+            return $"{address[(bang + 1)..]}@{address[..bang]}";
+        }
+        if (percentHack && AddressOperator.Last(address, '%') is >= 0 and var percent)
+        {
+            return $"{address[..percent]}@{address[(percent + 1)..]}";
+        }
+        return context.Origin.Length > 0 ? $"{address}@{context.Origin}" : address;
+    }
+}

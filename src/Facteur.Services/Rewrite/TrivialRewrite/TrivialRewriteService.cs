@@ -1,0 +1,223 @@
+using System.Net;
+using Facteur.Config;
+using Facteur.Config.Parameters;
+using Facteur.Contracts;
+using Facteur.Mail.Addresses;
+using Facteur.Tables;
+
+namespace Facteur.Services.Rewrite.TrivialRewrite;
+
+/// <summary>
+/// trivial-rewrite(8): completes addresses and says where recipients go. Keeps nothing between questions; safe for many threads.
+/// A table that can't answer gives <see cref="ResolveFlags.Fail"/>: the asker tries again later, and nothing is bounced or relayed for it.
+/// </summary>
+public sealed class TrivialRewriteService : IRewrite
+{
+    private readonly TrivialRewriteOptions _options;
+    private readonly TrivialRewriteLog _log;
+    private readonly AddressRewriter _rewriter;
+    private readonly RecipientResolver _resolver;
+    private readonly IAddressMaps _addresses;
+    private readonly TransportRoutes _transports;
+    private readonly Maps _relocated;
+    private readonly Maps _senderRelayhosts;
+    private readonly Maps _senderTransports;
+    private readonly DomainClass _aliasDomains;
+    private readonly DomainClass _mailboxDomains;
+    private readonly DomainClass _relayDomains;
+
+    /// <summary>The service for one configuration.</summary>
+    /// <param name="config">The configuration.</param>
+    /// <param name="tables">Opens tables.</param>
+    /// <param name="addresses">Looks addresses up.</param>
+    /// <param name="lists">Makes match lists.</param>
+    /// <param name="ownAddresses">The addresses of inet_interfaces and proxy_interfaces.</param>
+    /// <param name="log">The log of trivial-rewrite.</param>
+    public TrivialRewriteService(
+        IConfig config, ITableSet tables, IAddressMaps addresses, IMatchLists lists, IReadOnlyCollection<IPAddress> ownAddresses, ServiceLog log)
+    {
+        _options = new TrivialRewriteOptions(config);
+        _log = new TrivialRewriteLog(log);
+        _addresses = addresses;
+        _rewriter = new AddressRewriter(_options.SwapBangpath, _options.PercentHack);
+        var local = new LocalDomains(lists.Domains(CommonParameters.Mydestination.Name, config.Get(CommonParameters.Mydestination)), ownAddresses);
+        _resolver = new RecipientResolver(_options, _rewriter, local, _log);
+        var parents = ListSyntax.Split(config.Get(TrivialRewriteParameters.ParentDomainMatchesSubdomains)).Contains(TrivialRewriteParameters.TransportMaps.Name);
+        _transports = new TransportRoutes(Open(TrivialRewriteParameters.TransportMaps), addresses, parents);
+        _relocated = Open(TrivialRewriteParameters.RelocatedMaps);
+        _senderRelayhosts = Open(TrivialRewriteParameters.SenderDependentRelayhostMaps);
+        _senderTransports = Open(TrivialRewriteParameters.SenderDependentDefaultTransportMaps);
+        _aliasDomains = Class(TrivialRewriteParameters.VirtualAliasDomains);
+        _mailboxDomains = Class(TrivialRewriteParameters.VirtualMailboxDomains);
+        _relayDomains = Class(TrivialRewriteParameters.RelayDomains);
+
+        Maps Open(StringParameter parameter) => Maps.Open(tables, parameter.Name, config.Get(parameter));
+
+        DomainClass Class(StringParameter parameter) =>
+            new(parameter.Name, config.Get(parameter) is { Length: > 0 } value ? lists.Domains(parameter.Name, value) : null);
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<string?> RewriteAsync(bool local, string address, CancellationToken cancel) =>
+        new(_rewriter.Rewrite(local ? _options.Local : _options.Remote, address));
+
+    /// <inheritdoc/>
+    public async ValueTask<Resolution> ResolveAsync(string sender, string recipient, CancellationToken cancel)
+    {
+        if (await _resolver.StripAsync(recipient, cancel).ConfigureAwait(false) is not { } stripped)
+        {
+            _log.LookupFailure(CommonParameters.Mydestination.Name);
+            return Failed(recipient);
+        }
+        var (address, domain) = (stripped.Address, stripped.Domain);
+        if (stripped.Invalid)
+        {
+            return new Resolution("error", "5.1.3 bad address syntax", address, ResolveFlags.Error | ResolveFlags.Default);
+        }
+        var flags = IsRouted(address) ? ResolveFlags.Routed : ResolveFlags.None;
+        if (await ClassAsync(sender, stripped, cancel).ConfigureAwait(false) is not var (route, addressClass))
+        {
+            return Failed(address);
+        }
+        flags |= addressClass;
+        // Postfix: the answer for a virtual alias that was not found is not overridden.
+        if (addressClass != ResolveFlags.VirtualAlias && !_transports.IsEmpty)
+        {
+            var entry = await _transports.FindAsync(address, cancel).ConfigureAwait(false);
+            if (entry.Status == LookupStatus.Error)
+            {
+                _log.LookupFailure(TrivialRewriteParameters.TransportMaps.Name);
+                return Failed(address);
+            }
+            route = entry.Status == LookupStatus.Found ? route.With(entry.Value, domain) : route;
+        }
+        if (!_relocated.IsEmpty)
+        {
+            var moved = (await _addresses.FindAsync(_relocated, address, AddressKeys.Full | AddressKeys.LocalUser | AddressKeys.AtDomain, cancel).ConfigureAwait(false)).Lookup;
+            if (moved.Status == LookupStatus.Error)
+            {
+                _log.LookupFailure(TrivialRewriteParameters.RelocatedMaps.Name);
+                return Failed(address);
+            }
+            route = moved.Status == LookupStatus.Found ? new Route("error", _options.RelocatedPrefix + moved.Value) : route;
+        }
+        return new Resolution(route.Transport, route.Nexthop, address, flags);
+    }
+
+    // Postfix: operators of any kind count, whatever they mean here, for nobody knows what they mean at the next hop.
+    private static bool IsRouted(string address)
+    {
+        var (local, _) = AddressParts.Split(address);
+        return AddressParts.Unquote(local).AsSpan().ContainsAny('@', '!', '%');
+    }
+
+    private static Resolution Failed(string recipient) => new("", "", recipient, ResolveFlags.Fail);
+
+    private async ValueTask<(Route Route, ResolveFlags Class)?> ClassAsync(string sender, StrippedRecipient recipient, CancellationToken cancel)
+    {
+        var domain = recipient.Domain;
+        if (recipient.Local)
+        {
+            await WarnAsync(domain, CommonParameters.Mydestination.Name, _aliasDomains, cancel).ConfigureAwait(false);
+            await WarnAsync(domain, CommonParameters.Mydestination.Name, _mailboxDomains, cancel).ConfigureAwait(false);
+            return Checked(_options.LocalTransport, domain, TrivialRewriteParameters.LocalTransport, ResolveFlags.Local);
+        }
+        var match = await MatchAsync(_aliasDomains, domain, cancel).ConfigureAwait(false);
+        if (match == LookupStatus.Found)
+        {
+            await WarnAsync(domain, _aliasDomains.Parameter, _mailboxDomains, cancel).ConfigureAwait(false);
+            await WarnAsync(domain, _aliasDomains.Parameter, _relayDomains, cancel).ConfigureAwait(false);
+            return (new Route("error", _options.UnknownAlias), ResolveFlags.VirtualAlias);
+        }
+        if (match == LookupStatus.NotFound)
+        {
+            match = await MatchAsync(_mailboxDomains, domain, cancel).ConfigureAwait(false);
+            if (match == LookupStatus.Found)
+            {
+                await WarnAsync(domain, _mailboxDomains.Parameter, _relayDomains, cancel).ConfigureAwait(false);
+                return Checked(_options.VirtualTransport, domain, TrivialRewriteParameters.VirtualTransport, ResolveFlags.VirtualMailbox);
+            }
+        }
+        if (match == LookupStatus.NotFound)
+        {
+            match = await MatchAsync(_relayDomains, domain, cancel).ConfigureAwait(false);
+        }
+        return match == LookupStatus.Error ? null : await RemoteAsync(sender, domain, match == LookupStatus.Found, cancel).ConfigureAwait(false);
+    }
+
+    private async ValueTask<(Route Route, ResolveFlags Class)?> RemoteAsync(string sender, string domain, bool relay, CancellationToken cancel)
+    {
+        var (transport, blame) = relay ? (_options.RelayTransport, TrivialRewriteParameters.RelayTransport) : (_options.DefaultTransport, TrivialRewriteParameters.DefaultTransport);
+        if (!relay && !_senderTransports.IsEmpty)
+        {
+            var (status, value) = await BySenderAsync(_senderTransports, sender.Length > 0 ? sender : _options.NullDefaultTransportKey, cancel).ConfigureAwait(false);
+            if (status == LookupStatus.Error)
+            {
+                return null;
+            }
+            if (value is not null)
+            {
+                (transport, blame) = (value, TrivialRewriteParameters.SenderDependentDefaultTransportMaps);
+            }
+        }
+        var nexthop = _options.Relayhost.Length > 0 ? _options.Relayhost : domain;
+        if (!_senderRelayhosts.IsEmpty)
+        {
+            var (status, value) = await BySenderAsync(_senderRelayhosts, sender.Length > 0 ? sender : _options.NullRelayhostKey, cancel).ConfigureAwait(false);
+            if (status == LookupStatus.Error)
+            {
+                return null;
+            }
+            // Postfix: DUNNO here means no relayhost at all, not the global one.
+            nexthop = status == LookupStatus.Found ? value ?? domain : nexthop;
+        }
+        return Checked(transport, nexthop, blame, relay ? ResolveFlags.Relay : ResolveFlags.Default);
+    }
+
+    // Found with null: the table said DUNNO.
+    private async ValueTask<(LookupStatus Status, string? Value)> BySenderAsync(Maps maps, string sender, CancellationToken cancel)
+    {
+        var lookup = (await _addresses.FindAsync(maps, sender, AddressKeys.Full | AddressKeys.LocalUser | AddressKeys.AtDomain, cancel).ConfigureAwait(false)).Lookup;
+        if (lookup.Status == LookupStatus.Error)
+        {
+            _log.LookupFailure(maps.Parameter);
+        }
+        if (lookup.Status == LookupStatus.Found && lookup.Value.Length == 0)
+        {
+            _log.NullResult(maps.Parameter, sender);
+        }
+        var isValue = lookup.Status == LookupStatus.Found && lookup.Value.Length > 0 && !lookup.Value.Equals("DUNNO", StringComparison.OrdinalIgnoreCase);
+        return (lookup.Status, isValue ? lookup.Value : null);
+    }
+
+    private (Route Route, ResolveFlags Class)? Checked(string transport, string nexthop, StringParameter blame, ResolveFlags addressClass)
+    {
+        var route = Route.FromParameter(transport, nexthop);
+        if (route.Transport.Length == 0)
+        {
+            _log.NullTransport(_options.ConfigDirectory, blame.Name);
+            return null;
+        }
+        return (route, addressClass);
+    }
+
+    private async ValueTask<LookupStatus> MatchAsync(DomainClass domains, string domain, CancellationToken cancel)
+    {
+        var status = domains.List is null ? LookupStatus.NotFound : await domains.List.MatchAsync(domain, cancel).ConfigureAwait(false);
+        if (status == LookupStatus.Error)
+        {
+            _log.LookupFailure(domains.Parameter);
+        }
+        return status;
+    }
+
+    private async ValueTask WarnAsync(string domain, string parameter, DomainClass other, CancellationToken cancel)
+    {
+        if (_options.HelpfulWarnings && other.List is not null && await other.List.MatchAsync(domain, cancel).ConfigureAwait(false) == LookupStatus.Found)
+        {
+            _log.InBoth(domain, parameter, other.Parameter);
+        }
+    }
+
+    private readonly record struct DomainClass(string Parameter, IDomainList? List);
+}
