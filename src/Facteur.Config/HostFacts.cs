@@ -4,13 +4,24 @@ using System.Net.Sockets;
 
 namespace Facteur.Config;
 
-/// <summary>What a configuration's computed defaults (myhostname, mynetworks) are made of.</summary>
-/// <param name="HostName">gethostname(2).</param>
-/// <param name="Interfaces">Addresses of interfaces that are up, with prefix lengths.</param>
-public sealed record HostFacts(string HostName, IReadOnlyList<(IPAddress Address, int PrefixLength)> Interfaces)
+/// <summary>What a configuration's computed defaults (myhostname, mynetworks) are made of. Asked for only when they are needed.</summary>
+/// <param name="hostName">gethostname(2).</param>
+/// <param name="interfaces">Addresses of interfaces that are up, with prefix lengths.</param>
+public sealed class HostFacts(Func<string> hostName, Func<IReadOnlyList<(IPAddress Address, int PrefixLength)>> interfaces)
 {
-    /// <summary>Asks the system.</summary>
-    public static HostFacts Current()
+    private readonly Lazy<string> _hostName = new(hostName);
+    private readonly Lazy<IReadOnlyList<(IPAddress Address, int PrefixLength)>> _interfaces = new(interfaces);
+
+    /// <summary>gethostname(2).</summary>
+    public string HostName => _hostName.Value;
+
+    /// <summary>Addresses of interfaces that are up, with prefix lengths.</summary>
+    public IReadOnlyList<(IPAddress Address, int PrefixLength)> Interfaces => _interfaces.Value;
+
+    /// <summary>This host.</summary>
+    public static HostFacts Current() => new(Dns.GetHostName, FindInterfaces);
+
+    private static IReadOnlyList<(IPAddress, int)> FindInterfaces()
     {
         var list = new List<(IPAddress, int)>();
         try
@@ -28,6 +39,6 @@ public sealed record HostFacts(string HostName, IReadOnlyList<(IPAddress Address
         {
             // Without rights to ask, loopback alone is trusted.
         }
-        return new HostFacts(Dns.GetHostName(), [.. list.Where(i => i.Item1.AddressFamily is AddressFamily.InterNetwork or AddressFamily.InterNetworkV6)]);
+        return [.. list.Where(i => i.Item1.AddressFamily is AddressFamily.InterNetwork or AddressFamily.InterNetworkV6)];
     }
 }
