@@ -17,4 +17,7 @@ public sealed record TableOptions
     /// results, which a sender could steer.
     /// </summary>
     public bool SecuritySensitive { get; init; }
+
+    /// <summary>Texts of indexed tables are in the form of aliases(5), whatever alias_maps says (postalias).</summary>
+    public bool AliasText { get; init; }
 }

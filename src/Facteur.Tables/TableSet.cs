@@ -114,5 +114,5 @@ public sealed class TableSet : ITableSet, IDisposable
     }
 
     /// <summary>Whether a table's text is in the form of aliases(5).</summary>
-    internal bool IsAliases(string name) => _aliases.Contains(name);
+    internal bool IsAliases(string name) => Options.AliasText || _aliases.Contains(name);
 }

@@ -24,13 +24,9 @@ public static class TablesParameters
     /// <summary>berkeley_db_read_buffer_size.</summary>
     public static readonly IntParameter BerkeleyDbReadBufferSize = new("berkeley_db_read_buffer_size", "131072", "Berkeley DB files are not read.", min: 1) { Class = ParameterClass.NothingToDo };
 
-    /// <summary>daemon_table_open_error_is_fatal.</summary>
-    public static readonly BoolParameter DaemonTableOpenErrorIsFatal = new("daemon_table_open_error_is_fatal", "no", "A table that can't be opened answers with a temporary error; no service ends for it.") { Class = ParameterClass.NotYet };
-
     /// <summary>All rows.</summary>
     public static IReadOnlyList<Parameter> All { get; } =
     [
         DefaultDatabaseType, AliasDatabase, ParentDomainMatchesSubdomains, LmdbMapSize, BerkeleyDbCreateBufferSize, BerkeleyDbReadBufferSize,
-        DaemonTableOpenErrorIsFatal,
     ];
 }
