@@ -9,6 +9,7 @@ public static class ParameterRegistry
     private static readonly IReadOnlyList<Parameter>[] TypedRows =
     [
         CommonParameters.All,
+        TablesParameters.All,
     ];
 
     private static readonly Dictionary<string, Parameter> ByName = Read();
