@@ -7,7 +7,7 @@ public sealed class DeliveryStatusCodecTests
 {
     private static readonly DeliveryStatus Full = new(
         DeliveryOutcome.Bounced, new EnhancedStatus(5, 1, 1), "host mx.example[192.0.2.1] said: 550 5.1.1 non è qui (in reply to RCPT TO command)",
-        DsnAction.Failed, "smtp", "550 5.1.1 non è qui", "dns", "mx.example");
+        DsnAction.Failed, "smtp", "550 5.1.1 non è qui", "dns", "mx.example", "mx.example[192.0.2.1]:25");
 
     public static TheoryData<DeliveryStatus> Statuses =>
     [
