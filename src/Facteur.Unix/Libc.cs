@@ -77,6 +77,9 @@ public static unsafe partial class Libc
     [LibraryImport(C)] public static partial void regfree(nint regex);
     [LibraryImport(C, StringMarshalling = StringMarshalling.Utf8)] public static partial nint newlocale(int mask, string name, nint basis);
     [LibraryImport(C)] public static partial nint uselocale(nint locale);
+    [LibraryImport(C, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)] public static partial nint opendir(string path);
+    [LibraryImport(C, SetLastError = true)] public static partial nint readdir(nint directory);
+    [LibraryImport(C, SetLastError = true)] public static partial int closedir(nint directory);
 
     [StructLayout(LayoutKind.Sequential)] public struct Flock { public short Type, Whence; public long Start, Length; public int Pid; }
     [StructLayout(LayoutKind.Sequential)] public struct Passwd { public byte* Name, Password; public uint Uid, Gid; public byte* Gecos, Directory, Shell; }
