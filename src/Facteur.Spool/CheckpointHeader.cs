@@ -58,7 +58,7 @@ internal static class CheckpointEntry
         BinaryPrimitives.WriteUInt32LittleEndian(at[48..], entry.Destination);
         BinaryPrimitives.WriteUInt16LittleEndian(at[52..], entry.Attempts);
         at[54] = (byte)entry.State;
-        at[55] = entry.Flags;
+        at[55] = (byte)(entry.Flags & ~Entry.ClaimedFlag);
     }
 
     public static Entry Read(ReadOnlySpan<byte> at) => new()

@@ -9,6 +9,9 @@ internal struct Entry
     public const byte ExpireFlag = 1;
     public const byte LargeFlag = 2;
 
+    // In memory only: the queue manager has it, and it stands in no order.
+    public const byte ClaimedFlag = 4;
+
     public ulong Id;
     public long Size;
 

@@ -60,7 +60,7 @@ internal sealed class Index
     public void Remove(int slot)
     {
         ref var entry = ref this[slot];
-        _order.Remove(slot);
+        Withdraw(slot);
         _counts[(int)entry.State]--;
         Count--;
         RemoveFromTable(entry.Id);
@@ -73,7 +73,8 @@ internal sealed class Index
     public void Move(int slot, QueueState state, uint due)
     {
         ref var entry = ref this[slot];
-        _order.Remove(slot);
+        Withdraw(slot);
+        entry.Flags &= unchecked((byte)~Entry.ClaimedFlag);
         _counts[(int)entry.State]--;
         entry.State = state;
         entry.Due = due;
@@ -81,11 +82,26 @@ internal sealed class Index
         _order.Insert(slot);
     }
 
+    /// <summary>Takes a message out of the order of its queue until it moves.</summary>
+    public void Claim(int slot)
+    {
+        Withdraw(slot);
+        this[slot].Flags |= Entry.ClaimedFlag;
+    }
+
     /// <summary>The first message of a queue after a place, or 0.</summary>
     public int After(QueueState state, long key, ulong id) => _order.After(state, key, id);
 
     /// <summary>Whether a slot holds a message.</summary>
     public bool IsUsed(int slot) => this[slot].Id != 0;
+
+    private void Withdraw(int slot)
+    {
+        if ((this[slot].Flags & Entry.ClaimedFlag) == 0)
+        {
+            _order.Remove(slot);
+        }
+    }
 
     private int TakeSlot()
     {

@@ -197,6 +197,16 @@ public sealed partial class Spool : ISpool
     }
 
     /// <inheritdoc/>
+    public void Claim(ulong id)
+    {
+        var slot = _state.Index.Find(id);
+        if (slot != 0)
+        {
+            _state.Index.Claim(slot);
+        }
+    }
+
+    /// <inheritdoc/>
     public bool TryGet(ulong id, out SpoolEntry entry)
     {
         var slot = _state.Index.Find(id);
