@@ -108,7 +108,8 @@ public sealed class MasterCfFile
     private static (List<KeyValuePair<string, string>> Overrides, int Verbose, bool Debug) Options(MasterLine line, out string? wrong)
     {
         wrong = null;
-        var overrides = new List<KeyValuePair<string, string>>();
+        // Postfix: -o values may say $service_name; so each service has its own.
+        var overrides = new List<KeyValuePair<string, string>> { new("service_name", line.Name), new("process_name", line.Command) };
         var (verbose, debug) = (0, false);
         for (var i = 0; i < line.OptionCount; i++)
         {
