@@ -13,7 +13,7 @@ public sealed class MasterCfFile
     /// <summary>The file's name.</summary>
     public string Path { get; }
 
-    /// <summary>The services as written, in order; of several with one name and type the last, at the first's place.</summary>
+    /// <summary>The services as written, in order; also those that a later one with the same name and type replaces.</summary>
     public IReadOnlyList<MasterLine> Lines => _lines;
 
     /// <summary>All errors, with file and line.</summary>
@@ -25,35 +25,37 @@ public sealed class MasterCfFile
     public static MasterCfFile Parse(string path, string text)
     {
         var file = new MasterCfFile(path);
-        var places = new Dictionary<(string, string), int>();
         foreach (var logical in LogicalLine.Split(text))
         {
             if (MasterLine.Parse(logical.Text, logical.First, out var wrong) is not { } line)
             {
                 file._errors.Add(file.At(logical.First, wrong!));
             }
-            else if (places.TryGetValue((line.Name, line.Type), out var place))
-            {
-                file._lines[place] = line;
-            }
             else
             {
-                places[(line.Name, line.Type)] = file._lines.Count;
                 file._lines.Add(line);
             }
         }
         return file;
     }
 
-    /// <summary>The services with their values; what is wrong is added to <paramref name="errors"/>.</summary>
+    /// <summary>The services with their values, of several with one name and type the last at the first's place; what is wrong is added to <paramref name="errors"/>.</summary>
     public IReadOnlyList<MasterEntry> ReadEntries(ICollection<string> errors)
     {
         var entries = new List<MasterEntry>(_lines.Count);
+        var places = new Dictionary<(string, ServiceType), int>();
         foreach (var line in _lines)
         {
             if (Entry(line, out var wrong) is { } entry)
             {
-                entries.Add(entry);
+                if (places.TryAdd((entry.Name, entry.Type), entries.Count))
+                {
+                    entries.Add(entry);
+                }
+                else
+                {
+                    entries[places[(entry.Name, entry.Type)]] = entry;
+                }
             }
             else
             {
@@ -106,7 +108,8 @@ public sealed class MasterCfFile
     private static (List<KeyValuePair<string, string>> Overrides, int Verbose, bool Debug) Options(MasterLine line, out string? wrong)
     {
         wrong = null;
-        var overrides = new List<KeyValuePair<string, string>>();
+        // Postfix: -o values may say $service_name; so each service has its own.
+        var overrides = new List<KeyValuePair<string, string>> { new("service_name", line.Name), new("process_name", line.Command) };
         var (verbose, debug) = (0, false);
         for (var i = 0; i < line.OptionCount; i++)
         {
