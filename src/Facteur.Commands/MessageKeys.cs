@@ -72,7 +72,7 @@ internal sealed class MessageKeys
                 yield break;
             }
             EndHeaders();
-            // The empty line between is a line of the body; with MIME, only that of the message itself.
+            // Postfix: the empty line after headers is a line of the body.
             if (line.Length == 0)
             {
                 if (_body)
