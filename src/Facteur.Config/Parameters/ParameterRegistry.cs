@@ -8,7 +8,7 @@ public static class ParameterRegistry
     // The one place to name a new class of rows.
     private static readonly IReadOnlyList<Parameter>[] TypedRows =
     [
-        CommonParameters.All,
+        CommonParameters.All, BounceParameters.All, ShowqParameters.All,
     ];
 
     private static readonly Dictionary<string, Parameter> ByName = Read();

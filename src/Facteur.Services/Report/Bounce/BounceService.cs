@@ -4,6 +4,7 @@ using Facteur.Config.Parameters;
 using Facteur.Contracts;
 using Facteur.Mail.Dsn;
 using Facteur.Mail.Envelopes;
+using Facteur.Mail.Headers;
 using Facteur.Spool;
 
 namespace Facteur.Services.Report.Bounce;

@@ -1,5 +1,6 @@
 using System.Buffers;
 using Facteur.Contracts;
+using Facteur.Mail.Headers;
 using Facteur.Spool;
 
 namespace Facteur.Services.Report.Bounce;
