@@ -58,9 +58,10 @@ public sealed class OfflineQueueTests : IDisposable
     public async Task What_the_disk_refuses_is_not_reported_as_done()
     {
         _spool.Add(1, QueueState.Hold, "");
+        _spool.Add(2, QueueState.Hold, "");
         _spool.Result = CommitResult.NoSpace;
         Assert.Equal("no space left in the queue directory", (await Assert.ThrowsAsync<ControlException>(() => _queue.SuperAsync(SuperOperation.Delete, 1, default).AsTask())).Message);
-        await Assert.ThrowsAsync<ControlException>(() => _queue.SuperAsync(SuperOperation.Requeue, 1, default).AsTask());
+        await Assert.ThrowsAsync<ControlException>(() => _queue.SuperAsync(SuperOperation.Requeue, 2, default).AsTask());
         await Assert.ThrowsAsync<ControlException>(() => _queue.FlushAsync(default).AsTask());
     }
 

@@ -36,7 +36,14 @@ public sealed class ControlSocket : IDuplexPipe, IDisposable
         }
         catch (SocketException e)
         {
-            error = e.SocketErrorCode == SocketError.AddressNotAvailable ? "No such file or directory" : e.Message;
+            // .NET adds the path to some of its texts.
+            error = e.SocketErrorCode switch
+            {
+                SocketError.AddressNotAvailable => "No such file or directory",
+                SocketError.ConnectionRefused => "Connection refused",
+                SocketError.AccessDenied => "Permission denied",
+                _ => e.Message,
+            };
         }
         catch (ArgumentOutOfRangeException)
         {
