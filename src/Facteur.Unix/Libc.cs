@@ -68,6 +68,9 @@ public static unsafe partial class Libc
     [LibraryImport(C, StringMarshalling = StringMarshalling.Utf8)] public static partial int getgrnam_r(string name, Group* grp, byte* buffer, nint length, Group** result);
     [LibraryImport(C, SetLastError = true)] public static partial nint syscall(nint number, nint a, nint b, nint c, nint d);
     [LibraryImport(C, SetLastError = true)] public static partial int prctl(int option, nuint a, nuint b, nuint c, nuint d);
+    [LibraryImport(C, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)] public static partial nint opendir(string path);
+    [LibraryImport(C, SetLastError = true)] public static partial nint readdir(nint directory);
+    [LibraryImport(C, SetLastError = true)] public static partial int closedir(nint directory);
 
     [StructLayout(LayoutKind.Sequential)] public struct Flock { public short Type, Whence; public long Start, Length; public int Pid; }
     [StructLayout(LayoutKind.Sequential)] public struct Passwd { public byte* Name, Password; public uint Uid, Gid; public byte* Gecos, Directory, Shell; }
