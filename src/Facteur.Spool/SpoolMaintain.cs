@@ -62,14 +62,9 @@ public sealed partial class Spool
         }
     }
 
-    // Records before the place are durable, so that a bad place before it can only be damage.
     private bool BeginCheckpoint()
     {
         _checkpointDue = -1;
-        if (!SyncYoung())
-        {
-            return false;
-        }
         if (_young.Segment is null)
         {
             BeginBatch();
@@ -86,7 +81,7 @@ public sealed partial class Spool
         {
             return true;
         }
-        // The entries may point to records written since: these must be durable before the checkpoint is named.
+        // The entries may point to records not synced yet, and the place says that what is before it is durable: so it must be, before the name.
         if (!SyncYoung() || _checkpoint is null)
         {
             AbandonCheckpoint();

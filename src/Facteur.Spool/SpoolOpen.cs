@@ -77,6 +77,11 @@ public sealed partial class Spool
         }
         _large.Sweep(_state.Index, damaged);
         _ = _reserve.Restore();
+        if (_checkpoints.Count == 0 && !recovery.Salvaged)
+        {
+            // From the first segment on there is a checkpoint: that none can be read is then never ordinary.
+            CheckpointNow();
+        }
         foreach (var segment in recovery.Replayed)
         {
             _seals.Add(segment.Number, segment.End);
@@ -92,7 +97,7 @@ public sealed partial class Spool
             _idNext = _state.IdBlockFirst;
             _idBlockEnd = _state.IdEnd;
         }
-        if (damaged || recovery.Checkpoints.Count == 0 || recovery.ReplayedBytes > _options.CheckpointBytes / 2)
+        if (damaged || recovery.ReplayedBytes > _options.CheckpointBytes / 2)
         {
             CheckpointNow();
         }
@@ -111,7 +116,6 @@ public sealed partial class Spool
             _ = _disk.Close(file);
             Check(errno, path, "sync");
         }
-        Check(-_disk.SyncDirectory(_paths.Journal), _paths.Journal, "sync");
     }
 
     private bool KeepDamage(Recovery recovery)

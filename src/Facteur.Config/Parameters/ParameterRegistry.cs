@@ -8,8 +8,17 @@ public static class ParameterRegistry
     // The one place to name a new class of rows.
     private static readonly IReadOnlyList<Parameter>[] TypedRows =
     [
+        BounceParameters.All,
+        CleanupParameters.All,
         CommonParameters.All,
+        LocalParameters.All,
+        LogParameters.All,
+        QmgrParameters.All,
+        ShowqParameters.All,
+        SmtpParameters.All,
         TablesParameters.All,
+        TrivialRewriteParameters.All,
+        VirtualParameters.All,
     ];
 
     private static readonly Dictionary<string, Parameter> ByName = Read();

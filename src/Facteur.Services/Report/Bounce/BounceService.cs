@@ -4,6 +4,7 @@ using Facteur.Config.Parameters;
 using Facteur.Contracts;
 using Facteur.Mail.Dsn;
 using Facteur.Mail.Envelopes;
+using Facteur.Mail.Headers;
 using Facteur.Spool;
 
 namespace Facteur.Services.Report.Bounce;
@@ -148,7 +149,7 @@ public sealed class BounceService : IBounce
         string? thread = null;
         if (_threaded)
         {
-            var scan = new HeaderScan();
+            var scan = new HeaderEnd();
             if (await _original.CopyAsync(request, headersOnly: true, _sizeLimit, to: null, scan, cancel).ConfigureAwait(false) is ContentRead.Moved or ContentRead.Failed)
             {
                 return ReportResult.TryAgain;
@@ -230,7 +231,7 @@ public sealed class BounceService : IBounce
         }
         report.WriteOriginalHead(buffer);
         await FlushAsync(buffer, message, 0, cancel).ConfigureAwait(false);
-        switch (await _original.CopyAsync(request, report.HeadersOnly, _sizeLimit, message, report.HeadersOnly ? new HeaderScan() : null, cancel).ConfigureAwait(false))
+        switch (await _original.CopyAsync(request, report.HeadersOnly, _sizeLimit, message, report.HeadersOnly ? new HeaderEnd() : null, cancel).ConfigureAwait(false))
         {
             case ContentRead.Damaged:
                 // Postfix: a report is sent also when the original can't be read.

@@ -1,5 +1,6 @@
 using System.Buffers;
 using Facteur.Contracts;
+using Facteur.Mail.Headers;
 using Facteur.Spool;
 
 namespace Facteur.Services.Report.Bounce;
@@ -21,7 +22,7 @@ internal sealed class OriginalCopy(ISpoolReader reader)
     /// <param name="scan">Sees the header; needed for headersOnly.</param>
     /// <param name="cancel">The caller's end.</param>
     /// <returns>How the last read ended: End when all that was wanted was copied.</returns>
-    public async ValueTask<ContentRead> CopyAsync(ReportRequest request, bool headersOnly, long limit, IResubmitMessage? to, HeaderScan? scan, CancellationToken cancel)
+    public async ValueTask<ContentRead> CopyAsync(ReportRequest request, bool headersOnly, long limit, IResubmitMessage? to, HeaderEnd? scan, CancellationToken cancel)
     {
         var buffer = ArrayPool<byte>.Shared.Rent(BufferSize);
         var header = new ArrayBufferWriter<byte>();

@@ -1,12 +1,12 @@
 using System.Buffers;
 
-namespace Facteur.Services.Report.Bounce;
+namespace Facteur.Mail.Headers;
 
 /// <summary>
 /// Finds where the header of a message ends in content that comes in pieces: a header is lines "name: value" and lines that begin with
 /// white space. Also keeps the value of Message-ID.
 /// </summary>
-internal sealed class HeaderScan
+public sealed class HeaderEnd
 {
     // RFC 5322 2.1.1: a line has at most 998 characters, so a name is shorter.
     private const int NameLimit = 998;
@@ -29,9 +29,14 @@ internal sealed class HeaderScan
         }
     }
 
+    /// <summary>Bytes held back because they may begin a header line; once the header has ended they are the start of the body.</summary>
+    public ReadOnlyMemory<byte> Pending => _start.WrittenMemory;
+
     /// <summary>Takes the next piece and appends what of it belongs to the header.</summary>
-    public void Take(ReadOnlySpan<byte> piece, IBufferWriter<byte> output)
+    /// <returns>Bytes taken; what follows them belongs to the body.</returns>
+    public int Take(ReadOnlySpan<byte> piece, IBufferWriter<byte> output)
     {
+        var length = piece.Length;
         while (!piece.IsEmpty && !Ended)
         {
             if (_inLine)
@@ -47,6 +52,7 @@ internal sealed class HeaderScan
                 piece = piece[TakeStart(piece, output)..];
             }
         }
+        return length - piece.Length;
     }
 
     // A line's start is held back until it shows what the line is.
