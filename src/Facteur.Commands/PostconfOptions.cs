@@ -110,8 +110,8 @@ internal sealed class PostconfOptions
         {
             Mode = modes[0];
         }
-        if (Operands.Any(o => o.Contains('=', StringComparison.Ordinal)) && Mode is 'p' or 'M' or 'F' or 'P' && !actions.Contains('e')
-            && Operands.Any(o => o.Contains('=', StringComparison.Ordinal)))
+        // Postfix: a value on the command line means -e.
+        if (Mode is 'p' or 'M' or 'F' or 'P' && !actions.Contains('e') && Operands.Any(o => o.Contains('=', StringComparison.Ordinal)))
         {
             actions.Add('e');
             actions.Sort();

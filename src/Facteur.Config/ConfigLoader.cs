@@ -26,8 +26,13 @@ public static class ConfigLoader
         var snapshot = new Snapshot(configDirectory, options.Generation, main, options.Host ?? HostFacts.Current(), OverridesOf(options), origin);
         errors.AddRange(options.Overrides.Select(o => snapshot.Check(o.Key)).OfType<string>());
         var master = options.WithMaster ? ReadMaster(Path.Combine(configDirectory, "master.cf"), errors) : null;
-        var entries = master?.ReadEntries(errors) ?? [];
-        CheckMain(main, snapshot, errors, warnings);
+        var entries = master?.ReadEntries(errors, chrootByDefault: snapshot.Level is { Major: 0 }) ?? [];
+        var advice = new List<string>();
+        CheckMain(main, snapshot, errors, advice);
+        if (options.WithMaster)
+        {
+            warnings.AddRange(advice);
+        }
         if (master is not null)
         {
             CheckEntries(master.Path, entries, snapshot, errors, warnings);

@@ -89,6 +89,9 @@ internal sealed class Snapshot : IConfig
         };
     }
 
+    /// <summary>compatibility_level; null when it is none.</summary>
+    internal CompatibilityLevel? Level => CompatibilityLevel.Parse(Value("compatibility_level").Text);
+
     /// <summary>Whether a name is set by an override or main.cf.</summary>
     internal bool IsSet(string name) => _overrides.ContainsKey(name) || _main.Entries.ContainsKey(name);
 

@@ -203,4 +203,31 @@ public sealed class ConfigLoaderTests : IDisposable
             }
         });
     }
+
+    [Theory]
+    [InlineData("", true)]
+    [InlineData("compatibility_level = 1", false)]
+    [InlineData("compatibility_level = 3.11", false)]
+    public void Chroot_by_default_went_with_level_1(string main, bool chroot)
+    {
+        var load = Load(main, "x unix - - - - - c\ny unix - - n - - c\nz unix - - y - - c\n");
+        Assert.Equal([chroot, false, true], load.Entries.Select(e => e.Chroot));
+    }
+
+    [Fact]
+    public void A_command_hears_of_hidden_lines_only()
+    {
+        Load("a = 1\nsoft_bounce = no\nsoft_bounce = yes\nvirtual_maps = hash:/x\n");
+        var load = ConfigLoader.Load(_directory, new LoadOptions { Host = Host(), WithMaster = false, ProcessName = "postqueue" });
+        Assert.Equal([$"{_directory}/main.cf, line 3: overriding earlier entry: soft_bounce=no"], load.Warnings);
+        Assert.Equal("postqueue", load.Config.Expand("$process_name"));
+        Assert.Empty(load.Entries);
+    }
+
+    [Fact]
+    public void A_very_long_list_is_read_in_no_time()
+    {
+        var main = "mydestination =\n" + string.Concat(Enumerable.Range(0, 50_000).Select(i => $"  domain{i}.example\n"));
+        Assert.EndsWith("domain49999.example", Good(main).Get(CommonParameters.Mydestination));
+    }
 }

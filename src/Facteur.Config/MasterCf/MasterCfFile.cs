@@ -40,13 +40,15 @@ public sealed class MasterCfFile
     }
 
     /// <summary>The services with their values, of several with one name and type the last at the first's place; what is wrong is added to <paramref name="errors"/>.</summary>
-    public IReadOnlyList<MasterEntry> ReadEntries(ICollection<string> errors)
+    /// <param name="errors">Gets all errors, with file and line.</param>
+    /// <param name="chrootByDefault">What "-" in the chroot field means: no, but yes where compatibility_level is below 1.</param>
+    public IReadOnlyList<MasterEntry> ReadEntries(ICollection<string> errors, bool chrootByDefault = false)
     {
         var entries = new List<MasterEntry>(_lines.Count);
         var places = new Dictionary<(string, ServiceType), int>();
         foreach (var line in _lines)
         {
-            if (Entry(line, out var wrong) is { } entry)
+            if (Entry(line, chrootByDefault, out var wrong) is { } entry)
             {
                 if (places.TryAdd((entry.Name, entry.Type), entries.Count))
                 {
@@ -79,7 +81,7 @@ public sealed class MasterCfFile
         return good ? null : $"field \"{MasterLine.FieldNames[field]}\": bad value: \"{value}\": expected {expected}";
     }
 
-    private static MasterEntry? Entry(MasterLine line, out string? wrong)
+    private static MasterEntry? Entry(MasterLine line, bool chrootByDefault, out string? wrong)
     {
         for (var field = 0; field < MasterLine.FieldNames.Count; field++)
         {
@@ -101,7 +103,7 @@ public sealed class MasterCfFile
         }
         var wakeup = line.Fields[5];
         return new MasterEntry(
-            line.Name, type, line.Fields[2] != "n", line.Fields[3] != "n", line.Fields[4] == "y", Number(wakeup.TrimEnd('?')) ?? 0, wakeup.EndsWith('?'),
+            line.Name, type, line.Fields[2] != "n", line.Fields[3] != "n", line.Fields[4] == "y" || (line.Fields[4] == "-" && chrootByDefault), Number(wakeup.TrimEnd('?')) ?? 0, wakeup.EndsWith('?'),
             Number(line.Fields[6]), line.Command, [.. line.Arguments.Skip(line.OptionCount)], options.Overrides, options.Verbose, options.Debug, line.Line);
     }
 

@@ -4,8 +4,8 @@ namespace Facteur.Config.Tests.Parameters;
 
 public sealed class ParameterRegistryTests
 {
-    // The product's own name; and what the recorded build had no library for.
-    private static readonly string[] OwnDefaults = ["mail_name", "smtputf8_enable"];
+    // The product's own name; what the recorded build had no library for; and the kind of indexed table that newaliases makes here.
+    private static readonly string[] OwnDefaults = ["mail_name", "smtputf8_enable", "default_database_type"];
 
     private static readonly IReadOnlyList<Parameter> Table = [.. ParameterTable.Read()];
 
@@ -18,8 +18,13 @@ public sealed class ParameterRegistryTests
     }
 
     [Fact]
-    public void No_typed_row_is_there_twice() =>
-        Assert.Equal(ParameterRegistry.Typed.Count(), ParameterRegistry.Typed.Select(row => row.Name).Distinct().Count());
+    public void A_name_in_several_classes_of_rows_is_the_same_row_in_each()
+    {
+        foreach (var rows in ParameterRegistry.Typed.GroupBy(row => row.Name))
+        {
+            Assert.True(rows.Select(row => (row.GetType(), row.Default, row.Class)).Distinct().Count() == 1, $"{rows.Key} differs");
+        }
+    }
 
     [Fact]
     public void Typed_rows_have_the_names_types_and_defaults_of_the_table()
