@@ -1,17 +1,11 @@
 using Facteur.Config;
+using Facteur.Tables;
 
 namespace Facteur.Commands;
 
 /// <summary>postconf(1): shows and changes main.cf and master.cf.</summary>
 public static class Postconf
 {
-    // Postfix: names that "postconf -m" of a full build prints.
-    private static readonly string[] TableTypes =
-    [
-        "btree", "cdb", "cidr", "environ", "fail", "hash", "inline", "internal", "ldap", "lmdb", "memcache", "mysql", "pcre", "pgsql", "pipemap", "proxy",
-        "randmap", "regexp", "socketmap", "sqlite", "static", "tcp", "texthash", "unionmap", "unix",
-    ];
-
     /// <summary>Runs it; the result is the exit status.</summary>
     public static int Run(CommandContext context)
     {
@@ -33,7 +27,7 @@ public static class Postconf
     private static string? Run(CommandContext context, PostconfOptions options) => options.Mode switch
     {
         'l' => List(context, ["flock", "fcntl", "dotlock"]),
-        'm' => List(context, TableTypes),
+        'm' => List(context, [.. TableTypes.Names]),
         'a' => List(context, ["dovecot"]),
         'A' => List(context, ["cyrus"]),
         'b' or 't' or 'T' => $"option -{options.Mode} is not supported",

@@ -48,7 +48,7 @@ public sealed class PostmapTests
         void Check(string line, string input, int status, string output, string error)
         {
             var words = line.Replace("@E@", directory.Path).Split('|');
-            var run = CommandRun.Of(words[0] == "postmap" ? Postmap.Run : Postalias.Run, words[0], directory.Path, input, words[1..]);
+            var run = TableCommandRun.Of(words[0] == "postmap" ? Postmap.Run : Postalias.Run, words[0], directory.Path, input, words[1..]);
             Assert.Equal($"{line}\n{status}\n{output}\n{error}", $"{line}\n{run.Status}\n{run.Output}\n{run.Error}".Replace(directory.Path + "/", "@E@/"));
         }
     }
@@ -69,7 +69,7 @@ public sealed class PostmapTests
     public void Mistakes_are_told(string arguments, string error)
     {
         using var directory = new TableDirectory();
-        Assert.Equal(new CommandRun(1, "", error), CommandRun.Of(Postmap.Run, "postmap", directory.Path, "", arguments.Split('|')));
+        Assert.Equal(new TableCommandRun(1, "", error), TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "", arguments.Split('|')));
     }
 
     [Fact]
@@ -80,10 +80,10 @@ public sealed class PostmapTests
         var two = directory.Write("two", "a 1\nb 2\n");
         var table = "lmdb:" + directory.Write("ft", $"k {one}, {two}\nj {directory.Path}/none\n");
         Assert.Equal(
-            new CommandRun(0, "", $"postmap: warning: {directory.Path}/ft, line 2: open {directory.Path}/none: No such file or directory: skipping this entry\n"),
-            CommandRun.Of(Postmap.Run, "postmap", directory.Path, "", "-F", table));
-        Assert.Equal("aGgKCmEgMQpiIDIK\n", CommandRun.Of(Postmap.Run, "postmap", directory.Path, "", "-q", "k", table).Output);
-        Assert.Equal("hh\n\na 1\nb 2\n\n", CommandRun.Of(Postmap.Run, "postmap", directory.Path, "", "-Fq", "k", table).Output);
+            new TableCommandRun(0, "", $"postmap: warning: {directory.Path}/ft, line 2: open {directory.Path}/none: No such file or directory: skipping this entry\n"),
+            TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "", "-F", table));
+        Assert.Equal("aGgKCmEgMQpiIDIK\n", TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "", "-q", "k", table).Output);
+        Assert.Equal("hh\n\na 1\nb 2\n\n", TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "", "-Fq", "k", table).Output);
     }
 
     [Fact]
@@ -93,13 +93,13 @@ public sealed class PostmapTests
         using var directory = new TableDirectory();
         var path = directory.Write("t", "a 1\n");
         File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite);
-        Assert.Equal(0, CommandRun.Of(Postmap.Run, "postmap", directory.Path, "", path).Status);
+        Assert.Equal(0, TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "", path).Status);
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead, File.GetUnixFileMode(path + ".lmdb"));
         File.SetUnixFileMode(path + ".lmdb", UnixFileMode.UserRead | UnixFileMode.UserWrite);
-        Assert.Equal(0, CommandRun.Of(Postmap.Run, "postmap", directory.Path, "", path).Status);
+        Assert.Equal(0, TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "", path).Status);
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(path + ".lmdb"));
         File.Delete(path + ".lmdb");
-        Assert.Equal(0, CommandRun.Of(Postmap.Run, "postmap", directory.Path, "", "-p", path).Status);
+        Assert.Equal(0, TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "", "-p", path).Status);
         Assert.Equal(
             UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead, File.GetUnixFileMode(path + ".lmdb"));
     }
@@ -110,9 +110,9 @@ public sealed class PostmapTests
         using var directory = new TableDirectory();
         var path = Path.Combine(directory.Path, "t");
         File.WriteAllBytes(path, [(byte)'k', 0xc4, (byte)' ', 0xff, (byte)'\n']);
-        Assert.Contains("non-UTF-8 input", CommandRun.Of(Postmap.Run, "postmap", directory.Path, "", path).Error);
-        Assert.Equal(new CommandRun(0, "", ""), CommandRun.Of(Postmap.Run, "postmap", directory.Path, "", "-u", path));
-        Assert.Equal("k\u00c4\t\u00ff\n", CommandRun.Of(Postmap.Run, "postmap", directory.Path, "", "-us", path).Output);
+        Assert.Contains("non-UTF-8 input", TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "", path).Error);
+        Assert.Equal(new TableCommandRun(0, "", ""), TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "", "-u", path));
+        Assert.Equal("k\u00c4\t\u00ff\n", TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "", "-us", path).Output);
         Assert.True(File.ReadAllBytes(path + ".lmdb").AsSpan().IndexOf(new byte[] { (byte)'k', 0xc4, 0, 0xff, 0 }) > 0);
     }
 
@@ -122,12 +122,12 @@ public sealed class PostmapTests
         using var directory = new TableDirectory();
         var path = directory.Write("aliases", "postmaster: root\nRoot: joe, \"|cmd\"\n");
         directory.Write("main.cf", $"myhostname = mx.dest.example\nalias_database = hash:{path}\nalias_maps = hash:{path}\n");
-        var before = CommandRun.Of(Postmap.Run, "postmap", directory.Path, "", "-q", "root", "hash:" + path);
+        var before = TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "", "-q", "root", "hash:" + path);
         Assert.Equal((0, "joe, \"|cmd\"\n"), (before.Status, before.Output));
         Assert.Contains("no index", before.Error);
-        Assert.Equal(new CommandRun(0, "", ""), CommandRun.Of(Newaliases.Run, "newaliases", directory.Path, ""));
-        Assert.Equal(new CommandRun(0, "joe, \"|cmd\"\n", ""), CommandRun.Of(Postmap.Run, "postmap", directory.Path, "", "-q", "root", "hash:" + path));
-        Assert.Equal(new CommandRun(0, "@\n", ""), CommandRun.Of(Postalias.Run, "postalias", directory.Path, "", "-q", "@", "hash:" + path));
+        Assert.Equal(new TableCommandRun(0, "", ""), TableCommandRun.Of(Newaliases.Run, "newaliases", directory.Path, ""));
+        Assert.Equal(new TableCommandRun(0, "joe, \"|cmd\"\n", ""), TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "", "-q", "root", "hash:" + path));
+        Assert.Equal(new TableCommandRun(0, "@\n", ""), TableCommandRun.Of(Postalias.Run, "postalias", directory.Path, "", "-q", "@", "hash:" + path));
     }
 
     [Theory]
@@ -136,7 +136,7 @@ public sealed class PostmapTests
     public void Newaliases_refuses_what_it_does_not_know(string argument, string error)
     {
         using var directory = new TableDirectory();
-        var run = CommandRun.Of(Newaliases.Run, "newaliases", directory.Path, "", argument);
+        var run = TableCommandRun.Of(Newaliases.Run, "newaliases", directory.Path, "", argument);
         Assert.Equal((1, error + "newaliases: fatal: usage: newaliases [-v] [-C config_dir] [-oAalias_database]\n"), (run.Status, run.Error));
     }
 
@@ -146,10 +146,10 @@ public sealed class PostmapTests
         using var directory = new TableDirectory();
         const string Message = "Subject: top\nContent-Type: multipart/mixed;\n boundary=\"b\"\n\n--b\nContent-Type: message/rfc822\n\nSubject: inner\n\ntext\n--b--\nSubject: epilogue\n";
         Assert.Equal(
-            "Subject: top\tx\nSubject: inner\tx\n", CommandRun.Of(Postmap.Run, "postmap", directory.Path, Message, "-hmq", "-", "regexp:{{/^Subject/ x}}").Output);
-        Assert.Equal("Subject: epilogue\tx\n", CommandRun.Of(Postmap.Run, "postmap", directory.Path, Message, "-bmq", "-", "regexp:{{/^Subject/ x}}").Output);
+            "Subject: top\tx\nSubject: inner\tx\n", TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, Message, "-hmq", "-", "regexp:{{/^Subject/ x}}").Output);
+        Assert.Equal("Subject: epilogue\tx\n", TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, Message, "-bmq", "-", "regexp:{{/^Subject/ x}}").Output);
         Assert.Equal(
-            "Subject: inner\tx\nSubject: epilogue\tx\n", CommandRun.Of(Postmap.Run, "postmap", directory.Path, Message, "-bq", "-", "regexp:{{/^Subject/ x}}").Output);
-        Assert.Equal("Subject: top\tx\n", CommandRun.Of(Postmap.Run, "postmap", directory.Path, Message, "-hq", "-", "regexp:{{/^Subject/ x}}").Output);
+            "Subject: inner\tx\nSubject: epilogue\tx\n", TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, Message, "-bq", "-", "regexp:{{/^Subject/ x}}").Output);
+        Assert.Equal("Subject: top\tx\n", TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, Message, "-hq", "-", "regexp:{{/^Subject/ x}}").Output);
     }
 }

@@ -42,7 +42,7 @@ public sealed class TableCorpusTests
                 expected = (ours.Status, ours.Output, ours.Error);
             }
             Func<CommandContext, int> command = words[0] == "postmap" ? Postmap.Run : Postalias.Run;
-            var run = CommandRun.Of(
+            var run = TableCommandRun.Of(
                 command, words[0], directory.Path, step.GetProperty("stdin").GetString()!, [.. words[1..].Select(w => w.Replace("@E@", directory.Path))]);
             // An index is named by its table, not by a Berkeley DB file.
             var type = name.Split('-')[0];

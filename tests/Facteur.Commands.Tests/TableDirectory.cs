@@ -6,7 +6,7 @@ internal sealed class TableDirectory : IDisposable
     public TableDirectory(string main = "")
     {
         Path = Directory.CreateTempSubdirectory("facteur-tables-").FullName;
-        Write("main.cf", "myhostname = mx.dest.example\nmydomain = dest.example\ninet_interfaces = 127.0.0.1\n" + main);
+        Write("main.cf", "compatibility_level = 3.11\nmyhostname = mx.dest.example\nmydomain = dest.example\ninet_interfaces = 127.0.0.1\n" + main);
     }
 
     public string Path { get; }

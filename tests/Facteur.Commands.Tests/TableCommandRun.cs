@@ -3,15 +3,15 @@ using System.Text;
 namespace Facteur.Commands.Tests;
 
 /// <summary>One run of a command in a directory of its own configuration.</summary>
-internal sealed record CommandRun(int Status, string Output, string Error)
+internal sealed record TableCommandRun(int Status, string Output, string Error)
 {
-    public static CommandRun Of(Func<CommandContext, int> command, string name, string configDirectory, string input, params string[] arguments)
+    public static TableCommandRun Of(Func<CommandContext, int> command, string name, string configDirectory, string input, params string[] arguments)
     {
         using var output = new StringWriter { NewLine = "\n" };
         using var error = new StringWriter { NewLine = "\n" };
         using var stdin = new MemoryStream(Encoding.UTF8.GetBytes(input));
         var status = command(new CommandContext(
             name, arguments, stdin, output, error, TimeProvider.System, new Dictionary<string, string> { ["MAIL_CONFIG"] = configDirectory }));
-        return new CommandRun(status, output.ToString(), error.ToString());
+        return new TableCommandRun(status, output.ToString(), error.ToString());
     }
 }
