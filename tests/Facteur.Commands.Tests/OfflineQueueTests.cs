@@ -82,6 +82,8 @@ public sealed class OfflineQueueTests : IDisposable
 
         public long NextDueSeconds => long.MaxValue;
 
+        public long FreeBytes => long.MaxValue;
+
         public void Add(ulong id, QueueState state, string sender, params SpoolOutcome[] outcomes) => _messages[id] = new SpoolMessage(
             new SpoolEntry(id, state, 100, 1, 0, 0, 0, false),
             new Envelope { Sender = sender, Recipients = [new("r0@b.example"), new("r1@b.example", "o@b.example"), new("r2@b.example", "r2@b.example")] }, new ContentLayout([]), outcomes);
@@ -136,7 +138,7 @@ public sealed class OfflineQueueTests : IDisposable
 
         public bool Content(ulong id, ReadOnlySpan<byte> content) => throw new InvalidOperationException("operators add no mail");
 
-        public void End(ulong id, Envelope envelope, QueueState state = QueueState.Incoming, long dueSeconds = 0) => throw new InvalidOperationException("operators add no mail");
+        public bool End(ulong id, Envelope envelope, QueueState state = QueueState.Incoming, long dueSeconds = 0) => throw new InvalidOperationException("operators add no mail");
 
         public void Abort(ulong id) => throw new InvalidOperationException("operators add no mail");
 
