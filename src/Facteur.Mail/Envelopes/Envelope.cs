@@ -58,6 +58,9 @@ public enum MessageFlags : ushort
 
     /// <summary>postsuper -r: recipients go through cleanup again.</summary>
     Requeued = 32,
+
+    /// <summary>A message that its source throws away on purpose: cleanup's last line says "discarded" instead of "canceled". Never durable.</summary>
+    Discard = 64,
 }
 
 /// <summary>What is known of the client a message came from; empty strings where unknown.</summary>
