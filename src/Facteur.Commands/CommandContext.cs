@@ -1,0 +1,47 @@
+using Facteur.Config;
+
+namespace Facteur.Commands;
+
+/// <summary>What a command may see of the process that runs it, so that tests run commands without one.</summary>
+/// <param name="Name">The name it was called by: postconf, mailq, sendmail…</param>
+/// <param name="Arguments">Its arguments, without the name.</param>
+/// <param name="Input">Standard input.</param>
+/// <param name="Output">Standard output.</param>
+/// <param name="Error">Standard error.</param>
+/// <param name="Time">The clock.</param>
+/// <param name="Environment">The environment.</param>
+public sealed record CommandContext(
+    string Name, IReadOnlyList<string> Arguments, Stream Input, TextWriter Output, TextWriter Error, TimeProvider Time, IReadOnlyDictionary<string, string> Environment)
+{
+    /// <summary>Writes "name: warning: text" to standard error.</summary>
+    public void Warn(string text) => Error.WriteLine($"{Name}: warning: {text}");
+
+    /// <summary>Writes "name: fatal: text" to standard error.</summary>
+    /// <param name="text">What is wrong.</param>
+    /// <param name="status">The exit status.</param>
+    /// <returns>The exit status.</returns>
+    public int Fatal(string text, int status = 1)
+    {
+        Error.WriteLine($"{Name}: fatal: {text}");
+        return status;
+    }
+
+    /// <summary>Reads main.cf as each command does: warnings and errors go to standard error.</summary>
+    /// <param name="directory">The argument of -c, or null.</param>
+    /// <param name="overrides">name=value of the command's -o.</param>
+    /// <returns>The configuration, or null: the command ends with its status for configuration errors.</returns>
+    public IConfig? ReadConfig(string? directory, IReadOnlyList<KeyValuePair<string, string>>? overrides = null)
+    {
+        var load = ConfigLoader.Load(
+            ConfigLoader.FindDirectory(directory, Environment), new LoadOptions { ProcessName = Name, Overrides = overrides ?? [], WithMaster = false });
+        foreach (var warning in load.Warnings)
+        {
+            Warn(warning);
+        }
+        foreach (var error in load.Errors)
+        {
+            Fatal(error);
+        }
+        return load.Errors.Count == 0 ? load.Config : null;
+    }
+}

@@ -1,0 +1,169 @@
+using Facteur.Config.MainCf;
+using Facteur.Config.MasterCf;
+using Facteur.Config.Parameters;
+
+namespace Facteur.Config;
+
+/// <summary>Reads main.cf and master.cf of a directory into one checked snapshot.</summary>
+public static class ConfigLoader
+{
+    /// <summary>Where the files are: -c, else MAIL_CONFIG, else /etc/postfix.</summary>
+    /// <param name="option">The argument of -c, or null.</param>
+    /// <param name="environment">The environment.</param>
+    public static string FindDirectory(string? option, IReadOnlyDictionary<string, string> environment) =>
+        option is { Length: > 0 } ? option : environment.GetValueOrDefault("MAIL_CONFIG") is { Length: > 0 } named ? named : "/etc/postfix";
+
+    /// <summary>Reads and checks everything; nothing that the files hold throws.</summary>
+    /// <param name="configDirectory">Directory of main.cf and master.cf.</param>
+    /// <param name="options">What the program adds.</param>
+    public static ConfigLoad Load(string configDirectory, LoadOptions? options = null)
+    {
+        options ??= new LoadOptions();
+        var (errors, warnings) = (new List<string>(), new List<string>());
+        var main = ReadMain(Path.Combine(configDirectory, "main.cf"), errors);
+        warnings.AddRange(main.Warnings);
+        var origin = ReadOrigin(main, errors);
+        var snapshot = new Snapshot(configDirectory, options.Generation, main, options.Host ?? HostFacts.Current(), OverridesOf(options), origin);
+        errors.AddRange(options.Overrides.Select(o => snapshot.Check(o.Key)).OfType<string>());
+        var master = options.WithMaster ? ReadMaster(Path.Combine(configDirectory, "master.cf"), errors) : null;
+        var entries = master?.ReadEntries(errors, chrootByDefault: snapshot.Level is { Major: 0 }) ?? [];
+        var advice = new List<string>();
+        CheckMain(main, snapshot, errors, advice);
+        if (options.WithMaster)
+        {
+            warnings.AddRange(advice);
+        }
+        if (master is not null)
+        {
+            CheckEntries(master.Path, entries, snapshot, errors, warnings);
+            var names = NameUse.Of(main, master);
+            warnings.AddRange([.. names.Warnings, .. names.UnusedInMain, .. names.UnusedInMaster]);
+        }
+        return new ConfigLoad(snapshot, entries, errors, warnings);
+    }
+
+    /// <summary>A snapshot of settings that were read already, without any check.</summary>
+    /// <param name="configDirectory">Directory of main.cf.</param>
+    /// <param name="main">The settings.</param>
+    /// <param name="options">What the program adds.</param>
+    public static IConfig FromMain(string configDirectory, MainCfFile main, LoadOptions? options = null)
+    {
+        options ??= new LoadOptions();
+        return new Snapshot(configDirectory, options.Generation, main, options.Host ?? HostFacts.Current(), OverridesOf(options), null);
+    }
+
+    private static Dictionary<string, string> OverridesOf(LoadOptions options)
+    {
+        var overrides = new Dictionary<string, string>(StringComparer.Ordinal);
+        if (options.ProcessName.Length > 0)
+        {
+            overrides["process_name"] = options.ProcessName;
+        }
+        foreach (var (name, value) in options.Overrides)
+        {
+            overrides[name] = value;
+        }
+        return overrides;
+    }
+
+    private static MainCfFile ReadMain(string path, List<string> errors)
+    {
+        try
+        {
+            var file = MainCfFile.Parse(path, ConfigText.Read(path).Text);
+            errors.AddRange(file.Errors);
+            return file;
+        }
+        catch (ConfigException e)
+        {
+            errors.Add(e.Message);
+            return MainCfFile.Parse(path, "");
+        }
+    }
+
+    private static MasterCfFile? ReadMaster(string path, List<string> errors)
+    {
+        try
+        {
+            var file = MasterCfFile.Parse(path, ConfigText.Read(path).Text);
+            errors.AddRange(file.Errors);
+            return file;
+        }
+        catch (ConfigException e)
+        {
+            errors.Add(e.Message);
+            return null;
+        }
+    }
+
+    // Debian: myorigin = /etc/mailname is the first line of that file.
+    private static string? ReadOrigin(MainCfFile main, List<string> errors)
+    {
+        if (!main.Entries.TryGetValue("myorigin", out var entry) || entry.Value is not ['/', ..])
+        {
+            return null;
+        }
+        try
+        {
+            var first = ConfigText.Read(entry.Value).Text.Split('\n').Select(line => line.Trim()).FirstOrDefault(line => line is not ([] or ['#', ..]));
+            if (first is null)
+            {
+                errors.Add($"parameter myorigin: {entry.Value} holds no name ({main.Path}, line {entry.Line})");
+            }
+            return first;
+        }
+        catch (ConfigException e)
+        {
+            errors.Add($"parameter myorigin: {e.Message} ({main.Path}, line {entry.Line})");
+            return null;
+        }
+    }
+
+    private static void CheckMain(MainCfFile main, Snapshot snapshot, List<string> errors, List<string> warnings)
+    {
+        foreach (var (name, entry) in main.Entries)
+        {
+            var where = $"({main.Path}, line {entry.Line})";
+            if (snapshot.Check(name) is { } wrong)
+            {
+                errors.Add($"{wrong} {where}");
+            }
+            if (DeprecatedParameters.Warning(name) is { } deprecated)
+            {
+                warnings.Add($"{main.Path}: {deprecated}");
+            }
+            if (NotYet(name, entry.Value))
+            {
+                warnings.Add($"{main.Path}, line {entry.Line}: parameter {name} is not acted on yet");
+            }
+        }
+    }
+
+    private static void CheckEntries(string path, IReadOnlyList<MasterEntry> entries, Snapshot snapshot, List<string> errors, List<string> warnings)
+    {
+        foreach (var entry in entries.Where(e => e.Overrides.Count > 0))
+        {
+            try
+            {
+                snapshot.With(entry.Overrides);
+            }
+            catch (ConfigException e)
+            {
+                errors.Add($"{e.Message} ({path}, line {entry.Line}, service {entry.Name}/{entry.TypeName})");
+            }
+            foreach (var (name, value) in entry.Overrides)
+            {
+                if (DeprecatedParameters.Warning(name) is { } deprecated)
+                {
+                    warnings.Add($"{path}: {deprecated}");
+                }
+                if (NotYet(name, value))
+                {
+                    warnings.Add($"{path}, line {entry.Line}: parameter {name} is not acted on yet");
+                }
+            }
+        }
+    }
+
+    private static bool NotYet(string name, string value) => ParameterRegistry.Find(name) is { Class: ParameterClass.NotYet } row && row.Default != value;
+}

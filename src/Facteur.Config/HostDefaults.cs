@@ -1,0 +1,77 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace Facteur.Config;
+
+/// <summary>Defaults that are computed from the host: myhostname, mydomain, mynetworks.</summary>
+internal static class HostDefaults
+{
+    internal const string DefaultDomain = "localdomain";
+
+    /// <summary>The host's name, with $mydomain where main.cf sets it, else "localdomain", when it has no dot.</summary>
+    internal static string HostName(HostFacts host, string? mydomain) =>
+        host.HostName.Contains('.', StringComparison.Ordinal) ? host.HostName : $"{host.HostName}.{(string.IsNullOrEmpty(mydomain) ? DefaultDomain : mydomain)}";
+
+    /// <summary>What follows the first dot of myhostname.</summary>
+    internal static string Domain(string myhostname)
+    {
+        var dot = myhostname.IndexOf('.', StringComparison.Ordinal);
+        return dot < 0 ? DefaultDomain : myhostname[(dot + 1)..];
+    }
+
+    /// <summary>Networks of the interfaces that inet_interfaces and inet_protocols leave.</summary>
+    /// <param name="host">The host.</param>
+    /// <param name="style">host, subnet or class.</param>
+    /// <param name="interfaces">inet_interfaces.</param>
+    /// <param name="protocols">inet_protocols.</param>
+    internal static string Networks(HostFacts host, string style, string interfaces, string protocols)
+    {
+        var words = interfaces.Split([' ', '\t', ',', '\n', '\r'], StringSplitOptions.RemoveEmptyEntries);
+        var families = protocols.Split([' ', '\t', ','], StringSplitOptions.RemoveEmptyEntries);
+        var networks = new List<string>();
+        foreach (var (address, prefix) in host.Interfaces.OrderBy(i => i.Address.AddressFamily == AddressFamily.InterNetworkV6))
+        {
+            var protocol = address.AddressFamily == AddressFamily.InterNetwork ? "ipv4" : "ipv6";
+            if ((families.Contains("all") || families.Contains(protocol)) && Listens(address, words) && !networks.Contains(Network(address, prefix, style)))
+            {
+                networks.Add(Network(address, prefix, style));
+            }
+        }
+        return networks.Count > 0 ? string.Join(' ', networks) : "127.0.0.0/8 [::1]/128";
+    }
+
+    private static bool Listens(IPAddress address, string[] words)
+    {
+        foreach (var word in words)
+        {
+            if (word == "all" || (word == "loopback-only" && IPAddress.IsLoopback(address))
+                || (word == "localhost" && IPAddress.IsLoopback(address))
+                || (IPAddress.TryParse(word.Trim('[', ']'), out var named) && named.Equals(WithoutScope(address))))
+            {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private static IPAddress WithoutScope(IPAddress address) => new(address.GetAddressBytes());
+
+    private static string Network(IPAddress address, int prefix, string style)
+    {
+        var bytes = address.GetAddressBytes();
+        var four = bytes.Length == 4;
+        var length = style switch
+        {
+            "host" => bytes.Length * 8,
+            "class" when four => bytes[0] < 128 ? 8 : bytes[0] < 192 ? 16 : 24,
+            _ => prefix,
+        };
+        for (var i = 0; i < bytes.Length; i++)
+        {
+            var bits = Math.Clamp(length - (i * 8), 0, 8);
+            bytes[i] &= (byte)(0xFF00 >> bits);
+        }
+        var network = new IPAddress(bytes);
+        return four ? $"{network}/{length}" : $"[{network}]/{length}";
+    }
+}

@@ -1,0 +1,145 @@
+using System.Globalization;
+
+namespace Facteur.Config.MasterCf;
+
+/// <summary>The services of a master.cf (master(5)).</summary>
+public sealed class MasterCfFile
+{
+    private readonly List<MasterLine> _lines = [];
+    private readonly List<string> _errors = [];
+
+    private MasterCfFile(string path) => Path = path;
+
+    /// <summary>The file's name.</summary>
+    public string Path { get; }
+
+    /// <summary>The services as written, in order; also those that a later one with the same name and type replaces.</summary>
+    public IReadOnlyList<MasterLine> Lines => _lines;
+
+    /// <summary>All errors, with file and line.</summary>
+    public IReadOnlyList<string> Errors => _errors;
+
+    /// <summary>Reads a text.</summary>
+    /// <param name="path">The file's name, for errors.</param>
+    /// <param name="text">Its text.</param>
+    public static MasterCfFile Parse(string path, string text)
+    {
+        var file = new MasterCfFile(path);
+        foreach (var logical in LogicalLine.Split(text))
+        {
+            if (MasterLine.Parse(logical.Text, logical.First, out var wrong) is not { } line)
+            {
+                file._errors.Add(file.At(logical.First, wrong!));
+            }
+            else
+            {
+                file._lines.Add(line);
+            }
+        }
+        return file;
+    }
+
+    /// <summary>The services with their values, of several with one name and type the last at the first's place; what is wrong is added to <paramref name="errors"/>.</summary>
+    /// <param name="errors">Gets all errors, with file and line.</param>
+    /// <param name="chrootByDefault">What "-" in the chroot field means: no, but yes where compatibility_level is below 1.</param>
+    public IReadOnlyList<MasterEntry> ReadEntries(ICollection<string> errors, bool chrootByDefault = false)
+    {
+        var entries = new List<MasterEntry>(_lines.Count);
+        var places = new Dictionary<(string, ServiceType), int>();
+        foreach (var line in _lines)
+        {
+            if (Entry(line, chrootByDefault, out var wrong) is { } entry)
+            {
+                if (places.TryAdd((entry.Name, entry.Type), entries.Count))
+                {
+                    entries.Add(entry);
+                }
+                else
+                {
+                    entries[places[(entry.Name, entry.Type)]] = entry;
+                }
+            }
+            else
+            {
+                errors.Add(At(line.Line, wrong!));
+            }
+        }
+        return entries;
+    }
+
+    /// <summary>What is wrong with the value of a field, by its index in <see cref="MasterLine.FieldNames"/>; or null.</summary>
+    public static string? CheckField(int field, string value)
+    {
+        var (good, expected) = field switch
+        {
+            1 => (MasterEntry.TypeOf(value) is not null, "inet, unix, unix-dgram, fifo or pass"),
+            2 or 3 or 4 => (value is "y" or "n" or "-", "y, n or -"),
+            5 => (value == "-" || Number(value.EndsWith('?') ? value[..^1] : value) is not null, "seconds, seconds? or -"),
+            6 => (value == "-" || Number(value) is not null, "a number or -"),
+            _ => (value.Length > 0, "a word"),
+        };
+        return good ? null : $"field \"{MasterLine.FieldNames[field]}\": bad value: \"{value}\": expected {expected}";
+    }
+
+    private static MasterEntry? Entry(MasterLine line, bool chrootByDefault, out string? wrong)
+    {
+        for (var field = 0; field < MasterLine.FieldNames.Count; field++)
+        {
+            if ((wrong = CheckField(field, line.Fields[field])) is not null)
+            {
+                return null;
+            }
+        }
+        var type = MasterEntry.TypeOf(line.Type)!.Value;
+        if (type == ServiceType.Inet && line.Fields[2] != "n")
+        {
+            wrong = $"inet service cannot be private: expected n in field \"private\", found \"{line.Fields[2]}\"";
+            return null;
+        }
+        var options = Options(line, out wrong);
+        if (wrong is not null)
+        {
+            return null;
+        }
+        var wakeup = line.Fields[5];
+        return new MasterEntry(
+            line.Name, type, line.Fields[2] != "n", line.Fields[3] != "n", line.Fields[4] == "y" || (line.Fields[4] == "-" && chrootByDefault), Number(wakeup.TrimEnd('?')) ?? 0, wakeup.EndsWith('?'),
+            Number(line.Fields[6]), line.Command, [.. line.Arguments.Skip(line.OptionCount)], options.Overrides, options.Verbose, options.Debug, line.Line);
+    }
+
+    private static (List<KeyValuePair<string, string>> Overrides, int Verbose, bool Debug) Options(MasterLine line, out string? wrong)
+    {
+        wrong = null;
+        // Postfix: -o values may say $service_name; so each service has its own.
+        var overrides = new List<KeyValuePair<string, string>> { new("service_name", line.Name), new("process_name", line.Command) };
+        var (verbose, debug) = (0, false);
+        for (var i = 0; i < line.OptionCount; i++)
+        {
+            switch (line.Arguments[i])
+            {
+                case "-v":
+                    verbose++;
+                    break;
+                case "-D":
+                    debug = true;
+                    break;
+                case "-o" when i + 1 < line.OptionCount:
+                    var text = line.Arguments[++i];
+                    if (MainCf.MainCfFile.SplitNameValue(text, out var name, out var value) is { } bad)
+                    {
+                        wrong = $"-o: {bad}: \"{text}\": expected name=value";
+                    }
+                    overrides.Add(new(name, value));
+                    break;
+                default:
+                    wrong = $"bad option \"{line.Arguments[i]}\": expected -o name=value, -v or -D";
+                    break;
+            }
+        }
+        return (overrides, verbose, debug);
+    }
+
+    private string At(int line, string text) => $"file {Path}: line {line}: {text}";
+
+    private static int? Number(string text) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;
+}

@@ -1,0 +1,118 @@
+using Facteur.Config.Expansion;
+
+namespace Facteur.Config.MasterCf;
+
+/// <summary>A service of master.cf as written: eight fields or more, the options of its command in one shape ("-o", "name=value").</summary>
+/// <param name="Fields">name, type, private, unprivileged, chroot, wakeup, process limit, command.</param>
+/// <param name="Arguments">The command's arguments; braces around them are gone.</param>
+/// <param name="Line">The line it starts on.</param>
+public sealed record MasterLine(IReadOnlyList<string> Fields, IReadOnlyList<string> Arguments, int Line)
+{
+    private const string Blanks = " \t\r\n\f\v";
+
+    /// <summary>Names of the fields, as "postconf -F" shows them.</summary>
+    public static IReadOnlyList<string> FieldNames { get; } = ["service", "type", "private", "unprivileged", "chroot", "wakeup", "process_limit", "command"];
+
+    /// <summary>Its name.</summary>
+    public string Name => Fields[0];
+
+    /// <summary>Its type as written.</summary>
+    public string Type => Fields[1];
+
+    /// <summary>Its program.</summary>
+    public string Command => Fields[7];
+
+    /// <summary>Number of leading arguments that are options of the service skeleton: -o with its value, -v, -D; after the first other word there are none.</summary>
+    public int OptionCount
+    {
+        get
+        {
+            var at = 0;
+            while (at < Arguments.Count && Arguments[at] is ['-', _, ..])
+            {
+                at += Arguments[at] == "-o" && at + 1 < Arguments.Count ? 2 : 1;
+            }
+            return at;
+        }
+    }
+
+    /// <summary>name=value of each -o, in order.</summary>
+    public IEnumerable<KeyValuePair<string, string>> Settings
+    {
+        get
+        {
+            for (var i = 0; i + 1 < OptionCount; i++)
+            {
+                if (Arguments[i] == "-o" && MainCf.MainCfFile.SplitNameValue(Arguments[++i], out var name, out var value) is null)
+                {
+                    yield return new(name, value);
+                }
+            }
+        }
+    }
+
+    /// <summary>Takes a logical line apart.</summary>
+    /// <param name="text">The line.</param>
+    /// <param name="number">Its number.</param>
+    /// <param name="wrong">What is wrong, or null.</param>
+    public static MasterLine? Parse(string text, int number, out string? wrong)
+    {
+        var words = Braces.Split(text, Blanks);
+        if (words.Count < FieldNames.Count)
+        {
+            wrong = "bad field count";
+            return null;
+        }
+        var arguments = new List<string>();
+        for (var i = FieldNames.Count; i < words.Count; i++)
+        {
+            var word = words[i];
+            if (word is ['{', ..])
+            {
+                if (Braces.Strip(word, out word) is { } unbalanced)
+                {
+                    wrong = unbalanced;
+                    return null;
+                }
+            }
+            arguments.Add(word);
+        }
+        wrong = null;
+        return new MasterLine(words[..FieldNames.Count], Normal(arguments), number);
+    }
+
+    // -oname=value and -vo name=value become -v -o name=value; { name = value } loses the blanks around "=".
+    private static List<string> Normal(List<string> arguments)
+    {
+        var list = new List<string>(arguments.Count);
+        for (var i = 0; i < arguments.Count; i++)
+        {
+            var word = arguments[i];
+            if (word is not ['-', _, ..] || word == "--")
+            {
+                list.AddRange(arguments[i..]);
+                break;
+            }
+            for (var at = 1; at < word.Length; at++)
+            {
+                list.Add($"-{word[at]}");
+                if (word[at] != 'o')
+                {
+                    continue;
+                }
+                if (at + 1 < word.Length)
+                {
+                    list.Add(Setting(word[(at + 1)..]));
+                }
+                else if (i + 1 < arguments.Count)
+                {
+                    list.Add(Setting(arguments[++i]));
+                }
+                break;
+            }
+        }
+        return list;
+    }
+
+    private static string Setting(string text) => MainCf.MainCfFile.SplitNameValue(text, out var name, out var value) is null ? $"{name}={value}" : text;
+}

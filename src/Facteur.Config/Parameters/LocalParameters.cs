@@ -1,0 +1,107 @@
+namespace Facteur.Config.Parameters;
+
+/// <summary>Parameters of local(8).</summary>
+public static class LocalParameters
+{
+    /// <summary>alias_maps.</summary>
+    public static readonly StringParameter AliasMaps = new("alias_maps", "$default_database_type:/etc/aliases", "Tables of aliases(5).");
+
+    /// <summary>allow_mail_to_files.</summary>
+    public static readonly StringParameter AllowMailToFiles = new("allow_mail_to_files", "alias, forward", "Where /file/name may stand: alias, forward, include.");
+
+    /// <summary>allow_mail_to_commands.</summary>
+    public static readonly StringParameter AllowMailToCommands = new("allow_mail_to_commands", "alias, forward", "Where |command may stand: alias, forward, include.");
+
+    /// <summary>default_privs.</summary>
+    public static readonly StringParameter DefaultPrivs = new("default_privs", "nobody", "The user for files and commands of an alias that root owns.", 1);
+
+    /// <summary>forward_path; its $names are local(8)'s and expanded per recipient.</summary>
+    public static readonly StringParameter ForwardPath = new(
+        "forward_path", "$home/.forward${recipient_delimiter}${extension}, $home/.forward", "Names tried for a user's .forward file.");
+
+    /// <summary>forward_expansion_filter.</summary>
+    public static readonly StringParameter ForwardExpansionFilter = new(
+        "forward_expansion_filter", "1234567890!@%-_=+:,./abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", "Characters kept in what forward_path's $names stand for.");
+
+    /// <summary>owner_request_special.</summary>
+    public static readonly BoolParameter OwnerRequestSpecial = new("owner_request_special", "yes", "Whether owner-list gives the sender of mail to an alias.");
+
+    /// <summary>expand_owner_alias.</summary>
+    public static readonly BoolParameter ExpandOwnerAlias = new("expand_owner_alias", "no", "The sender is what owner-list expands to, not owner-list.");
+
+    /// <summary>reset_owner_alias.</summary>
+    public static readonly BoolParameter ResetOwnerAlias = new("reset_owner_alias", "no", "A child alias without owner loses its parent's owner.");
+
+    /// <summary>frozen_delivered_to.</summary>
+    public static readonly BoolParameter FrozenDeliveredTo = new("frozen_delivered_to", "yes", "Delivered-To stays what it was at the start of a delivery.");
+
+    /// <summary>prepend_delivered_header.</summary>
+    public static readonly StringParameter PrependDeliveredHeader = new("prepend_delivered_header", "command, file, forward", "Where Delivered-To is added.");
+
+    /// <summary>propagate_unmatched_extensions.</summary>
+    public static readonly StringParameter PropagateUnmatchedExtensions = new(
+        "propagate_unmatched_extensions", "canonical, virtual", "Lookups whose result gets the extension that did not match.");
+
+    /// <summary>home_mailbox.</summary>
+    public static readonly StringParameter HomeMailbox = new("home_mailbox", "", "Mailbox in the home directory; a Maildir with / at its end.");
+
+    /// <summary>mail_spool_directory.</summary>
+    public static readonly StringParameter MailSpoolDirectory = new("mail_spool_directory", "/var/mail", "Directory of mailboxes; of Maildirs with / at its end.", 1);
+
+    /// <summary>mailbox_command.</summary>
+    public static readonly StringParameter MailboxCommand = new("mailbox_command", "", "Command that gets mail for local users.") { Class = ParameterClass.NotYet };
+
+    /// <summary>mailbox_command_maps.</summary>
+    public static readonly StringParameter MailboxCommandMaps = new("mailbox_command_maps", "", "Commands by recipient.") { Class = ParameterClass.NotYet };
+
+    /// <summary>mailbox_transport.</summary>
+    public static readonly StringParameter MailboxTransport = new("mailbox_transport", "", "Transport for all local recipients.") { Class = ParameterClass.NotYet };
+
+    /// <summary>mailbox_transport_maps.</summary>
+    public static readonly StringParameter MailboxTransportMaps = new("mailbox_transport_maps", "", "Transports by recipient.") { Class = ParameterClass.NotYet };
+
+    /// <summary>fallback_transport.</summary>
+    public static readonly StringParameter FallbackTransport = new("fallback_transport", "", "Transport for unknown users.") { Class = ParameterClass.NotYet };
+
+    /// <summary>fallback_transport_maps.</summary>
+    public static readonly StringParameter FallbackTransportMaps = new("fallback_transport_maps", "", "Transports for unknown users.") { Class = ParameterClass.NotYet };
+
+    /// <summary>luser_relay; its $names are local(8)'s and expanded per recipient.</summary>
+    public static readonly StringParameter LuserRelay = new("luser_relay", "", "Where mail for unknown users goes.");
+
+    /// <summary>mailbox_size_limit.</summary>
+    public static readonly IntParameter MailboxSizeLimit = new("mailbox_size_limit", "51200000", "Bytes of a mailbox or of a file in a Maildir; 0 for no limit.");
+
+    /// <summary>mailbox_delivery_lock.</summary>
+    public static readonly StringParameter MailboxDeliveryLock = new("mailbox_delivery_lock", "fcntl, dotlock", "How a mailbox is locked.", 1);
+
+    /// <summary>deliver_lock_attempts.</summary>
+    public static readonly IntParameter DeliverLockAttempts = new("deliver_lock_attempts", "20", "How often a mailbox's lock is tried.", 1);
+
+    /// <summary>deliver_lock_delay.</summary>
+    public static readonly TimeParameter DeliverLockDelay = new("deliver_lock_delay", "1s", "Time between two tries for a lock.");
+
+    /// <summary>stale_lock_time.</summary>
+    public static readonly TimeParameter StaleLockTime = new("stale_lock_time", "500s", "Age at which a lock file is removed.", 1);
+
+    /// <summary>strict_mailbox_ownership.</summary>
+    public static readonly BoolParameter StrictMailboxOwnership = new("strict_mailbox_ownership", "yes", "Mail waits when a mailbox is not its recipient's.");
+
+    /// <summary>require_home_directory.</summary>
+    public static readonly BoolParameter RequireHomeDirectory = new("require_home_directory", "no", "Mail waits while a recipient's home directory is not there.");
+
+    /// <summary>duplicate_filter_limit.</summary>
+    public static readonly IntParameter DuplicateFilterLimit = new("duplicate_filter_limit", "1000", "Addresses remembered to find duplicates; 0 for no limit.");
+
+    /// <summary>biff.</summary>
+    public static readonly BoolParameter Biff = new("biff", "yes", "Notice of new mail to logged-in users.") { Class = ParameterClass.NothingToDo };
+
+    /// <summary>All rows.</summary>
+    public static IReadOnlyList<Parameter> All { get; } =
+    [
+        AliasMaps, AllowMailToFiles, AllowMailToCommands, DefaultPrivs, ForwardPath, ForwardExpansionFilter, OwnerRequestSpecial, ExpandOwnerAlias, ResetOwnerAlias,
+        FrozenDeliveredTo, PrependDeliveredHeader, PropagateUnmatchedExtensions, HomeMailbox, MailSpoolDirectory, MailboxCommand, MailboxCommandMaps, MailboxTransport,
+        MailboxTransportMaps, FallbackTransport, FallbackTransportMaps, LuserRelay, MailboxSizeLimit, MailboxDeliveryLock, DeliverLockAttempts, DeliverLockDelay,
+        StaleLockTime, StrictMailboxOwnership, RequireHomeDirectory, DuplicateFilterLimit, Biff,
+    ];
+}

@@ -1,0 +1,60 @@
+using Facteur.Config;
+using Facteur.Contracts;
+using Facteur.Mail.Dsn;
+using Facteur.Services.Server;
+using Facteur.Spool;
+using Facteur.Tables;
+
+namespace Facteur.Services.Deliver.Local;
+
+/// <summary>
+/// local(8): aliases, .forward, files, mailboxes. Everything that touches a file runs on own threads in the name of the recipient or of the
+/// alias's owner (<see cref="Facteur.Unix.FileIdentity"/>). Commands and other transports are not built: such mail is deferred, with a warning.
+/// </summary>
+public sealed class LocalAgent : IDeliveryAgent
+{
+    private readonly LocalRooms _rooms;
+
+    /// <summary>Makes the agent of one master.cf entry.</summary>
+    /// <param name="config">The entry's parameters.</param>
+    /// <param name="tables">Where tables are opened.</param>
+    /// <param name="rewrite">Completes addresses in aliases and says which of them are local.</param>
+    /// <param name="reader">Contents.</param>
+    /// <param name="resubmit">Where forwarded mail goes.</param>
+    /// <param name="threads">Threads for file work.</param>
+    /// <param name="log">The entry's log.</param>
+    /// <param name="time">The clock.</param>
+    /// <exception cref="ConfigException">Values that can't be used.</exception>
+    public LocalAgent(
+        IConfig config, ITableSet tables, IRewrite rewrite, ISpoolReader reader, IResubmit resubmit, DeliveryThreads threads, ServiceLog log, TimeProvider time) =>
+        _rooms = new LocalRooms(new LocalSettings(config, tables), rewrite, reader, resubmit, threads, log, time);
+
+    /// <inheritdoc/>
+    public async ValueTask<DeliveryResult> DeliverAsync(DeliveryRequest request, CancellationToken cancel)
+    {
+        cancel.ThrowIfCancellationRequested();
+        var results = new List<RecipientResult>(request.Recipients.Count);
+        using var content = new MessageContent(_rooms.Reader, request.MessageId, request.Layout);
+        var loops = DeliveredTo.Find(content, out var end);
+        var damaged = end == ContentRead.Damaged;
+        var seen = new Duplicates(_rooms.Settings.DuplicateLimit);
+        foreach (var recipient in request.Recipients)
+        {
+            if (end is not (ContentRead.Data or ContentRead.End))
+            {
+                var times = new DeliveryTimes(DeliveryTimes.Now(_rooms.Time), 0, DeliveryTimes.Now(_rooms.Time));
+                var status = MailboxResult.NotReadable(damaged ? CopyEnd.Damaged : CopyEnd.Unreadable).Failure ?? DeliveryStatus.Deferred(3, 0, "");
+                results.Add(DeliveryLog.Write(_rooms.Log, request, recipient, status, times, "local"));
+                continue;
+            }
+            var delivery = new LocalDelivery(_rooms, request, recipient, content, loops, seen);
+            results.Add(await delivery.RunAsync(cancel).ConfigureAwait(false));
+            damaged |= delivery.Damaged;
+        }
+        return new DeliveryResult(request.RequestId, results, Damaged: damaged);
+    }
+}
+
+/// <summary>What every delivery of one agent shares.</summary>
+internal sealed record LocalRooms(
+    LocalSettings Settings, IRewrite Rewrite, ISpoolReader Reader, IResubmit Resubmit, DeliveryThreads Threads, ServiceLog Log, TimeProvider Time);

@@ -1,0 +1,41 @@
+using System.Text;
+using Facteur.Unix;
+
+namespace Facteur.Services.Deliver.Local;
+
+/// <summary>The names that forward_path and luser_relay may use.</summary>
+internal static class LocalNames
+{
+    /// <summary>The value of a name; null when it is not defined.</summary>
+    public static string? Value(
+        string name, string user, string? extension, string local, string domain, string address, UserAccount? account, string delimiters) => name switch
+        {
+            "user" => user,
+            "home" => account?.Home,
+            "shell" => account?.Shell,
+            "recipient" => address,
+            "extension" => extension,
+            "domain" => domain,
+            "local" => local,
+            // The delimiter that was found, so that .forward+ext is looked for and not .forward+-ext.
+            "recipient_delimiter" => extension is null ? null : local.Length > user.Length ? local.Substring(user.Length, 1) : delimiters,
+            _ => null,
+        };
+
+    /// <summary>Characters that are not allowed become underscores.</summary>
+    /// <param name="value">The value.</param>
+    /// <param name="allowed">Characters allowed; null for all.</param>
+    public static string? Filter(string? value, string? allowed)
+    {
+        if (value is null || allowed is null || value.All(allowed.Contains))
+        {
+            return value;
+        }
+        var text = new StringBuilder(value);
+        for (var i = 0; i < text.Length; i++)
+        {
+            text[i] = allowed.Contains(text[i]) ? text[i] : '_';
+        }
+        return text.ToString();
+    }
+}

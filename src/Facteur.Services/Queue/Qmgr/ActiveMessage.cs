@@ -1,0 +1,91 @@
+using Facteur.Mail.Dsn;
+using Facteur.Mail.Envelopes;
+
+namespace Facteur.Services.Queue.Qmgr;
+
+/// <summary>Where a recipient of an active message stands.</summary>
+internal enum RecipientState : byte
+{
+    /// <summary>To be scheduled or waiting in a job.</summary>
+    Open = 0,
+
+    /// <summary>In a delivery request without a result.</summary>
+    InFlight = 1,
+
+    /// <summary>Delivered, or failed and reported: finished.</summary>
+    Done = 2,
+
+    /// <summary>Finished, its report is still to be made.</summary>
+    Unreported = 3,
+
+    /// <summary>To be tried again later.</summary>
+    Deferred = 4,
+}
+
+/// <summary>A message in the active queue: its envelope in memory, its content on disk.</summary>
+internal sealed class ActiveMessage
+{
+    public ActiveMessage(ulong id, string queueId, Envelope envelope, ContentLayout layout, long activeMicros)
+    {
+        (Id, QueueId, Envelope, Layout, ActiveMicros) = (id, queueId, envelope, layout, activeMicros);
+        States = new RecipientState[envelope.Recipients.Count];
+        Statuses = new DeliveryStatus?[envelope.Recipients.Count];
+        Header = new Envelope
+        {
+            Sender = envelope.Sender,
+            ArrivalMicros = envelope.ArrivalMicros,
+            ContentSize = envelope.ContentSize,
+            EnvelopeId = envelope.EnvelopeId,
+            Return = envelope.Return,
+            Body = envelope.Body,
+            Origin = envelope.Origin,
+            Flags = envelope.Flags,
+            Client = envelope.Client,
+            Entry = envelope.Entry,
+        };
+    }
+
+    public ulong Id { get; }
+
+    public string QueueId { get; }
+
+    public Envelope Envelope { get; }
+
+    /// <summary>The envelope without recipients, as delivery requests carry it.</summary>
+    public Envelope Header { get; }
+
+    public ContentLayout Layout { get; set; }
+
+    public long ActiveMicros { get; }
+
+    public RecipientState[] States { get; }
+
+    public DeliveryStatus?[] Statuses { get; }
+
+    /// <summary>Recipients of this pass that have no outcome yet.</summary>
+    public int Pending { get; set; }
+
+    /// <summary>Questions to trivial-rewrite without an answer.</summary>
+    public int Resolving { get; set; }
+
+    /// <summary>Reports under way; the message waits for them.</summary>
+    public int Reports { get; set; }
+
+    /// <summary>A report could not be made: try the message again later for its sake.</summary>
+    public bool ReportFailed { get; set; }
+
+    /// <summary>Deleted by an operator or put aside: what still comes in for it is ignored.</summary>
+    public bool Removed { get; set; }
+
+    /// <summary>postsuper -h came while it was active.</summary>
+    public bool HoldWanted { get; set; }
+
+    /// <summary>postsuper -e or -f: not delivered any more.</summary>
+    public bool Expire { get; set; }
+
+    /// <summary>The sender was told of the delay.</summary>
+    public bool Warned { get; set; }
+
+    /// <summary>It is tried because the queue was flushed: defer_transports does not hold it back.</summary>
+    public bool Flushed { get; set; }
+}

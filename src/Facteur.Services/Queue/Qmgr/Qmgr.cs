@@ -1,0 +1,637 @@
+using Facteur.Contracts;
+using Facteur.Mail.Addresses;
+using Facteur.Mail.Dsn;
+using Facteur.Mail.Envelopes;
+using Facteur.Spool;
+
+namespace Facteur.Services.Queue.Qmgr;
+
+/// <summary>
+/// The queue manager: which messages are active, what became of their recipients, when the others are tried again.
+/// One thread (the engine's) calls everything. Answers of others (trivial-rewrite, bounce) come back through <c>post</c>.
+/// Invariants: a message is deleted only when every recipient is Done and no report is open; an outcome is staged in the journal
+/// before the message leaves the active queue; the active queue never exceeds qmgr_message_active_limit.
+/// </summary>
+internal sealed class Qmgr
+{
+    private readonly ISpool _spool;
+    private readonly IRewrite _rewrite;
+    private readonly IBounce _bounce;
+    private readonly Action<Action> _post;
+    private readonly QmgrSettings _settings;
+    private readonly QmgrLog _log;
+    private readonly TimeProvider _time;
+    private readonly Dictionary<ulong, ActiveMessage> _active = [];
+    private readonly List<(ActiveMessage Message, int Index, string Address, DeliveryStatus Reason)> _orphans = [];
+    private readonly SpoolEntry[] _entries = new SpoolEntry[64];
+    private SpoolCursor _flush;
+    private bool _flushing;
+    private long _recipients;
+    private bool _incomingLeft = true;
+    private bool _stopping;
+
+    public Qmgr(ISpool spool, IRewrite rewrite, IBounce bounce, QmgrSettings settings, ServiceLog log, TimeProvider time, Action<Action> post)
+    {
+        (_spool, _rewrite, _bounce, _settings, _time, _post) = (spool, rewrite, bounce, settings, time, post);
+        _log = new QmgrLog(log);
+        Scheduler = new Scheduler(settings);
+    }
+
+    public Scheduler Scheduler { get; }
+
+    public IReadOnlyDictionary<ulong, ActiveMessage> Active => _active;
+
+    /// <summary>Something was staged that the next commit must sync: an operator's order.</summary>
+    public bool SyncWanted { get; set; }
+
+    private long NowMicros => (_time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks / 10;
+
+    private bool Full => _active.Count >= _settings.ActiveLimit || _recipients >= _settings.RecipientLimit;
+
+    /// <summary>No further message becomes active; what is under way ends.</summary>
+    public void Stop() => _stopping = true;
+
+    /// <summary>A message has just become durable: it is active at once while there is room, else its turn comes.</summary>
+    public void Arrived(ulong id)
+    {
+        if (Full || _stopping || _incomingLeft)
+        {
+            _incomingLeft = true;
+            return;
+        }
+        TryActivate(id, flushed: false);
+    }
+
+    /// <summary>Fills the active queue: one of incoming, one of deferred in turn (Postfix: qmgr_scan).</summary>
+    public void Fill()
+    {
+        var now = NowMicros / 1_000_000;
+        for (var more = true; more && !Full && !_stopping && !_spool.OnReserve;)
+        {
+            more = FillIncoming();
+            more |= FillDeferred(now);
+        }
+    }
+
+    /// <summary>The next delivery to start, or null.</summary>
+    public DeliveryRequest? Next() => _spool.OnReserve ? null : Scheduler.Next(NowMicros);
+
+    /// <summary>When to look again without being rung, microseconds since 1970.</summary>
+    public long NextMicros => Math.Min(Scheduler.NextMicros, Full || _stopping || _spool.NextDueSeconds > long.MaxValue / 2_000_000 ? long.MaxValue : _spool.NextDueSeconds * 1_000_000);
+
+    /// <summary>A delivery ended.</summary>
+    public void Finished(DeliveryResult result)
+    {
+        var now = NowMicros;
+        if (Scheduler.Finish(result, now, _orphans) is not { } done)
+        {
+            return;
+        }
+        foreach (var (message, index, address, reason) in _orphans)
+        {
+            Suspend(message, index, address, reason, now);
+        }
+        _orphans.Clear();
+        if (done.Message.Removed)
+        {
+            return;
+        }
+        if (result.Damaged)
+        {
+            _log.Damaged(done.Message.QueueId);
+            Drop(done.Message);
+            _spool.Move(done.Message.Id, QueueState.Corrupt, 0);
+            return;
+        }
+        foreach (var outcome in result.Recipients)
+        {
+            if ((uint)outcome.Index < (uint)done.Message.States.Length && done.Message.States[outcome.Index] == RecipientState.InFlight)
+            {
+                Settle(done.Message, outcome.Index, outcome.Status);
+            }
+        }
+        foreach (var index in done.Indices)
+        {
+            if (done.Message.States[index] == RecipientState.InFlight)
+            {
+                Settle(done.Message, index, result.DestinationFailed ?? DeliveryStatus.Deferred(3, 0, "delivery was interrupted"));
+            }
+        }
+        Conclude(done.Message);
+    }
+
+    /// <summary>postqueue -f.</summary>
+    public void Flush()
+    {
+        _flush = default;
+        _flushing = true;
+        Scheduler.Revive();
+    }
+
+    /// <summary>postqueue -i: a deferred message is tried now.</summary>
+    public bool FlushMessage(ulong id)
+    {
+        if (_active.ContainsKey(id))
+        {
+            return true;
+        }
+        if (!_spool.TryGet(id, out var entry) || entry.State is not (QueueState.Deferred or QueueState.Incoming))
+        {
+            return false;
+        }
+        Scheduler.Revive();
+        if (!Full)
+        {
+            TryActivate(id, flushed: true);
+        }
+        else
+        {
+            _spool.Move(id, QueueState.Incoming, 0);
+            _incomingLeft = true;
+        }
+        return true;
+    }
+
+    /// <summary>postqueue -s, ETRN: a question to the index; only messages with several domains are read.</summary>
+    public void FlushSite(string domain)
+    {
+        Scheduler.Revive();
+        var mark = DestinationHash.Of(domain);
+        var found = new List<ulong>();
+        SpoolCursor cursor = default;
+        for (int n; (n = _spool.Next(QueueState.Deferred, long.MaxValue, ref cursor, _entries)) > 0;)
+        {
+            foreach (var entry in _entries.AsSpan(0, n))
+            {
+                if (entry.DestinationHash == mark || (entry.DestinationHash == DestinationHash.Several && HasDomain(entry.Id, domain)))
+                {
+                    found.Add(entry.Id);
+                }
+            }
+        }
+        foreach (var id in found)
+        {
+            FlushMessage(id);
+        }
+    }
+
+    /// <summary>One order of postsuper; durable with the next commit.</summary>
+    public bool Super(SuperOperation operation, ulong id)
+    {
+        if (!_spool.TryGet(id, out var entry))
+        {
+            return false;
+        }
+        _active.TryGetValue(id, out var active);
+        switch (operation)
+        {
+            case SuperOperation.Delete:
+                if (active is not null)
+                {
+                    Drop(active);
+                }
+                _spool.Delete(id);
+                break;
+            case SuperOperation.Hold:
+                if (entry.State == QueueState.Hold || entry.State == QueueState.Corrupt)
+                {
+                    return false;
+                }
+                if (active is not null)
+                {
+                    Drop(active);
+                }
+                _spool.Move(id, QueueState.Hold, 0);
+                break;
+            case SuperOperation.Release:
+                if (entry.State != QueueState.Hold)
+                {
+                    return false;
+                }
+                _spool.Move(id, QueueState.Deferred, NowMicros / 1_000_000);
+                break;
+            case SuperOperation.Expire or SuperOperation.ForceExpire:
+                if (entry.State == QueueState.Corrupt || (operation == SuperOperation.Expire && entry.State == QueueState.Hold))
+                {
+                    return false;
+                }
+                _spool.Expire(id);
+                if (active is not null)
+                {
+                    active.Expire = true;
+                }
+                else if (operation == SuperOperation.ForceExpire)
+                {
+                    _spool.Move(id, QueueState.Deferred, NowMicros / 1_000_000);
+                }
+                break;
+            default:
+                return false;
+        }
+        SyncWanted = true;
+        return true;
+    }
+
+    /// <summary>The agents are gone: their requests will have no result.</summary>
+    public void Interrupted(IEnumerable<ulong> requests)
+    {
+        foreach (var request in requests)
+        {
+            Finished(new DeliveryResult(request, []));
+        }
+    }
+
+    /// <summary>A message leaves the active queue at once; results that still come for it are ignored.</summary>
+    public void Drop(ActiveMessage message)
+    {
+        message.Removed = true;
+        Scheduler.Remove(message);
+        Retire(message);
+    }
+
+    private bool FillIncoming()
+    {
+        SpoolCursor start = default;
+        if (_spool.Next(QueueState.Incoming, long.MaxValue, ref start, _entries.AsSpan(0, 1)) == 0)
+        {
+            _incomingLeft = false;
+            return false;
+        }
+        TryActivate(_entries[0].Id, flushed: false);
+        return true;
+    }
+
+    private bool FillDeferred(long nowSeconds)
+    {
+        if (_flushing)
+        {
+            if (_spool.Next(QueueState.Deferred, long.MaxValue, ref _flush, _entries.AsSpan(0, 1)) > 0)
+            {
+                TryActivate(_entries[0].Id, flushed: true);
+                return true;
+            }
+            _flushing = false;
+        }
+        SpoolCursor start = default;
+        if (_spool.NextDueSeconds > nowSeconds || _spool.Next(QueueState.Deferred, nowSeconds, ref start, _entries.AsSpan(0, 1)) == 0)
+        {
+            return false;
+        }
+        TryActivate(_entries[0].Id, flushed: false);
+        return true;
+    }
+
+    private void TryActivate(ulong id, bool flushed)
+    {
+        // Claimed first: a message that can't be read must not be found again at once.
+        _spool.Claim(id);
+        if (!_active.ContainsKey(id) && _spool.Read(id) is { } message)
+        {
+            Activate(message, flushed);
+        }
+    }
+
+    private void Activate(SpoolMessage stored, bool flushed = false)
+    {
+        var (id, now) = (stored.Entry.Id, NowMicros);
+        var message = new ActiveMessage(id, QueueId.Format(id, _settings.LongQueueIds), stored.Envelope, stored.Layout, now)
+        {
+            Expire = stored.Entry.Expire,
+            Flushed = flushed,
+        };
+        if (!_active.TryAdd(id, message))
+        {
+            return;
+        }
+        _recipients += message.States.Length;
+        foreach (var outcome in stored.Outcomes)
+        {
+            if ((uint)outcome.Recipient >= (uint)message.States.Length)
+            {
+                continue;
+            }
+            var (status, warned) = OutcomeDetail.Read(outcome.Detail.Span);
+            message.Warned |= warned;
+            message.Statuses[outcome.Recipient] = status;
+            if (outcome.Done)
+            {
+                message.States[outcome.Recipient] = outcome.Unreported ? RecipientState.Unreported : RecipientState.Done;
+            }
+        }
+        var open = message.States.Count(s => s == RecipientState.Open);
+        _log.Active(message, stored.Envelope.ContentSize, open);
+        message.Pending = open + 1;
+        for (var i = 0; i < message.States.Length && !message.Removed; i++)
+        {
+            if (message.States[i] == RecipientState.Open)
+            {
+                Route(message, i, now);
+            }
+        }
+        message.Pending--;
+        Conclude(message);
+    }
+
+    private void Route(ActiveMessage message, int index, long nowMicros)
+    {
+        if (message.Expire)
+        {
+            Settle(message, index, message.Statuses[index] ?? DeliveryStatus.Deferred(0, 0, "delivery was expired by an operator"));
+            return;
+        }
+        var pending = _rewrite.ResolveAsync(message.Envelope.Sender, message.Envelope.Recipients[index].Address, CancellationToken.None);
+        if (pending.IsCompletedSuccessfully)
+        {
+            Place(message, index, pending.Result, nowMicros);
+            return;
+        }
+        message.Resolving++;
+        _ = Later(pending);
+
+        async Task Later(ValueTask<Resolution> pending)
+        {
+            var resolution = new Resolution("", "", "", ResolveFlags.Fail);
+            try
+            {
+                resolution = await pending.ConfigureAwait(false);
+            }
+            catch (OperationCanceledException)
+            {
+            }
+            _post(() =>
+            {
+                message.Resolving--;
+                if (!message.Removed)
+                {
+                    Place(message, index, resolution, NowMicros);
+                    Conclude(message);
+                }
+            });
+        }
+    }
+
+    private void Place(ActiveMessage message, int index, Resolution resolution, long nowMicros)
+    {
+        var recipient = message.Envelope.Recipients[index].Address;
+        if ((resolution.Flags & ResolveFlags.Fail) != 0)
+        {
+            Settle(message, index, DeliveryStatus.Deferred(3, 0, "address resolver failure"));
+            return;
+        }
+        // The report of a report that failed: it went to the postmaster and could not be delivered. It ends here.
+        if ((resolution.Flags & ResolveFlags.Local) != 0
+            && AddressParts.Split(resolution.Recipient).Local.Equals(_settings.DoubleBounceSender, StringComparison.OrdinalIgnoreCase))
+        {
+            _log.Discarded(message, recipient);
+            Settle(message, index, DeliveryStatus.Sent("undeliverable postmaster notification discarded", DsnAction.None));
+            return;
+        }
+        if (!message.Flushed && _settings.DeferTransports.Contains(resolution.Transport))
+        {
+            Retry(message, index, resolution.Recipient, "4.3.2 deferred transport", nowMicros);
+            return;
+        }
+        if (!Scheduler.Add(message, index, resolution.Recipient, resolution.Transport, resolution.Nexthop, nowMicros, out var dead))
+        {
+            Suspend(message, index, resolution.Recipient, dead!, nowMicros);
+        }
+    }
+
+    private void Suspend(ActiveMessage message, int index, string address, DeliveryStatus reason, long nowMicros)
+    {
+        if (!message.Removed)
+        {
+            Retry(message, index, address, $"{reason.Status} delivery temporarily suspended: {reason.Reason}", nowMicros);
+        }
+    }
+
+    /// <summary>The retry service logs and defers, as in Postfix.</summary>
+    private void Retry(ActiveMessage message, int index, string address, string nexthop, long nowMicros)
+    {
+        if (!Scheduler.Add(message, index, address, "retry", nexthop, nowMicros, out var dead))
+        {
+            Settle(message, index, dead!);
+        }
+    }
+
+    /// <summary>One recipient has its outcome of this pass.</summary>
+    private void Settle(ActiveMessage message, int index, DeliveryStatus status)
+    {
+        if (status.Outcome == DeliveryOutcome.Bounced && _settings.SoftBounce)
+        {
+            status = status with { Outcome = DeliveryOutcome.Deferred, Status = status.Status with { Class = 4 }, Action = DsnAction.Delayed };
+        }
+        message.Pending--;
+        message.Statuses[index] = status;
+        var notify = message.Envelope.Recipients[index].Notify;
+        message.States[index] = status.Outcome switch
+        {
+            DeliveryOutcome.Deferred => RecipientState.Deferred,
+            DeliveryOutcome.Bounced => Wants(notify, DsnNotify.Failure, byDefault: true) ? RecipientState.Unreported : RecipientState.Done,
+            DeliveryOutcome.Sent => WantsSuccess(message, notify, status) ? RecipientState.Unreported : RecipientState.Done,
+            _ => RecipientState.Unreported,
+        };
+        if (message.States[index] != RecipientState.Deferred && message.Pending + message.Resolving > 0)
+        {
+            StageOutcome(message, index);
+        }
+    }
+
+    private static bool Wants(DsnNotify notify, DsnNotify what, bool byDefault) => notify == DsnNotify.None ? byDefault : (notify & what) != 0;
+
+    private static bool WantsSuccess(ActiveMessage message, DsnNotify notify, DeliveryStatus status) =>
+        (message.Envelope.Flags & (MessageFlags.ReportDeliveries | MessageFlags.VerifyOnly)) != 0
+        || ((notify & DsnNotify.Success) != 0 && status.Action is DsnAction.Delivered or DsnAction.Relayed or DsnAction.Expanded);
+
+    private void StageOutcome(ActiveMessage message, int index)
+    {
+        var state = message.States[index];
+        if (message.Statuses[index] is { } status)
+        {
+            _spool.Outcome(message.Id, new SpoolOutcome(
+                index, state is RecipientState.Done or RecipientState.Unreported, state == RecipientState.Unreported, OutcomeDetail.Write(status, message.Warned)));
+        }
+    }
+
+    /// <summary>When nothing of a message is under way any more: report, defer, or remove it.</summary>
+    private void Conclude(ActiveMessage message)
+    {
+        if (message.Pending > 0 || message.Resolving > 0 || message.Reports > 0 || message.Removed)
+        {
+            return;
+        }
+        var deferred = false;
+        var unreported = false;
+        foreach (var state in message.States)
+        {
+            deferred |= state == RecipientState.Deferred;
+            unreported |= state == RecipientState.Unreported;
+        }
+        if (deferred && TooOld(message))
+        {
+            Expire(message);
+            (deferred, unreported) = (false, true);
+        }
+        if (unreported && !message.ReportFailed)
+        {
+            Report(message);
+            return;
+        }
+        if (deferred || unreported)
+        {
+            Defer(message);
+            return;
+        }
+        _log.Removed(message.QueueId);
+        Retire(message);
+        _spool.Delete(message.Id);
+    }
+
+    private bool TooOld(ActiveMessage message)
+    {
+        var lifetime = message.Envelope.Sender.Length == 0 ? Math.Min(_settings.BounceLifetimeSeconds, _settings.LifetimeSeconds) : _settings.LifetimeSeconds;
+        return message.Expire || NowMicros - message.Envelope.ArrivalMicros >= lifetime * 1_000_000;
+    }
+
+    private void Expire(ActiveMessage message)
+    {
+        _log.Expired(message, message.Expire);
+        for (var i = 0; i < message.States.Length; i++)
+        {
+            if (message.States[i] == RecipientState.Deferred)
+            {
+                message.Statuses[i] = message.Statuses[i]! with { Outcome = DeliveryOutcome.Bounced, Action = DsnAction.Failed };
+                message.States[i] = Wants(message.Envelope.Recipients[i].Notify, DsnNotify.Failure, byDefault: true) ? RecipientState.Unreported : RecipientState.Done;
+                StageOutcome(message, i);
+            }
+        }
+    }
+
+    private void Report(ActiveMessage message)
+    {
+        var failures = new List<RecipientResult>();
+        var successes = new List<RecipientResult>();
+        for (var i = 0; i < message.States.Length; i++)
+        {
+            if (message.States[i] != RecipientState.Unreported)
+            {
+                continue;
+            }
+            var status = message.Statuses[i] ?? DeliveryStatus.Bounced(0, 0, "delivery failed; the reason could not be read back");
+            StageOutcome(message, i);
+            (status.Outcome == DeliveryOutcome.Bounced ? failures : successes).Add(new RecipientResult(i, status));
+        }
+        var verify = (message.Envelope.Flags & (MessageFlags.ReportDeliveries | MessageFlags.VerifyOnly)) != 0;
+        if (verify)
+        {
+            successes.AddRange(failures);
+            failures.Clear();
+        }
+        Start(message, ReportKind.Failure, failures);
+        Start(message, verify ? ReportKind.Verify : ReportKind.Success, successes);
+        if (failures.Count == 0 && successes.Count == 0)
+        {
+            Conclude(message);
+        }
+    }
+
+    private void Start(ActiveMessage message, ReportKind kind, List<RecipientResult> recipients)
+    {
+        if (recipients.Count == 0)
+        {
+            return;
+        }
+        message.Reports++;
+        var request = new ReportRequest(kind, message.Id, message.QueueId, message.Envelope, message.Layout, recipients, Closes: kind != ReportKind.Delay);
+        _ = Task.Run(async () =>
+        {
+            var result = ReportResult.TryAgain;
+            try
+            {
+                result = await _bounce.ReportAsync(request, CancellationToken.None).ConfigureAwait(false);
+            }
+            catch (Exception e)
+            {
+                _log.Failed(e);
+            }
+            _post(() => Reported(message, request, result));
+        });
+    }
+
+    private void Reported(ActiveMessage message, ReportRequest request, ReportResult result)
+    {
+        message.Reports--;
+        if (message.Removed)
+        {
+            return;
+        }
+        if (request.Kind == ReportKind.Delay)
+        {
+            message.Warned |= result != ReportResult.TryAgain;
+            Defer(message);
+            return;
+        }
+        if (result == ReportResult.TryAgain)
+        {
+            message.ReportFailed = true;
+        }
+        else
+        {
+            foreach (var recipient in request.Recipients)
+            {
+                message.States[recipient.Index] = RecipientState.Done;
+            }
+            if (result == ReportResult.Discarded)
+            {
+                _spool.Reported(message.Id, [.. request.Recipients.Select(r => r.Index)]);
+            }
+        }
+        Conclude(message);
+    }
+
+    private void Defer(ActiveMessage message)
+    {
+        var now = NowMicros;
+        var age = (now - message.Envelope.ArrivalMicros) / 1_000_000;
+        if (!message.Warned && !message.ReportFailed && _settings.DelayWarningSeconds > 0 && age >= _settings.DelayWarningSeconds && message.Reports == 0)
+        {
+            var late = new List<RecipientResult>();
+            for (var i = 0; i < message.States.Length; i++)
+            {
+                if (message.States[i] == RecipientState.Deferred && Wants(message.Envelope.Recipients[i].Notify, DsnNotify.Delay, byDefault: true))
+                {
+                    late.Add(new RecipientResult(i, message.Statuses[i]!));
+                }
+            }
+            if (late.Count > 0 && message.Envelope.Sender.Length > 0)
+            {
+                // Whatever becomes of the warning, there is one attempt per pass.
+                message.ReportFailed = true;
+                Start(message, ReportKind.Delay, late);
+                return;
+            }
+        }
+        for (var i = 0; i < message.States.Length; i++)
+        {
+            if (message.States[i] is RecipientState.Deferred)
+            {
+                StageOutcome(message, i);
+            }
+        }
+        // Exponential back-off: as long again as the message is old, within bounds.
+        var wait = Math.Clamp(age, _settings.MinimalBackoffSeconds, _settings.MaximalBackoffSeconds);
+        Retire(message);
+        _spool.Move(message.Id, message.HoldWanted ? QueueState.Hold : QueueState.Deferred, now / 1_000_000 + wait);
+    }
+
+    private void Retire(ActiveMessage message)
+    {
+        if (_active.Remove(message.Id))
+        {
+            _recipients -= message.States.Length;
+        }
+    }
+
+    private bool HasDomain(ulong id, string domain) =>
+        _spool.Read(id) is { } message && message.Envelope.Recipients.Any(r => AddressParts.Domain(r.Address).Equals(domain, StringComparison.OrdinalIgnoreCase));
+}

@@ -1,0 +1,188 @@
+using Facteur.Contracts;
+using Facteur.Mail.Envelopes;
+using Facteur.Spool;
+
+namespace Facteur.Services.Queue.Qmgr;
+
+/// <summary>Operators' questions and orders, handed to the engine's thread in small pieces, so that a listing of a million messages never holds mail up.</summary>
+internal sealed class QmgrControl(ISpool spool, Qmgr qmgr, QmgrLoop loop, bool longIds, Func<ulong, CancellationToken, ValueTask<bool>> requeue) : IQueueControl
+{
+    private const int Slice = 64;
+    private const int CursorLimit = 64;
+    private readonly Dictionary<ulong, Listing> _listings = [];
+    private ulong _number;
+
+    public ValueTask<(IReadOnlyList<ListedMessage> Messages, ulong Cursor)> ListAsync(ulong cursor, int limit, CancellationToken cancel) =>
+        new(loop.RunAsync(() => List(cursor, Math.Clamp(limit, 1, Slice)), cancel));
+
+    public ValueTask FlushAsync(CancellationToken cancel) => new(loop.RunAsync(() =>
+    {
+        qmgr.Flush();
+        return true;
+    }, cancel));
+
+    public ValueTask<bool> FlushMessageAsync(ulong id, CancellationToken cancel) => new(loop.RunAsync(() => qmgr.FlushMessage(id), cancel));
+
+    public ValueTask FlushSiteAsync(string domain, CancellationToken cancel) => new(loop.RunAsync(() =>
+    {
+        qmgr.FlushSite(domain);
+        return true;
+    }, cancel));
+
+    public async ValueTask<bool> SuperAsync(SuperOperation operation, ulong id, CancellationToken cancel) => operation == SuperOperation.Requeue
+        ? await requeue(id, cancel).ConfigureAwait(false)
+        : await loop.RunDurableAsync(() => qmgr.Super(operation, id), cancel).ConfigureAwait(false);
+
+    public async ValueTask<int> SuperAllAsync(SuperOperation operation, string? queueName, CancellationToken cancel)
+    {
+        var done = 0;
+        var ids = await loop.RunAsync(() => Ids(queueName), cancel).ConfigureAwait(false);
+        foreach (var slice in ids.Chunk(operation == SuperOperation.Requeue ? 1 : 1024))
+        {
+            done += operation == SuperOperation.Requeue
+                ? (await requeue(slice[0], cancel).ConfigureAwait(false) ? 1 : 0)
+                : await loop.RunDurableAsync(() => slice.Count(id => qmgr.Super(operation, id)), cancel).ConfigureAwait(false);
+        }
+        return done;
+    }
+
+    private List<ulong> Ids(string? queueName)
+    {
+        var ids = new List<ulong>();
+        if (queueName is null or "active")
+        {
+            ids.AddRange(qmgr.Active.Keys);
+        }
+        foreach (var state in States(queueName))
+        {
+            SpoolCursor cursor = default;
+            var entries = new SpoolEntry[256];
+            for (int n; (n = spool.Next(state, long.MaxValue, ref cursor, entries)) > 0;)
+            {
+                foreach (var entry in entries.AsSpan(0, n))
+                {
+                    if (!qmgr.Active.ContainsKey(entry.Id))
+                    {
+                        ids.Add(entry.Id);
+                    }
+                }
+            }
+        }
+        return ids;
+    }
+
+    private static IEnumerable<QueueState> States(string? queueName) => queueName switch
+    {
+        null => [QueueState.Incoming, QueueState.Deferred, QueueState.Hold, QueueState.Corrupt],
+        "incoming" => [QueueState.Incoming],
+        "deferred" => [QueueState.Deferred],
+        "hold" => [QueueState.Hold],
+        "corrupt" => [QueueState.Corrupt],
+        _ => [],
+    };
+
+    private (IReadOnlyList<ListedMessage> Messages, ulong Cursor) List(ulong number, int limit)
+    {
+        Listing? listing;
+        if (number == 0)
+        {
+            while (_listings.Count >= CursorLimit)
+            {
+                _listings.Remove(_listings.Keys.Min());
+            }
+            listing = new Listing([.. qmgr.Active.Keys.Order()]);
+            _listings.Add(number = ++_number, listing);
+        }
+        else if (!_listings.TryGetValue(number, out listing))
+        {
+            return ([], ulong.MaxValue);
+        }
+        var messages = new List<ListedMessage>(limit);
+        while (messages.Count < limit && listing.Next(spool, out var id))
+        {
+            if (Describe(id, listing.Phase == 1) is { } message)
+            {
+                messages.Add(message);
+            }
+        }
+        if (listing.Ended)
+        {
+            _listings.Remove(number);
+            number = ulong.MaxValue;
+        }
+        return (messages, number);
+    }
+
+    private ListedMessage? Describe(ulong id, bool fromActive)
+    {
+        var active = qmgr.Active.GetValueOrDefault(id);
+        if ((active is not null) != fromActive || spool.Read(id) is not { } stored)
+        {
+            return null;
+        }
+        var recipients = new List<ListedRecipient>();
+        for (var i = 0; i < stored.Envelope.Recipients.Count; i++)
+        {
+            var recipient = stored.Envelope.Recipients[i];
+            SpoolOutcome? outcome = null;
+            foreach (var candidate in stored.Outcomes)
+            {
+                if (candidate.Recipient == i)
+                {
+                    outcome = candidate;
+                }
+            }
+            var finished = active is not null ? active.States[i] is RecipientState.Done or RecipientState.Unreported : outcome is { Done: true };
+            if (!finished)
+            {
+                var reason = outcome is { } last ? OutcomeDetail.Read(last.Detail.Span).Status?.Reason : null;
+                recipients.Add(new ListedRecipient(recipient.Address, recipient.OriginalAddress == recipient.Address ? "" : recipient.OriginalAddress, reason, false));
+            }
+        }
+        var queue = active is not null ? "active" : stored.Entry.State switch
+        {
+            QueueState.Incoming => "incoming",
+            QueueState.Deferred => "deferred",
+            QueueState.Hold => "hold",
+            _ => "corrupt",
+        };
+        return new ListedMessage(
+            queue, QueueId.Format(id, longIds), stored.Entry.ArrivalSeconds, stored.Entry.Size, stored.Entry.Expire,
+            stored.Envelope.Sender.Length == 0 ? "MAILER-DAEMON" : stored.Envelope.Sender, recipients);
+    }
+
+    /// <summary>A listing under way: incoming, then what was active when it began, then deferred, hold, corrupt.</summary>
+    private sealed class Listing(List<ulong> active)
+    {
+        private static readonly QueueState?[] Phases = [QueueState.Incoming, null, QueueState.Deferred, QueueState.Hold, QueueState.Corrupt];
+        private readonly SpoolEntry[] _entry = new SpoolEntry[1];
+        private SpoolCursor _cursor;
+        private int _at;
+
+        public int Phase { get; private set; }
+
+        public bool Ended => Phase >= Phases.Length;
+
+        public bool Next(ISpool spool, out ulong id)
+        {
+            for (; !Ended; Phase++, _cursor = default)
+            {
+                if (Phases[Phase] is not { } state)
+                {
+                    if (_at < active.Count)
+                    {
+                        id = active[_at++];
+                        return true;
+                    }
+                }
+                else if (spool.Next(state, long.MaxValue, ref _cursor, _entry) > 0)
+                {
+                    id = _entry[0].Id;
+                    return true;
+                }
+            }
+            id = 0;
+            return false;
+        }
+    }
+}

@@ -1,0 +1,29 @@
+using Facteur.Contracts;
+
+namespace Facteur.Services.Queue.Qmgr;
+
+/// <summary>The log lines of qmgr(8).</summary>
+internal sealed class QmgrLog(ServiceLog log)
+{
+    public void Active(ActiveMessage message, long size, int recipients) =>
+        log.Info($"{message.QueueId}: from=<{message.Envelope.Sender}>, size={size}, nrcpt={recipients} (queue active)");
+
+    public void Removed(string queueId) => log.Info($"{queueId}: removed");
+
+    public void Expired(ActiveMessage message, bool forced) =>
+        log.Info($"{message.QueueId}: from=<{message.Envelope.Sender}>, status={(forced ? "force-expired" : "expired")}, returned to sender");
+
+    public void SkippedStillDelivering(string queueId) => log.Info($"{queueId}: skipped, still being delivered");
+
+    public void Discarded(ActiveMessage message, string recipient) =>
+        log.Info($"{message.QueueId}: to=<{recipient}>, relay=none, delay=0, delays=0/0/0/0, dsn=2.0.0, status=sent (undeliverable postmaster notification discarded)");
+
+    public void Damaged(string queueId) => log.Warning($"{queueId}: content is damaged on disk: put aside in the corrupt queue; nothing of it was completed at the peer");
+
+    public void CommitFailed(bool space) =>
+        log.Error(space ? "queue: no space left on device: new mail is refused with 452 until there is room" : "queue: write error: new mail is refused with 451; the segment was sealed");
+
+    public void ActiveFull(int limit) => log.Warning($"mail for the active queue waits: qmgr_message_active_limit = {limit} is reached");
+
+    public void Failed(Exception e) => log.Error($"queue engine: {e}");
+}

@@ -1,0 +1,315 @@
+using System.Collections.Concurrent;
+using System.IO.Pipelines;
+using Facteur.Contracts;
+using Facteur.Contracts.Wire;
+using Facteur.Mail.Envelopes;
+using Facteur.Spool;
+
+namespace Facteur.Services.Queue.Qmgr;
+
+/// <summary>
+/// The queue's engine: one thread that reads the links, is the committer, and runs the queue manager. Each turn takes what is there,
+/// makes one commit of it, says "durable", then starts deliveries. No timer decides a batch: while one is being synced the next one gathers.
+/// Invariants: "durable" is said only after a commit that said Durable; nothing on this thread waits for another role.
+/// </summary>
+internal sealed class QmgrLoop : IIncomingSink, IDisposable
+{
+    /// <summary>Staged bytes after which a turn commits.</summary>
+    private const long BatchBytes = 1 << 20;
+
+    /// <summary>Staged outcomes that are written without waiting for mail to ride with.</summary>
+    private const long OutcomeBytes = 256 << 10;
+
+    /// <summary>How long outcomes without a sync of their own may wait for one (design: at most 100 ms).</summary>
+    private static readonly TimeSpan OutcomeSync = TimeSpan.FromMilliseconds(100);
+
+    private readonly ISpool _spool;
+    private readonly QmgrLog _log;
+    private readonly TimeProvider _time;
+    private readonly Bell _bell = new();
+    private readonly ConcurrentQueue<Action> _inbox = new();
+    private readonly List<IncomingServer> _writers = [];
+    private readonly List<(IncomingServer From, ulong Id)> _ended = [];
+    private readonly List<(IncomingServer From, ulong Id, CleanupStatus Status)> _refused = [];
+    private readonly Dictionary<ulong, IncomingServer> _open = [];
+    private readonly HashSet<ulong> _broken = [];
+    private readonly List<TaskCompletionSource> _orders = [];
+    private readonly Thread _thread;
+    private readonly HashSet<ulong> _requests = [];
+    private DeliveryClient? _deliver;
+    private Qmgr? _qmgr;
+    private long _unsyncedSince;
+    private CommitResult _last = CommitResult.Durable;
+    private volatile bool _stop;
+
+    public QmgrLoop(ISpool spool, ServiceLog log, TimeProvider time)
+    {
+        (_spool, _time) = (spool, time);
+        _log = new QmgrLog(log);
+        _thread = new Thread(Run) { IsBackground = true, Name = "queue" };
+    }
+
+    /// <summary>Deliveries under way and messages active, for a drain.</summary>
+    public (int UnderWay, int Active) Load { get; private set; }
+
+    /// <summary>Starts with the queue manager and the link to the agents.</summary>
+    public void Start(Qmgr qmgr, IDuplexPipe deliver)
+    {
+        _qmgr = qmgr;
+        _deliver = new DeliveryClient(deliver, _bell.Ring);
+        _thread.Start();
+    }
+
+    /// <summary>Adds a writer: a receive role.</summary>
+    public void Accept(IDuplexPipe writer) => Post(() => _writers.Add(new IncomingServer(writer, _bell.Ring)));
+
+    /// <summary>Runs something on the engine's thread.</summary>
+    public void Post(Action action)
+    {
+        _inbox.Enqueue(action);
+        _bell.Ring();
+    }
+
+    /// <summary>Asks something of the engine.</summary>
+    public Task<T> RunAsync<T>(Func<T> question, CancellationToken cancel)
+    {
+        var done = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
+        Post(() => done.TrySetResult(question()));
+        return done.Task.WaitAsync(cancel);
+    }
+
+    /// <summary>Gives an order; its answer comes once what it staged is on stable storage.</summary>
+    /// <exception cref="IOException">The disk refused.</exception>
+    public async Task<T> RunDurableAsync<T>(Func<T> order, CancellationToken cancel)
+    {
+        var durable = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        T? answer = default;
+        Post(() =>
+        {
+            answer = order();
+            _orders.Add(durable);
+        });
+        await durable.Task.WaitAsync(cancel).ConfigureAwait(false);
+        return answer!;
+    }
+
+    /// <summary>Ends the engine: what is staged is committed and synced, deliveries under way are left to the next start.</summary>
+    public void Dispose()
+    {
+        _stop = true;
+        _bell.Ring();
+        if (_thread.IsAlive)
+        {
+            _thread.Join();
+        }
+    }
+
+    void IIncomingSink.TakeIds(IncomingServer from, int count) => from.Ids(_spool.TryTakeIds(count, out var first) ? first : 0, first == 0 ? 0 : count);
+
+    void IIncomingSink.Content(IncomingServer from, ulong id, ReadOnlySpan<byte> content)
+    {
+        _open[id] = from;
+        if (!_broken.Contains(id) && !_spool.Content(id, content))
+        {
+            _broken.Add(id);
+        }
+    }
+
+    void IIncomingSink.End(IncomingServer from, ulong id, ReadOnlySpan<byte> lastContent, Envelope envelope)
+    {
+        _open.Remove(id);
+        if (_broken.Remove(id) || (!lastContent.IsEmpty && !_spool.Content(id, lastContent)))
+        {
+            _spool.Abort(id);
+            _refused.Add((from, id, Refusal));
+            return;
+        }
+        if (_spool.End(id, envelope, (envelope.Flags & MessageFlags.Hold) != 0 ? QueueState.Hold : QueueState.Incoming))
+        {
+            _ended.Add((from, id));
+        }
+        else
+        {
+            _refused.Add((from, id, Refusal));
+        }
+    }
+
+    void IIncomingSink.Abort(ulong id)
+    {
+        _open.Remove(id);
+        _broken.Remove(id);
+        _spool.Abort(id);
+    }
+
+    void IIncomingSink.Closed(IncomingServer from)
+    {
+        foreach (var id in _open.Where(o => o.Value == from).Select(o => o.Key).ToArray())
+        {
+            ((IIncomingSink)this).Abort(id);
+        }
+    }
+
+    private CleanupStatus Refusal => _spool.OnReserve || _last == CommitResult.NoSpace ? CleanupStatus.NoSpace : CleanupStatus.WriteError;
+
+    private void Run()
+    {
+        while (!_stop)
+        {
+            try
+            {
+                Turn();
+            }
+            catch (Exception e)
+            {
+                // A fault of ours: say so, do not spin, and let the supervisor see that mail stands still.
+                _log.Failed(e);
+                _bell.Wait(TimeSpan.FromSeconds(1));
+            }
+        }
+        Commit(sync: true);
+    }
+
+    private void Turn()
+    {
+        var any = TakeIn();
+        any |= _ended.Count + _orders.Count + _refused.Count > 0;
+        Commit(sync: _ended.Count + _orders.Count > 0 || _qmgr!.SyncWanted);
+        _qmgr!.Fill();
+        while (_qmgr.Next() is { } request)
+        {
+            _requests.Add(request.RequestId);
+            _deliver!.Send(request);
+            any = true;
+        }
+        _deliver!.Flush();
+        Load = (_requests.Count, _qmgr.Active.Count);
+        if (!any && !_spool.Maintain())
+        {
+            _bell.Wait(WaitTime());
+        }
+    }
+
+    /// <summary>Takes frames and results until a batch is full or nothing more is there.</summary>
+    private bool TakeIn()
+    {
+        var any = false;
+        while (_inbox.TryDequeue(out var action))
+        {
+            action();
+            any = true;
+        }
+        for (var more = true; more && _spool.StagedBytes < BatchBytes;)
+        {
+            more = false;
+            for (var i = _writers.Count - 1; i >= 0; i--)
+            {
+                var writer = _writers[i];
+                more |= writer.Poll(this);
+                if (writer.Closed)
+                {
+                    ((IIncomingSink)this).Closed(writer);
+                    _writers.RemoveAt(i);
+                }
+            }
+            any |= more;
+        }
+        while (_deliver!.Poll() is { } result)
+        {
+            _requests.Remove(result.RequestId);
+            _qmgr!.Finished(result);
+            any = true;
+        }
+        if (_deliver.Closed && _requests.Count > 0)
+        {
+            var lost = _requests.ToArray();
+            _requests.Clear();
+            _qmgr!.Interrupted(lost);
+        }
+        return any;
+    }
+
+    private void Commit(bool sync)
+    {
+        var now = _time.GetTimestamp();
+        if (_spool.StagedBytes == 0 && !sync && !_spool.HasUnsynced)
+        {
+            _unsyncedSince = 0;
+            Answer(CommitResult.Durable);
+            return;
+        }
+        _unsyncedSince = _unsyncedSince == 0 ? now : _unsyncedSince;
+        sync |= _time.GetElapsedTime(_unsyncedSince, now) >= OutcomeSync;
+        if (!sync && _spool.StagedBytes < OutcomeBytes)
+        {
+            // Outcomes ride with the next mail, or with the clock.
+            Answer(CommitResult.Durable);
+            return;
+        }
+        var result = _spool.Commit(sync);
+        if (result == CommitResult.Durable)
+        {
+            _unsyncedSince = 0;
+        }
+        if (result is CommitResult.NoSpace or CommitResult.Failed && _last is CommitResult.Durable or CommitResult.Written)
+        {
+            _log.CommitFailed(result == CommitResult.NoSpace);
+        }
+        _last = result;
+        _qmgr?.SyncWanted = false;
+        Answer(result);
+    }
+
+    private void Answer(CommitResult result)
+    {
+        var status = result switch
+        {
+            CommitResult.Durable => CleanupStatus.Ok,
+            CommitResult.NoSpace => CleanupStatus.NoSpace,
+            _ => CleanupStatus.WriteError,
+        };
+        foreach (var (from, id) in _ended)
+        {
+            from.Done(id, status);
+        }
+        foreach (var (from, id, why) in _refused)
+        {
+            from.Done(id, why);
+        }
+        _refused.Clear();
+        foreach (var writer in _writers)
+        {
+            writer.Flush();
+        }
+        foreach (var done in _orders)
+        {
+            if (status == CleanupStatus.Ok)
+            {
+                done.TrySetResult();
+            }
+            else
+            {
+                done.TrySetException(new IOException("the queue could not be written"));
+            }
+        }
+        _orders.Clear();
+        if (status == CleanupStatus.Ok)
+        {
+            foreach (var (_, id) in _ended)
+            {
+                _qmgr?.Arrived(id);
+            }
+        }
+        _ended.Clear();
+    }
+
+    private TimeSpan WaitTime()
+    {
+        if (_spool.HasUnsynced || _spool.StagedBytes > 0)
+        {
+            return OutcomeSync;
+        }
+        var now = (_time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks / 10;
+        var wait = _qmgr!.NextMicros - now;
+        return TimeSpan.FromMilliseconds(Math.Clamp(wait / 1000 + 1, 1, 60_000));
+    }
+}

@@ -1,0 +1,160 @@
+using System.IO.Pipelines;
+using Facteur.Config;
+using Facteur.Contracts;
+using Facteur.Mail.Dsn;
+using Facteur.Mail.Envelopes;
+using Facteur.Spool;
+
+namespace Facteur.Services.Queue.Qmgr;
+
+/// <summary>The queue role: the spool's only writer, its engine, and what operators ask of it.</summary>
+public sealed class QmgrService : IDisposable
+{
+    private readonly ISpool _spool;
+    private readonly IResubmit _resubmit;
+    private readonly QmgrLoop _loop;
+    private readonly Qmgr _qmgr;
+
+    /// <summary>Makes the role; nothing runs before <see cref="Start"/>.</summary>
+    /// <param name="config">The configuration of the qmgr entry.</param>
+    /// <param name="spool">The queues; owned by the caller, used by nobody else until this is disposed.</param>
+    /// <param name="rewrite">Where recipients go.</param>
+    /// <param name="bounce">Reports.</param>
+    /// <param name="resubmit">Mail made inside, for postsuper -r.</param>
+    /// <param name="processLimit">Explicit process limit of a transport's entry, 0 for none.</param>
+    /// <param name="log">The log of qmgr.</param>
+    /// <param name="time">The clock.</param>
+    public QmgrService(
+        IConfig config, ISpool spool, IRewrite rewrite, IBounce bounce, IResubmit resubmit, Func<string, int> processLimit, ServiceLog log, TimeProvider time)
+    {
+        var settings = new QmgrSettings(config, processLimit);
+        _spool = spool;
+        _resubmit = resubmit;
+        _loop = new QmgrLoop(spool, log, time);
+        _qmgr = new Qmgr(spool, rewrite, bounce, settings, log, time, _loop.Post);
+        Control = new QmgrControl(spool, _qmgr, _loop, settings.LongQueueIds, RequeueAsync);
+    }
+
+    /// <summary>Operators' questions and orders.</summary>
+    public IQueueControl Control { get; }
+
+    /// <summary>Deliveries under way.</summary>
+    public int UnderWay => _loop.Load.UnderWay;
+
+    /// <summary>Starts the engine.</summary>
+    /// <param name="deliver">The link to the delivery agents.</param>
+    public void Start(IDuplexPipe deliver) => _loop.Start(_qmgr, deliver);
+
+    /// <summary>Adds a writer: a receive role.</summary>
+    public void Accept(IDuplexPipe writer) => _loop.Accept(writer);
+
+    /// <summary>Starts no further delivery; what is under way may end.</summary>
+    public void Stop() => _loop.Post(_qmgr.Stop);
+
+    /// <summary>Reads a queued message for postcat.</summary>
+    public Task<SpoolMessage?> ReadAsync(ulong id, CancellationToken cancel) => _loop.RunAsync(() => _spool.Read(id), cancel);
+
+    /// <inheritdoc/>
+    public void Dispose() => _loop.Dispose();
+
+    /// <summary>
+    /// postsuper -r: the message goes through cleanup again as a new one. The new one's end record closes the old one's recipients,
+    /// so that a crash in between leaves exactly one of them.
+    /// </summary>
+    private async ValueTask<bool> RequeueAsync(ulong id, CancellationToken cancel)
+    {
+        var stored = await _loop.RunDurableAsync(() => PrepareRequeue(id), cancel).ConfigureAwait(false);
+        if (stored is null)
+        {
+            return false;
+        }
+        var open = OpenRecipients(stored);
+        var envelope = new Envelope
+        {
+            Sender = stored.Envelope.Sender,
+            ArrivalMicros = stored.Envelope.ArrivalMicros,
+            EnvelopeId = stored.Envelope.EnvelopeId,
+            Return = stored.Envelope.Return,
+            Body = stored.Envelope.Body,
+            Origin = stored.Envelope.Origin,
+            Flags = stored.Envelope.Flags | MessageFlags.Requeued,
+            Client = stored.Envelope.Client,
+            Entry = stored.Envelope.Entry,
+            Recipients = [.. open.Select(i => stored.Envelope.Recipients[i])],
+            Closes = new ClosedRecipients(id, open),
+        };
+        var done = false;
+        using (var message = _resubmit.Begin(envelope))
+        {
+            if (await CopyAsync(stored, message, cancel).ConfigureAwait(false))
+            {
+                done = (await message.EndAsync(cancel).ConfigureAwait(false)).Result.Status == CleanupStatus.Ok;
+            }
+        }
+        await _loop.RunDurableAsync(() =>
+        {
+            if (done)
+            {
+                _spool.Delete(id);
+            }
+            else
+            {
+                Reopen(stored, open);
+            }
+            return true;
+        }, cancel).ConfigureAwait(false);
+        return done;
+    }
+
+    private SpoolMessage? PrepareRequeue(ulong id)
+    {
+        if (!_spool.TryGet(id, out var entry) || entry.State == QueueState.Corrupt || _spool.Read(id) is not { } stored)
+        {
+            return null;
+        }
+        if (_qmgr.Active.GetValueOrDefault(id) is { } active)
+        {
+            _qmgr.Drop(active);
+        }
+        _spool.Claim(id);
+        foreach (var index in OpenRecipients(stored))
+        {
+            _spool.Outcome(id, new SpoolOutcome(index, Done: true, Unreported: true, OutcomeDetail.Write(DeliveryStatus.Deferred(0, 0, "being requeued"), warned: false)));
+        }
+        return stored;
+    }
+
+    private void Reopen(SpoolMessage stored, List<int> open)
+    {
+        foreach (var index in open)
+        {
+            _spool.Outcome(stored.Entry.Id, new SpoolOutcome(index, Done: false, Unreported: false, OutcomeDetail.Write(DeliveryStatus.Deferred(0, 0, "could not be requeued"), warned: false)));
+        }
+        _spool.Move(stored.Entry.Id, stored.Entry.State, stored.Entry.DueSeconds);
+    }
+
+    private static List<int> OpenRecipients(SpoolMessage stored)
+    {
+        var done = stored.Outcomes.Where(o => o.Done).Select(o => o.Recipient).ToHashSet();
+        return [.. Enumerable.Range(0, stored.Envelope.Recipients.Count).Where(i => !done.Contains(i))];
+    }
+
+    private async ValueTask<bool> CopyAsync(SpoolMessage stored, IResubmitMessage message, CancellationToken cancel)
+    {
+        using var reader = _spool.OpenReader();
+        var buffer = new byte[(64 << 10) + 64];
+        for (var extent = 0; extent < stored.Layout.Extents.Count; extent++)
+        {
+            for (long offset = 0; offset < stored.Layout.Extents[extent].Length;)
+            {
+                if (reader.Read(stored.Entry.Id, stored.Layout, extent, offset, buffer, out var content) != ContentRead.Data || content.IsEmpty)
+                {
+                    return false;
+                }
+                await message.WriteAsync(content, cancel).ConfigureAwait(false);
+                offset += content.Length;
+            }
+        }
+        return true;
+    }
+}

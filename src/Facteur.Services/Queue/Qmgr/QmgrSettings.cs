@@ -1,0 +1,83 @@
+using Facteur.Config;
+using Facteur.Config.Parameters;
+
+namespace Facteur.Services.Queue.Qmgr;
+
+/// <summary>The limits of one transport: $transport_name where set, else the default's.</summary>
+internal sealed record TransportSettings(
+    int InitialConcurrency, int ConcurrencyLimit, int RecipientLimit, Feedback Positive, Feedback Negative, int FailedCohortLimit, long RateDelayMicros, int ProcessLimit);
+
+/// <summary>What qmgr reads of the configuration, once.</summary>
+internal sealed class QmgrSettings
+{
+    private readonly IConfig _config;
+    private readonly Func<string, int> _processLimit;
+
+    /// <param name="config">The configuration of the qmgr entry.</param>
+    /// <param name="processLimit">Explicit process limit of a transport's master.cf entry, 0 for none.</param>
+    public QmgrSettings(IConfig config, Func<string, int> processLimit)
+    {
+        _config = config;
+        _processLimit = processLimit;
+        ActiveLimit = (int)Math.Min(config.Get(QmgrParameters.MessageActiveLimit), 10_000_000);
+        RecipientLimit = config.Get(QmgrParameters.MessageRecipientLimit);
+        MinimalBackoffSeconds = (long)config.Get(QmgrParameters.MinimalBackoffTime).TotalSeconds;
+        MaximalBackoffSeconds = Math.Max((long)config.Get(QmgrParameters.MaximalBackoffTime).TotalSeconds, MinimalBackoffSeconds);
+        LifetimeSeconds = (long)config.Get(CommonParameters.MaximalQueueLifetime).TotalSeconds;
+        BounceLifetimeSeconds = (long)config.Get(QmgrParameters.BounceQueueLifetime).TotalSeconds;
+        DelayWarningSeconds = (long)config.Get(QmgrParameters.DelayWarningTime).TotalSeconds;
+        TransportRetryMicros = (long)config.Get(QmgrParameters.TransportRetryTime).TotalMicroseconds;
+        DeferTransports = new HashSet<string>(ListSyntax.Split(config.Get(QmgrParameters.DeferTransports)), StringComparer.Ordinal);
+        DoubleBounceSender = config.Get(CommonParameters.DoubleBounceSender);
+        LongQueueIds = config.Get(CommonParameters.EnableLongQueueIds);
+        SoftBounce = config.Get(CommonParameters.SoftBounce);
+    }
+
+    public int ActiveLimit { get; }
+
+    public long RecipientLimit { get; }
+
+    public long MinimalBackoffSeconds { get; }
+
+    public long MaximalBackoffSeconds { get; }
+
+    public long LifetimeSeconds { get; }
+
+    public long BounceLifetimeSeconds { get; }
+
+    public long DelayWarningSeconds { get; }
+
+    public long TransportRetryMicros { get; }
+
+    public IReadOnlySet<string> DeferTransports { get; }
+
+    public string DoubleBounceSender { get; }
+
+    public bool LongQueueIds { get; }
+
+    public bool SoftBounce { get; }
+
+    /// <summary>The limits of a transport.</summary>
+    public TransportSettings Transport(string name)
+    {
+        var rate = Time(name + "_destination_rate_delay", QmgrParameters.DestinationRateDelay);
+        var limit = Number(name + "_destination_concurrency_limit", QmgrParameters.DestinationConcurrencyLimit);
+        var initial = Number(name + "_initial_destination_concurrency", QmgrParameters.InitialDestinationConcurrency);
+        // A pause between deliveries means one after the other (postconf(5), default_destination_rate_delay).
+        limit = rate > 0 ? 1 : limit == 0 ? int.MaxValue : limit;
+        return new TransportSettings(
+            Math.Clamp(initial, 1, limit), limit, Number(name + "_destination_recipient_limit", QmgrParameters.DestinationRecipientLimit) is var r && r == 0 ? int.MaxValue : r,
+            Amount(name + "_destination_concurrency_positive_feedback", QmgrParameters.PositiveFeedback),
+            Amount(name + "_destination_concurrency_negative_feedback", QmgrParameters.NegativeFeedback),
+            Number(name + "_destination_concurrency_failed_cohort_limit", QmgrParameters.FailedCohortLimit), rate, _processLimit(name));
+    }
+
+    private int Number(string name, IntParameter fallback) =>
+        (int)Math.Min(long.TryParse(_config.Find(name), out var value) && value >= 0 ? value : _config.Get(fallback), int.MaxValue);
+
+    private long Time(string name, TimeParameter fallback) =>
+        1_000_000 * (_config.Find(name) is { } text && TimeParameter.ParseSeconds(text, 's') is { } seconds ? seconds : (long)_config.Get(fallback).TotalSeconds);
+
+    private Feedback Amount(string name, StringParameter fallback) =>
+        Feedback.Parse(_config.Find(name) ?? "") ?? Feedback.Parse(_config.Get(fallback)) ?? new Feedback(1, Feedback.Divisor.None);
+}

@@ -1,0 +1,301 @@
+using Facteur.Contracts;
+using Facteur.Mail.Dsn;
+
+namespace Facteur.Services.Queue.Qmgr;
+
+/// <summary>
+/// Decides what is delivered next. One thread, no clock of its own, no I/O. Transports take turns, destinations of a transport take
+/// turns, messages of a destination take turns; a destination's window widens while it speaks and narrows while it fails; a dead one
+/// rests and its mail goes to the retry transport with the reason.
+/// </summary>
+internal sealed class Scheduler(QmgrSettings settings)
+{
+    /// <summary>Delivery requests under way at a time; beyond it mail waits in the queue.</summary>
+    public const int Window = 2000;
+
+    /// <summary>How long an idle destination is remembered.</summary>
+    private const long LingerMicros = 2_000_000;
+
+    private readonly Dictionary<string, Transport> _transports = new(StringComparer.Ordinal);
+    private readonly Queue<Transport> _ring = new();
+    private readonly Dictionary<ulong, (Destination Destination, Job Job, int First, int Count)> _underWay = [];
+    private readonly PriorityQueue<Destination, long> _waiting = new();
+    private ulong _number;
+
+    /// <summary>Requests without a result.</summary>
+    public int UnderWay => _underWay.Count;
+
+    /// <summary>When a waiting destination may go on, or long.MaxValue.</summary>
+    public long NextMicros => _waiting.TryPeek(out _, out var at) ? at : long.MaxValue;
+
+    /// <summary>Known destinations, for tests and figures.</summary>
+    public int DestinationCount => _transports.Values.Sum(t => t.Destinations.Count);
+
+    /// <summary>
+    /// Adds a recipient of a message. False when its destination is dead: then the reason says why, and the caller sends it to retry.
+    /// </summary>
+    public bool Add(ActiveMessage message, int index, string address, string transportName, string nexthop, long nowMicros, out DeliveryStatus? dead)
+    {
+        var transport = TransportOf(transportName);
+        var key = transport.Settings.RecipientLimit == 1 ? address : nexthop;
+        if (!transport.Destinations.TryGetValue(key, out var destination))
+        {
+            transport.Destinations.Add(key, destination = new Destination(transport, key));
+        }
+        dead = destination.DeadReason;
+        if (dead is not null)
+        {
+            if (nowMicros < destination.DeadUntilMicros)
+            {
+                return false;
+            }
+            destination.DeadReason = dead = null;
+        }
+        // Recipients of one message come one after the other: its job is the last one.
+        if (destination.LastJob is not { } job || job.Message != message || job.Finished)
+        {
+            job = new Job(message, nexthop);
+            destination.LastJob = job;
+            destination.Jobs.Enqueue(job);
+        }
+        job.Recipients.Add((index, address));
+        MakeReady(destination, nowMicros);
+        return true;
+    }
+
+    /// <summary>The next delivery to start, or null when nothing may start now.</summary>
+    public DeliveryRequest? Next(long nowMicros)
+    {
+        while (_waiting.TryPeek(out var waiting, out var at) && at <= nowMicros)
+        {
+            _waiting.Dequeue();
+            Wake(waiting, nowMicros);
+        }
+        for (var turns = _ring.Count; turns > 0 && _underWay.Count < Window; turns--)
+        {
+            var transport = _ring.Dequeue();
+            var request = Next(transport, nowMicros);
+            transport.InRing = transport.Ready.Count > 0 && (transport.Settings.ProcessLimit == 0 || transport.Busy < transport.Settings.ProcessLimit);
+            if (transport.InRing)
+            {
+                _ring.Enqueue(transport);
+            }
+            if (request is not null)
+            {
+                return request;
+            }
+        }
+        return null;
+    }
+
+    /// <summary>A result came: which message and recipients it was, null when it is not known (a repeat).</summary>
+    /// <param name="result">The result.</param>
+    /// <param name="nowMicros">Now.</param>
+    /// <param name="orphans">Recipients of jobs of a destination that is dead now, with its reason.</param>
+    public (ActiveMessage Message, IReadOnlyList<int> Indices)? Finish(DeliveryResult result, long nowMicros, List<(ActiveMessage Message, int Index, string Address, DeliveryStatus Reason)> orphans)
+    {
+        if (!_underWay.Remove(result.RequestId, out var sent))
+        {
+            return null;
+        }
+        var (destination, job) = (sent.Destination, sent.Job);
+        destination.Busy--;
+        destination.Transport.Busy--;
+        destination.EndedMicros = nowMicros;
+        if (destination.Transport.Settings.RateDelayMicros > 0)
+        {
+            destination.NotBeforeMicros = nowMicros + destination.Transport.Settings.RateDelayMicros;
+        }
+        if (result.DestinationFailed is not { } reason)
+        {
+            destination.Succeeded();
+        }
+        else if (destination.Failed())
+        {
+            destination.DeadReason = reason;
+            destination.DeadUntilMicros = nowMicros + settings.MinimalBackoffSeconds * 1_000_000;
+            _waiting.Enqueue(destination, destination.DeadUntilMicros);
+            while (destination.Jobs.TryDequeue(out var orphan))
+            {
+                for (var i = orphan.Sent; i < orphan.Recipients.Count; i++)
+                {
+                    orphans.Add((orphan.Message, orphan.Recipients[i].Index, orphan.Recipients[i].Address, reason));
+                }
+                orphan.Sent = orphan.Recipients.Count;
+            }
+        }
+        Settle(destination, nowMicros);
+        Enlist(destination.Transport);
+        var indices = new int[sent.Count];
+        for (var i = 0; i < sent.Count; i++)
+        {
+            indices[i] = job.Recipients[sent.First + i].Index;
+        }
+        return (job.Message, indices);
+    }
+
+    /// <summary>Forgets what was not sent of a message.</summary>
+    /// <returns>How many recipients.</returns>
+    public int Remove(ActiveMessage message)
+    {
+        var removed = 0;
+        foreach (var transport in _transports.Values)
+        {
+            foreach (var destination in transport.Destinations.Values)
+            {
+                foreach (var job in destination.Jobs)
+                {
+                    if (job.Message == message && !job.Finished)
+                    {
+                        removed += job.Recipients.Count - job.Sent;
+                        job.Sent = job.Recipients.Count;
+                    }
+                }
+            }
+        }
+        return removed;
+    }
+
+    /// <summary>Dead destinations live again: the queue was flushed.</summary>
+    public void Revive()
+    {
+        foreach (var transport in _transports.Values)
+        {
+            foreach (var destination in transport.Destinations.Values)
+            {
+                destination.DeadReason = null;
+                destination.DeadUntilMicros = 0;
+            }
+        }
+    }
+
+    private DeliveryRequest? Next(Transport transport, long nowMicros)
+    {
+        while (transport.Ready.TryDequeue(out var destination))
+        {
+            destination.InRing = false;
+            while (destination.Jobs.TryPeek(out var finished) && finished.Finished)
+            {
+                destination.Jobs.Dequeue();
+            }
+            if (destination.Jobs.Count == 0 || destination.Busy >= destination.Window || nowMicros < destination.NotBeforeMicros)
+            {
+                Settle(destination, nowMicros);
+                continue;
+            }
+            return Send(destination, destination.Jobs.Dequeue(), nowMicros);
+        }
+        return null;
+    }
+
+    private DeliveryRequest Send(Destination destination, Job job, long nowMicros)
+    {
+        var transport = destination.Transport;
+        var count = Math.Min(job.Recipients.Count - job.Sent, transport.Settings.RecipientLimit);
+        var recipients = new DeliveryRecipient[count];
+        var message = job.Message;
+        for (var i = 0; i < count; i++)
+        {
+            var (index, address) = job.Recipients[job.Sent + i];
+            var recipient = message.Envelope.Recipients[index];
+            // The log's orig_to= and X-Original-To keep the address before resolving.
+            recipients[i] = new DeliveryRecipient(index, recipient.Address == address ? recipient
+                : recipient with { Address = address, OriginalAddress = recipient.OriginalAddress.Length == 0 ? recipient.Address : recipient.OriginalAddress });
+            message.States[index] = RecipientState.InFlight;
+        }
+        var number = ++_number;
+        _underWay.Add(number, (destination, job, job.Sent, count));
+        job.Sent += count;
+        if (!job.Finished)
+        {
+            destination.Jobs.Enqueue(job);
+        }
+        destination.Busy++;
+        transport.Busy++;
+        var flags = destination.Jobs.Count > 0 || destination.Busy > 1 || destination.EndedMicros > 0 ? DeliveryFlags.KeepConnection : DeliveryFlags.None;
+        MakeReady(destination, nowMicros);
+        return new DeliveryRequest
+        {
+            RequestId = number,
+            MessageId = message.Id,
+            QueueId = message.QueueId,
+            Transport = transport.Name,
+            Nexthop = job.Nexthop,
+            Envelope = message.Header,
+            Recipients = recipients,
+            Layout = message.Layout,
+            ActiveMicros = message.ActiveMicros,
+            Flags = (message.Envelope.Flags & Mail.Envelopes.MessageFlags.VerifyOnly) != 0 ? flags | DeliveryFlags.VerifyOnly : flags,
+        };
+    }
+
+    private Transport TransportOf(string name)
+    {
+        if (!_transports.TryGetValue(name, out var transport))
+        {
+            _transports.Add(name, transport = new Transport(name, settings.Transport(name)));
+        }
+        return transport;
+    }
+
+    private void MakeReady(Destination destination, long nowMicros)
+    {
+        if (destination.InRing || destination.Jobs.Count == 0 || destination.Busy >= destination.Window)
+        {
+            return;
+        }
+        if (nowMicros < destination.NotBeforeMicros)
+        {
+            _waiting.Enqueue(destination, destination.NotBeforeMicros);
+            return;
+        }
+        destination.InRing = true;
+        destination.Transport.Ready.Enqueue(destination);
+        Enlist(destination.Transport);
+    }
+
+    private void Enlist(Transport transport)
+    {
+        if (!transport.InRing && transport.Ready.Count > 0 && (transport.Settings.ProcessLimit == 0 || transport.Busy < transport.Settings.ProcessLimit))
+        {
+            transport.InRing = true;
+            _ring.Enqueue(transport);
+        }
+    }
+
+    private void Wake(Destination destination, long nowMicros)
+    {
+        destination.Lingers = false;
+        if (nowMicros >= destination.DeadUntilMicros)
+        {
+            destination.DeadReason = null;
+        }
+        Settle(destination, nowMicros);
+    }
+
+    /// <summary>Puts a destination in its ring, or forgets it when nothing of it is left to remember.</summary>
+    private void Settle(Destination destination, long nowMicros)
+    {
+        while (destination.Jobs.TryPeek(out var finished) && finished.Finished)
+        {
+            destination.Jobs.Dequeue();
+        }
+        if (destination.Idle && destination.DeadReason is null && nowMicros >= destination.NotBeforeMicros)
+        {
+            if (destination.Lingers)
+            {
+                return;
+            }
+            var until = destination.Transport.Settings.RecipientLimit == 1 || destination.EndedMicros == 0 ? 0 : destination.EndedMicros + LingerMicros;
+            if (nowMicros < until)
+            {
+                destination.Lingers = true;
+                _waiting.Enqueue(destination, until);
+                return;
+            }
+            destination.Transport.Destinations.Remove(destination.Key);
+            return;
+        }
+        MakeReady(destination, nowMicros);
+    }
+}

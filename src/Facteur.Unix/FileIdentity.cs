@@ -1,0 +1,65 @@
+using System.Runtime.InteropServices;
+
+namespace Facteur.Unix;
+
+/// <summary>
+/// The identity by which the kernel judges this thread's file accesses (setfsuid(2)). Only root can change it, and only for itself:
+/// other threads keep theirs. With a user's identity the thread has lost root's rights over files, so that a link or a directory
+/// the user prepared gives nothing the user could not have had; files it creates belong to the user. Use it on own threads only,
+/// never across an await.
+/// </summary>
+public readonly ref struct FileIdentity
+{
+    private readonly bool _changed;
+
+    private FileIdentity(bool changed) => _changed = changed;
+
+    /// <summary>Whether this process can take identities: it runs as root.</summary>
+    public static bool CanChange { get; } = Libc.geteuid() == 0;
+
+    /// <summary>Takes an identity until the result is disposed. Without root nothing changes: the process's own identity is judged.</summary>
+    /// <param name="uid">User number.</param>
+    /// <param name="gid">Group number.</param>
+    /// <exception cref="InvalidOperationException">The kernel refused; nothing may be done for the user.</exception>
+    public static FileIdentity Take(uint uid, uint gid)
+    {
+        if (!CanChange)
+        {
+            return new FileIdentity(false);
+        }
+        Set(uid, gid);
+        return new FileIdentity(true);
+    }
+
+    /// <summary>Gives up this thread's supplementary groups, which would add root's to every identity. For own threads, once, at their start.</summary>
+    public static void DropGroups()
+    {
+        // The raw call changes this thread alone; glibc's setgroups would change all of them.
+        const int setgroups64Bit = 116;
+        if (CanChange && Libc.syscall(setgroups64Bit, 0, 0, 0, 0) != 0)
+        {
+            throw new InvalidOperationException($"setgroups: {Errno.Text(Marshal.GetLastPInvokeError())}");
+        }
+    }
+
+    /// <summary>Goes back to root.</summary>
+    public void Dispose()
+    {
+        if (_changed)
+        {
+            Set(0, 0);
+        }
+    }
+
+    private static void Set(uint uid, uint gid)
+    {
+        // The group first when rights are given up, and first again when root comes back: setfsgid needs CAP_SETGID, which fsuid does not take away.
+        _ = Libc.setfsgid(gid);
+        _ = Libc.setfsuid(uid);
+        // These calls never fail visibly: asking with an impossible number returns what holds now.
+        if (Libc.setfsgid(uint.MaxValue) != (int)gid || Libc.setfsuid(uint.MaxValue) != (int)uid)
+        {
+            throw new InvalidOperationException($"cannot take file identity uid={uid} gid={gid}");
+        }
+    }
+}

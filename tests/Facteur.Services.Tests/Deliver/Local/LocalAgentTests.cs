@@ -1,0 +1,236 @@
+using Facteur.Config;
+using Facteur.Contracts;
+using Facteur.Mail.Dsn;
+using Facteur.Mail.Envelopes;
+using Facteur.Services.Deliver.Local;
+using Facteur.Spool;
+using Facteur.Testing;
+using Facteur.Unix;
+
+namespace Facteur.Services.Tests.Deliver.Local;
+
+/// <summary>The users daemon and nobody exist on every Linux.</summary>
+public sealed class LocalAgentTests : IDisposable
+{
+    private const string Content = "Received: by x\nSubject: hi\n\nFrom here\nx\n";
+    private readonly DeliverRoom _room = new();
+
+    public LocalAgentTests() => Assert.Equal(0, Libc.chmod(_room.Directory, 0x3FF));
+
+    public void Dispose() => _room.Dispose();
+
+    private LocalAgent Agent(params (string Name, string Value)[] more)
+    {
+        _room.Table("aliases",
+            ("team", "daemon, nobody"), ("nested", "team, daemon"), ("list", "daemon, x@remote.example"), ("owner-list", "nobody"), ("remote", "x@remote.example"),
+            ("self", "self"), ("esc", "\\\\daemon"), ("loopa", "loopb"), ("loopb", "loopa"), ("file", _room.Path("file.out")), ("md", _room.Path("md/")),
+            ("null", "/dev/null"), ("cmd", "\"|/bin/true\""), ("inc", $":include:{_room.Path("list.txt")}"), ("incmiss", $":include:{_room.Path("nolist.txt")}"),
+            ("dirf", _room.Directory), ("mixed", "daemon, nosuch, x@remote.example"), ("tag+x", "nobody"), ("Daemon", "daemon"));
+        return new LocalAgent(
+            new TestConfig([("alias_maps", "aliases"), ("mail_spool_directory", _room.Directory), ("recipient_delimiter", "+"), ("deliver_lock_attempts", "1"),
+                ("default_privs", "nobody"), ("forward_path", $"{_room.Directory}/fwd-$user${{recipient_delimiter}}${{extension}}, {_room.Directory}/fwd-$user")])
+                .With([.. more.Select(m => KeyValuePair.Create(m.Name, m.Value))]),
+            _room, _room, _room, _room, _room.Threads, _room.ServiceLog("postfix/local"), _room.Time);
+    }
+
+    private async Task<DeliveryResult> Deliver(string recipient, DsnNotify notify = 0, DeliveryFlags flags = 0, string content = Content, params (string, string)[] more) =>
+        await Agent(more).DeliverAsync(_room.Request(content, recipient.Split(", "), notify: notify, flags: flags), default);
+
+    private string Ends() => string.Join('\n', _room.Lines.Select(l => l.Replace("postfix/local: ", "").Replace("relay=local, delay=N, delays=N, ", "").Replace(_room.Directory, "DIR")));
+
+    [Fact]
+    public async Task A_mailbox_in_the_spool_directory()
+    {
+        await Deliver("Daemon+ext@dest.example");
+        Assert.Equal(
+            "From a@sender.example  Mon Nov  2 03:04:05 2026\nReturn-Path: <a@sender.example>\nX-Original-To: Daemon+ext@dest.example\n"
+            + "Delivered-To: Daemon+ext@dest.example\nReceived: by x\nSubject: hi\n\n>From here\nx\n\n", _room.Read("daemon"));
+        Assert.Equal(0, UnixFile.Status(_room.Path("daemon"), false, out var status));
+        Assert.Equal(0x8180u, status.Mode);
+        Assert.Equal(FileIdentity.CanChange ? 1u : Libc.geteuid(), status.Uid);
+        Assert.Equal("Q1: to=<daemon@dest.example>, orig_to=<Daemon+ext@dest.example>, dsn=2.0.0, status=sent (delivered to mailbox)", Ends());
+    }
+
+    [Fact]
+    public async Task A_Maildir_below_the_spool_directory()
+    {
+        await Deliver("daemon@dest.example", more: ("mail_spool_directory", _room.Directory + "/"));
+        Assert.StartsWith("Return-Path: <a@sender.example>\n", File.ReadAllText(Assert.Single(Directory.GetFiles(_room.Path("daemon/new")))));
+        Assert.EndsWith("status=sent (delivered to maildir)", Ends());
+    }
+
+    [Fact]
+    public async Task Nested_aliases_deliver_each_mailbox_once_with_the_first_Delivered_To()
+    {
+        var result = await Deliver("nested@dest.example", DsnNotify.Success);
+        Assert.Equal(
+            "Q1: to=<daemon@dest.example>, orig_to=<nested@dest.example>, dsn=2.0.0, status=sent (delivered to mailbox)\n"
+            + "Q1: to=<nobody@dest.example>, orig_to=<nested@dest.example>, dsn=2.0.0, status=sent (delivered to mailbox)", Ends());
+        Assert.Contains("\nX-Original-To: nested@dest.example\nDelivered-To: nested@dest.example\n", _room.Read("nobody"));
+        Assert.Equal(DsnAction.Expanded, Assert.Single(result.Recipients).Status.Action);
+    }
+
+    [Fact]
+    public async Task A_list_with_owner_is_forwarded_as_one_message_from_its_owner()
+    {
+        await Deliver("list@dest.example", DsnNotify.Success | DsnNotify.Failure);
+        var (envelope, content) = Assert.Single(_room.Forwards);
+        Assert.Equal("owner-list@dest.example", envelope.Sender);
+        Assert.Equal(MessageOrigin.Forward, envelope.Origin);
+        Assert.Equal([new EnvelopeRecipient("daemon@dest.example"), new EnvelopeRecipient("x@remote.example")], envelope.Recipients);
+        Assert.Equal("Delivered-To: list@dest.example\n" + Content, content);
+        Assert.Equal("Q1: to=<list@dest.example>, dsn=2.0.0, status=sent (forwarded as F1)", Ends());
+    }
+
+    [Theory]
+    [InlineData(DsnNotify.Success, DsnNotify.Never)]
+    [InlineData(DsnNotify.Success | DsnNotify.Delay, DsnNotify.Delay)]
+    [InlineData(DsnNotify.None, DsnNotify.None)]
+    public async Task An_alias_keeps_sender_and_original_recipient_and_answers_SUCCESS_itself(DsnNotify given, DsnNotify passed)
+    {
+        await Deliver("remote@dest.example", given);
+        var (envelope, _) = Assert.Single(_room.Forwards);
+        Assert.Equal("a@sender.example", envelope.Sender);
+        Assert.Equal([new EnvelopeRecipient("x@remote.example", "remote@dest.example", "", passed)], envelope.Recipients);
+    }
+
+    [Theory]
+    [InlineData("self@dest.example", "Q1: to=<self@dest.example>, dsn=5.1.1, status=bounced (unknown user: \"self\")")]
+    [InlineData("NoSuch+e@dest.example", "Q1: to=<NoSuch+e@dest.example>, dsn=5.1.1, status=bounced (unknown user: \"nosuch\")")]
+    [InlineData("esc@dest.example", "Q1: to=<daemon@dest.example>, orig_to=<esc@dest.example>, dsn=2.0.0, status=sent (delivered to mailbox)")]
+    [InlineData("loopa@dest.example", "warning: recipient nesting limit exceeded for loopb@dest.example\nQ1: to=<loopb@dest.example>, orig_to=<loopa@dest.example>, dsn=5.4.6, status=bounced (recipient nesting limit exceeded)")]
+    [InlineData("file@dest.example", "Q1: to=<file@dest.example>, dsn=2.0.0, status=sent (delivered to file: DIR/file.out)")]
+    [InlineData("md@dest.example", "Q1: to=<md@dest.example>, dsn=2.0.0, status=sent (delivered to maildir)")]
+    [InlineData("null@dest.example", "Q1: to=<null@dest.example>, dsn=2.0.0, status=sent (delivered to file: /dev/null)")]
+    [InlineData("dirf@dest.example", "Q1: to=<dirf@dest.example>, dsn=5.2.0, status=bounced (cannot append message to file DIR: cannot open file: Is a directory)")]
+    [InlineData("tag+x@dest.example", "Q1: to=<nobody@dest.example>, orig_to=<tag+x@dest.example>, dsn=2.0.0, status=sent (delivered to mailbox)")]
+    [InlineData("cmd@dest.example", "warning: cmd@dest.example: delivery to a command is not available in this release; mail is deferred\nQ1: to=<cmd@dest.example>, dsn=4.3.5, status=deferred (mail system configuration error: delivery to a command is not available in this release)")]
+    [InlineData("incmiss@dest.example", "warning: unable to lookup :include: file DIR/nolist.txt: No such file or directory\nQ1: to=<incmiss@dest.example>, dsn=5.3.5, status=bounced (mail system configuration error)")]
+    [InlineData("mailer-daemon@dest.example", "warning: required alias not found: mailer-daemon\nQ1: to=<mailer-daemon@dest.example>, dsn=2.0.0, status=sent (discarded)")]
+    public async Task One_recipient(string recipient, string expected)
+    {
+        await Deliver(recipient);
+        Assert.Equal(expected, Ends());
+    }
+
+    [Fact]
+    public async Task Include_files_forward_even_local_names_and_refuse_files()
+    {
+        File.WriteAllText(_room.Path("list.txt"), "# staff\ndaemon, nobody\n/tmp/x\n");
+        await Deliver("inc@dest.example");
+        Assert.Equal(["daemon@dest.example", "nobody@dest.example"], Assert.Single(_room.Forwards).Envelope.Recipients.Select(r => r.Address));
+        Assert.Equal(
+            "Q1: to=<inc@dest.example>, dsn=5.7.1, status=bounced (mail to file is restricted)\nQ1: to=<inc@dest.example>, dsn=2.0.0, status=sent (forwarded as F1)", Ends());
+    }
+
+    [Fact]
+    public async Task The_worst_outcome_is_the_recipients()
+    {
+        _room.ForwardStatus = CleanupStatus.WriteError;
+        var result = await Deliver("mixed@dest.example, remote@dest.example");
+        Assert.Equal([DeliveryOutcome.Deferred, DeliveryOutcome.Deferred], result.Recipients.Select(r => r.Status.Outcome));
+        Assert.Contains("unknown user: \"nosuch\"", Ends());
+        Assert.EndsWith("to=<remote@dest.example>, dsn=4.3.0, status=deferred (unable to forward mail)", Ends());
+    }
+
+    [Fact]
+    public async Task Mail_that_was_here_before_loops()
+    {
+        await Deliver("daemon@dest.example", content: "Received: x\nDELIVERED-to: Daemon@Dest.example\nSubject: x\n\nDelivered-To: nobody@dest.example\n");
+        Assert.Equal("Q1: to=<daemon@dest.example>, dsn=5.4.6, status=bounced (mail forwarding loop for daemon@dest.example)", Ends());
+    }
+
+    [Fact]
+    public async Task Forward_files_keep_a_copy_and_send_on()
+    {
+        WriteAs("fwd-daemon", "\\daemon, nobody@dest.example\n# x\ny@remote.example\n");
+        await Deliver("daemon@dest.example");
+        Assert.Equal(
+            "Q1: to=<daemon@dest.example>, dsn=2.0.0, status=sent (delivered to mailbox)\nQ1: to=<daemon@dest.example>, dsn=2.0.0, status=sent (forwarded as F1)", Ends());
+        Assert.Equal(["nobody@dest.example", "y@remote.example"], _room.Forwards[0].Envelope.Recipients.Select(r => r.Address));
+    }
+
+    [Fact]
+    public async Task The_forward_file_of_an_extension_comes_first_and_oneself_is_the_mailbox()
+    {
+        WriteAs("fwd-daemon+e", "daemon\n");
+        WriteAs("fwd-daemon", "daemon+e\n");
+        await Deliver("daemon+e@dest.example");
+        Assert.EndsWith("status=sent (delivered to mailbox)", Ends());
+        Assert.Empty(_room.Forwards);
+    }
+
+    [Fact]
+    public async Task A_forward_file_that_others_may_write_is_ignored()
+    {
+        WriteAs("fwd-daemon", "y@remote.example\n");
+        Assert.Equal(0, Libc.chmod(_room.Path("fwd-daemon"), 0x1B6));
+        await Deliver("daemon@dest.example");
+        Assert.StartsWith("warning: file DIR/fwd-daemon is world writable\n", Ends());
+        Assert.EndsWith("status=sent (delivered to mailbox)", Ends());
+    }
+
+    [Fact]
+    public async Task A_users_link_gives_nothing_that_is_not_the_users()
+    {
+        if (!FileIdentity.CanChange)
+        {
+            Assert.Skip("needs root: identities are taken");
+        }
+        File.WriteAllText(_room.Path("secret"), "stolen@remote.example\n");
+        Assert.Equal(0, Libc.chmod(_room.Path("secret"), 0x180));
+        File.CreateSymbolicLink(_room.Path("fwd-daemon"), _room.Path("secret"));
+        await Deliver("daemon@dest.example");
+        Assert.Empty(_room.Forwards);
+        Assert.Equal(0u, Libc.geteuid());
+        File.WriteAllText(_room.Path("nobody"), "");
+        await Deliver("nobody@dest.example");
+        Assert.EndsWith($"dsn=5.2.0, status=bounced (cannot update mailbox DIR/nobody for user nobody. cannot open file: Permission denied)", Ends());
+    }
+
+    [Fact]
+    public async Task Luser_relay_takes_unknown_users()
+    {
+        await Deliver("NoOne+e@dest.example", more: ("luser_relay", "catch+$local@remote.example"));
+        Assert.Equal("catch+noone+e@remote.example", Assert.Single(_room.Forwards).Envelope.Recipients[0].Address);
+    }
+
+    [Theory]
+    [InlineData("mailbox_transport", "lmtp:unix:x")]
+    [InlineData("mailbox_command", "/usr/bin/procmail")]
+    public async Task What_is_not_built_defers(string name, string value)
+    {
+        await Deliver("daemon@dest.example", more: (name, value));
+        Assert.EndsWith($"dsn=4.3.5, status=deferred (mail system configuration error: {name} is not available in this release)", Ends());
+    }
+
+    [Fact]
+    public async Task Verify_only_delivers_and_forwards_nothing()
+    {
+        await Deliver("list@dest.example, daemon@dest.example", flags: DeliveryFlags.VerifyOnly);
+        Assert.Empty(_room.Forwards);
+        Assert.False(File.Exists(_room.Path("daemon")));
+        Assert.EndsWith("status=deliverable (delivers to mailbox)", Ends());
+    }
+
+    [Fact]
+    public async Task Content_that_cannot_be_read_defers_everything()
+    {
+        _room.ReadResult = ContentRead.Damaged;
+        var result = await Deliver("daemon@dest.example, remote@dest.example");
+        Assert.True(result.Damaged);
+        Assert.All(result.Recipients, r => Assert.Equal(DeliveryOutcome.Deferred, r.Status.Outcome));
+    }
+
+    [Theory]
+    [InlineData("mailbox_size_limit", "10")]
+    [InlineData("mailbox_delivery_lock", "lockf")]
+    [InlineData("allow_mail_to_files", "everywhere")]
+    public void Values_that_cannot_be_used_are_refused_at_start(string name, string value) => Assert.Throws<ConfigException>(() => Agent((name, value)));
+
+    private void WriteAs(string name, string text)
+    {
+        File.WriteAllText(_room.Path(name), text);
+        Assert.Equal(0, Libc.chmod(_room.Path(name), 0x1A4));
+    }
+}

@@ -1,0 +1,161 @@
+using Facteur.Config;
+using Facteur.Contracts;
+using Facteur.Mail.Dsn;
+using Facteur.Services.Deliver.Virtual;
+using Facteur.Spool;
+using Facteur.Testing;
+using Facteur.Unix;
+
+namespace Facteur.Services.Tests.Deliver.Virtual;
+
+public sealed class VirtualAgentTests : IDisposable
+{
+    private const string Content = "Received: by x\nSubject: hi\n\nFrom here\nFro\nx\n";
+    private readonly DeliverRoom _room = new();
+
+    public void Dispose() => _room.Dispose();
+
+    private VirtualAgent Agent(params (string Name, string Value)[] more)
+    {
+        // A new Maildir belongs to the uid: without root, to ourselves.
+        var uid = FileIdentity.CanChange ? "2100" : Libc.geteuid().ToString();
+        _room.Table("uids", ("one@v.example", uid), ("box@v.example", uid), ("low@v.example", "50"), ("word@v.example", "12x"), ("@v.example", uid));
+        _room.Table("gids", ("@v.example", uid));
+        if (FileIdentity.CanChange)
+        {
+            Assert.Equal(0, Libc.chown(_room.Directory, 2100, 2100));
+        }
+        _room.Table("boxes", ("one@v.example", "v/one/"), ("box@v.example", "box"), ("low@v.example", "low/"), ("word@v.example", "word/"), ("dir@v.example", "adir"), ("deep@v.example", "box/deep/"));
+        return new VirtualAgent(
+            new TestConfig([("virtual_mailbox_base", _room.Directory), ("virtual_mailbox_maps", "boxes"), ("virtual_uid_maps", "uids"), ("virtual_gid_maps", "gids"),
+                ("recipient_delimiter", "+"), ("deliver_lock_attempts", "2"), ("deliver_lock_delay", "0"), ("virtual_minimum_uid", FileIdentity.CanChange ? "100" : "1")])
+                .With([.. more.Select(m => KeyValuePair.Create(m.Name, m.Value))]),
+            _room, _room, _room.Threads, _room.ServiceLog("postfix/virtual"), _room.Time);
+    }
+
+    [Fact]
+    public async Task Maildir_gets_one_file_and_its_directories_are_made()
+    {
+        var result = await Agent().DeliverAsync(_room.Request(Content, ["One+ext@v.example one-orig@v.example"], transport: "virtual"), default);
+        Assert.Equal(DeliveryOutcome.Sent, Assert.Single(result.Recipients).Status.Outcome);
+        var file = Assert.Single(Directory.GetFiles(_room.Path("v/one/new")));
+        Assert.Matches(@"/1793588645\.V[0-9a-f]+I[0-9a-f]+M0\.mx\.dest\.example$", file);
+        Assert.Equal("Return-Path: <a@sender.example>\nX-Original-To: one-orig@v.example\nDelivered-To: One+ext@v.example\n" + Content, File.ReadAllText(file));
+        Assert.Empty(Directory.GetFiles(_room.Path("v/one/tmp")));
+        Assert.True(Directory.Exists(_room.Path("v/one/cur")));
+        Assert.Equal("postfix/virtual: Q1: to=<One+ext@v.example>, orig_to=<one-orig@v.example>, relay=virtual, delay=N, delays=N, dsn=2.0.0, status=sent (delivered to maildir)", _room.Lines[^1]);
+        if (FileIdentity.CanChange)
+        {
+            Assert.Equal(0, UnixFile.Status(file, false, out var status));
+            Assert.Equal((2100u, 2100u, 0x8180u), (status.Uid, status.Gid, status.Mode));
+        }
+    }
+
+    [Theory]
+    [InlineData(new int[0])]
+    [InlineData(new[] { 1, 28, 29, 30, 31, 32, 33, 34 })]
+    [InlineData(new[] { 27, 40, 42 })]
+    public async Task Mbox_quotes_From_wherever_the_content_is_cut(int[] cuts)
+    {
+        var agent = Agent();
+        for (var i = 0; i < 2; i++)
+        {
+            await agent.DeliverAsync(_room.Request(Content, ["box@v.example"], sender: "", cuts: cuts, transport: "virtual"), default);
+        }
+        var message = "From MAILER-DAEMON  Mon Nov  2 03:04:05 2026\nReturn-Path: <>\nX-Original-To: box@v.example\nDelivered-To: box@v.example\n"
+            + "Received: by x\nSubject: hi\n\n>From here\nFro\nx\n\n";
+        Assert.Equal(message + message, _room.Read("box"));
+        Assert.False(File.Exists(_room.Path("box.lock")));
+    }
+
+    [Theory]
+    [InlineData("nobody@v.example", "dsn=5.1.1, status=bounced (unknown user: \"nobody@v.example\")")]
+    [InlineData("word@v.example", "dsn=4.3.5, status=deferred (mail system configuration error)")]
+    [InlineData("dir@v.example", "dsn=4.2.0, status=deferred (delivery failed to mailbox BASE/adir: cannot open file: Is a directory)")]
+    public async Task Failures_have_Postfix_texts(string recipient, string expected)
+    {
+        var agent = Agent();
+        Directory.CreateDirectory(_room.Path("adir"));
+        await agent.DeliverAsync(_room.Request(Content, [recipient], transport: "virtual"), default);
+        Assert.EndsWith(expected, _room.Lines[^1].Replace(_room.Directory, "BASE"));
+    }
+
+    [Fact]
+    public async Task A_user_number_below_the_minimum_is_refused()
+    {
+        await Agent(("virtual_minimum_uid", "60")).DeliverAsync(_room.Request(Content, ["low@v.example"], transport: "virtual"), default);
+        Assert.Equal("postfix/virtual: warning: recipient low@v.example: bad uid 50 in virtual_uid_maps", _room.Lines[0]);
+        Assert.EndsWith("dsn=4.3.5, status=deferred (mail system configuration error)", _room.Lines[1]);
+        Assert.False(Directory.Exists(_room.Path("low")));
+    }
+
+    [Fact]
+    public async Task A_table_that_cannot_answer_defers()
+    {
+        await Agent(("virtual_mailbox_maps", "nosuchtable")).DeliverAsync(_room.Request(Content, ["one@v.example"], transport: "virtual"), default);
+        Assert.EndsWith("dsn=4.3.5, status=deferred (mail system configuration error)", _room.Lines[^1]);
+    }
+
+    [Fact]
+    public async Task A_mailbox_that_is_a_link_is_not_followed()
+    {
+        var agent = Agent();
+        File.WriteAllText(_room.Path("victim"), "");
+        File.CreateSymbolicLink(_room.Path("box"), _room.Path("victim"));
+        await agent.DeliverAsync(_room.Request(Content, ["box@v.example"], transport: "virtual"), default);
+        Assert.Contains("status=deferred (delivery failed to mailbox", _room.Lines[^1]);
+        Assert.Equal("", _room.Read("victim"));
+    }
+
+    [Fact]
+    public async Task A_mailbox_over_its_limit_bounces_and_stays_as_it_was()
+    {
+        var agent = Agent(("virtual_mailbox_limit", "400"), ("message_size_limit", "300"));
+        await agent.DeliverAsync(_room.Request(Content, ["box@v.example"], transport: "virtual"), default);
+        var before = _room.Read("box");
+        await agent.DeliverAsync(_room.Request(Content + new string('x', 290) + "\n", ["box@v.example"], transport: "virtual"), default);
+        Assert.EndsWith($"dsn=5.2.2, status=bounced (delivery failed to mailbox {_room.Directory}/box: error writing message: File too large)", _room.Lines[^1]);
+        Assert.Equal(before, _room.Read("box"));
+    }
+
+    [Fact]
+    public async Task Damaged_content_leaves_nothing_in_a_mailbox_or_a_Maildir()
+    {
+        var agent = Agent();
+        _room.ReadResult = ContentRead.Damaged;
+        var result = await agent.DeliverAsync(_room.Request(Content, ["box@v.example", "one@v.example"], cuts: [20], transport: "virtual"), default);
+        Assert.True(result.Damaged);
+        Assert.All(result.Recipients, r => Assert.Equal(DeliveryOutcome.Deferred, r.Status.Outcome));
+        Assert.Equal("", _room.Read("box"));
+        Assert.Empty(Directory.GetFiles(_room.Path("v/one"), "*", SearchOption.AllDirectories));
+    }
+
+    [Fact]
+    public async Task A_locked_mailbox_defers_and_a_stale_lock_is_removed()
+    {
+        var agent = Agent();
+        File.WriteAllText(_room.Path("box.lock"), "");
+        // The lock's age is measured on the file system's clock.
+        _room.Time.Now = TimeProvider.System.GetUtcNow();
+        await agent.DeliverAsync(_room.Request(Content, ["box@v.example"], transport: "virtual"), default);
+        Assert.EndsWith($"dsn=4.2.0, status=deferred (delivery failed to mailbox {_room.Directory}/box: unable to create lock file {_room.Directory}/box.lock: File exists)", _room.Lines[^1]);
+        Assert.True(File.Exists(_room.Path("box.lock")));
+        _room.Time.Now += TimeSpan.FromSeconds(510);
+        await agent.DeliverAsync(_room.Request(Content, ["box@v.example"], transport: "virtual"), default);
+        Assert.EndsWith("status=sent (delivered to mailbox)", _room.Lines[^1]);
+        Assert.False(File.Exists(_room.Path("box.lock")));
+    }
+
+    [Fact]
+    public async Task Verify_only_delivers_nothing()
+    {
+        await Agent().DeliverAsync(_room.Request(Content, ["one@v.example", "box@v.example"], flags: DeliveryFlags.VerifyOnly, transport: "virtual"), default);
+        Assert.EndsWith("status=deliverable (delivers to maildir)", _room.Lines[0]);
+        Assert.EndsWith("status=deliverable (delivers to mailbox)", _room.Lines[1]);
+        Assert.Empty(Directory.GetFileSystemEntries(_room.Directory));
+    }
+
+    [Fact]
+    public void A_mailbox_smaller_than_a_message_is_a_configuration_error() =>
+        Assert.Throws<ConfigException>(() => Agent(("virtual_mailbox_limit", "10")));
+}

@@ -1,0 +1,167 @@
+using Facteur.Contracts;
+using Facteur.Mail.Addresses;
+using Facteur.Mail.Dsn;
+using Facteur.Mail.Envelopes;
+using Facteur.Services.Queue.Qmgr;
+using Facteur.Testing;
+
+namespace Facteur.Services.Tests.Queue.Qmgr;
+
+/// <summary>qmgr in virtual time: every delivery takes as long and ends as the test says.</summary>
+internal sealed class QmgrSimulation : IRewrite, IBounce
+{
+    private readonly PriorityQueue<DeliveryResult, long> _ends = new();
+    private readonly Queue<Action> _posted = new();
+    private ulong _ids;
+
+    public QmgrSimulation(params (string Name, string Value)[] config)
+    {
+        Settings = new QmgrSettings(new TestConfig(config), _ => 0);
+        Qmgr = new Services.Queue.Qmgr.Qmgr(Spool, this, this, Settings, new ServiceLog(Log, "postfix/qmgr"), Time, action =>
+        {
+            lock (_posted)
+            {
+                _posted.Enqueue(action);
+            }
+        });
+    }
+
+    public ManualTime Time { get; } = new();
+
+    public TestLog Log { get; } = new();
+
+    public MemorySpool Spool { get; } = new();
+
+    public QmgrSettings Settings { get; }
+
+    public Services.Queue.Qmgr.Qmgr Qmgr { get; }
+
+    public List<DeliveryRequest> Requests { get; } = [];
+
+    public List<ReportRequest> Reports { get; } = [];
+
+    public ReportResult ReportAnswer { get; set; } = ReportResult.Discarded;
+
+    /// <summary>How long a delivery takes and how it ends.</summary>
+    public Func<DeliveryRequest, (TimeSpan Takes, DeliveryResult Result)> Deliver { get; set; } =
+        static request => (TimeSpan.FromMilliseconds(10), Ok(request));
+
+    public int UnderWay => _ends.Count;
+
+    private long Now => Time.GetUtcNow().Ticks;
+
+    public static DeliveryResult Ok(DeliveryRequest request) =>
+        new(request.RequestId, [.. request.Recipients.Select(r => new RecipientResult(r.Index, DeliveryStatus.Sent("ok", DsnAction.None)))]);
+
+    public static DeliveryResult Fail(DeliveryRequest request, DeliveryStatus status) =>
+        new(request.RequestId, [.. request.Recipients.Select(r => new RecipientResult(r.Index, status))]);
+
+    public static DeliveryResult Unreachable(DeliveryRequest request) =>
+        new(request.RequestId, [], DeliveryStatus.Deferred(4, 1, $"connect to {request.Nexthop}[192.0.2.1]:25: Connection refused"));
+
+    public ulong Submit(string sender, params string[] recipients) =>
+        Submit(new Envelope { Sender = sender, Recipients = [.. recipients.Select(r => new EnvelopeRecipient(r))] });
+
+    public ulong Submit(Envelope envelope)
+    {
+        var id = ++_ids;
+        envelope.ArrivalMicros = (Time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks / 10;
+        envelope.ContentSize = 10;
+        Spool.Content(id, new byte[10]);
+        Spool.End(id, envelope);
+        Spool.Commit(true);
+        Qmgr.Arrived(id);
+        return id;
+    }
+
+    /// <summary>One turn of the engine at this instant.</summary>
+    public void Turn()
+    {
+        while (true)
+        {
+            Action? action;
+            lock (_posted)
+            {
+                _posted.TryDequeue(out action);
+            }
+            if (action is null)
+            {
+                break;
+            }
+            action();
+        }
+        while (_ends.TryPeek(out var result, out var at) && at <= Now)
+        {
+            _ends.Dequeue();
+            Qmgr.Finished(result);
+        }
+        Spool.Commit(false);
+        Qmgr.Fill();
+        while (Qmgr.Next() is { } request)
+        {
+            Requests.Add(request);
+            var (takes, result) = request.Transport == "retry"
+                ? (TimeSpan.Zero, Fail(request, DeliveryStatus.Deferred(4, 1, request.Nexthop)))
+                : Deliver(request);
+            _ends.Enqueue(result with { RequestId = request.RequestId }, Now + takes.Ticks);
+        }
+        Spool.Commit(false);
+    }
+
+    /// <summary>Runs until nothing is left to do before the limit.</summary>
+    public void Run(TimeSpan limit)
+    {
+        var end = Now + limit.Ticks;
+        while (true)
+        {
+            Turn();
+            Settle();
+            var next = _ends.TryPeek(out _, out var at) ? at : long.MaxValue;
+            if (Qmgr.NextMicros < long.MaxValue / 10)
+            {
+                next = Math.Min(next, Qmgr.NextMicros * 10 + DateTimeOffset.UnixEpoch.UtcTicks);
+            }
+            if (next > end)
+            {
+                break;
+            }
+            Time.Advance(TimeSpan.FromTicks(Math.Max(next - Now, 0)));
+        }
+        Time.Advance(TimeSpan.FromTicks(Math.Max(end - Now, 0)));
+    }
+
+    public ValueTask<string?> RewriteAsync(bool local, string address, CancellationToken cancel) => new(address);
+
+    public ValueTask<Resolution> ResolveAsync(string sender, string recipient, CancellationToken cancel) =>
+        new(new Resolution("smtp", AddressParts.Split(recipient).Domain, recipient, ResolveFlags.Default));
+
+    public ValueTask<ReportResult> ReportAsync(ReportRequest request, CancellationToken cancel)
+    {
+        lock (Reports)
+        {
+            Reports.Add(request);
+        }
+        return new(ReportAnswer);
+    }
+
+    /// <summary>Reports run on the thread pool: wait for their answers.</summary>
+    private void Settle()
+    {
+        for (var i = 0; i < 2000 && Qmgr.Active.Values.Any(m => m.Reports > 0); i++)
+        {
+            lock (_posted)
+            {
+                if (_posted.Count > 0)
+                {
+                    break;
+                }
+            }
+            Thread.Sleep(1);
+        }
+        if (_posted.Count > 0)
+        {
+            Turn();
+            Settle();
+        }
+    }
+}

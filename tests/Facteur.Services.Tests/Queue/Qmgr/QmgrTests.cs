@@ -1,0 +1,249 @@
+using Facteur.Contracts;
+using Facteur.Mail.Dsn;
+using Facteur.Mail.Envelopes;
+using Facteur.Spool;
+
+namespace Facteur.Services.Tests.Queue.Qmgr;
+
+public sealed class QmgrTests
+{
+    [Fact]
+    public void A_delivered_message_is_removed_and_logged()
+    {
+        var sim = new QmgrSimulation();
+        var id = sim.Submit("a@sender.example", "b@one.example", "c@two.example");
+        sim.Run(TimeSpan.FromSeconds(1));
+        Assert.Empty(sim.Spool.Ids);
+        Assert.Equal(2, sim.Requests.Count);
+        Assert.Equal(
+            [$"postfix/qmgr: {QueueId.Format(id, false)}: from=<a@sender.example>, size=10, nrcpt=2 (queue active)", $"postfix/qmgr: {QueueId.Format(id, false)}: removed"],
+            sim.Log.Lines);
+    }
+
+    [Fact]
+    public void Recipients_of_one_destination_share_deliveries_up_to_the_recipient_limit()
+    {
+        var sim = new QmgrSimulation(("default_destination_recipient_limit", "3"));
+        sim.Submit("a@b", [.. Enumerable.Range(0, 7).Select(i => $"u{i}@one.example"), "x@two.example"]);
+        sim.Run(TimeSpan.FromSeconds(1));
+        Assert.Equal([1, 1, 3, 3], sim.Requests.Select(r => r.Recipients.Count).Order());
+    }
+
+    [Fact]
+    public void Back_off_doubles_within_its_bounds_and_expiry_bounces()
+    {
+        var sim = new QmgrSimulation(("maximal_queue_lifetime", "1d"));
+        var start = sim.Time.GetUtcNow();
+        var attempts = new List<double>();
+        sim.Deliver = request =>
+        {
+            attempts.Add((sim.Time.GetUtcNow() - start).TotalSeconds);
+            return (TimeSpan.Zero, QmgrSimulation.Fail(request, DeliveryStatus.Deferred(2, 0, "busy")));
+        };
+        sim.Submit("a@b", "c@d.example");
+        sim.Run(TimeSpan.FromDays(2));
+        Assert.Equal([0, 300, 600, 1200, 2400, 4800, 8800], attempts.Take(7));
+        Assert.True(attempts[^1] is >= 86_400 and < 86_400 + 4001, $"last attempt after {attempts[^1]} s");
+        Assert.Contains(sim.Log.Lines, l => l.Contains("status=expired, returned to sender", StringComparison.Ordinal));
+        var report = Assert.Single(sim.Reports);
+        Assert.Equal(ReportKind.Failure, report.Kind);
+        Assert.Equal(DeliveryOutcome.Bounced, report.Recipients[0].Status.Outcome);
+        Assert.Empty(sim.Spool.Ids);
+    }
+
+    [Fact]
+    public void A_bounce_that_cannot_be_reported_stays_queued_until_it_can()
+    {
+        var sim = new QmgrSimulation { ReportAnswer = ReportResult.TryAgain };
+        sim.Deliver = request => (TimeSpan.Zero, QmgrSimulation.Fail(request, DeliveryStatus.Bounced(1, 1, "no such user")));
+        sim.Submit("a@b", "c@d.example");
+        sim.Run(TimeSpan.FromSeconds(10));
+        Assert.Single(sim.Spool.Ids);
+        sim.ReportAnswer = ReportResult.Discarded;
+        sim.Run(TimeSpan.FromSeconds(600));
+        Assert.Empty(sim.Spool.Ids);
+        Assert.Single(sim.Requests);
+    }
+
+    [Theory]
+    [InlineData(DsnNotify.None, true)]
+    [InlineData(DsnNotify.Failure, true)]
+    [InlineData(DsnNotify.Never, false)]
+    [InlineData(DsnNotify.Success, false)]
+    public void Notify_decides_who_is_told_of_a_failure(DsnNotify notify, bool told)
+    {
+        var sim = new QmgrSimulation();
+        sim.Deliver = request => (TimeSpan.Zero, QmgrSimulation.Fail(request, DeliveryStatus.Bounced(1, 1, "no")));
+        sim.Submit(new Envelope { Sender = "a@b", Recipients = [new EnvelopeRecipient("c@d", Notify: notify)] });
+        sim.Run(TimeSpan.FromSeconds(1));
+        Assert.Equal(told ? 1 : 0, sim.Reports.Count);
+        Assert.Empty(sim.Spool.Ids);
+    }
+
+    [Fact]
+    public void A_dead_destination_rests_and_the_others_go_on()
+    {
+        var sim = new QmgrSimulation();
+        sim.Deliver = request => (TimeSpan.FromMilliseconds(50), request.Nexthop == "dead.example" ? QmgrSimulation.Unreachable(request) : QmgrSimulation.Ok(request));
+        for (var i = 0; i < 100; i++)
+        {
+            sim.Submit("a@b", $"u{i}@dead.example");
+            sim.Submit("a@b", $"u{i}@live.example");
+        }
+        sim.Run(TimeSpan.FromSeconds(30));
+        Assert.Equal(100, sim.Spool.Ids.Count);
+        Assert.Equal(100, sim.Requests.Count(r => r.Nexthop == "live.example"));
+        // The first cohort is tried, the rest is not: it goes to retry with the reason.
+        Assert.InRange(sim.Requests.Count(r => r.Nexthop == "dead.example"), 5, 10);
+        Assert.Contains(sim.Requests, r => r.Transport == "retry"
+            && r.Nexthop == "4.4.1 delivery temporarily suspended: connect to dead.example[192.0.2.1]:25: Connection refused");
+    }
+
+    [Fact]
+    public void The_window_of_a_destination_opens_to_its_limit_and_no_further()
+    {
+        var sim = new QmgrSimulation(("smtp_destination_concurrency_limit", "12"));
+        var most = 0;
+        var now = 0;
+        sim.Deliver = request =>
+        {
+            most = Math.Max(most, ++now);
+            return (TimeSpan.FromMilliseconds(100), QmgrSimulation.Ok(request));
+        };
+        for (var i = 0; i < 300; i++)
+        {
+            sim.Submit("a@b", $"u{i}@one.example");
+        }
+        Assert.Equal(0, most);
+        sim.Turn();
+        Assert.Equal(5, most);
+        for (var i = 0; i < 200; i++)
+        {
+            sim.Time.Advance(TimeSpan.FromMilliseconds(100));
+            now = 0;
+            most = 0;
+            sim.Turn();
+            Assert.True(sim.UnderWay <= 12);
+        }
+        Assert.Empty(sim.Spool.Ids);
+    }
+
+    [Fact]
+    public void A_big_mailing_does_not_hold_up_a_single_message_for_the_same_destination()
+    {
+        var sim = new QmgrSimulation(("default_destination_recipient_limit", "10"));
+        sim.Submit("list@b", [.. Enumerable.Range(0, 5000).Select(i => $"u{i}@one.example")]);
+        var single = sim.Submit("a@b", "me@one.example");
+        sim.Run(TimeSpan.FromMilliseconds(100));
+        Assert.DoesNotContain(single, sim.Spool.Ids);
+    }
+
+    [Fact]
+    public void The_active_queue_never_exceeds_its_limit_and_all_mail_gets_its_turn()
+    {
+        var sim = new QmgrSimulation(("qmgr_message_active_limit", "50"));
+        var most = 0;
+        sim.Deliver = request =>
+        {
+            most = Math.Max(most, sim.Qmgr.Active.Count);
+            return (TimeSpan.FromMilliseconds(20), QmgrSimulation.Ok(request));
+        };
+        for (var i = 0; i < 2000; i++)
+        {
+            sim.Submit("a@b", $"u@d{i % 10}.example");
+        }
+        sim.Run(TimeSpan.FromMinutes(10));
+        Assert.Empty(sim.Spool.Ids);
+        Assert.Equal(50, most);
+    }
+
+    [Fact]
+    public void Thousands_of_destinations_are_served_side_by_side_in_virtual_time()
+    {
+        var sim = new QmgrSimulation();
+        var random = new Random(7);
+        var slow = Enumerable.Range(0, 3000).Where(i => i % 100 == 0).Select(i => $"d{i}.example").ToHashSet();
+        var delivered = new Dictionary<string, double>();
+        var start = sim.Time.GetUtcNow();
+        sim.Deliver = request =>
+        {
+            var takes = slow.Contains(request.Nexthop) ? TimeSpan.FromSeconds(300) : TimeSpan.FromMilliseconds(20 + random.Next(200));
+            delivered[request.Nexthop] = (sim.Time.GetUtcNow() - start + takes).TotalSeconds;
+            return (takes, slow.Contains(request.Nexthop) ? QmgrSimulation.Unreachable(request) : QmgrSimulation.Ok(request));
+        };
+        for (var i = 0; i < 12_000; i++)
+        {
+            sim.Submit("a@b", $"u{i}@d{i % 3000}.example");
+        }
+        sim.Run(TimeSpan.FromMinutes(20));
+        Assert.Equal(120, sim.Spool.Ids.Count);
+        var others = delivered.Where(d => !slow.Contains(d.Key)).Max(d => d.Value);
+        Assert.True(others < 60, $"a fast destination waited {others} s for the slow ones");
+        sim.Deliver = static request => (TimeSpan.FromMilliseconds(50), QmgrSimulation.Ok(request));
+        sim.Run(TimeSpan.FromHours(3));
+        Assert.Empty(sim.Spool.Ids);
+        Assert.Equal(0, sim.Qmgr.Scheduler.DestinationCount);
+    }
+
+    [Fact]
+    public void Flush_by_destination_asks_the_index()
+    {
+        var sim = new QmgrSimulation();
+        sim.Deliver = static request => (TimeSpan.Zero, QmgrSimulation.Fail(request, DeliveryStatus.Deferred(2, 0, "busy")));
+        sim.Submit("a@b", "u@one.example");
+        sim.Submit("a@b", "u@two.example");
+        sim.Submit("a@b", "u@one.example", "v@three.example");
+        sim.Run(TimeSpan.FromSeconds(1));
+        sim.Requests.Clear();
+        sim.Qmgr.FlushSite("ONE.example");
+        sim.Run(TimeSpan.FromSeconds(1));
+        Assert.Equal(["one.example", "one.example", "three.example"], sim.Requests.Select(r => r.Nexthop).Order());
+        sim.Requests.Clear();
+        sim.Qmgr.Flush();
+        sim.Run(TimeSpan.FromSeconds(1));
+        Assert.Equal(4, sim.Requests.Count);
+    }
+
+    [Fact]
+    public void Orders_of_an_operator_hold_release_expire_and_delete()
+    {
+        var sim = new QmgrSimulation();
+        sim.Deliver = static request => (TimeSpan.FromSeconds(5), QmgrSimulation.Fail(request, DeliveryStatus.Deferred(2, 0, "busy")));
+        var held = sim.Submit("a@b", "u@one.example");
+        var deleted = sim.Submit("a@b", "u@one.example");
+        var expired = sim.Submit("a@b", "u@two.example");
+        sim.Turn();
+        Assert.True(sim.Qmgr.Super(SuperOperation.Hold, held));
+        Assert.True(sim.Qmgr.Super(SuperOperation.Delete, deleted));
+        Assert.True(sim.Qmgr.Super(SuperOperation.Expire, expired));
+        Assert.False(sim.Qmgr.Super(SuperOperation.Delete, 999));
+        sim.Run(TimeSpan.FromHours(6));
+        Assert.Equal([held], sim.Spool.Ids);
+        Assert.True(sim.Spool.TryGet(held, out var entry) && entry.State == QueueState.Hold);
+        Assert.Single(sim.Reports, r => r.MessageId == expired);
+        Assert.True(sim.Qmgr.Super(SuperOperation.Release, held));
+        sim.Deliver = static request => (TimeSpan.Zero, QmgrSimulation.Ok(request));
+        sim.Run(TimeSpan.FromSeconds(1));
+        Assert.Empty(sim.Spool.Ids);
+    }
+
+    [Fact]
+    public void A_delay_warning_is_sent_once()
+    {
+        var sim = new QmgrSimulation(("delay_warning_time", "1h"));
+        sim.Deliver = static request => (TimeSpan.Zero, QmgrSimulation.Fail(request, DeliveryStatus.Deferred(2, 0, "busy")));
+        sim.Submit("a@b", "u@one.example");
+        sim.Run(TimeSpan.FromHours(12));
+        Assert.Equal(ReportKind.Delay, Assert.Single(sim.Reports).Kind);
+    }
+
+    [Fact]
+    public void Damaged_content_is_put_aside()
+    {
+        var sim = new QmgrSimulation();
+        sim.Deliver = static request => (TimeSpan.Zero, new DeliveryResult(request.RequestId, [], Damaged: true));
+        var id = sim.Submit("a@b", "u@one.example");
+        sim.Run(TimeSpan.FromSeconds(1));
+        Assert.True(sim.Spool.TryGet(id, out var entry) && entry.State == QueueState.Corrupt);
+    }
+}
