@@ -11,14 +11,14 @@ public sealed class ContentTests
     private const string Full = "From: a@b.example\nTo: c@d.example\nDate: x\nMessage-Id: <i@h>\n";
 
     [Theory]
-    [InlineData("To: bob, carol@host, \"D E\" <dave> (Dave)\n", "To: bob@dest.example, carol@host, \"D E\" <dave@dest.example> (Dave)\n")]
+    [InlineData("To: bob, carol@host, \"D E\" <dave> (Dave)\n", "To: bob@dest.example, carol@host, \"D E\" <dave@dest.example>(Dave)\n")]
     [InlineData("To: bob smith\n", "To: bob@dest.example, smith@dest.example\n")]
     [InlineData("To: Carol\n\t<carol@x.example>\n", "To: Carol\n\t<carol@x.example>\n")]
     [InlineData("To: Carol\n\t<carol>,\n   bob\n", "To: Carol <carol@dest.example>, bob@dest.example\n")]
     [InlineData("To: joe @ host.example (x)\n", "To: joe @ host.example (x)\n")]
     [InlineData("To: <@a.example,@b.example:joe@c.example>\n", "To: <joe@c.example>\n")]
     [InlineData("To: undisclosed-recipients:;\n", "To: undisclosed-recipients:;\n")]
-    [InlineData("To: grp: dave, John Q. Public <john>;, eve\n", "To: grp: dave@dest.example, John Q. Public <john@dest.example>;,\n\teve@dest.example\n")]
+    [InlineData("To: grp: dave, John Q. Public <john>;, eve\n", "To: grp: dave@dest.example, John Q.Public <john@dest.example>;,\n\teve@dest.example\n")]
     [InlineData("To: b\u00f6b <bob>\n", "To: b\u00f6b <bob@dest.example>\n")]
     [InlineData("Cc: <>\n", "Cc: <>\n")]
     [InlineData("Reply-To: joe%site\n", "Reply-To: joe@site\n")]

@@ -1,6 +1,7 @@
 using Facteur.Contracts;
 using Facteur.Mail.Dsn;
 using Facteur.Mail.Envelopes;
+using Facteur.Services.Receive.Cleanup;
 using Facteur.Testing;
 
 namespace Facteur.Services.Tests.Receive.Cleanup;
@@ -89,7 +90,7 @@ public sealed class RecipientTests
         var bench = new CleanupBench(tables, ("always_bcc", "all@x.example"), ("sender_bcc_maps", "hash:sbcc"), ("recipient_bcc_maps", "hash:rbcc"));
         await bench.SendAsync(CleanupBench.From("a@sender.example"), Content, ["bob@dest.example", "carol@dest.example"]);
         Assert.Equal(
-            "sarchive@dest.example|sarchive|Never bob@dest.example|bob@dest.example rarchive@x.example|rarchive@x.example|Never carol@dest.example|carol@dest.example "
+            "sarchive@dest.example|sarchive@dest.example|Never bob@dest.example|bob@dest.example rarchive@x.example|rarchive@x.example|Never carol@dest.example|carol@dest.example "
             + "all@x.example|all@x.example|Never",
             bench.Recipients);
         foreach (var envelope in new[]
@@ -148,6 +149,20 @@ public sealed class RecipientTests
         Assert.Equal(CleanupStatus.TryAgain, (await bench.SendAsync(CleanupBench.From("a@sender.example"), Content, ["bob@dest.example"])).Status);
         Assert.Empty(bench.Incoming.Messages);
         Assert.Contains($"{parameter} map lookup problem for ", string.Join('\n', bench.Log.Lines));
+    }
+
+    [Fact]
+    public async Task Never_accepts_mail_while_the_rewriter_is_down()
+    {
+        var (tables, incoming, log) = (new MemoryTables(), new FakeIncoming(), new ServiceLog(new TestLog(), "postfix/cleanup"));
+        var config = new TestConfig(("virtual_maps", ""));
+        var service = new CleanupService(
+            config, incoming, new FakeRewrite { Fails = true }, tables, new MemoryAddressMaps(), new MemoryMatchLists(tables), log, new FixedTime());
+        await using var message = await service.OpenAsync(CleanupBench.From("a@sender.example"), default);
+        message!.AddRecipient(new EnvelopeRecipient("bob"));
+        await message.WriteAsync("Subject: x\n\n"u8.ToArray(), default);
+        Assert.Equal(CleanupStatus.TryAgain, (await message.CompleteAsync(default)).Status);
+        Assert.Empty(incoming.Messages);
     }
 
     [Fact]

@@ -98,4 +98,91 @@ public sealed class RecordingTests
             + $"To: alice@dest.example\nMessage-Id: <{Id}>\n\nx\n",
             bench.Text);
     }
+
+    // What Postfix 3.7.11 made of every odd form at once.
+    [Fact]
+    public async Task Rewritten_headers_look_as_Postfix_prints_them()
+    {
+        const string Given = """
+            From: alice
+            Cc: Carol
+            	<carol>,
+               bob
+            Reply-To: joe @ host . example (x), joe2
+            Errors-To: <@a.example,@b.example:joe@c.example>
+            Sender: grp: dave, John Q. Public <john>;, eve
+            Mail-Followup-To: bob smith
+            Return-Receipt-To: <a@b.example> <c> d
+            Disposition-Notification-To: "D \"E\" F" <dave> (Dave (nested) \) x) y@z
+            Resent-From: (lead) joe (mid) @ (at) host2 (trail), "a b", x"y"z, [1.2.3.4], u@[1.2.3.4].
+            Resent-Sender: undisclosed-recipients:;
+            Resent-Reply-To: <joe>(comment), Joe<joe>
+            Resent-Cc: a123456789012345678901234567890@x.example, b123456789012345678901234567890@x.example, c
+            Resent-To: , ,a,, b;
+            Apparently-To: site!user, user%site, <>, < >, "", Dr. J. R. Who, M.D. <who>, A.B. (x) <ab>
+            To: böb <bob>, bob\ x, <open, "unclosed
+            Bounces-To: none
+            Return-Path: <gone>
+            Sender: "D E" <dave> (Dave), <x> (y) <z>, foo (bar) <baz>, gr: a (b);  (c) d
+            Errors-To: "y"@x.example, "p\q r"@x.example, "joe".x@x.example, .joe, jo..e, <a b>, u@x@y
+            Date: x
+            Message-Id: <m>
+
+            body
+
+            """;
+        const string Printed = """
+            From: alice@dest.example
+            Cc: Carol <carol@dest.example>, bob@dest.example
+            Reply-To: joe@host.example (x), joe2@dest.example
+            Errors-To: <joe@c.example>
+            Sender: grp: dave@dest.example, John Q.Public <john@dest.example>;,
+            	eve@dest.example
+            Mail-Followup-To: bob@dest.example, smith@dest.example
+            Return-Receipt-To: <a@b.example> <c@dest.example>, d@dest.example
+            Disposition-Notification-To: "D \"E\" F" <dave@dest.example>,
+            	y@z (Dave (nested) \) x)
+            Resent-From: joe@host2 (lead) (mid) (at) (trail), "a b"@dest.example,
+            	x@dest.example, y@dest.example, z@dest.example,
+            	"[1.2.3.4]"@dest.example, u@[1.2.3.4]
+            Resent-Sender: undisclosed-recipients:;
+            Resent-Reply-To: <joe@dest.example>(comment), Joe <joe@dest.example>
+            Resent-Cc: a123456789012345678901234567890@x.example,
+            	b123456789012345678901234567890@x.example, c@dest.example
+            Resent-To: , , a@dest.example, , b@dest.example;
+            Apparently-To: user@site, user@site, <>, <>, "",
+            	Dr.J.R.Who@dest.example, M.D. <who@dest.example>,
+            	A.B.(x) <ab@dest.example>
+            To: böb <bob@dest.example>, "bob x"@dest.example,
+            	"<open"@dest.example, unclosed@dest.example
+            Bounces-To: none
+            Sender: "D E" <dave@dest.example>(Dave),
+            	<x@dest.example>(y) <z@dest.example>, foo (bar) <baz@dest.example>,
+            	gr: a@dest.example (b);, d@dest.example (c)
+            Errors-To: y@x.example, "pq r"@x.example, joe.x@x.example,
+            	".joe"@dest.example, "jo..e"@dest.example, <ab@dest.example>, "u@x"@y
+            Date: x
+            Message-Id: <m>
+
+            """;
+        var bench = new CleanupBench();
+        await bench.SendAsync(CleanupBench.Local("alice"), Latin(FromSendmail.Replace("2001", "0") + Given), ["zed@x.example"]);
+        var text = bench.Text[(bench.Text.IndexOf("UTC)\n", StringComparison.Ordinal) + 5)..bench.Text.IndexOf("Resent-Message-Id", StringComparison.Ordinal)];
+        Assert.Equal(Latin(Printed), text);
+    }
+
+    [Fact]
+    public async Task Long_lines_are_counted_as_Postfix_counts_them()
+    {
+        var bench = new CleanupBench();
+        var body = string.Concat(new[] { 100, 127, 128, 2048, 2049, 5000 }.Select(length => new string('b', length) + "\n"));
+        var content = $"{FromSendmail.Replace("2001", "0")}From: a@x.example\nDate: x\nMessage-Id: <m>\nX-Long: {new string('a', 5000)}\n\n{body}\nend\n";
+        foreach (var piece in new[] { 13, 4096, 100_000 })
+        {
+            await bench.SendAsync(CleanupBench.Local("alice"), content, ["zed@x.example"], piece);
+            Assert.Equal(14660 - 1, bench.Envelope.ContentSize);
+        }
+    }
+
+    private static string Latin(string text) => System.Text.Encoding.Latin1.GetString(System.Text.Encoding.UTF8.GetBytes(text));
 }

@@ -27,6 +27,10 @@ public sealed class RewriteTests
     [InlineData("\"joe@x\"", "\"joe@x\"@origin.example")]
     [InlineData("\"joe x\"@host.example.", "\"joe x\"@host.example")]
     [InlineData("joe@[192.0.2.1]", "joe@[192.0.2.1]")]
+    [InlineData("\"joe\"@x.example", "joe@x.example")]
+    [InlineData("joe.@x.example", "\"joe.\"@x.example")]
+    [InlineData("u@x@y", "\"u@x\"@y")]
+    [InlineData("\"\"", "\"\"")]
     public void Completes_addresses(string address, string expected) => Assert.Equal(expected, Rewriter.Rewrite(Local, address));
 
     [Theory]
