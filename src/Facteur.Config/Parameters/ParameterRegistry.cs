@@ -8,13 +8,16 @@ public static class ParameterRegistry
     // The one place to name a new class of rows.
     private static readonly IReadOnlyList<Parameter>[] TypedRows =
     [
+        AnvilParameters.All,
         BounceParameters.All,
         CleanupParameters.All,
         CommonParameters.All,
         LocalParameters.All,
         LogParameters.All,
         QmgrParameters.All,
+        RecipientMapsParameters.All,
         ShowqParameters.All,
+        SmtpdParameters.All,
         SmtpParameters.All,
         TablesParameters.All,
         TrivialRewriteParameters.All,

@@ -1,6 +1,6 @@
 using Facteur.Contracts;
 using Facteur.Mail.Addresses;
-using Facteur.Mail.Smtp;
+using HostName = Facteur.Mail.Smtp.HostName;
 using Facteur.Net.Dns;
 
 namespace Facteur.Services.Receive.Smtpd.Restrictions;
