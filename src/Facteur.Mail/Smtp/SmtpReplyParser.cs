@@ -1,0 +1,113 @@
+using System.Buffers;
+
+namespace Facteur.Mail.Smtp;
+
+/// <summary>What a parser found at the start of some bytes.</summary>
+public enum ReplyParse : byte
+{
+    /// <summary>A whole reply.</summary>
+    Done = 0,
+
+    /// <summary>More bytes are needed.</summary>
+    More = 1,
+
+    /// <summary>Not a reply: no three digits, another code in a later line, a line or a reply that is too long.</summary>
+    Malformed = 2,
+}
+
+/// <summary>
+/// Reads replies (RFC 5321 4.2) from bytes. The usual one-line reply makes no text unless asked. A reply is taken whole or not at all, and nothing behind it
+/// is touched, so that pipelined replies are counted exactly.
+/// </summary>
+public static class SmtpReplyParser
+{
+    /// <summary>Most bytes of one reply.</summary>
+    public const int ReplyLimit = 64 * 1024;
+
+    /// <summary>Reads one reply.</summary>
+    /// <param name="buffer">What the peer sent.</param>
+    /// <param name="wantText">Whether the text is wanted even of a 2xx or 3xx reply.</param>
+    /// <param name="code">200 to 599.</param>
+    /// <param name="text">All lines with their codes, joined by line feeds, printable, bounded; "" when not made.</param>
+    /// <param name="end">Behind the reply.</param>
+    public static ReplyParse Parse(in ReadOnlySequence<byte> buffer, bool wantText, out int code, out string text, out SequencePosition end)
+    {
+        (code, text, end) = (0, "", buffer.Start);
+        if (buffer.IsSingleSegment)
+        {
+            var found = Scan(buffer.FirstSpan, out code, out var length);
+            return Finish(found, buffer.FirstSpan, length, wantText, ref code, ref text, ref end, buffer);
+        }
+        var whole = ArrayPool<byte>.Shared.Rent((int)Math.Min(buffer.Length, ReplyLimit + 1));
+        try
+        {
+            var head = buffer.Slice(0, Math.Min(buffer.Length, ReplyLimit + 1));
+            head.CopyTo(whole);
+            var span = whole.AsSpan(0, (int)head.Length);
+            var found = Scan(span, out code, out var length);
+            return Finish(found, span, length, wantText, ref code, ref text, ref end, buffer);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(whole);
+        }
+    }
+
+    private static ReplyParse Finish(
+        ReplyParse found, ReadOnlySpan<byte> bytes, int length, bool wantText, ref int code, ref string text, ref SequencePosition end,
+        in ReadOnlySequence<byte> buffer)
+    {
+        if (found == ReplyParse.Done)
+        {
+            end = buffer.GetPosition(length);
+            text = wantText || code >= 400 ? SmtpReplyText.Make(bytes[..length]) : "";
+        }
+        else if (found == ReplyParse.More && bytes.Length > ReplyLimit)
+        {
+            found = ReplyParse.Malformed;
+        }
+        if (found == ReplyParse.Malformed)
+        {
+            code = 0;
+            text = SmtpReplyText.Make(bytes[..Math.Min(bytes.Length, 100)]);
+        }
+        return found;
+    }
+
+    private static ReplyParse Scan(ReadOnlySpan<byte> bytes, out int code, out int length)
+    {
+        code = 0;
+        length = 0;
+        while (true)
+        {
+            var line = bytes[length..];
+            var feed = line.IndexOf((byte)'\n');
+            if (feed < 0)
+            {
+                return ReplyParse.More;
+            }
+            length += feed + 1;
+            line = line[..feed];
+            line = line is [.., (byte)'\r'] ? line[..^1] : line;
+            if (line.Length < 3 || line[0] is < (byte)'2' or > (byte)'5' || !char.IsAsciiDigit((char)line[1]) || !char.IsAsciiDigit((char)line[2]))
+            {
+                return ReplyParse.Malformed;
+            }
+            var number = (line[0] - '0') * 100 + (line[1] - '0') * 10 + (line[2] - '0');
+            if (code != 0 && code != number)
+            {
+                return ReplyParse.Malformed;
+            }
+            code = number;
+            switch (line.Length == 3 ? (byte)' ' : line[3])
+            {
+                case (byte)' ':
+                    return ReplyParse.Done;
+                case (byte)'-':
+                    break;
+                default:
+                    return ReplyParse.Malformed;
+            }
+        }
+    }
+}

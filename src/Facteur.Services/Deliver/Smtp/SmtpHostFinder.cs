@@ -1,0 +1,194 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using Facteur.Mail.Dsn;
+using Facteur.Net.Connections;
+using Facteur.Net.Dns;
+
+namespace Facteur.Services.Deliver.Smtp;
+
+/// <summary>The addresses of a next hop in the order to try, or why there are none.</summary>
+/// <param name="Hosts">Addresses; empty when there are none.</param>
+/// <param name="Why">Why not.</param>
+/// <param name="Loops">We are the best mail host ourselves: fallback relays don't help.</param>
+internal readonly record struct SmtpHosts(IReadOnlyList<SmtpHost> Hosts, DeliveryStatus? Why, bool Loops = false);
+
+/// <summary>Finds the hosts of a next hop (RFC 5321 5.1, RFC 7505).</summary>
+internal sealed class SmtpHostFinder(SmtpSettings settings, IDnsResolver dns, HostLookup lookup, OwnAddresses own, SmtpLog log)
+{
+    private static readonly IdnMapping Idn = new();
+
+    internal async ValueTask<SmtpHosts> FindAsync(SmtpDestination destination, CancellationToken cancel)
+    {
+        if (destination.UnixPath is { } path)
+        {
+            return new SmtpHosts([new SmtpHost(destination.Name, path, new UnixDomainSocketEndPoint(path), 0, true)], null);
+        }
+        if (IPAddress.TryParse(destination.Name, out var literal))
+        {
+            return CheckLoop(destination, [Host(destination, destination.Name, literal, 0)]);
+        }
+        if (Ascii(destination.Name) is not { } name)
+        {
+            return new SmtpHosts([], DeliveryStatus.Bounced(4, 4, $"invalid host name: {destination.Name}"));
+        }
+        destination = destination with { Name = name };
+        return destination.UseMx && settings.DnsEnabled
+            ? await FindMxAsync(destination, cancel).ConfigureAwait(false)
+            : await FindHostAsync(destination, cancel).ConfigureAwait(false);
+    }
+
+    private static string? Ascii(string name)
+    {
+        try
+        {
+            return System.Text.Ascii.IsValid(name) ? name : Idn.GetAscii(name);
+        }
+        catch (ArgumentException)
+        {
+            return null;
+        }
+    }
+
+    private async ValueTask<SmtpHosts> FindHostAsync(SmtpDestination destination, CancellationToken cancel)
+    {
+        var hosts = new List<SmtpHost>();
+        var why = await AddAsync(destination, destination.Name, 0, hosts, null, cancel).ConfigureAwait(false);
+        return hosts.Count == 0 ? new SmtpHosts([], why) : CheckLoop(destination, Order(hosts));
+    }
+
+    private async ValueTask<SmtpHosts> FindMxAsync(SmtpDestination destination, CancellationToken cancel)
+    {
+        var answer = await dns.MxAsync(destination.Name, cancel).ConfigureAwait(false);
+        switch (answer.Status)
+        {
+            case DnsStatus.Ok when answer.Records is [{ Host: "" }]:
+                // RFC 7505 section 3.
+                return new SmtpHosts([], DeliveryStatus.Bounced(1, 0, $"Domain {destination.Name} does not accept mail (nullMX)"));
+            case DnsStatus.Ok:
+                return await FindMxHostsAsync(destination, answer.Records, cancel).ConfigureAwait(false);
+            case DnsStatus.Invalid:
+                return new SmtpHosts([], NotFound(destination.Name, "MX", DnsStatus.Invalid, null));
+            case DnsStatus.TryAgain when !settings.IgnoreMxLookupError:
+                return new SmtpHosts([], NotFound(destination.Name, "MX", DnsStatus.TryAgain, null));
+            default:
+                // RFC 5321 5.1: no MX record, so the host itself.
+                return await FindHostAsync(destination, cancel).ConfigureAwait(false);
+        }
+    }
+
+    private async ValueTask<SmtpHosts> FindMxHostsAsync(SmtpDestination destination, IReadOnlyList<MxRecord> records, CancellationToken cancel)
+    {
+        const int RecordLimit = 100;
+        var sorted = records.OrderBy(r => r.Preference).Take(RecordLimit).ToList();
+        var hosts = new List<SmtpHost>();
+        DeliveryStatus? why = null;
+        foreach (var record in sorted)
+        {
+            why = await AddAsync(destination, record.Host, record.Preference, hosts, why, cancel).ConfigureAwait(false) ?? why;
+        }
+        if (hosts.Count == 0)
+        {
+            log.NoMxAddress(destination.Name);
+            return new SmtpHosts([], settings.DeferIfNoMxAddress && why is { Outcome: DeliveryOutcome.Bounced }
+                ? why with { Outcome = DeliveryOutcome.Deferred, Status = why.Status with { Class = 4 }, Action = DsnAction.Delayed } : why);
+        }
+        var best = sorted[0].Preference;
+        if (DetectsLoops(destination) && hosts.Find(IsOwn) is { } self)
+        {
+            hosts.RemoveAll(h => h.Preference >= self.Preference);
+            if (hosts.Count == 0)
+            {
+                return self.Preference > best
+                    ? new SmtpHosts([], DeliveryStatus.Deferred(4, 4, $"unable to find primary relay for {destination.Name}"))
+                    : new SmtpHosts([], SmtpFailures.Loops(destination.Name), true);
+            }
+        }
+        return new SmtpHosts(Order(hosts.ConvertAll(h => h with { IsBest = h.Preference == best })), null);
+    }
+
+    /// <summary>Adds the addresses of one host.</summary>
+    /// <returns>Why there are none; a temporary reason found before keeps later ones temporary.</returns>
+    private async ValueTask<DeliveryStatus?> AddAsync(
+        SmtpDestination destination, string name, int preference, List<SmtpHost> hosts, DeliveryStatus? before, CancellationToken cancel)
+    {
+        if (IPAddress.TryParse(name, out var literal))
+        {
+            // Postfix: an address where a name belongs is taken as it is meant.
+            hosts.Add(Host(destination, name, literal, preference));
+            return null;
+        }
+        var ipv6 = settings.UseIpv6 ? lookup.AddressesAsync(name, true, cancel) : ValueTask.FromResult(DnsAnswer<IPAddress>.None(DnsStatus.NoData));
+        var ipv4 = settings.UseIpv4 ? lookup.AddressesAsync(name, false, cancel) : ValueTask.FromResult(DnsAnswer<IPAddress>.None(DnsStatus.NoData));
+        var (six, four) = (await ipv6.ConfigureAwait(false), await ipv4.ConfigureAwait(false));
+        foreach (var address in six.Records.Concat(four.Records))
+        {
+            hosts.Add(Host(destination, name, address, preference));
+        }
+        if (six.Records.Count + four.Records.Count > 0)
+        {
+            return null;
+        }
+        var (status, type) = !settings.UseIpv4 ? (six.Status, "AAAA")
+            : settings.UseIpv6 && six.Status == DnsStatus.TryAgain ? (six.Status, "AAAA")
+            : settings.UseIpv6 && four.Status != DnsStatus.TryAgain ? (six.Status, "AAAA") : (four.Status, "A");
+        return NotFound(name, type, status, before);
+    }
+
+    private DeliveryStatus NotFound(string name, string type, DnsStatus status, DeliveryStatus? before)
+    {
+        var soft = status == DnsStatus.TryAgain || before is { Outcome: DeliveryOutcome.Deferred };
+        var detail = (ushort)(status == DnsStatus.TryAgain ? 3 : 4);
+        var text = !settings.DnsEnabled
+            ? $"unable to look up host {name}: {(soft ? "Temporary failure in name resolution" : "Name or service not known")}"
+            : $"Host or domain name not found. Name service error for name={name} type={type}: {Words(status)}";
+        return soft ? DeliveryStatus.Deferred(4, detail, text) : DeliveryStatus.Bounced(4, detail, text);
+    }
+
+    private static string Words(DnsStatus status) => status switch
+    {
+        DnsStatus.NameError => "Host not found",
+        DnsStatus.NoData => "Host found but no data record of requested type",
+        DnsStatus.TryAgain => "Host not found, try again",
+        _ => "Malformed or unexpected name server reply",
+    };
+
+    private static SmtpHost Host(SmtpDestination destination, string name, IPAddress address, int preference) =>
+        new(name, address.ToString(), new IPEndPoint(address, destination.Port), preference, true);
+
+    private SmtpHosts CheckLoop(SmtpDestination destination, List<SmtpHost> hosts) =>
+        DetectsLoops(destination) && hosts.Exists(IsOwn)
+            ? new SmtpHosts([], SmtpFailures.Loops(destination.Name), true) : new SmtpHosts(hosts, null);
+
+    /// <summary>Postfix: only mail to the SMTP port can come back to us.</summary>
+    private bool DetectsLoops(SmtpDestination destination) => !settings.Lmtp && destination.Port == 25;
+
+    private bool IsOwn(SmtpHost host) => host.EndPoint is IPEndPoint ip && own.Contains(ip.Address);
+
+    private List<SmtpHost> Order(List<SmtpHost> hosts)
+    {
+        var family = settings.AddressPreference switch
+        {
+            "ipv4" => AddressFamily.InterNetwork,
+            "ipv6" => AddressFamily.InterNetworkV6,
+            _ => AddressFamily.Unknown,
+        };
+        var array = hosts.ToArray();
+        if (settings.RandomizeAddresses)
+        {
+            Random.Shared.Shuffle(array);
+        }
+        var ordered = array.OrderBy(h => h.Preference).ThenBy(h => h.EndPoint.AddressFamily == family ? 0 : 1).ToList();
+        return settings.BalanceFamilies && settings.MxAddressLimit > 1 ? Balance(ordered, settings.MxAddressLimit) : ordered;
+    }
+
+    /// <summary>Drops addresses of the bigger family so that both are within the limit.</summary>
+    private static List<SmtpHost> Balance(List<SmtpHost> hosts, int limit)
+    {
+        var six = hosts.Count(h => h.EndPoint.AddressFamily == AddressFamily.InterNetworkV6);
+        var four = hosts.Count - six;
+        var room4 = Math.Min(four, Math.Max(limit / 2, limit - six));
+        var room6 = Math.Min(six, limit - room4);
+        return [.. hosts.Where(h => (h.EndPoint.AddressFamily == AddressFamily.InterNetworkV6 ? room6-- : room4--) > 0)];
+    }
+}

@@ -1,0 +1,30 @@
+using Facteur.Contracts;
+using Facteur.Net.Tls;
+
+namespace Facteur.Services.Deliver.Smtp;
+
+/// <summary>The log lines of smtp(8) but the one per recipient.</summary>
+internal sealed class SmtpLog(ServiceLog log)
+{
+    internal ServiceLog Service => log;
+
+    /// <summary>A host did not do and another one is tried.</summary>
+    internal void NextHost(string queueId, string reason) => log.Info($"{queueId}: {reason}");
+
+    internal void NotConnected(string reason) => log.Info(reason);
+
+    internal void NoMxAddress(string domain) => log.Warning($"no MX host for {domain} has a valid address record");
+
+    internal void HandshakeFailed(string relay, string error) => log.Info($"SSL_connect error to {relay}: {error}");
+
+    internal void TlsEstablished(string relay, TlsFacts facts) =>
+        log.Info($"{facts.Trust} TLS connection established to {relay}: {facts.Protocol} with cipher {facts.Cipher} ({facts.Bits}/{facts.AlgorithmBits} bits)");
+
+    internal void GreetedByOwnName(string nameAddress, string name) => log.Warning($"host {nameAddress} greeted me with my own hostname {name}");
+
+    internal void Malformed(string nameAddress, string text) => log.Warning($"non-SMTP response from {nameAddress}: {text}");
+
+    internal void NotBound(string reason) => log.Warning(reason);
+
+    internal void ContentNotRead(string queueId, string reason) => log.Warning($"{queueId}: {reason}");
+}

@@ -1,0 +1,71 @@
+using System.Runtime.InteropServices;
+using Facteur.Unix;
+
+namespace Facteur.Services.Server;
+
+/// <summary>A log file, appended to with one write per batch; or standard output.</summary>
+internal sealed class FileLogSink : ILogSink
+{
+    private const string StandardOutput = "/dev/stdout";
+
+    private readonly string _path;
+    private readonly uint _mode;
+    private int _descriptor;
+
+    /// <summary>Opens the file.</summary>
+    /// <exception cref="IOException">It can't be opened; the message names file and reason.</exception>
+    internal FileLogSink(string path, uint mode)
+    {
+        _path = path;
+        _mode = mode;
+        _descriptor = Open();
+        if (_descriptor < 0)
+        {
+            throw new IOException($"open {path}: {Marshal.GetLastPInvokeErrorMessage()}");
+        }
+    }
+
+    public unsafe int Write(ReadOnlySpan<byte> lines)
+    {
+        fixed (byte* start = lines)
+        {
+            var at = 0;
+            while (at < lines.Length)
+            {
+                var written = Libc.write(_descriptor, start + at, lines.Length - at);
+                if (written <= 0)
+                {
+                    if (Marshal.GetLastPInvokeError() == Libc.EINTR)
+                    {
+                        continue;
+                    }
+                    return lines[at..].Count((byte)'\n');
+                }
+                at += (int)written;
+            }
+        }
+        return 0;
+    }
+
+    public void Reopen()
+    {
+        // The old file goes on when the new one can't be made.
+        var fresh = Open();
+        if (fresh >= 0)
+        {
+            Dispose();
+            _descriptor = fresh;
+        }
+    }
+
+    public void Dispose()
+    {
+        if (_descriptor > 2)
+        {
+            _ = Libc.close(_descriptor);
+        }
+    }
+
+    private int Open() => _path == StandardOutput ? 1
+        : Libc.open(_path, Libc.O_WRONLY | Libc.O_APPEND | Libc.O_CREAT | Libc.O_CLOEXEC, _mode);
+}

@@ -1,0 +1,201 @@
+using Facteur.Config;
+using Facteur.Config.Parameters;
+using Facteur.Contracts;
+
+namespace Facteur.Services.Server;
+
+/// <summary>
+/// The log: maillog_file or syslog. Callers format into one of two buffers under a short lock and never wait for the disk; an own thread writes the other,
+/// a whole batch at a time. When both are full, lines are dropped, counted, and the count is logged. Disposing writes what is left.
+/// </summary>
+public sealed class MailLog : IMailLog, IDisposable
+{
+    private const int BufferSize = 512 * 1024;
+
+    /// <summary>A busy log is written every so often, in milliseconds; a line that comes when nothing was logged for as long is written at once.</summary>
+    private const int BatchMilliseconds = 10;
+
+    private readonly object _gate = new();
+    private readonly LogLine _line;
+    private readonly ILogSink _sink;
+    private readonly string _ownTag;
+    private readonly Thread _thread;
+    private byte[] _filling = GC.AllocateUninitializedArray<byte>(BufferSize);
+    private byte[] _writing = GC.AllocateUninitializedArray<byte>(BufferSize);
+    private int _length;
+    private long _dropped;
+    private bool _idle;
+    private bool _reopen;
+    private bool _flush;
+    private bool _ended;
+    private bool _failing;
+
+    internal MailLog(ILogSink sink, LogLine line, string ownTag)
+    {
+        _sink = sink;
+        _line = line;
+        _ownTag = ownTag;
+        _thread = new Thread(Run) { IsBackground = true, Name = "log" };
+        _thread.Start();
+    }
+
+    /// <summary>Opens the log that the configuration names.</summary>
+    /// <param name="config">The configuration.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="syslogSocket">Path of syslog's socket.</param>
+    /// <exception cref="ConfigException">maillog_file is outside of maillog_file_prefixes, or a value is not valid.</exception>
+    /// <exception cref="IOException">The file can't be opened.</exception>
+    public static MailLog Open(IConfig config, TimeProvider time, string syslogSocket = "/dev/log")
+    {
+        var file = config.Get(LogParameters.MaillogFile);
+        var facility = Facility(config.Get(LogParameters.SyslogFacility));
+        var line = new LogLine(file.Length == 0, facility, config.Get(CommonParameters.Myhostname), Environment.ProcessId, time);
+        var tag = config.Get(CommonParameters.SyslogName) + "/postlogd";
+        if (file.Length == 0)
+        {
+            return new MailLog(new SyslogSink(syslogSocket), line, tag);
+        }
+        var prefixes = config.Get(LogParameters.MaillogFilePrefixes);
+        if (!ListSyntax.Split(prefixes).Any(prefix => Below(file, prefix)))
+        {
+            throw new ConfigException($"maillog_file value '{file}' does not match any prefix in maillog_file_prefixes = {prefixes}");
+        }
+        return new MailLog(new FileLogSink(file, Mode(config.Get(LogParameters.MaillogFilePermissions))), line, tag);
+    }
+
+    /// <inheritdoc/>
+    public void Write(string tag, LogLevel level, string text)
+    {
+        lock (_gate)
+        {
+            var written = _ended ? 0 : _line.Write(_filling.AsSpan(_length), tag, level, text);
+            if (written == 0)
+            {
+                _dropped++;
+                return;
+            }
+            _length += written;
+            if (_idle || _length > BufferSize / 2)
+            {
+                Monitor.Pulse(_gate);
+            }
+        }
+    }
+
+    /// <summary>Opens the file anew after it was renamed; lines before this call go to the old one.</summary>
+    public void Reopen()
+    {
+        lock (_gate)
+        {
+            _reopen = true;
+            Monitor.Pulse(_gate);
+        }
+    }
+
+    /// <summary>Waits until all lines so far were written.</summary>
+    public void Flush()
+    {
+        lock (_gate)
+        {
+            _flush = true;
+            Monitor.PulseAll(_gate);
+            while (_flush && !_ended)
+            {
+                Monitor.Wait(_gate);
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        lock (_gate)
+        {
+            if (_ended)
+            {
+                return;
+            }
+            _ended = true;
+            Monitor.PulseAll(_gate);
+        }
+        _thread.Join();
+        _sink.Dispose();
+    }
+
+    private void Run()
+    {
+        while (true)
+        {
+            int length;
+            bool reopen, flush, ended;
+            lock (_gate)
+            {
+                _idle = true;
+                while (_length == 0 && !_reopen && !_flush && !_ended)
+                {
+                    Monitor.Wait(_gate);
+                }
+                _idle = false;
+                (length, reopen, flush, ended) = (_length, _reopen, _flush, _ended);
+                (_filling, _writing) = (_writing, _filling);
+                _length = 0;
+                _reopen = false;
+                SayDropped();
+            }
+            var lost = length == 0 ? 0 : _sink.Write(_writing.AsSpan(0, length));
+            if (reopen)
+            {
+                _sink.Reopen();
+            }
+            lock (_gate)
+            {
+                _dropped += lost;
+                _failing = lost > 0;
+                if (flush)
+                {
+                    _flush = _length > 0;
+                    Monitor.PulseAll(_gate);
+                }
+                if (ended && _length == 0)
+                {
+                    return;
+                }
+                if (!_ended && !_flush && !_reopen && _length <= BufferSize / 2)
+                {
+                    Monitor.Wait(_gate, BatchMilliseconds);
+                }
+            }
+        }
+    }
+
+    private void SayDropped()
+    {
+        if (_dropped > 0 && !_ended && !_failing)
+        {
+            _length = _line.Write(_filling, _ownTag, LogLevel.Warning, $"{_dropped} log lines were dropped");
+            _dropped = 0;
+        }
+    }
+
+    private static bool Below(string file, string prefix) =>
+        file == prefix || (file.StartsWith(prefix, StringComparison.Ordinal) && (prefix.EndsWith('/') || file[prefix.Length] == '/') && !file.Contains("/../", StringComparison.Ordinal));
+
+    private static uint Mode(string value) => value switch
+    {
+        "0600" or "600" => 0x180,
+        "0640" or "640" => 0x1A0,
+        "0644" or "644" => 0x1A4,
+        _ => throw new ConfigException($"maillog_file_permissions = {value}: expected 0600, 0640 or 0644"),
+    };
+
+    private static int Facility(string name)
+    {
+        ReadOnlySpan<string> names = ["kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp"];
+        var number = names.IndexOf(name.ToLowerInvariant());
+        if (number < 0 && name.StartsWith("local", StringComparison.OrdinalIgnoreCase) && name.Length == 6 && name[5] is >= '0' and <= '7')
+        {
+            number = 16 + (name[5] - '0');
+        }
+        return number >= 0 ? number << 3 : throw new ConfigException($"syslog_facility = {name}: expected mail, daemon, local0 ... local7 or another facility of syslog");
+    }
+}

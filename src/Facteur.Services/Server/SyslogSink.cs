@@ -1,0 +1,25 @@
+using Facteur.Net.Logging;
+
+namespace Facteur.Services.Server;
+
+/// <summary>syslog: one datagram per line.</summary>
+internal sealed class SyslogSink(string path) : ILogSink
+{
+    private readonly SyslogSocket _socket = new(path);
+
+    public int Write(ReadOnlySpan<byte> lines)
+    {
+        var lost = 0;
+        while (!lines.IsEmpty)
+        {
+            var length = lines.IndexOf((byte)'\n');
+            lost += _socket.Send(lines[..length]) ? 0 : 1;
+            lines = lines[(length + 1)..];
+        }
+        return lost;
+    }
+
+    public void Reopen() => _socket.Dispose();
+
+    public void Dispose() => _socket.Dispose();
+}
