@@ -9,6 +9,9 @@ public static class ParameterRegistry
     private static readonly IReadOnlyList<Parameter>[] TypedRows =
     [
         CommonParameters.All,
+        LocalParameters.All,
+        VirtualParameters.All,
+        SendmailParameters.All,
     ];
 
     private static readonly Dictionary<string, Parameter> ByName = Read();

@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
-using Facteur.Contracts;
 using Facteur.Mail.Dsn;
 using Facteur.Net.Connections;
 using Facteur.Net.Dns;
