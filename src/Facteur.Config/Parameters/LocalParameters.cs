@@ -90,9 +90,6 @@ public static class LocalParameters
     /// <summary>require_home_directory.</summary>
     public static readonly BoolParameter RequireHomeDirectory = new("require_home_directory", "no", "Mail waits while a recipient's home directory is not there.");
 
-    /// <summary>duplicate_filter_limit.</summary>
-    public static readonly IntParameter DuplicateFilterLimit = new("duplicate_filter_limit", "1000", "Addresses remembered to find duplicates; 0 for no limit.");
-
     /// <summary>biff.</summary>
     public static readonly BoolParameter Biff = new("biff", "yes", "Notice of new mail to logged-in users.") { Class = ParameterClass.NothingToDo };
 
@@ -102,6 +99,6 @@ public static class LocalParameters
         AliasMaps, AllowMailToFiles, AllowMailToCommands, DefaultPrivs, ForwardPath, ForwardExpansionFilter, OwnerRequestSpecial, ExpandOwnerAlias, ResetOwnerAlias,
         FrozenDeliveredTo, PrependDeliveredHeader, PropagateUnmatchedExtensions, HomeMailbox, MailSpoolDirectory, MailboxCommand, MailboxCommandMaps, MailboxTransport,
         MailboxTransportMaps, FallbackTransport, FallbackTransportMaps, LuserRelay, MailboxSizeLimit, MailboxDeliveryLock, DeliverLockAttempts, DeliverLockDelay,
-        StaleLockTime, StrictMailboxOwnership, RequireHomeDirectory, DuplicateFilterLimit, Biff,
+        StaleLockTime, StrictMailboxOwnership, RequireHomeDirectory, Biff,
     ];
 }

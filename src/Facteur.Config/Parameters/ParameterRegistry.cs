@@ -16,6 +16,7 @@ public static class ParameterRegistry
         LogParameters.All,
         QmgrParameters.All,
         RecipientMapsParameters.All,
+        SendmailParameters.All,
         ShowqParameters.All,
         SmtpdParameters.All,
         SmtpParameters.All,

@@ -40,6 +40,16 @@ public sealed class SocketConnection : Connection
     /// <summary>Our address, null for a Unix-domain socket or when the connection has ended.</summary>
     public override EndPoint? LocalEndPoint => _local ??= Local();
 
+    /// <summary>Who connected to a Unix-domain socket, as the kernel knows it: the user number, or null for TCP (unix(7), SO_PEERCRED).</summary>
+    public uint? PeerUser()
+    {
+        const int socketLevel = 1, peerCredentials = 17;
+        Span<byte> credentials = stackalloc byte[12];
+        return _socket.AddressFamily == System.Net.Sockets.AddressFamily.Unix
+            && _socket.GetRawSocketOption(socketLevel, peerCredentials, credentials) == credentials.Length
+            ? BitConverter.ToUInt32(credentials[4..]) : null;
+    }
+
     /// <inheritdoc/>
     public override void Abort() => _socket.Dispose();
 

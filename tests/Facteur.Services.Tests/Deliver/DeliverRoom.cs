@@ -2,7 +2,7 @@ using System.Text;
 using Facteur.Contracts;
 using Facteur.Mail.Dsn;
 using Facteur.Mail.Envelopes;
-using Facteur.Services.Deliver;
+using Facteur.Services.Server;
 using Facteur.Spool;
 using Facteur.Tables;
 using Facteur.Testing;
@@ -20,7 +20,7 @@ public sealed class DeliverRoom : IDisposable, ITableSet, IRewrite, IResubmit, I
 
     public TestLog Log { get; } = new();
 
-    public DeliveryThreads Threads { get; } = new("test", 4);
+    public BlockingThreads Threads { get; } = new("test", 4);
 
     public List<(Envelope Envelope, string Content)> Forwards { get; } = [];
 

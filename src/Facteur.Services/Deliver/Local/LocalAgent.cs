@@ -26,7 +26,7 @@ public sealed class LocalAgent : IDeliveryAgent
     /// <param name="time">The clock.</param>
     /// <exception cref="ConfigException">Values that can't be used.</exception>
     public LocalAgent(
-        IConfig config, ITableSet tables, IRewrite rewrite, ISpoolReader reader, IResubmit resubmit, DeliveryThreads threads, ServiceLog log, TimeProvider time) =>
+        IConfig config, ITableSet tables, IRewrite rewrite, ISpoolReader reader, IResubmit resubmit, BlockingThreads threads, ServiceLog log, TimeProvider time) =>
         _rooms = new LocalRooms(new LocalSettings(config, tables), rewrite, reader, resubmit, threads, log, time);
 
     /// <inheritdoc/>
@@ -57,4 +57,4 @@ public sealed class LocalAgent : IDeliveryAgent
 
 /// <summary>What every delivery of one agent shares.</summary>
 internal sealed record LocalRooms(
-    LocalSettings Settings, IRewrite Rewrite, ISpoolReader Reader, IResubmit Resubmit, DeliveryThreads Threads, ServiceLog Log, TimeProvider Time);
+    LocalSettings Settings, IRewrite Rewrite, ISpoolReader Reader, IResubmit Resubmit, BlockingThreads Threads, ServiceLog Log, TimeProvider Time);

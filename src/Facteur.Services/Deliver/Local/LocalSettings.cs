@@ -40,7 +40,7 @@ internal sealed class LocalSettings
             config.Get(LocalParameters.DeliverLockDelay), config.Get(LocalParameters.StaleLockTime));
         StrictOwner = config.Get(LocalParameters.StrictMailboxOwnership);
         RequireHome = config.Get(LocalParameters.RequireHomeDirectory);
-        var limit = config.Get(LocalParameters.DuplicateFilterLimit);
+        var limit = config.Get(CleanupParameters.DuplicateFilterLimit);
         DuplicateLimit = limit == 0 ? int.MaxValue : (int)Math.Min(limit, int.MaxValue);
         SoftBounce = config.Get(CommonParameters.SoftBounce);
         OriginalTo = config.Get(CommonParameters.EnableOriginalRecipient);

@@ -22,7 +22,7 @@ internal enum TargetRead : byte
 
 /// <summary>
 /// Reads .forward and :include: files with the rights of the one in whose name they count, so that links and directories give nothing more.
-/// The calling thread is one of <see cref="DeliveryThreads"/>.
+/// The calling thread is one of <see cref="Facteur.Services.Server.BlockingThreads"/>.
 /// </summary>
 internal static class TargetFile
 {

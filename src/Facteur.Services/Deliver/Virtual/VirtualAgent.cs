@@ -29,7 +29,7 @@ public sealed class VirtualAgent : IDeliveryAgent
     private readonly string _delimiters;
     private readonly string _host;
     private readonly ISpoolReader _reader;
-    private readonly DeliveryThreads _threads;
+    private readonly BlockingThreads _threads;
     private readonly ServiceLog _log;
     private readonly TimeProvider _time;
 
@@ -41,7 +41,7 @@ public sealed class VirtualAgent : IDeliveryAgent
     /// <param name="log">The entry's log.</param>
     /// <param name="time">The clock.</param>
     /// <exception cref="ConfigException">A lock is unknown, or a mailbox may not hold one message.</exception>
-    public VirtualAgent(IConfig config, ITableSet tables, ISpoolReader reader, DeliveryThreads threads, ServiceLog log, TimeProvider time)
+    public VirtualAgent(IConfig config, ITableSet tables, ISpoolReader reader, BlockingThreads threads, ServiceLog log, TimeProvider time)
     {
         _mailboxes = Open(tables, config, VirtualParameters.MailboxMaps);
         _uids = Open(tables, config, VirtualParameters.UidMaps);

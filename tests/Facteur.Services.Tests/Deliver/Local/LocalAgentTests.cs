@@ -25,7 +25,7 @@ public sealed class LocalAgentTests : IDisposable
             ("team", "daemon, nobody"), ("nested", "team, daemon"), ("list", "daemon, x@remote.example"), ("owner-list", "nobody"), ("remote", "x@remote.example"),
             ("self", "self"), ("esc", "\\\\daemon"), ("loopa", "loopb"), ("loopb", "loopa"), ("file", _room.Path("file.out")), ("md", _room.Path("md/")),
             ("null", "/dev/null"), ("cmd", "\"|/bin/true\""), ("inc", $":include:{_room.Path("list.txt")}"), ("incmiss", $":include:{_room.Path("nolist.txt")}"),
-            ("dirf", _room.Directory), ("mixed", "daemon, nosuch, x@remote.example"), ("tag+x", "nobody"), ("Daemon", "daemon"));
+            ("dirf", _room.Directory), ("full", "/dev/full"), ("mixed", "daemon, nosuch, x@remote.example"), ("tag+x", "nobody"), ("Daemon", "daemon"));
         return new LocalAgent(
             new TestConfig([("alias_maps", "aliases"), ("mail_spool_directory", _room.Directory), ("recipient_delimiter", "+"), ("deliver_lock_attempts", "1"),
                 ("default_privs", "nobody"), ("forward_path", $"{_room.Directory}/fwd-$user${{recipient_delimiter}}${{extension}}, {_room.Directory}/fwd-$user")])
@@ -103,6 +103,7 @@ public sealed class LocalAgentTests : IDisposable
     [InlineData("md@dest.example", "Q1: to=<md@dest.example>, dsn=2.0.0, status=sent (delivered to maildir)")]
     [InlineData("null@dest.example", "Q1: to=<null@dest.example>, dsn=2.0.0, status=sent (delivered to file: /dev/null)")]
     [InlineData("dirf@dest.example", "Q1: to=<dirf@dest.example>, dsn=5.2.0, status=bounced (cannot append message to file DIR: cannot open file: Is a directory)")]
+    [InlineData("full@dest.example", "Q1: to=<full@dest.example>, dsn=4.3.0, status=deferred (cannot append message to file /dev/full: error writing message: No space left on device)")]
     [InlineData("tag+x@dest.example", "Q1: to=<nobody@dest.example>, orig_to=<tag+x@dest.example>, dsn=2.0.0, status=sent (delivered to mailbox)")]
     [InlineData("cmd@dest.example", "warning: cmd@dest.example: delivery to a command is not available in this release; mail is deferred\nQ1: to=<cmd@dest.example>, dsn=4.3.5, status=deferred (mail system configuration error: delivery to a command is not available in this release)")]
     [InlineData("incmiss@dest.example", "warning: unable to lookup :include: file DIR/nolist.txt: No such file or directory\nQ1: to=<incmiss@dest.example>, dsn=5.3.5, status=bounced (mail system configuration error)")]

@@ -1,12 +1,12 @@
 using Facteur.Unix;
 
-namespace Facteur.Services.Deliver;
+namespace Facteur.Services.Server;
 
 /// <summary>
 /// Own threads for work that blocks: files, locks, syncs, the user database. Threads start when there is work and none is idle, up to a bound,
 /// and end after a while without work. They hold no supplementary groups, so that <see cref="FileIdentity"/> is all they are.
 /// </summary>
-public sealed class DeliveryThreads : IDisposable
+public sealed class BlockingThreads : IDisposable
 {
     private const int WaitingLimit = 10_000;
     private static readonly TimeSpan IdleLimit = TimeSpan.FromSeconds(30);
@@ -24,7 +24,7 @@ public sealed class DeliveryThreads : IDisposable
     /// <summary>Makes the set; no thread starts yet.</summary>
     /// <param name="name">Name of the threads.</param>
     /// <param name="limit">Most threads.</param>
-    public DeliveryThreads(string name, int limit)
+    public BlockingThreads(string name, int limit)
     {
         _name = name;
         _limit = limit;

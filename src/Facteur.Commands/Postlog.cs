@@ -1,0 +1,84 @@
+using Facteur.Config;
+using Facteur.Config.Parameters;
+using Facteur.Contracts;
+
+namespace Facteur.Commands;
+
+/// <summary>postlog(1): writes a line to the mail log, and to standard error.</summary>
+public static class Postlog
+{
+    private const int LineLimit = 64 * 1024;
+
+    /// <summary>Runs the command.</summary>
+    /// <param name="context">Its surroundings.</param>
+    /// <param name="openLog">Opens the mail log of a configuration; disposed of at the end when it is disposable.</param>
+    /// <returns>The exit status.</returns>
+    public static int Run(CommandContext context, Func<IConfig, IMailLog> openLog)
+    {
+        var options = new GetOpt(context.Arguments, "c:ip:t:v");
+        string? directory = null, tag = null;
+        var level = LogLevel.Info;
+        while (options.Next())
+        {
+            switch (options.Option)
+            {
+                case 'c':
+                    directory = options.Argument;
+                    break;
+                case 't':
+                    tag = options.Argument;
+                    break;
+                case 'p':
+                    if (Level(options.Argument) is not { } named)
+                    {
+                        return context.Fatal($"unknown priority: {options.Argument}: expected info, warn, error, fatal or panic");
+                    }
+                    level = named;
+                    break;
+                case '?':
+                    context.Error.WriteLine($"{context.Name}: {options.Error}");
+                    return context.Fatal("usage: postlog [-c config_dir] [-i] [-p priority] [-t tag] [-v] [text]");
+            }
+        }
+        var load = ConfigLoader.Load(ConfigLoader.FindDirectory(directory, context.Environment), new LoadOptions { ProcessName = "postlog", WithMaster = false });
+        if (load.Errors.Count > 0)
+        {
+            return context.Fatal(load.Errors[0]);
+        }
+        tag ??= $"{load.Config.Get(CommonParameters.SyslogName)}/postlog";
+        var log = openLog(load.Config);
+        using (log as IDisposable)
+        {
+            foreach (var line in Lines(context, options.Operands))
+            {
+                log.Write(tag, level, line);
+                context.Error.WriteLine($"{tag}: {(level == LogLevel.Info ? "" : level.ToString().ToLowerInvariant() + ": ")}{line}");
+            }
+        }
+        return 0;
+    }
+
+    private static LogLevel? Level(string name) => name switch
+    {
+        "info" => LogLevel.Info,
+        "warn" or "warning" => LogLevel.Warning,
+        "error" => LogLevel.Error,
+        "fatal" => LogLevel.Fatal,
+        "panic" => LogLevel.Panic,
+        _ => null,
+    };
+
+    private static IEnumerable<string> Lines(CommandContext context, IReadOnlyList<string> operands)
+    {
+        if (operands.Count > 0)
+        {
+            yield return string.Join(' ', operands);
+            yield break;
+        }
+        using var reader = new StreamReader(context.Input, leaveOpen: true);
+        while (reader.ReadLine() is { } line)
+        {
+            yield return line.Length > LineLimit ? line[..LineLimit] : line;
+        }
+    }
+}

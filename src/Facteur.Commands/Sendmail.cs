@@ -1,0 +1,137 @@
+using Facteur.Config;
+using Facteur.Config.Parameters;
+using Facteur.Mail.Envelopes;
+using Facteur.Unix;
+
+namespace Facteur.Commands;
+
+/// <summary>
+/// sendmail(1): puts a message of a local user into maildrop, or runs another command that its options stand for. All errors are temporary
+/// (exit status 75), so that programs keep the message, as with Postfix.
+/// </summary>
+public static class Sendmail
+{
+    private const int TemporaryFailure = 75, Unavailable = 69;
+
+    /// <summary>Runs the command.</summary>
+    /// <param name="context">Its surroundings.</param>
+    /// <param name="runOther">Runs another command, named in the context it gets: postqueue, newaliases, postfix.</param>
+    /// <returns>The exit status.</returns>
+    public static int Run(CommandContext context, Func<CommandContext, int> runOther)
+    {
+        context = context with { Name = "sendmail", Arguments = Renamed(context) };
+        var options = SendmailOptions.Parse(context);
+        if (options.OptionError is { } optionError)
+        {
+            // Postfix looks at the options twice and says so twice.
+            context.Error.WriteLine($"sendmail: {optionError}");
+            context.Error.WriteLine($"sendmail: {optionError}");
+        }
+        if (options.Error is { } error)
+        {
+            return context.Fatal(error, TemporaryFailure);
+        }
+        var directory = ConfigLoader.FindDirectory(options.ConfigDirectory, context.Environment);
+        int Other(string name, params string[] arguments) => runOther(context with { Name = name, Arguments = ["-c", directory, .. arguments] });
+        switch (options.Mode)
+        {
+            case SendmailMode.List:
+                return Other("postqueue", "-p");
+            case SendmailMode.Flush:
+                return Other("postqueue", "-f");
+            case SendmailMode.FlushMessage:
+                return Other("postqueue", "-i", options.FlushArgument);
+            case SendmailMode.FlushSite:
+                return Other("postqueue", "-s", options.FlushArgument);
+            case SendmailMode.Newaliases:
+                return Other("newaliases");
+            case SendmailMode.Daemon:
+                return Other("postfix", "start");
+            case SendmailMode.Nothing:
+                return 0;
+            case SendmailMode.Smtp:
+                return context.Fatal("-bs is not available in this release", Unavailable);
+            default:
+                return Enqueue(context, options, directory);
+        }
+    }
+
+    /// <summary>Called as mailq or newaliases, the option comes first that these names stand for.</summary>
+    private static IReadOnlyList<string> Renamed(CommandContext context) => Path.GetFileName(context.Name) switch
+    {
+        "mailq" => ["-bp", .. context.Arguments],
+        "newaliases" => ["-bi", .. context.Arguments],
+        _ => context.Arguments,
+    };
+
+    private static int Enqueue(CommandContext context, SendmailOptions options, string directory)
+    {
+        ConfigLoad load;
+        try
+        {
+            load = ConfigLoader.Load(directory, new LoadOptions { ProcessName = "sendmail", WithMaster = false });
+        }
+        catch (ConfigException e)
+        {
+            return context.Fatal(e.Message, TemporaryFailure);
+        }
+        if (load.Errors.Count > 0)
+        {
+            return context.Fatal(WithoutPlace(load.Errors[0]), TemporaryFailure);
+        }
+        var uid = Libc.getuid();
+        UserAccount.Find(uid, out var account);
+        var login = account?.Name ?? "unknown";
+        var recipients = new SendmailHeaders(int.MaxValue);
+        var operands = options.Operands.SelectMany(recipients.Addresses).ToList();
+        var verify = (options.Flags & MessageFlags.VerifyOnly) != 0;
+        if (operands.Count == 0 && (!options.FromHeaders || verify))
+        {
+            return context.Fatal($"{login}({uid}): Recipient addresses must be specified on the command line or via the -t option", TemporaryFailure);
+        }
+        var sender = options.Sender is null ? login : options.Sender is "" or "<>" ? "" : recipients.Addresses(options.Sender).FirstOrDefault();
+        if (sender is null)
+        {
+            return context.Fatal($"{login}({uid}): bad sender address: {options.Sender}", TemporaryFailure);
+        }
+        var fullName = options.FullName ?? context.Environment.GetValueOrDefault("NAME") ?? account?.FullName ?? "";
+        var config = load.Config;
+        using var submission = Submission.Open(config, context.Time);
+        var message = new SendmailMessage(
+            submission, options, (int)Math.Min(config.Get(CommonParameters.LineLengthLimit), 32 * 1024), config.Get(SendmailParameters.FixLineEndings));
+        message.Envelope(sender, OneLine(fullName), operands);
+        var headers = options.FromHeaders && !verify ? new SendmailHeaders((int)Math.Min(config.Get(CommonParameters.HeaderSizeLimit), int.MaxValue)) : null;
+        if (verify)
+        {
+            message.Probe(sender, operands);
+        }
+        else
+        {
+            message.Content(context.Input, headers);
+            headers?.End();
+        }
+        if (operands.Count == 0 && headers is { Recipients.Count: 0 } && submission.Error is null)
+        {
+            return context.Fatal($"{login}({uid}): No recipient addresses found in message header", TemporaryFailure);
+        }
+        message.End(headers?.Recipients ?? []);
+        if (submission.Commit() is { } failure)
+        {
+            return context.Fatal($"{login}({uid}): {failure}", TemporaryFailure);
+        }
+        if ((options.Flags & (MessageFlags.VerifyOnly | MessageFlags.ReportDeliveries)) != 0)
+        {
+            context.Output.WriteLine($"Mail Delivery Status Report will be mailed to <{sender}>.");
+        }
+        return 0;
+    }
+
+    private static string OneLine(string text) => text.AsSpan().ContainsAny('\r', '\n', '\0') ? text.Replace('\r', ' ').Replace('\n', ' ').Replace('\0', ' ') : text;
+
+    /// <summary>Users of sendmail can't mend main.cf: they get Postfix's text, without file and line.</summary>
+    private static string WithoutPlace(string error)
+    {
+        var place = error.LastIndexOf(" (", StringComparison.Ordinal);
+        return place > 0 && error.EndsWith(')') ? error[..place] : error;
+    }
+}

@@ -1,0 +1,92 @@
+using System.Text;
+using Facteur.Mail.Addresses;
+using Facteur.Mail.Headers;
+
+namespace Facteur.Commands;
+
+/// <summary>
+/// Finds the recipients of "sendmail -t" in the lines of a header: To, Cc and Bcc, or only their Resent- forms when there is one.
+/// A header beyond the limit is cut there.
+/// </summary>
+internal sealed class SendmailHeaders(int sizeLimit)
+{
+    private const int TokenLimit = 10_240;
+
+    private readonly AddressList _list = new();
+    private readonly List<byte> _header = [];
+    private readonly List<string> _recipients = [];
+    private readonly List<string> _resent = [];
+    private bool _isResent;
+
+    /// <summary>Header lines may follow; a text that begins otherwise has none.</summary>
+    public bool InHeader { get; private set; } = true;
+
+    /// <summary>What was found.</summary>
+    public IReadOnlyList<string> Recipients => _isResent ? _resent : _recipients;
+
+    /// <summary>Takes a line without its end.</summary>
+    public void Line(ReadOnlySpan<byte> line)
+    {
+        if (!InHeader)
+        {
+            return;
+        }
+        var continues = line.Length > 0 && line[0] is (byte)' ' or (byte)'\t';
+        if (!continues || _header.Count == 0)
+        {
+            Flush();
+            if (HeaderField.NameLength(line) <= 0)
+            {
+                InHeader = false;
+                return;
+            }
+        }
+        else
+        {
+            _header.Add((byte)'\n');
+        }
+        _header.AddRange(line[..Math.Min(line.Length, Math.Max(sizeLimit - _header.Count, 0))]);
+    }
+
+    /// <summary>The message ended.</summary>
+    public void End()
+    {
+        if (InHeader)
+        {
+            Flush();
+        }
+    }
+
+    /// <summary>The addresses of a list such as a command line's operand.</summary>
+    public IEnumerable<string> Addresses(string text) => Addresses(Encoding.UTF8.GetBytes(text));
+
+    private List<string> Addresses(ReadOnlySpan<byte> value)
+    {
+        var found = new List<string>();
+        _list.Parse(value, TokenLimit);
+        foreach (var token in _list.Tokens)
+        {
+            if (token.Kind == AddressTokenKind.Address && AddressList.AddressText(value.Slice(token.Start, token.Length)) is { Length: > 0 } address)
+            {
+                found.Add(address);
+            }
+        }
+        return found;
+    }
+
+    private void Flush()
+    {
+        if (_header.Count == 0)
+        {
+            return;
+        }
+        ReadOnlySpan<byte> header = _header.ToArray();
+        _header.Clear();
+        KnownHeaders.Find(header[..HeaderField.NameLength(header)], out var traits);
+        _isResent |= traits.HasFlag(HeaderTraits.Resent);
+        if (traits.HasFlag(HeaderTraits.Extract))
+        {
+            (traits.HasFlag(HeaderTraits.Resent) ? _resent : _recipients).AddRange(Addresses(HeaderField.Value(header)));
+        }
+    }
+}

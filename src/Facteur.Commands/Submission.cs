@@ -1,0 +1,133 @@
+using System.Net.Sockets;
+using Facteur.Config;
+using Facteur.Config.Parameters;
+using Facteur.Net.Connections;
+using Facteur.Spool.Maildrop;
+using Facteur.Unix;
+
+namespace Facteur.Commands;
+
+/// <summary>
+/// A message on its way into maildrop: straight into the directory for those who may write it, else through the submission service.
+/// Nothing is kept of a message without <see cref="Commit"/>. Errors are texts for the user; all of them are temporary (exit status 75).
+/// </summary>
+internal abstract class Submission : IDisposable
+{
+    /// <summary>What went wrong first, or null.</summary>
+    public string? Error { get; protected set; }
+
+    /// <summary>Opens the way that is open to this user.</summary>
+    /// <param name="config">The configuration.</param>
+    /// <param name="time">The clock.</param>
+    public static Submission Open(IConfig config, TimeProvider time)
+    {
+        var directory = new MaildropDirectory(config.Get(CommonParameters.QueueDirectory));
+        return directory.IsOurs() ? new DirectSubmission(config, directory, time) : new SocketSubmission(config);
+    }
+
+    /// <summary>Takes bytes of records.</summary>
+    public abstract void Write(ReadOnlySpan<byte> records);
+
+    /// <summary>Ends the message.</summary>
+    /// <returns>Null when it is durable, else what is wrong.</returns>
+    public abstract string? Commit();
+
+    /// <inheritdoc/>
+    public abstract void Dispose();
+}
+
+/// <summary>Writes the file itself.</summary>
+internal sealed class DirectSubmission : Submission
+{
+    private readonly string _queueDirectory;
+    private readonly MaildropFile? _file;
+    private readonly MaildropIntake? _intake;
+
+    /// <summary>Makes the file.</summary>
+    public DirectSubmission(IConfig config, MaildropDirectory directory, TimeProvider time)
+    {
+        _queueDirectory = config.Get(CommonParameters.QueueDirectory);
+        var errno = directory.Create(time, out _file);
+        Error = _file is null ? $"create file in {directory.Path}: {Errno.Text(errno)}" : null;
+        // The owner of the mail system's files is not always who asks: a file of root's is root's.
+        _intake = _file is null ? null : new MaildropIntake(_file, Libc.getuid(), config.Get(CommonParameters.MessageSizeLimit), time);
+    }
+
+    /// <inheritdoc/>
+    public override void Write(ReadOnlySpan<byte> records) => Error ??= _intake?.Take(records);
+
+    /// <inheritdoc/>
+    public override string? Commit()
+    {
+        if (Error is not null || _file is null || _intake is not { Ended: true })
+        {
+            return Error ?? "message is not complete";
+        }
+        var errno = _file.Commit(out _);
+        if (errno != 0)
+        {
+            return Error = $"write file in maildrop: {Errno.Text(errno)}";
+        }
+        UnixSubmitClient.TryTrigger(Path.Combine(_queueDirectory, "public", "pickup"), (byte)'W');
+        return null;
+    }
+
+    /// <inheritdoc/>
+    public override void Dispose() => _file?.Dispose();
+}
+
+/// <summary>Hands the records to the submission service, which asks the kernel who we are.</summary>
+internal sealed class SocketSubmission : Submission
+{
+    private readonly UnixSubmitClient? _client;
+
+    /// <summary>Connects.</summary>
+    public SocketSubmission(IConfig config)
+    {
+        var path = Path.Combine(config.Get(CommonParameters.QueueDirectory), "submit");
+        try
+        {
+            _client = UnixSubmitClient.Connect(path);
+        }
+        catch (SocketException e)
+        {
+            Error = $"connect to {path}: {e.Message}";
+        }
+    }
+
+    /// <inheritdoc/>
+    public override void Write(ReadOnlySpan<byte> records)
+    {
+        if (Error is not null)
+        {
+            return;
+        }
+        try
+        {
+            _client?.Send(records);
+        }
+        catch (SocketException e)
+        {
+            // A service that refuses says why before it ends the connection.
+            Error = Reason(_client?.ReadLine()) ?? $"submission service: {e.Message}";
+        }
+    }
+
+    /// <inheritdoc/>
+    public override string? Commit()
+    {
+        if (Error is not null)
+        {
+            return Error;
+        }
+        // The end was sent: without an answer the message may be in maildrop, so another way in would make two of it.
+        var answer = _client?.ReadLine();
+        return answer is not null && answer.StartsWith("OK ", StringComparison.Ordinal) ? null : Error = Reason(answer) ?? "submission service: no answer";
+    }
+
+    /// <inheritdoc/>
+    public override void Dispose() => _client?.Dispose();
+
+    private static string? Reason(string? answer) =>
+        answer is null ? null : answer.IndexOf(' ', StringComparison.Ordinal) is > 0 and var blank ? answer[(blank + 1)..] : answer;
+}

@@ -1,0 +1,204 @@
+using System.Text;
+using Facteur.Spool.Maildrop;
+using Facteur.Testing;
+using Facteur.Unix;
+
+namespace Facteur.Commands.Tests;
+
+public sealed class SendmailTests : IDisposable
+{
+    private readonly string _directory = Directory.CreateTempSubdirectory("facteur-sendmail-").FullName;
+    private readonly List<string> _others = [];
+
+    public SendmailTests()
+    {
+        Directory.CreateDirectory(Path.Combine(_directory, "maildrop"));
+        Main("");
+    }
+
+    public void Dispose() => Directory.Delete(_directory, recursive: true);
+
+    [Fact]
+    public void A_message_lies_in_maildrop_as_Postfix_writes_it()
+    {
+        Assert.Equal((0, "", ""), Run("From: x\nSubject: hi\n\nbody\n", "-f", "joe", "-F", "Joe Full", "-N", "success,failure", "-V", "env1", "-R", "hdrs", "-B", "8BITMIME", "bob", "Al <al@x.example>"));
+        Assert.Equal(
+            "A envelope_id=env1|A ret_flags=2|A rewrite_context=local|F Joe Full|S joe|A encoding=8bit|A notify_flags=6|R bob|A notify_flags=6|R al@x.example|M "
+            + "|N From: x|N Subject: hi|N |N body|X |E ", Records());
+    }
+
+    [Theory]
+    [InlineData("x\n.\ny\n", "N x|X ", "bob")]
+    [InlineData("x\n.\ny\n", "N x|N .|N y|X ", "-i bob")]
+    [InlineData("x\n.\ny\n", "N x|N .|N y|X ", "-oi bob")]
+    [InlineData("x\r\ny\r\n", "N x|N y|X ", "bob")]
+    [InlineData("From foo@bar Mon\n>From x\nSubject: y\n\nFrom body\n", "N Subject: y|N |N From body|X ", "bob")]
+    [InlineData("no end", "N no end|X ", "bob")]
+    [InlineData("", "X ", "bob")]
+    public void Content(string input, string expected, string arguments)
+    {
+        Assert.Equal(0, Run(input, arguments.Split(' ')).Exit);
+        Assert.Contains($"|M |{expected}|E ", Records());
+    }
+
+    [Fact]
+    public void Long_lines_become_parts_wherever_input_is_cut()
+    {
+        var line = string.Concat(Enumerable.Range(0, 1000).Select(i => $"{i:0000} "));
+        Assert.Equal(0, Run($"{line}\r\n{line[..2048]}\nend\n", "bob").Exit);
+        var message = Records().Replace("|L ", "").Replace("|N ", "\n");
+        Assert.Contains(line[..4900].Replace("|", ""), message.Replace("\n", ""));
+        Assert.EndsWith("\nend|X |E ", message);
+        Assert.DoesNotContain("\r", message);
+    }
+
+    [Theory]
+    [InlineData("To: bob (Bob), Carol <carol@d.example>\nCc: grp: dave,\n x@r.example;\nBcc: owner\nSubject: t\n\nTo: not@this.example\n", "bob carol@d.example dave x@r.example owner")]
+    [InlineData("Resent-To: carol\nTo: bob\n\nx\n", "carol")]
+    [InlineData("To: \"john smith\"@x.example\n\n", "john smith@x.example")]
+    [InlineData("To: bob", "bob")]
+    public void Recipients_come_from_the_headers(string input, string expected)
+    {
+        Assert.Equal(0, Run(input, "-t").Exit);
+        var records = Records().Split('|');
+        Assert.Equal(expected, string.Join(' ', records.SkipWhile(r => r != "X ").Where(r => r.StartsWith("R ")).Select(r => r[2..])));
+    }
+
+    [Fact]
+    public void Recipients_of_headers_and_command_line_add_up()
+    {
+        Assert.Equal(0, Run("To: carol\n\nx\n", "-t", "bob").Exit);
+        Assert.Contains("|R bob|M |N To: carol|N |N x|X |R carol|E ", Records());
+    }
+
+    [Fact]
+    public void Verify_sends_a_probe_and_says_who_gets_the_report()
+    {
+        Assert.Equal((0, "Mail Delivery Status Report will be mailed to <alice>.\n", ""), Run("ignored", "-bv", "-f", "alice", "bob", "x@r.example"));
+        Assert.Contains("|A trace_flags=512|R bob|R x@r.example|M |N From: alice|N Subject: probe|L To:|N  bob,|N \tx@r.example|X |E ", Records());
+    }
+
+    [Theory]
+    [InlineData("-f|<>|bob", "|S |")]
+    [InlineData("-f||bob", "|S |")]
+    [InlineData("-falice+x@dest.example|bob", "|S alice+x@dest.example|")]
+    public void Senders(string arguments, string expected)
+    {
+        Assert.Equal(0, Run("x\n", arguments.Split('|')).Exit);
+        Assert.Contains(expected, Records());
+    }
+
+    [Theory]
+    [InlineData("-t", "Subject: no recipients\n\nx\n", "sendmail: fatal: USER: No recipient addresses found in message header\n")]
+    [InlineData("", "x\n", "sendmail: fatal: USER: Recipient addresses must be specified on the command line or via the -t option\n")]
+    [InlineData("-Q", "", "sendmail: invalid option -- 'Q'\nsendmail: invalid option -- 'Q'\nsendmail: fatal: usage: sendmail [options]\n")]
+    [InlineData("-bz", "", "sendmail: fatal: unsupported: -bz\n")]
+    [InlineData("-N never,success bob", "", "sendmail: fatal: bad -N option value -- never,success: expected never, or success, failure and delay\n")]
+    public void Errors_are_temporary_and_leave_nothing(string arguments, string input, string expected)
+    {
+        UserAccount.Find(Libc.getuid(), out var user);
+        var (exit, _, error) = Run(input, arguments.Split(' ', StringSplitOptions.RemoveEmptyEntries));
+        Assert.Equal(75, exit);
+        Assert.Equal(expected.Replace("USER", $"{user?.Name}({user?.Uid})"), error);
+        Assert.Empty(Directory.GetFiles(Path.Combine(_directory, "maildrop")));
+    }
+
+    [Fact]
+    public void A_bad_configuration_keeps_the_message_with_its_program()
+    {
+        Main("line_length_limit = 100\n");
+        Assert.Equal((75, "", "sendmail: fatal: invalid line_length_limit parameter value 100 < 512\n"), Run("x\n", "bob"));
+    }
+
+    [Fact]
+    public void Too_much_is_refused()
+    {
+        Main("message_size_limit = 1000\n");
+        var (exit, _, error) = Run(new string('x', 5000) + "\n", "bob");
+        Assert.Equal(75, exit);
+        Assert.EndsWith(": message file too big\n", error);
+        Assert.Empty(Directory.GetFiles(Path.Combine(_directory, "maildrop")));
+    }
+
+    [Theory]
+    [InlineData("sendmail", "-bp", "postqueue -c DIR -p")]
+    [InlineData("mailq", "", "postqueue -c DIR -p")]
+    [InlineData("newaliases", "", "newaliases -c DIR")]
+    [InlineData("sendmail", "-q", "postqueue -c DIR -f")]
+    [InlineData("sendmail", "-qIABC", "postqueue -c DIR -i ABC")]
+    [InlineData("sendmail", "-qRexample.com", "postqueue -c DIR -s example.com")]
+    [InlineData("sendmail", "-bd -q1h", "")]
+    [InlineData("sendmail", "-bd", "postfix -c DIR start")]
+    public void Other_commands(string name, string arguments, string expected)
+    {
+        Assert.Equal(0, Run("", arguments.Split(' ', StringSplitOptions.RemoveEmptyEntries), name).Exit);
+        Assert.Equal(expected, string.Join('\n', _others).Replace(_directory, "DIR"));
+    }
+
+    [Fact]
+    public void Session_mode_says_that_it_is_not_there() => Assert.Equal(69, Run("", "-bs").Exit);
+
+    [Fact]
+    public void Postdrop_takes_the_records_and_refuses_what_is_cut()
+    {
+        Assert.Equal(0, Run("x\n", "bob").Exit);
+        var bytes = File.ReadAllBytes(Directory.GetFiles(Path.Combine(_directory, "maildrop"))[0]);
+        var (context, _, error) = Context(bytes, "postdrop", "-r");
+        Assert.Equal(0, Postdrop.Run(context));
+        Assert.Equal(2, Directory.GetFiles(Path.Combine(_directory, "maildrop")).Length);
+        (context, _, error) = Context(bytes[..^3], "postdrop", "-r");
+        Assert.Equal(75, Postdrop.Run(context));
+        Assert.Equal($"postdrop: fatal: uid={Libc.getuid()}: unexpected EOF in data\n", error.ToString());
+        Assert.Equal(2, Directory.GetFiles(Path.Combine(_directory, "maildrop")).Length);
+    }
+
+    [Theory]
+    [InlineData("-t|tag|-p|warn|some|text", "tag: warning: some text", "")]
+    [InlineData("-p|info", "postfix/postlog: one|postfix/postlog: two", "one\ntwo\n")]
+    public void Postlog_writes_lines(string arguments, string expected, string input)
+    {
+        var log = new TestLog();
+        var (context, _, error) = Context(Encoding.UTF8.GetBytes(input), "postlog", arguments.Split('|'));
+        Assert.Equal(0, Postlog.Run(context, _ => log));
+        Assert.Equal(expected, string.Join('|', log.Lines));
+        Assert.Equal(expected.Replace('|', '\n') + "\n", error.ToString());
+    }
+
+    private void Main(string more) => File.WriteAllText(
+        Path.Combine(_directory, "main.cf"), $"compatibility_level = 3.11\nmyhostname = mx.dest.example\nqueue_directory = {_directory}\n{more}");
+
+    private (int Exit, string Output, string Error) Run(string input, params string[] arguments) => Run(input, arguments, "sendmail");
+
+    private (int Exit, string Output, string Error) Run(string input, string[] arguments, string name)
+    {
+        var (context, output, error) = Context(Encoding.UTF8.GetBytes(input), name, arguments);
+        var exit = Sendmail.Run(context, other =>
+        {
+            _others.Add($"{other.Name} {string.Join(' ', other.Arguments)}");
+            return 0;
+        });
+        return (exit, output.ToString(), error.ToString());
+    }
+
+    private (CommandContext Context, StringWriter Output, StringWriter Error) Context(byte[] input, string name, params string[] arguments)
+    {
+        var (output, error) = (new StringWriter { NewLine = "\n" }, new StringWriter { NewLine = "\n" });
+        return (new CommandContext(name, arguments, new MemoryStream(input), output, error, TimeProvider.System, new Dictionary<string, string> { ["MAIL_CONFIG"] = _directory }), output, error);
+    }
+
+    /// <summary>The one file's records without its time and user: "T data|…".</summary>
+    private string Records()
+    {
+        ReadOnlySpan<byte> bytes = File.ReadAllBytes(Assert.Single(Directory.GetFiles(Path.Combine(_directory, "maildrop"))));
+        var text = new StringBuilder();
+        while (MaildropRecord.TryTake(ref bytes, out var record, out _))
+        {
+            var data = Encoding.UTF8.GetString(record.Data);
+            if (record.Type != MaildropRecordType.Time && !data.StartsWith("submit_uid="))
+            {
+                text.Append(text.Length > 0 ? "|" : "").Append((char)record.Type).Append(' ').Append(data);
+            }
+        }
+        return text.ToString();
+    }
+}
