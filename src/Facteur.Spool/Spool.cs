@@ -24,6 +24,7 @@ public sealed partial class Spool : ISpool
     private readonly Stack<OpenMessage> _pool = [];
     private readonly List<OpenMessage> _ended = [];
     private readonly List<ulong> _unlinks = [];
+    private readonly List<ulong> _refused = [];
     private readonly SealList _seals = new();
     private readonly Unsynced _unsynced = new();
     private readonly Dictionary<ulong, Pending> _pending = [];

@@ -56,6 +56,7 @@ public sealed partial class Spool
         if (sync)
         {
             BecameDurable();
+            UnlinkRefused();
         }
         else
         {
@@ -103,6 +104,15 @@ public sealed partial class Spool
         _unlinks.Clear();
     }
 
+    private void UnlinkRefused()
+    {
+        foreach (var id in _refused)
+        {
+            _large.Unlink(id);
+        }
+        _refused.Clear();
+    }
+
     private void EndBatch()
     {
         foreach (var message in _ended)
@@ -123,7 +133,13 @@ public sealed partial class Spool
         }
         foreach (var message in _ended)
         {
-            Discard(message);
+            // Its end record may be on disk all the same, until the next batch lies over it or the seal is durable.
+            if (message.File is { } file)
+            {
+                file.Close();
+                _refused.Add(message.Id);
+            }
+            Recycle(message);
         }
         _ended.Clear();
         ClearBatch();
@@ -152,6 +168,11 @@ public sealed partial class Spool
         for (var attempt = 0; attempt < 2; attempt++)
         {
             Seal(errno);
+            if (_seals.IsEmpty)
+            {
+                // The segment was not even made: there is nothing to say of it.
+                return true;
+            }
             BeginBatch();
             errno = _young.Write();
             var written = errno == 0;
@@ -160,6 +181,7 @@ public sealed partial class Spool
             {
                 ApplyBatch(_young.Staged.All);
                 BecameDurable();
+                UnlinkRefused();
                 ClearBatch();
                 return true;
             }

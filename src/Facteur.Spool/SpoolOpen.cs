@@ -81,6 +81,10 @@ public sealed partial class Spool
         {
             // From the first segment on there is a checkpoint: that none can be read is then never ordinary.
             CheckpointNow();
+            if (_checkpoints.Count == 0)
+            {
+                throw new SpoolException($"{_paths.Journal}: the first checkpoint can't be written; is there room, and is the disk sound?");
+            }
         }
         foreach (var segment in recovery.Replayed)
         {

@@ -3,7 +3,7 @@ namespace Facteur.Spool.Tests;
 /// <summary>
 /// One workload with a crash at every instant: after each operation of the disk and after each answer of the spool, all prefixes of the
 /// pending operations, all subsets of the last eight, each pending write torn at every 512 bytes from the front and from the back,
-/// and the death of the process alone.
+/// and the death of the process alone. With a fault, one call of the disk fails and fewer crashes are tried from there on.
 /// </summary>
 internal sealed class CrashRun
 {
@@ -13,33 +13,55 @@ internal sealed class CrashRun
     private readonly Ledger _ledger = new();
     private readonly CrashChecker _checker;
     private readonly int _seed;
+    private readonly int _faultAt;
+    private readonly int _errno;
+    private int _calls;
     private int _instant;
     private int _version = -1;
     private int _pending = -1;
 
-    public CrashRun(int seed)
+    public CrashRun(int seed, int faultAt = 0, int errno = 0, string kind = "", Mutation mutation = Mutation.None)
     {
-        _seed = seed;
+        (_seed, _faultAt, _errno) = (seed, faultAt, errno);
         _checker = new CrashChecker(_ledger);
         _sim.Changed = () => AtInstant(true);
+        _sim.Fault = (_, _) => ++_calls == faultAt ? errno : 0;
+        Disk = new MutantDisk(_sim, kind, mutation);
     }
 
     public long States => _checker.States;
 
-    public SimDisk Sim => _sim;
+    public MutantDisk Disk { get; }
+
+    public int Calls => _calls;
+
+    public TestEvents? Events { get; private set; }
 
     /// <summary>Runs; a broken promise throws.</summary>
-    public long Run(int steps, IDisk? disk = null, Action<string>? phase = null)
+    public long Run(int steps)
     {
-        var workload = new Workload(_seed, disk ?? _sim, _ledger) { Returned = () => AtInstant(false), Phase = phase };
-        workload.Run(steps);
-        workload.Finish();
+        var workload = new Workload(_seed, Disk, _ledger) { Returned = () => AtInstant(false), Phase = phase => Disk.Phase = phase };
+        Events = workload.Events;
+        if (workload.Run(steps))
+        {
+            if (workload.Finish() != CommitResult.Durable)
+            {
+                throw new CrashFoundException($"{Name} the last commit failed");
+            }
+            if (workload.Events.Damages.Count > 0)
+            {
+                throw new CrashFoundException($"{Name} damage reported without any");
+            }
+        }
+        _checker.Check(_sim.AfterCut(_ => false), $"{Name} at the end");
         return States;
     }
 
+    private string Name => $"seed {_seed} fault {_errno} at {_faultAt} instant {_instant}";
+
     private void AtInstant(bool changed)
     {
-        if (!changed && _version == _ledger.Version && _pending == _sim.Pending.Count)
+        if ((!changed && _version == _ledger.Version && _pending == _sim.Pending.Count) || _calls < _faultAt)
         {
             return;
         }
@@ -47,12 +69,19 @@ internal sealed class CrashRun
         var grown = changed && _sim.Pending.Count == _pending + 1;
         _pending = _sim.Pending.Count;
         _instant++;
+        if (_faultAt > 0)
+        {
+            _checker.Check(_sim.AfterCut(_ => false), $"{Name} none kept");
+            _checker.Check(_sim.AfterCut(_ => true), $"{Name} all kept");
+            _checker.Check(_sim.AfterCut(i => (i * 7 + _instant) % 3 != 0), $"{Name} some kept");
+            return;
+        }
         Subsets(grown);
         Prefixes();
         Tears(grown);
         if (_instant % 4 == 0)
         {
-            _checker.CheckKill(_sim.AfterKill(), $"seed {_seed} instant {_instant} kill");
+            _checker.CheckKill(_sim.AfterKill(), $"{Name} kill");
         }
     }
 
@@ -67,7 +96,7 @@ internal sealed class CrashRun
             {
                 _checker.Check(
                     _sim.AfterCut(i => i < n - free || (subset >> (i - n + free) & 1) != 0),
-                    $"seed {_seed} instant {_instant} subset {subset:x} of {n}", _checker.States % 32 == 0);
+                    $"{Name} subset {subset:x} of {n}", _checker.States % 32 == 0);
             }
         }
     }
@@ -76,7 +105,7 @@ internal sealed class CrashRun
     {
         for (var kept = 0; kept < _sim.Pending.Count - SubsetLimit; kept++)
         {
-            _checker.Check(_sim.AfterCut(i => i < kept), $"seed {_seed} instant {_instant} prefix {kept} of {_sim.Pending.Count}");
+            _checker.Check(_sim.AfterCut(i => i < kept), $"{Name} prefix {kept} of {_sim.Pending.Count}");
         }
     }
 
@@ -91,7 +120,7 @@ internal sealed class CrashRun
             }
             for (var at = 512 - op.Offset % 512; at < op.Bytes!.Length; at += 512)
             {
-                var what = $"seed {_seed} instant {_instant} write {i} of {_sim.Pending.Count} torn at {at}";
+                var what = $"{Name} write {i} of {_sim.Pending.Count} torn at {at}";
                 var torn = i;
                 _checker.Check(_sim.AfterCut(k => k != torn, torn, 0, at), what);
                 _checker.Check(_sim.AfterCut(k => k != torn, torn, at, op.Bytes.Length), what + " from the back");

@@ -16,7 +16,9 @@ internal sealed class Ledger
 
     public int Version { get; set; }
 
-    public void Committed(bool durable)
+    /// <param name="durable">All is on stable storage.</param>
+    /// <param name="wrote">Something was written over what a refused commit left.</param>
+    public void Committed(bool durable, bool wrote)
     {
         foreach (var message in Messages.Values)
         {
@@ -24,7 +26,11 @@ internal sealed class Ledger
             if (durable)
             {
                 message.Durable = message.Log.Count;
+            }
+            if (durable && wrote)
+            {
                 message.Optional.Clear();
+                message.OptionalAt = 0;
             }
             message.Forget();
         }
@@ -41,6 +47,7 @@ internal sealed class Ledger
                 message.Optional.Clear();
                 if (noSpace)
                 {
+                    message.OptionalAt = message.Written;
                     message.Optional.AddRange(message.Log[message.Written..]);
                 }
                 message.Log.RemoveRange(message.Written, message.Log.Count - message.Written);
@@ -66,6 +73,9 @@ internal sealed class LedgerMessage(ulong id)
 
     public List<LedgerChange> Optional { get; } = [];
 
+    /// <summary>Where in the log the optional changes would have come.</summary>
+    public int OptionalAt { get; set; }
+
     public int Written { get; set; }
 
     public int Durable { get; set; }
@@ -90,10 +100,14 @@ internal sealed class LedgerMessage(ulong id)
     private List<string> Compute()
     {
         var all = new List<string>();
-        var changes = Optional.Count == 0 ? Log : [.. Log, .. Optional];
-        for (var k = Durable; k <= changes.Count; k++)
+        for (var k = Durable; k <= Log.Count; k++)
         {
-            all.Add(LedgerState.After(changes, k).Signature());
+            all.Add(LedgerState.After(Log, k).Signature());
+        }
+        List<LedgerChange> refused = [.. Log[..OptionalAt], .. Optional];
+        for (var k = OptionalAt + 1; k <= refused.Count; k++)
+        {
+            all.Add(LedgerState.After(refused, k).Signature());
         }
         return all;
     }

@@ -57,6 +57,8 @@ internal sealed class Workload(int seed, IDisk disk, Ledger ledger)
     public CommitResult Finish()
     {
         var result = Commit(_spool!, true);
+        // The failing call may have been in this very commit: the next one works.
+        result = result == CommitResult.Durable ? result : Commit(_spool!, true);
         _spool!.Dispose();
         return result;
     }
@@ -185,12 +187,13 @@ internal sealed class Workload(int seed, IDisk disk, Ledger ledger)
     private CommitResult Commit(ISpool spool, bool sync)
     {
         Phase?.Invoke("commit");
+        var wrote = spool.StagedBytes > 0;
         var result = spool.Commit(sync);
         if (result is CommitResult.Durable or CommitResult.Written)
         {
             if (result == CommitResult.Durable || spool.HasUnsynced)
             {
-                ledger.Committed(result == CommitResult.Durable && !spool.HasUnsynced);
+                ledger.Committed(result == CommitResult.Durable && !spool.HasUnsynced, wrote);
             }
         }
         else
