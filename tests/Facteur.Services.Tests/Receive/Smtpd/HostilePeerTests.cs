@@ -129,6 +129,24 @@ public sealed class HostilePeerTests
         await client.FinishAsync();
     }
 
+    [Theory]
+    [InlineData(2047)]
+    [InlineData(2048)]
+    [InlineData(2049)]
+    [InlineData(2050)]
+    [InlineData(4096)]
+    public async Task The_rest_of_a_long_line_is_never_a_command(int length)
+    {
+        var world = new SmtpdWorld();
+        var client = await world.Connect().HelloAsync();
+        await client.SendAsync(new string('x', length));
+        await Task.Delay(20, CancellationToken.None);
+        await client.SendAsync("RSET\r\n");
+        Assert.Equal("500 5.5.2 Error: command not recognized", await client.ReplyAsync());
+        Assert.Equal("221 2.0.0 Bye", await client.CommandAsync("QUIT"));
+        Assert.Equal("", await client.FinishAsync());
+    }
+
     [Fact]
     public async Task A_client_that_floods_is_limited_by_errors()
     {
