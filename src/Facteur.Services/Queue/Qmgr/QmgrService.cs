@@ -48,6 +48,9 @@ public sealed class QmgrService : IDisposable
     /// <summary>Adds a writer: a receive role.</summary>
     public void Accept(IDuplexPipe writer) => _loop.Accept(writer);
 
+    /// <summary>Whether a message is in the active queue at this moment.</summary>
+    public bool IsActive(ulong id) => _loop.IsActive(id);
+
     /// <summary>Starts no further delivery; what is under way may end.</summary>
     public void Stop() => _loop.Post(_qmgr.Stop);
 

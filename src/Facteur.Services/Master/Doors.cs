@@ -1,0 +1,131 @@
+using System.Net;
+using System.Net.Sockets;
+using Facteur.Config;
+using Facteur.Config.MasterCf;
+using Facteur.Contracts;
+using Facteur.Net.Connections;
+using Facteur.Net.Dns;
+using Facteur.Services.Receive.Smtpd;
+
+namespace Facteur.Services.Master;
+
+/// <summary>The listening sockets of smtpd: bound once, kept over reloads; each new connection goes to the generation of the moment.</summary>
+internal sealed class Doors(HostsFile hosts, ServiceLog log, TimeProvider time) : IAsyncDisposable
+{
+    /// <summary>Sessions of an entry without a limit of its own, unless default_process_limit is set in main.cf.</summary>
+    private const int SessionLimit = 10_000;
+
+    private readonly Dictionary<string, (Listener Listener, Door Door)> _open = [];
+    private readonly CancellationTokenSource _stop = new();
+    private int _sessions;
+
+    /// <summary>Sessions being served.</summary>
+    public int Sessions => Volatile.Read(ref _sessions);
+
+    /// <summary>Makes the doors agree with a generation. New addresses are bound before old ones are left.</summary>
+    /// <param name="generation">The generation.</param>
+    /// <param name="defaultLimit">default_process_limit when it is set in main.cf, else 0.</param>
+    /// <exception cref="ConfigException">An entry's name makes no sense.</exception>
+    /// <exception cref="SocketException">An address can't be bound.</exception>
+    public async ValueTask ApplyAsync(Generation generation, int defaultLimit)
+    {
+        var wanted = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var entry in generation.Entries.Where(e => e is { Type: ServiceType.Inet, Command: "smtpd" }))
+        {
+            var service = generation.Smtpd(entry);
+            var limit = entry.MaxProcesses is { } explicitly ? (explicitly == 0 ? SessionLimit : explicitly) : defaultLimit > 0 ? defaultLimit : SessionLimit;
+            foreach (var address in ListenAddresses.Of(entry, generation.Config, hosts))
+            {
+                var name = address.ToString();
+                wanted.Add(name);
+                var door = new Door(service, generation, new SemaphoreSlim(limit));
+                if (_open.TryGetValue(name, out var existing))
+                {
+                    _open[name] = (existing.Listener, door);
+                    continue;
+                }
+                var listener = Bind(address, entry);
+                _open[name] = (listener, door);
+                _ = AcceptAsync(name, listener);
+            }
+        }
+        foreach (var name in _open.Keys.Where(n => !wanted.Contains(n)).ToArray())
+        {
+            await _open[name].Listener.DisposeAsync().ConfigureAwait(false);
+            _open.Remove(name);
+        }
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var (listener, _) in _open.Values)
+        {
+            await listener.DisposeAsync().ConfigureAwait(false);
+        }
+        await _stop.CancelAsync().ConfigureAwait(false);
+        // Sessions see the end at their next command; mail being made durable still gets its answer.
+        for (var i = 0; i < 100 && Sessions > 0; i++)
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(20), time).ConfigureAwait(false);
+        }
+    }
+
+    private Listener Bind(IPEndPoint address, MasterEntry entry)
+    {
+        try
+        {
+            return Listener.Tcp(address, 512, time, text => log.Warning($"{entry.Name}: {text}"));
+        }
+        catch (SocketException e)
+        {
+            throw new ConfigException($"bind {address.Address} port {address.Port}: {e.Message} (master.cf, line {entry.Line})");
+        }
+    }
+
+    private async Task AcceptAsync(string name, Listener listener)
+    {
+        while (true)
+        {
+            var waiting = _open.GetValueOrDefault(name).Door?.Limit ?? new SemaphoreSlim(1);
+            await waiting.WaitAsync().ConfigureAwait(false);
+            if (await listener.AcceptAsync().ConfigureAwait(false) is not { } connection)
+            {
+                return;
+            }
+            var door = _open.GetValueOrDefault(name).Door;
+            if (door is null)
+            {
+                await connection.DisposeAsync().ConfigureAwait(false);
+                return;
+            }
+            _ = ServeAsync(connection, door, waiting);
+        }
+    }
+
+    private async Task ServeAsync(Connection connection, Door door, SemaphoreSlim limit)
+    {
+        Interlocked.Increment(ref _sessions);
+        door.Generation.Enter();
+        try
+        {
+            await using (connection.ConfigureAwait(false))
+            {
+                await door.Service.ServeAsync(connection, connection.RemoteEndPoint, connection.LocalEndPoint, _stop.Token).ConfigureAwait(false);
+            }
+        }
+        catch (Exception e)
+        {
+            // A fault of ours in one session is that session's end.
+            log.Error($"smtpd: {e}");
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _sessions);
+            limit.Release();
+            await door.Generation.LeaveAsync().ConfigureAwait(false);
+        }
+    }
+
+    private sealed record Door(SmtpdService Service, Generation Generation, SemaphoreSlim Limit);
+}

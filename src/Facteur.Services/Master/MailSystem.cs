@@ -1,0 +1,308 @@
+using Facteur.Config;
+using Facteur.Config.MainCf;
+using Facteur.Config.MasterCf;
+using Facteur.Config.Parameters;
+using Facteur.Contracts;
+using Facteur.Contracts.Wire;
+using Facteur.Net.Connections;
+using Facteur.Net.Dns;
+using Facteur.Services.Queue.Qmgr;
+using Facteur.Services.Queue.Showq;
+using Facteur.Services.Receive.Pickup;
+using Facteur.Services.Report.Bounce;
+using Facteur.Services.Server;
+using Facteur.Services.Support.Anvil;
+using Facteur.Spool;
+using Facteur.Unix;
+
+namespace Facteur.Services.Master;
+
+/// <summary>
+/// A whole mail system in one process: the same services and the same links as between processes, over pairs of in-memory pipes.
+/// Wiring and nothing else: who talks to whom can be read here from top to bottom.
+/// </summary>
+public sealed class MailSystem : IAsyncDisposable
+{
+    private const uint OwnerOnly = 0x1C0;
+    private readonly List<Listener> _sockets = [];
+    private readonly CancellationTokenSource _stop = new();
+    private readonly CleanupSwitch _cleanup = new();
+    private readonly RewriteSwitch _rewrite = new();
+    private readonly List<IDisposable> _links = [];
+    private readonly TimeProvider _time;
+    private readonly IMailLog _log;
+    private readonly ServiceLog _master;
+    private readonly MasterLock _lock;
+    private readonly ISpool _spool;
+    private readonly QmgrService _qmgr;
+    private readonly DeliveryServer _deliver;
+    private readonly Doors _doors;
+    private readonly BlockingThreads _threads;
+    private readonly Surroundings _around;
+    private readonly Task[] _services;
+    private readonly PickupService _pickup;
+    private Generation _generation;
+    private long _freeBytes = long.MaxValue;
+    private long _freeAsked;
+
+    private MailSystem(ConfigLoad load, MasterLock masterLock, ISpool spool, IMailLog log, ServiceLog master, TimeProvider time)
+    {
+        (_lock, _spool, _log, _master, _time) = (masterLock, spool, log, master, time);
+        var config = load.Config;
+        var hosts = new HostsFile("/etc/hosts", time);
+        var dns = new DnsClientResolver("/etc/resolv.conf", time);
+        var anvil = new AnvilService(config, time);
+        _threads = new BlockingThreads("deliver", 64);
+        var senderDependent = config.Find("sender_dependent_relayhost_maps") is { Length: > 0 } || config.Find("sender_dependent_default_transport_maps") is { Length: > 0 };
+
+        // rewrite: receive and queue ask it.
+        var receiveRewrite = RewriteLink(senderDependent);
+        var queueRewrite = RewriteLink(senderDependent);
+
+        // receive -> queue -> deliver.
+        var (receiveEnd, queueEnd) = PipePair.Create();
+        var (queueDeliver, deliverEnd) = PipePair.Create();
+        // queue and deliver -> receive: mail made inside.
+        var queueResubmit = ResubmitLink();
+        var deliverResubmit = ResubmitLink();
+
+        var queueConfig = EntryConfig(load, "qmgr");
+        var bounce = new BounceService(EntryConfig(load, "bounce"), queueResubmit, spool.OpenReader(), LogOf(config, "bounce"), time);
+        _qmgr = new QmgrService(queueConfig, spool, queueRewrite, bounce, queueResubmit, name => ProcessLimit(load, name), LogOf(config, "qmgr"), time);
+        _qmgr.Accept(queueEnd);
+        var incoming = new IncomingClient(receiveEnd);
+        _links.Add(incoming);
+
+        _around = new Surroundings(
+            incoming, receiveRewrite, deliverResubmit, spool.OpenReader(), dns, hosts, anvil, _threads, _qmgr.Control.FlushSiteAsync, FreeBytes, log, time);
+        _generation = new Generation(load, _around);
+        (_cleanup.Current, _rewrite.Current) = (_generation.DefaultCleanup, _generation.Rewrite);
+        _deliver = new DeliveryServer(deliverEnd, transport => _generation.AgentOf(transport), LogOf(config, "master"));
+        _doors = new Doors(hosts, master, time);
+
+        var pickupEntry = load.Entries.FirstOrDefault(e => e.Command == "pickup");
+        var pickupConfig = pickupEntry is null ? config : config.With(pickupEntry.Overrides);
+        _pickup = new PickupService(pickupConfig, _cleanup, TimeSpan.FromSeconds(Math.Max(pickupEntry?.WakeupSeconds ?? 60, 1)), LogOf(pickupConfig, "pickup"), time);
+        _services = Sockets(config);
+        _qmgr.Start(queueDeliver);
+    }
+
+    /// <summary>Starts a mail system.</summary>
+    /// <param name="load">Its configuration, without errors.</param>
+    /// <param name="log">Where lines go.</param>
+    /// <param name="time">The clock.</param>
+    /// <exception cref="ConfigException">It can't start; the message says why.</exception>
+    public static async Task<MailSystem> StartAsync(ConfigLoad load, IMailLog log, TimeProvider time)
+    {
+        var config = load.Config;
+        var master = new ServiceLog(log, $"{config.Get(CommonParameters.SyslogName)}/master");
+        var queue = config.Get(CommonParameters.QueueDirectory);
+        MakeDirectories(queue);
+        var masterLock = MasterLock.TryTake(queue, out var holder, out var error)
+            ?? throw new ConfigException(error ?? $"the mail system is already running: process {holder} holds {queue}/pid/master.pid");
+        try
+        {
+            var options = new SpoolOptions { Directory = Path.Combine(queue, "journal") };
+            var spool = Spool.Spool.Open(options, new UnixDisk(), time, new SpoolLog(LogOf(log, config, "qmgr"), config.Get(CommonParameters.EnableLongQueueIds)));
+            var system = new MailSystem(load, masterLock, spool, log, master, time);
+            await system._doors.ApplyAsync(system._generation, DefaultLimit(config)).ConfigureAwait(false);
+            foreach (var warning in load.Warnings)
+            {
+                master.Warning(warning);
+            }
+            system.WarnOfMissing(load);
+            master.Info($"daemon started -- version {config.Get(CommonParameters.MailVersion)}, configuration {config.ConfigDirectory}");
+            return system;
+        }
+        catch (SpoolException e)
+        {
+            masterLock.Dispose();
+            throw new ConfigException(e.Message);
+        }
+        catch
+        {
+            masterLock.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>postfix reload: new sessions and deliveries use the new configuration. A configuration with errors changes nothing.</summary>
+    public async Task ReloadAsync(ConfigLoad load)
+    {
+        if (load.Errors.Count > 0)
+        {
+            foreach (var error in load.Errors)
+            {
+                _master.Error($"reload: {error}");
+            }
+            return;
+        }
+        try
+        {
+            var next = new Generation(load, _around);
+            await _doors.ApplyAsync(next, DefaultLimit(load.Config)).ConfigureAwait(false);
+            var old = _generation;
+            _generation = next;
+            (_cleanup.Current, _rewrite.Current) = (next.DefaultCleanup, next.Rewrite);
+            await old.DisposeAsync().ConfigureAwait(false);
+        }
+        catch (ConfigException e)
+        {
+            _master.Error($"reload: {e.Message}");
+            return;
+        }
+        _master.Info($"reload -- version {load.Config.Get(CommonParameters.MailVersion)}, configuration {load.Config.ConfigDirectory}");
+    }
+
+    /// <summary>Stops: no new sessions, no new deliveries, what is under way may end for a moment, the queue is synced.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        _master.Info("terminating on signal 15");
+        await _doors.DisposeAsync().ConfigureAwait(false);
+        foreach (var socket in _sockets)
+        {
+            await socket.DisposeAsync().ConfigureAwait(false);
+        }
+        await _stop.CancelAsync().ConfigureAwait(false);
+        _qmgr.Stop();
+        await Task.WhenAny(Task.WhenAll(_services), Task.Delay(TimeSpan.FromSeconds(2), _time)).ConfigureAwait(false);
+        for (var i = 0; i < 250 && _deliver.UnderWay > 0; i++)
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(20), _time).ConfigureAwait(false);
+        }
+        // Results of the last deliveries reach the journal before it is closed.
+        await Task.Delay(TimeSpan.FromMilliseconds(50), _time).ConfigureAwait(false);
+        _qmgr.Dispose();
+        _deliver.Dispose();
+        foreach (var link in _links)
+        {
+            link.Dispose();
+        }
+        _pickup.Dispose();
+        await _generation.DisposeAsync().ConfigureAwait(false);
+        _spool.Dispose();
+        _threads.Dispose();
+        _stop.Dispose();
+        _lock.Dispose();
+    }
+
+    private static void MakeDirectories(string queue)
+    {
+        foreach (var (name, mode) in new (string, uint)[]
+        {
+            ("", 0x1ED), ("pid", 0x1ED), ("maildrop", 0x1D8), ("public", 0x1ED), ("private", OwnerOnly), ("corrupt", OwnerOnly), ("journal", OwnerOnly),
+        })
+        {
+            var path = Path.Combine(queue, name);
+            if (Libc.mkdir(path, mode) < 0 && System.Runtime.InteropServices.Marshal.GetLastPInvokeError() is var errno && errno != Libc.EEXIST)
+            {
+                throw new ConfigException($"create directory {path}: {Errno.Text(errno)}");
+            }
+        }
+    }
+
+    private static int DefaultLimit(IConfig config)
+    {
+        var path = Path.Combine(config.ConfigDirectory, "main.cf");
+        return File.Exists(path) && MainCfFile.Parse(path, File.ReadAllText(path)).Entries.ContainsKey("default_process_limit")
+            && int.TryParse(config.Find("default_process_limit"), out var limit) ? limit : 0;
+    }
+
+    private static IConfig EntryConfig(ConfigLoad load, string name) =>
+        load.Entries.FirstOrDefault(e => e.Name == name) is { } entry ? load.Config.With(entry.Overrides) : load.Config;
+
+    private static int ProcessLimit(ConfigLoad load, string transport) =>
+        load.Entries.FirstOrDefault(e => e.Name == transport && e.Type == ServiceType.Unix)?.MaxProcesses ?? 0;
+
+    private static ServiceLog LogOf(IMailLog log, IConfig config, string service) => new(log, $"{config.Get(CommonParameters.SyslogName)}/{service}");
+
+    private ServiceLog LogOf(IConfig config, string service) => LogOf(_log, config, service);
+
+    private RewriteClient RewriteLink(bool senderDependent)
+    {
+        var (asks, answers) = PipePair.Create();
+        _links.Add(new RewriteServer(answers, _rewrite));
+        var client = new RewriteClient(asks, senderDependent, _time);
+        _links.Add(client);
+        return client;
+    }
+
+    private ResubmitClient ResubmitLink()
+    {
+        var (asks, answers) = PipePair.Create();
+        _links.Add(new ResubmitServer(answers, _cleanup, _master));
+        var client = new ResubmitClient(asks);
+        _links.Add(client);
+        return client;
+    }
+
+    private Task[] Sockets(IConfig config)
+    {
+        var queue = config.Get(CommonParameters.QueueDirectory);
+        Listener Open(string path, uint mode)
+        {
+            var listener = Listener.Unix(Path.Combine(queue, path), mode, 128, _time, text => _master.Warning($"{path}: {text}"));
+            _sockets.Add(listener);
+            return listener;
+        }
+        var owner = UserAccount.Find(config.Get(CommonParameters.MailOwner), out var account) == 0 && account is not null ? account.Uid : Libc.geteuid();
+        var access = new ControlAccess(config, _generation.SharedTables, [owner, Libc.geteuid()], uid => UserAccount.Find(uid, out var user) == 0 ? user?.Name : null);
+        var fastFlush = _generation.Lists.Domains(ShowqParameters.FastFlushDomains.Name, config.Get(ShowqParameters.FastFlushDomains));
+        var control = new ControlService(
+            new MaildropListing(_qmgr.Control, queue), new QueueLookup(_qmgr, config.Get(CommonParameters.EnableLongQueueIds)), _spool.OpenReader, access, fastFlush, _pickup.Trigger);
+        var submit = new SubmitService(config, _threads, _pickup.Trigger, LogOf(config, "pickup"), _time);
+        return
+        [
+            _pickup.RunAsync(_stop.Token),
+            submit.RunAsync(Open("submit", SubmitService.SocketMode), _stop.Token),
+            PickupTrigger.RunAsync(Open("public/pickup", 0x1B6), _pickup, _time),
+            ControlAsync(Open("public/control", 0x1B6), control),
+        ];
+    }
+
+    private async Task ControlAsync(Listener listener, ControlService control)
+    {
+        while (await listener.AcceptAsync().ConfigureAwait(false) is { } connection)
+        {
+            _ = ServeAsync(connection);
+        }
+
+        async Task ServeAsync(Connection connection)
+        {
+            await using (connection.ConfigureAwait(false))
+            {
+                try
+                {
+                    if ((connection as SocketConnection)?.PeerUser() is { } uid)
+                    {
+                        await control.ServeAsync(connection, uid, _stop.Token).ConfigureAwait(false);
+                    }
+                }
+                catch (Exception e) when (e is OperationCanceledException or IOException or System.Net.Sockets.SocketException)
+                {
+                    // The asker went away, or we stop.
+                }
+            }
+        }
+    }
+
+    /// <summary>Free bytes in the queue's file system, asked at most once a second: smtpd asks at every MAIL.</summary>
+    private long FreeBytes()
+    {
+        var asked = Volatile.Read(ref _freeAsked);
+        if (asked == 0 || _time.GetElapsedTime(asked) > TimeSpan.FromSeconds(1))
+        {
+            Volatile.Write(ref _freeAsked, _time.GetTimestamp());
+            Volatile.Write(ref _freeBytes, _spool.FreeBytes);
+        }
+        return Volatile.Read(ref _freeBytes);
+    }
+
+    private void WarnOfMissing(ConfigLoad load)
+    {
+        foreach (var entry in load.Entries.Where(e => e.Command is "postscreen" or "pipe" or "spawn" or "qmqpd" or "dnsblog" || (e.Type == ServiceType.Inet && e.Command is not "smtpd")))
+        {
+            _master.Warning($"master.cf, line {entry.Line}: service {entry.Name} ({entry.Command}) is not acted on yet{(entry.Command == "pipe" ? ": its mail is deferred" : "")}");
+        }
+    }
+}

@@ -1,0 +1,48 @@
+using Facteur.Contracts;
+using Facteur.Spool.Maildrop;
+using Facteur.Unix;
+
+namespace Facteur.Services.Master;
+
+/// <summary>The queue's listing with what still waits in maildrop in front, as Postfix's mailq shows it.</summary>
+internal sealed class MaildropListing(IQueueControl queue, string queueDirectory) : IQueueControl
+{
+    private const int FileLimit = 1000;
+    private readonly MaildropDirectory _maildrop = new(queueDirectory);
+
+    public async ValueTask<(IReadOnlyList<ListedMessage> Messages, ulong Cursor)> ListAsync(ulong cursor, int limit, CancellationToken cancel)
+    {
+        var (messages, next) = await queue.ListAsync(cursor, limit, cancel).ConfigureAwait(false);
+        return (cursor == 0 ? [.. Waiting(), .. messages] : messages, next);
+    }
+
+    public ValueTask FlushAsync(CancellationToken cancel) => queue.FlushAsync(cancel);
+
+    public ValueTask<bool> FlushMessageAsync(ulong id, CancellationToken cancel) => queue.FlushMessageAsync(id, cancel);
+
+    public ValueTask FlushSiteAsync(string domain, CancellationToken cancel) => queue.FlushSiteAsync(domain, cancel);
+
+    public ValueTask<bool> SuperAsync(SuperOperation operation, ulong id, CancellationToken cancel) => queue.SuperAsync(operation, id, cancel);
+
+    public ValueTask<int> SuperAllAsync(SuperOperation operation, string? queueName, CancellationToken cancel) => queue.SuperAllAsync(operation, queueName, cancel);
+
+    private List<ListedMessage> Waiting()
+    {
+        var list = new List<ListedMessage>();
+        try
+        {
+            foreach (var entry in _maildrop.List(FileLimit))
+            {
+                if (UnixFile.Status(entry.Path, followLinks: false, out var status) == 0)
+                {
+                    list.Add(new ListedMessage("maildrop", entry.Name, status.Modified.Seconds, status.Size, false, "(not yet read by pickup)", []));
+                }
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // Not readable: the rest of the listing is still worth having.
+        }
+        return list;
+    }
+}
