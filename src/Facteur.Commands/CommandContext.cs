@@ -1,3 +1,5 @@
+using Facteur.Config;
+
 namespace Facteur.Commands;
 
 /// <summary>What a command may see of the process that runs it, so that tests run commands without one.</summary>
@@ -22,5 +24,24 @@ public sealed record CommandContext(
     {
         Error.WriteLine($"{Name}: fatal: {text}");
         return status;
+    }
+
+    /// <summary>Reads main.cf as each command does: warnings and errors go to standard error.</summary>
+    /// <param name="directory">The argument of -c, or null.</param>
+    /// <param name="overrides">name=value of the command's -o.</param>
+    /// <returns>The configuration, or null: the command ends with its status for configuration errors.</returns>
+    public IConfig? ReadConfig(string? directory, IReadOnlyList<KeyValuePair<string, string>>? overrides = null)
+    {
+        var load = ConfigLoader.Load(
+            ConfigLoader.FindDirectory(directory, Environment), new LoadOptions { ProcessName = Name, Overrides = overrides ?? [], WithMaster = false });
+        foreach (var warning in load.Warnings)
+        {
+            Warn(warning);
+        }
+        foreach (var error in load.Errors)
+        {
+            Fatal(error);
+        }
+        return load.Errors.Count == 0 ? load.Config : null;
     }
 }

@@ -22,6 +22,38 @@ public static class ConfigLoader
         var (errors, warnings) = (new List<string>(), new List<string>());
         var main = ReadMain(Path.Combine(configDirectory, "main.cf"), errors);
         warnings.AddRange(main.Warnings);
+        var origin = ReadOrigin(main, errors);
+        var snapshot = new Snapshot(configDirectory, options.Generation, main, options.Host ?? HostFacts.Current(), OverridesOf(options), origin);
+        errors.AddRange(options.Overrides.Select(o => snapshot.Check(o.Key)).OfType<string>());
+        var master = options.WithMaster ? ReadMaster(Path.Combine(configDirectory, "master.cf"), errors) : null;
+        var entries = master?.ReadEntries(errors, chrootByDefault: snapshot.Level is { Major: 0 }) ?? [];
+        var advice = new List<string>();
+        CheckMain(main, snapshot, errors, advice);
+        if (options.WithMaster)
+        {
+            warnings.AddRange(advice);
+        }
+        if (master is not null)
+        {
+            CheckEntries(master.Path, entries, snapshot, errors, warnings);
+            var names = NameUse.Of(main, master);
+            warnings.AddRange([.. names.Warnings, .. names.UnusedInMain, .. names.UnusedInMaster]);
+        }
+        return new ConfigLoad(snapshot, entries, errors, warnings);
+    }
+
+    /// <summary>A snapshot of settings that were read already, without any check.</summary>
+    /// <param name="configDirectory">Directory of main.cf.</param>
+    /// <param name="main">The settings.</param>
+    /// <param name="options">What the program adds.</param>
+    public static IConfig FromMain(string configDirectory, MainCfFile main, LoadOptions? options = null)
+    {
+        options ??= new LoadOptions();
+        return new Snapshot(configDirectory, options.Generation, main, options.Host ?? HostFacts.Current(), OverridesOf(options), null);
+    }
+
+    private static Dictionary<string, string> OverridesOf(LoadOptions options)
+    {
         var overrides = new Dictionary<string, string>(StringComparer.Ordinal);
         if (options.ProcessName.Length > 0)
         {
@@ -31,18 +63,7 @@ public static class ConfigLoader
         {
             overrides[name] = value;
         }
-        var origin = ReadOrigin(main, errors);
-        var snapshot = new Snapshot(configDirectory, options.Generation, main, options.Host ?? HostFacts.Current(), overrides, origin);
-        errors.AddRange(options.Overrides.Select(o => snapshot.Check(o.Key)).OfType<string>());
-        var master = options.WithMaster ? ReadMaster(Path.Combine(configDirectory, "master.cf"), errors) : null;
-        var entries = master?.ReadEntries(errors) ?? [];
-        CheckMain(main, snapshot, errors, warnings);
-        if (master is not null)
-        {
-            CheckEntries(master.Path, entries, snapshot, errors, warnings);
-            warnings.AddRange(UserParameters.Unused(main, snapshot, entries).Select(u => $"{main.Path}: unused parameter: {u.Key}={u.Value.Value}"));
-        }
-        return new ConfigLoad(snapshot, entries, errors, warnings);
+        return overrides;
     }
 
     private static MainCfFile ReadMain(string path, List<string> errors)

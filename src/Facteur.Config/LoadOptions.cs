@@ -15,6 +15,9 @@ public sealed record LoadOptions
     /// <summary>The snapshot's generation: counts up with each reload.</summary>
     public long Generation { get; init; } = 1;
 
-    /// <summary>Whether master.cf is read too; commands that need no services leave it.</summary>
+    /// <summary>
+    /// Whether master.cf is read too, and warnings are given of all that is likely not meant. Commands that need no services leave both:
+    /// they warn of lines that hide earlier ones, and of nothing else.
+    /// </summary>
     public bool WithMaster { get; init; } = true;
 }

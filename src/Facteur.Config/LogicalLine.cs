@@ -1,3 +1,5 @@
+using System.Text;
+
 namespace Facteur.Config;
 
 /// <summary>
@@ -13,7 +15,8 @@ public readonly record struct LogicalLine(string Text, int First, int Last)
     public static List<LogicalLine> Split(string text)
     {
         var list = new List<LogicalLine>();
-        var number = 0;
+        var joined = new StringBuilder();
+        var (first, last, number) = (0, 0, 0);
         foreach (var range in text.AsSpan().Split('\n'))
         {
             number++;
@@ -22,14 +25,18 @@ public readonly record struct LogicalLine(string Text, int First, int Last)
             {
                 continue;
             }
-            if (char.IsWhiteSpace(line[0]) && list.Count > 0)
+            if (joined.Length > 0 && !char.IsWhiteSpace(line[0]))
             {
-                list[^1] = new LogicalLine(string.Concat(list[^1].Text, line), list[^1].First, number);
+                list.Add(new LogicalLine(joined.ToString(), first, last));
+                joined.Clear();
             }
-            else
-            {
-                list.Add(new LogicalLine(line.ToString(), number, number));
-            }
+            first = joined.Length == 0 ? number : first;
+            last = number;
+            joined.Append(line);
+        }
+        if (joined.Length > 0)
+        {
+            list.Add(new LogicalLine(joined.ToString(), first, last));
         }
         return list;
     }

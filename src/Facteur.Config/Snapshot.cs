@@ -79,11 +79,18 @@ internal sealed class Snapshot : IConfig
         {
             return $"parameter {name}: {wrong}";
         }
-        var row = ParameterRegistry.Find(name);
-        return name == "compatibility_level" && CompatibilityLevel.Parse(value.Text) is null
-            ? $"bad compatibility level in compatibility_level={value.Text}: expected major[.minor[.patch]]"
-            : row?.Check(value.Text);
+        return name switch
+        {
+            "compatibility_level" when CompatibilityLevel.Parse(value.Text) is null =>
+                $"bad compatibility level in compatibility_level={value.Text}: expected major[.minor[.patch]]",
+            "myorigin" or "relayhost" when value.Text.Trim().AsSpan().IndexOfAny(" \t,\r\n") >= 0 =>
+                $"{name} parameter setting must not contain multiple values: {value.Text}",
+            _ => ParameterRegistry.Find(name)?.Check(value.Text),
+        };
     }
+
+    /// <summary>compatibility_level; null when it is none.</summary>
+    internal CompatibilityLevel? Level => CompatibilityLevel.Parse(Value("compatibility_level").Text);
 
     /// <summary>Whether a name is set by an override or main.cf.</summary>
     internal bool IsSet(string name) => _overrides.ContainsKey(name) || _main.Entries.ContainsKey(name);

@@ -24,7 +24,7 @@ public enum ReportKind : byte
 /// <param name="QueueId">Its queue id.</param>
 /// <param name="Original">Its envelope.</param>
 /// <param name="Layout">Its content.</param>
-/// <param name="Recipients">Whom to report on. Their NOTIFY was already looked at.</param>
+/// <param name="Recipients">Whom to report on, all that failed (or are late, or were delivered). NOTIFY is looked at here, because postmaster copies list them all.</param>
 /// <param name="Closes">The durable report closes these recipients (not for Delay).</param>
 public sealed record ReportRequest(
     ReportKind Kind, ulong MessageId, string QueueId, Envelope Original, ContentLayout Layout, IReadOnlyList<RecipientResult> Recipients, bool Closes);

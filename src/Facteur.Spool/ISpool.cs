@@ -68,7 +68,7 @@ public sealed record SpoolMessage(SpoolEntry Entry, Envelope Envelope, ContentLa
 /// </summary>
 public interface ISpool : IDisposable
 {
-    /// <summary>Takes a block of message numbers; its end is durable when this returns. Empty when the disk refuses.</summary>
+    /// <summary>Takes a block of message numbers; its end is durable when this returns. False when the disk refuses.</summary>
     /// <param name="count">How many, at most 65,536.</param>
     /// <param name="first">The first number; the others follow it.</param>
     bool TryTakeIds(int count, out ulong first);
@@ -84,7 +84,11 @@ public interface ISpool : IDisposable
     /// <param name="envelope">Its envelope. Recipients it closes (<see cref="Envelope.Closes"/>) are marked reported in the same record.</param>
     /// <param name="state">Incoming, Deferred or Hold.</param>
     /// <param name="dueSeconds">When Deferred.</param>
-    void End(ulong id, Envelope envelope, QueueState state = QueueState.Incoming, long dueSeconds = 0);
+    /// <returns>
+    /// False when the message can't be kept: some of its content was lost with a failed commit, its own file could not be written, its record
+    /// would be too long, or the disk is full. Then it is aborted and nothing of it is staged: answer 451 (452 when <see cref="OnReserve"/>).
+    /// </returns>
+    bool End(ulong id, Envelope envelope, QueueState state = QueueState.Incoming, long dueSeconds = 0);
 
     /// <summary>Forgets a message that was not ended.</summary>
     void Abort(ulong id);
@@ -95,7 +99,7 @@ public interface ISpool : IDisposable
     /// <summary>Stages "report made": the recipients' <see cref="SpoolOutcome.Unreported"/> is cleared.</summary>
     void Reported(ulong id, IReadOnlyList<int> recipients);
 
-    /// <summary>Stages a move: Deferred until a time, Hold, or Incoming (released, flushed, requeued).</summary>
+    /// <summary>Stages a move: Deferred until a time (counts as an attempt), Hold, Incoming (released, flushed, requeued), or Corrupt.</summary>
     void Move(ulong id, QueueState state, long dueSeconds);
 
     /// <summary>Stages "expire": delivered to nobody any more, returned to the sender at the next attempt.</summary>
@@ -110,7 +114,11 @@ public interface ISpool : IDisposable
     /// <summary>Whether something written by an earlier commit without sync still waits for one, since when.</summary>
     bool HasUnsynced { get; }
 
-    /// <summary>Writes what is staged. With sync false (only outcomes and deferrals staged) it may stay unsynced until the next durable commit.</summary>
+    /// <summary>
+    /// Writes what is staged. With sync false it may stay unsynced until the next durable commit, unless the end of a message is staged.
+    /// After NoSpace or Failed nothing staged happened: stage again what must not be lost (outcomes, deletes).
+    /// What earlier commits had written without a sync is not lost by a failure: it is written again.
+    /// </summary>
     CommitResult Commit(bool sync);
 
     /// <summary>Background work in small steps: checkpoint, moving of living messages, freeing of segments. Call when idle and after each commit.</summary>
@@ -119,6 +127,9 @@ public interface ISpool : IDisposable
 
     /// <summary>The reserve is in use: no delivery may start whose outcome has no room.</summary>
     bool OnReserve { get; }
+
+    /// <summary>Bytes still free in the spool's file system: what queue_minfree is compared with.</summary>
+    long FreeBytes { get; }
 
     /// <summary>Looks up one message.</summary>
     bool TryGet(ulong id, out SpoolEntry entry);

@@ -35,6 +35,10 @@ public sealed class Maps
     /// <param name="cancel">The caller's end.</param>
     public async ValueTask<Lookup> FindAsync(string key, bool partial, CancellationToken cancel)
     {
+        if (key.Length == 0)
+        {
+            return Lookup.NotFound;
+        }
         foreach (var table in _tables)
         {
             if (partial && table.IsPattern)
@@ -44,7 +48,10 @@ public sealed class Maps
             var lookup = await table.LookupAsync(key, cancel).ConfigureAwait(false);
             if (lookup.Status != LookupStatus.NotFound)
             {
-                return lookup;
+                // Postfix: an empty value is a mistake in the table, and no answer to act on.
+                return lookup is { Status: LookupStatus.Found, Value.Length: 0 }
+                    ? Lookup.Error($"{Parameter} lookup of {key} returns an empty string result; {table.Name} should return NO RESULT in case of NOT FOUND")
+                    : lookup;
             }
         }
         return Lookup.NotFound;

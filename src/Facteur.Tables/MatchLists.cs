@@ -1,34 +1,41 @@
-using System.Net;
+using Facteur.Config;
+using Facteur.Config.Parameters;
+using Facteur.Tables.Lists;
 
 namespace Facteur.Tables;
 
-/// <summary>A list of patterns such as mydestination or relay_domains: names, type:table, /file/name, !not (postconf(5), "list syntax").</summary>
-public interface IDomainList
+/// <summary>Makes match lists out of parameters.</summary>
+public sealed class MatchLists : IMatchLists
 {
-    /// <summary>Found when the domain (any case) matches; Error when a table can't answer.</summary>
-    ValueTask<LookupStatus> MatchAsync(string domain, CancellationToken cancel);
-}
+    /// <summary>Lists whose elements are whole names only (Postfix: string_list, not domain_list).</summary>
+    private static readonly HashSet<string> WholeNames = new(StringComparer.Ordinal)
+    {
+        "mydestination", "virtual_alias_domains", "virtual_mailbox_domains", "masquerade_exceptions",
+        "authorized_submit_users", "authorized_flush_users", "authorized_mailq_users",
+        "smtp_connection_cache_destinations", "lmtp_connection_cache_destinations",
+        "smtpd_log_access_permit_actions", "smtpd_forbidden_commands", "postscreen_forbidden_commands",
+        "smtp_sasl_mechanism_filter", "lmtp_sasl_mechanism_filter", "smtpd_sasl_mechanism_filter",
+    };
 
-/// <summary>A list of networks such as mynetworks: addresses, net/mask, [::1]/128, type:table, /file/name, !not, host names where allowed.</summary>
-public interface INetworkList
-{
-    /// <summary>Found when the client matches; Error when a table can't answer.</summary>
-    /// <param name="address">The client's address; IPv4 in IPv6 is taken as IPv4.</param>
-    /// <param name="name">Its verified name, or null.</param>
-    /// <param name="cancel">The caller's end.</param>
-    ValueTask<LookupStatus> MatchAsync(IPAddress address, string? name, CancellationToken cancel);
-}
+    private readonly HashSet<string> _parentMatches;
+    private readonly ListParser _parser;
 
-/// <summary>Makes match lists.</summary>
-public interface IMatchLists
-{
-    /// <summary>A list of domains.</summary>
-    /// <param name="parameter">Name of the parameter; parent_domain_matches_subdomains decides about ".domain".</param>
-    /// <param name="value">Its expanded value.</param>
-    IDomainList Domains(string parameter, string value);
+    /// <summary>Makes lists for one configuration snapshot.</summary>
+    /// <param name="config">parent_domain_matches_subdomains.</param>
+    /// <param name="tables">Where tables in lists are opened.</param>
+    /// <param name="events">Where warnings go.</param>
+    public MatchLists(IConfig config, ITableSet tables, ITableEvents events)
+    {
+        _parentMatches = new(ListSyntax.Split(config.Get(TablesParameters.ParentDomainMatchesSubdomains)), StringComparer.Ordinal);
+        _parser = new ListParser(tables, events);
+    }
 
-    /// <summary>A list of networks.</summary>
-    /// <param name="parameter">Name of the parameter.</param>
-    /// <param name="value">Its expanded value.</param>
-    INetworkList Networks(string parameter, string value);
+    /// <inheritdoc/>
+    public IDomainList Domains(string parameter, string value) => new DomainList(_parser.Parse(parameter, value, networks: false), Rule(parameter));
+
+    /// <inheritdoc/>
+    public INetworkList Networks(string parameter, string value) => new NetworkList(_parser.Parse(parameter, value, networks: true), Rule(parameter));
+
+    private ParentRule Rule(string parameter) =>
+        WholeNames.Contains(parameter) ? ParentRule.None : _parentMatches.Contains(parameter) ? ParentRule.Parent : ParentRule.Dot;
 }

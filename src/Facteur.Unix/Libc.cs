@@ -71,11 +71,21 @@ public static unsafe partial class Libc
     [LibraryImport(C, SetLastError = true)] public static partial int setfsuid(uint uid);
     [LibraryImport(C, SetLastError = true)] public static partial int setfsgid(uint gid);
     [LibraryImport(C)] public static partial int getgrgid_r(uint gid, Group* grp, byte* buffer, nint length, Group** result);
+    [LibraryImport(C)] public static partial int regcomp(nint regex, byte* pattern, int flags);
+    [LibraryImport(C)] public static partial int regexec(nint regex, byte* text, nuint count, RegMatch* matches, int flags);
+    [LibraryImport(C)] public static partial nuint regerror(int code, nint regex, byte* buffer, nuint size);
+    [LibraryImport(C)] public static partial void regfree(nint regex);
+    [LibraryImport(C, StringMarshalling = StringMarshalling.Utf8)] public static partial nint newlocale(int mask, string name, nint basis);
+    [LibraryImport(C)] public static partial nint uselocale(nint locale);
+    [LibraryImport(C, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)] public static partial nint opendir(string path);
+    [LibraryImport(C, SetLastError = true)] public static partial nint readdir(nint directory);
+    [LibraryImport(C, SetLastError = true)] public static partial int closedir(nint directory);
 
     [StructLayout(LayoutKind.Sequential)] public struct Flock { public short Type, Whence; public long Start, Length; public int Pid; }
     [StructLayout(LayoutKind.Sequential)] public struct Passwd { public byte* Name, Password; public uint Uid, Gid; public byte* Gecos, Directory, Shell; }
     [StructLayout(LayoutKind.Sequential)] public struct Group { public byte* Name, Password; public uint Gid; public byte** Members; }
     [StructLayout(LayoutKind.Sequential)] public struct TimeSpec { public long Seconds, Nanoseconds; }
+    [StructLayout(LayoutKind.Sequential)] public struct RegMatch { public int Start, End; }
     [StructLayout(LayoutKind.Sequential)]
     public struct StatVfs
     {

@@ -47,7 +47,7 @@ public sealed class MemorySpool : ISpool
         return true;
     }
 
-    public void End(ulong id, Envelope envelope, QueueState state = QueueState.Incoming, long dueSeconds = 0)
+    public bool End(ulong id, Envelope envelope, QueueState state = QueueState.Incoming, long dueSeconds = 0)
     {
         _open.Remove(id, out var content);
         _staged.Add(() =>
@@ -61,6 +61,7 @@ public sealed class MemorySpool : ISpool
             }
             Link(stored);
         });
+        return true;
     }
 
     public void Abort(ulong id) => _open.Remove(id);

@@ -1,9 +1,10 @@
 using Facteur.Config;
+using Facteur.Config.Expansion;
 using Facteur.Config.Parameters;
 
 namespace Facteur.Testing;
 
-/// <summary>A configuration from a few lines of "name = value"; all else has its default. Expands $name and ${name} only.</summary>
+/// <summary>A configuration from a few lines of "name = value"; all else has its default. Names without a line are empty in expansions.</summary>
 public sealed class TestConfig : IConfig
 {
     private readonly Dictionary<string, string> _values;
@@ -42,18 +43,7 @@ public sealed class TestConfig : IConfig
 
     public string? Find(string name) => _values.TryGetValue(name, out var value) ? Expand(value) : null;
 
-    public string Expand(string text)
-    {
-        for (var depth = 0; depth < 20 && text.Contains('$'); depth++)
-        {
-            // ${name?{a}:{b}} and ${name?text} take their "not set" branch here.
-            text = System.Text.RegularExpressions.Regex.Replace(
-                text, @"\$\{(\w+)\?\{([^{}]*)\}:\{([^{}]*)\}\}|\$\{(\w+)\}|\$(\w+)",
-                m => m.Groups[1].Success ? (_values.TryGetValue(m.Groups[1].Value, out var set) && set.Length > 0 ? m.Groups[2].Value : m.Groups[3].Value)
-                    : _values.GetValueOrDefault(m.Groups[4].Success ? m.Groups[4].Value : m.Groups[5].Value, ""));
-        }
-        return text;
-    }
+    public string Expand(string text) => Expander.Expand(text, name => _values.GetValueOrDefault(name)).Text;
 
     public IConfig With(IReadOnlyList<KeyValuePair<string, string>> overrides)
     {
@@ -68,8 +58,7 @@ public sealed class TestConfig : IConfig
     private string Value(Parameter parameter)
     {
         var text = _values.GetValueOrDefault(parameter.Name, parameter.Default);
-        // These hold $names that only their reader knows.
-        var value = parameter.Name is "forward_path" or "luser_relay" ? text : Expand(text);
+        var value = RawParameters.Contains(parameter.Name) ? text : Expand(text);
         return parameter.Check(value) is { } wrong ? throw new ConfigException(wrong) : value;
     }
 }

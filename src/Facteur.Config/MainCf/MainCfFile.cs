@@ -7,6 +7,8 @@ public sealed class MainCfFile
     private readonly List<string> _errors = [];
     private readonly List<string> _warnings = [];
 
+    private int _warningsBeforeError = int.MaxValue;
+
     private MainCfFile(string path) => Path = path;
 
     /// <summary>The file's name.</summary>
@@ -21,6 +23,9 @@ public sealed class MainCfFile
     /// <summary>Settings that hide earlier ones.</summary>
     public IReadOnlyList<string> Warnings => _warnings;
 
+    /// <summary>Warnings of what stands before the first error: all that a reader sees who stops there.</summary>
+    public IEnumerable<string> WarningsBeforeError => _warnings.Take(_warningsBeforeError);
+
     /// <summary>Reads a text.</summary>
     /// <param name="path">The file's name, for errors.</param>
     /// <param name="text">Its text.</param>
@@ -30,6 +35,23 @@ public sealed class MainCfFile
         foreach (var line in LogicalLine.Split(text))
         {
             file.Add(line);
+        }
+        return file;
+    }
+
+    /// <summary>The same file with settings that hide its own, as a command's -o makes them.</summary>
+    public MainCfFile With(IEnumerable<KeyValuePair<string, string>> settings)
+    {
+        var file = new MainCfFile(Path);
+        file._errors.AddRange(_errors);
+        file._warnings.AddRange(_warnings);
+        foreach (var (name, entry) in _entries)
+        {
+            file._entries[name] = entry;
+        }
+        foreach (var (name, value) in settings)
+        {
+            file._entries[name] = new MainCfEntry(value, 0);
         }
         return file;
     }
@@ -73,6 +95,7 @@ public sealed class MainCfFile
         }
         if (SplitNameValue(text, out var name, out var value) is { } wrong)
         {
+            _warningsBeforeError = Math.Min(_warningsBeforeError, _warnings.Count);
             _errors.Add($"{Path}, line {line.First}: {wrong}: \"{text}\"");
             return;
         }

@@ -13,7 +13,7 @@ public sealed class MasterCfFile
     /// <summary>The file's name.</summary>
     public string Path { get; }
 
-    /// <summary>The services as written, in order; of several with one name and type the last, at the first's place.</summary>
+    /// <summary>The services as written, in order; also those that a later one with the same name and type replaces.</summary>
     public IReadOnlyList<MasterLine> Lines => _lines;
 
     /// <summary>All errors, with file and line.</summary>
@@ -25,35 +25,39 @@ public sealed class MasterCfFile
     public static MasterCfFile Parse(string path, string text)
     {
         var file = new MasterCfFile(path);
-        var places = new Dictionary<(string, string), int>();
         foreach (var logical in LogicalLine.Split(text))
         {
             if (MasterLine.Parse(logical.Text, logical.First, out var wrong) is not { } line)
             {
                 file._errors.Add(file.At(logical.First, wrong!));
             }
-            else if (places.TryGetValue((line.Name, line.Type), out var place))
-            {
-                file._lines[place] = line;
-            }
             else
             {
-                places[(line.Name, line.Type)] = file._lines.Count;
                 file._lines.Add(line);
             }
         }
         return file;
     }
 
-    /// <summary>The services with their values; what is wrong is added to <paramref name="errors"/>.</summary>
-    public IReadOnlyList<MasterEntry> ReadEntries(ICollection<string> errors)
+    /// <summary>The services with their values, of several with one name and type the last at the first's place; what is wrong is added to <paramref name="errors"/>.</summary>
+    /// <param name="errors">Gets all errors, with file and line.</param>
+    /// <param name="chrootByDefault">What "-" in the chroot field means: no, but yes where compatibility_level is below 1.</param>
+    public IReadOnlyList<MasterEntry> ReadEntries(ICollection<string> errors, bool chrootByDefault = false)
     {
         var entries = new List<MasterEntry>(_lines.Count);
+        var places = new Dictionary<(string, ServiceType), int>();
         foreach (var line in _lines)
         {
-            if (Entry(line, out var wrong) is { } entry)
+            if (Entry(line, chrootByDefault, out var wrong) is { } entry)
             {
-                entries.Add(entry);
+                if (places.TryAdd((entry.Name, entry.Type), entries.Count))
+                {
+                    entries.Add(entry);
+                }
+                else
+                {
+                    entries[places[(entry.Name, entry.Type)]] = entry;
+                }
             }
             else
             {
@@ -77,7 +81,7 @@ public sealed class MasterCfFile
         return good ? null : $"field \"{MasterLine.FieldNames[field]}\": bad value: \"{value}\": expected {expected}";
     }
 
-    private static MasterEntry? Entry(MasterLine line, out string? wrong)
+    private static MasterEntry? Entry(MasterLine line, bool chrootByDefault, out string? wrong)
     {
         for (var field = 0; field < MasterLine.FieldNames.Count; field++)
         {
@@ -99,14 +103,15 @@ public sealed class MasterCfFile
         }
         var wakeup = line.Fields[5];
         return new MasterEntry(
-            line.Name, type, line.Fields[2] != "n", line.Fields[3] != "n", line.Fields[4] == "y", Number(wakeup.TrimEnd('?')) ?? 0, wakeup.EndsWith('?'),
+            line.Name, type, line.Fields[2] != "n", line.Fields[3] != "n", line.Fields[4] == "y" || (line.Fields[4] == "-" && chrootByDefault), Number(wakeup.TrimEnd('?')) ?? 0, wakeup.EndsWith('?'),
             Number(line.Fields[6]), line.Command, [.. line.Arguments.Skip(line.OptionCount)], options.Overrides, options.Verbose, options.Debug, line.Line);
     }
 
     private static (List<KeyValuePair<string, string>> Overrides, int Verbose, bool Debug) Options(MasterLine line, out string? wrong)
     {
         wrong = null;
-        var overrides = new List<KeyValuePair<string, string>>();
+        // Postfix: -o values may say $service_name; so each service has its own.
+        var overrides = new List<KeyValuePair<string, string>> { new("service_name", line.Name), new("process_name", line.Command) };
         var (verbose, debug) = (0, false);
         for (var i = 0; i < line.OptionCount; i++)
         {

@@ -30,7 +30,7 @@ public enum ServiceType : byte
 /// <param name="MaxProcesses">Concurrent sessions or deliveries; 0 for no limit, null for "-" (default_process_limit).</param>
 /// <param name="Command">The service program's name: smtpd, cleanup, pipe…</param>
 /// <param name="Arguments">Arguments that are not options of the skeleton, such as pipe's flags= and argv=; without -o, -v and -D.</param>
-/// <param name="Overrides">name=value of each -o, in order, for <see cref="IConfig.With"/>.</param>
+/// <param name="Overrides">For <see cref="IConfig.With"/>: service_name, process_name, then name=value of each -o, in order.</param>
 /// <param name="Verbose">How many -v there are.</param>
 /// <param name="Debug">Whether -D is there.</param>
 /// <param name="Line">The line it starts on.</param>

@@ -36,6 +36,21 @@ public sealed record MasterLine(IReadOnlyList<string> Fields, IReadOnlyList<stri
         }
     }
 
+    /// <summary>name=value of each -o, in order.</summary>
+    public IEnumerable<KeyValuePair<string, string>> Settings
+    {
+        get
+        {
+            for (var i = 0; i + 1 < OptionCount; i++)
+            {
+                if (Arguments[i] == "-o" && MainCf.MainCfFile.SplitNameValue(Arguments[++i], out var name, out var value) is null)
+                {
+                    yield return new(name, value);
+                }
+            }
+        }
+    }
+
     /// <summary>Takes a logical line apart.</summary>
     /// <param name="text">The line.</param>
     /// <param name="number">Its number.</param>

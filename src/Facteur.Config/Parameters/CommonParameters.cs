@@ -4,7 +4,7 @@ namespace Facteur.Config.Parameters;
 public static class CommonParameters
 {
     /// <summary>compatibility_level.</summary>
-    public static readonly StringParameter CompatibilityLevel = new("compatibility_level", "3.11", "The release whose defaults apply.");
+    public static readonly StringParameter CompatibilityLevel = new("compatibility_level", "0", "The release whose defaults apply.");
 
     /// <summary>mail_name.</summary>
     public static readonly StringParameter MailName = new("mail_name", "Facteur", "The system's name in banners, Received: headers and reports.", 1);
@@ -57,8 +57,8 @@ public static class CommonParameters
     /// <summary>message_size_limit.</summary>
     public static readonly IntParameter MessageSizeLimit = new("message_size_limit", "10240000", "Bytes of a message with its envelope; 0 for no limit.");
 
-    /// <summary>smtputf8_enable.</summary>
-    public static readonly BoolParameter Smtputf8Enable = new("smtputf8_enable", "yes", "Whether SMTPUTF8 is offered and used.");
+    /// <summary>smtputf8_enable. Postfix: "no" where it was built without ICU.</summary>
+    public static readonly BoolParameter Smtputf8Enable = new("smtputf8_enable", "${{$compatibility_level} <level {1} ? {no} : {yes}}", "Whether SMTPUTF8 is offered and used.");
 
     /// <summary>enable_long_queue_ids.</summary>
     public static readonly BoolParameter EnableLongQueueIds = new("enable_long_queue_ids", "no", "Long queue ids instead of short ones.");

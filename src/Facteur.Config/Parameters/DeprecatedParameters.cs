@@ -30,7 +30,6 @@ public static class DeprecatedParameters
         ["smtpd_enforce_tls"] = "smtpd_tls_security_level",
         ["smtpd_per_record_deadline"] = "smtpd_per_request_deadline",
         ["smtpd_tls_dh1024_param_file"] = null,
-        ["smtpd_tls_dh512_param_file"] = null,
         ["smtpd_tls_eecdh_grade"] = null,
         ["smtpd_use_tls"] = "smtpd_tls_security_level",
         ["tlsproxy_client_enforce_tls"] = "tlsproxy_client_security_level",

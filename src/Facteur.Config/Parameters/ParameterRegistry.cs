@@ -8,10 +8,21 @@ public static class ParameterRegistry
     // The one place to name a new class of rows.
     private static readonly IReadOnlyList<Parameter>[] TypedRows =
     [
+        AnvilParameters.All,
+        BounceParameters.All,
+        CleanupParameters.All,
         CommonParameters.All,
         LocalParameters.All,
-        VirtualParameters.All,
+        LogParameters.All,
+        QmgrParameters.All,
+        RecipientMapsParameters.All,
         SendmailParameters.All,
+        ShowqParameters.All,
+        SmtpdParameters.All,
+        SmtpParameters.All,
+        TablesParameters.All,
+        TrivialRewriteParameters.All,
+        VirtualParameters.All,
     ];
 
     private static readonly Dictionary<string, Parameter> ByName = Read();

@@ -39,6 +39,19 @@ public static class TransportParameters
         return name.Length > TimeLimit.Length && name.EndsWith(TimeLimit, StringComparison.Ordinal) ? "$command_time_limit" : null;
     }
 
+    /// <summary>Whether a row of the registry belongs to a stock transport: it exists when master.cf has that transport.</summary>
+    public static bool IsStock(string name)
+    {
+        // local's own two have defaults of their own.
+        if (name is "local_destination_concurrency_limit" or "local_destination_recipient_limit")
+        {
+            return false;
+        }
+        var end = name.IndexOf('_', StringComparison.Ordinal);
+        return end > 0 && name[..end] is ("error" or "lmtp" or "local" or "relay" or "retry" or "smtp" or "virtual")
+            && PerTransport.Any(p => name.AsSpan(end).SequenceEqual(p.Suffix));
+    }
+
     /// <summary>Names and defaults that a service of master.cf brings with it (as "postconf -C service" lists them).</summary>
     /// <param name="service">The service's name.</param>
     /// <param name="type">Its type as written.</param>
@@ -49,7 +62,7 @@ public static class TransportParameters
         {
             yield return new(service + TimeLimit, "$command_time_limit");
         }
-        if (type == "unix" && command is "error" or "lmtp" or "local" or "pipe" or "smtp" or "virtual")
+        if (type == "unix" && command is ("error" or "lmtp" or "local" or "pipe" or "smtp" or "virtual"))
         {
             foreach (var (suffix, value) in PerTransport)
             {

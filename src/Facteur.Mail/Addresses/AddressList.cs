@@ -55,6 +55,7 @@ public sealed class AddressList
     private readonly List<(byte Kind, int Start, int Length)> _lexemes = [];
     private readonly List<AddressToken> _tokens = [];
     private bool _hasAddress;
+    private int _lastClose;
 
     /// <summary>What the last <see cref="Parse"/> found, in order.</summary>
     public IReadOnlyList<AddressToken> Tokens => _tokens;
@@ -66,61 +67,54 @@ public sealed class AddressList
     {
         _tokens.Clear();
         Lex(value, tokenLimit);
+        _lastClose = _lexemes.FindLastIndex(static lexeme => lexeme.Kind == '>');
+        _hasAddress = false;
         for (var start = 0; start < _lexemes.Count;)
         {
             var end = SegmentEnd(start);
             var delimiter = end < _lexemes.Count ? _lexemes[end] : default;
-            _hasAddress = false;
             Segment(start, end, delimiter.Kind == ':');
             if (end < _lexemes.Count)
             {
                 Add(delimiter.Kind switch { (byte)',' => AddressTokenKind.Comma, (byte)':' => AddressTokenKind.GroupStart, _ => AddressTokenKind.GroupEnd }, end, end);
             }
+            // A group needs a comma behind it as an address does.
+            _hasAddress = delimiter.Kind == ';';
             start = end + 1;
         }
     }
 
-    /// <summary>An address of the list in external form: no comments, no blanks outside of quotes. Null when it is not UTF-8.</summary>
+    /// <summary>An address of the list in external form: no comments, no blanks outside of quotes, what is open closed. Null when it is not UTF-8.</summary>
     public static string? AddressText(ReadOnlySpan<byte> address)
     {
-        if (address.IndexOfAny(" \t\r\n("u8) < 0)
+        var bare = Bare(address);
+        if (!System.Text.Unicode.Utf8.IsValid(bare))
         {
-            return Decode(address);
+            return null;
         }
-        var kept = new byte[address.Length];
-        var length = 0;
-        for (var at = 0; at < address.Length;)
-        {
-            var end = LexemeEnd(address, at);
-            if (address[at] is not ((byte)'(' or (byte)' ' or (byte)'\t' or (byte)'\r' or (byte)'\n'))
-            {
-                address[at..end].CopyTo(kept.AsSpan(length));
-                length += end - at;
-            }
-            at = end;
-        }
-        return Decode(kept.AsSpan(0, length));
+        var text = Encoding.UTF8.GetString(bare);
+        return AddressOperator.Unclosed(text) is var closing && closing != 0 ? text.TrimEnd('\\') + closing : text;
     }
 
     /// <summary>Whether an address is user@domain.with.dots and nothing else, so that no rewriting to standard form can change it.</summary>
     public static bool IsQualified(ReadOnlySpan<byte> address)
     {
         var at = address.IndexOf((byte)'@');
-        return at > 0 && address.IndexOfAny(NotQualified) < 0 && address[^1] != '.' && address[(at + 1)..] is var domain && domain.IndexOf((byte)'@') < 0
-            && domain.IndexOf((byte)'.') > 0;
+        return at > 0 && address.IndexOfAny(NotQualified) < 0 && address[(at + 1)..] is var domain && domain.IndexOf((byte)'@') < 0
+            && domain.IndexOf((byte)'.') > 0 && address[0] != '.' && address[at - 1] != '.' && address[^1] != '.' && address.IndexOf(".."u8) < 0;
     }
 
     /// <inheritdoc cref="IsQualified(ReadOnlySpan{byte})"/>
     public static bool IsQualified(ReadOnlySpan<char> address)
     {
         var at = address.IndexOf('@');
-        return at > 0 && address.IndexOfAny(NotQualifiedText) < 0 && address[^1] != '.' && address[(at + 1)..] is var domain && !domain.Contains('@')
-            && domain.IndexOf('.') > 0;
+        return at > 0 && address.IndexOfAny(NotQualifiedText) < 0 && address[(at + 1)..] is var domain && !domain.Contains('@')
+            && domain.IndexOf('.') > 0 && address[0] != '.' && address[at - 1] != '.' && address[^1] != '.' && address.IndexOf("..") < 0;
     }
 
     /// <summary>
-    /// Prints the header with some addresses replaced. All else keeps its text; blanks become one space, and lines are folded between addresses
-    /// as Postfix does.
+    /// Prints the header with some addresses replaced, as Postfix does: all else keeps its text but for blanks, which stand where their kinds of
+    /// tokens ask for them; lines are folded between addresses.
     /// </summary>
     /// <param name="name">Field name.</param>
     /// <param name="value">The value that was parsed.</param>
@@ -139,19 +133,16 @@ public sealed class AddressList
                 text.Write(",\n"u8);
                 continue;
             }
+            var raw = value.Slice(token.Start, token.Length);
             if (replaced[i] is { } other)
             {
                 Encoding.UTF8.GetBytes(other, text);
             }
-            else if (token.Kind == AddressTokenKind.Address)
-            {
-                WriteAddress(value.Slice(token.Start, token.Length), text);
-            }
             else
             {
-                text.Write(value.Slice(token.Start, token.Length));
+                text.Write(token.Kind == AddressTokenKind.Address ? Bare(raw) : raw);
             }
-            if (i + 1 < _tokens.Count && NeedsSpace(token, _tokens[i + 1]))
+            if (i + 1 < _tokens.Count && NeedsSpace(value, token, _tokens[i + 1]))
             {
                 text.Write(" "u8);
             }
@@ -159,29 +150,38 @@ public sealed class AddressList
         Fold(text.WrittenSpan, into);
     }
 
-    private static void WriteAddress(ReadOnlySpan<byte> address, ArrayBufferWriter<byte> into)
+    private static ReadOnlySpan<byte> Bare(ReadOnlySpan<byte> address)
     {
-        if (address.IndexOfAny(" \t\r\n"u8) >= 0 && AddressText(address) is { } text)
+        if (address.IndexOfAny(" \t\r\n("u8) < 0)
         {
-            Encoding.UTF8.GetBytes(text, into);
-            return;
+            return address;
         }
-        into.Write(address);
+        var kept = new byte[address.Length];
+        var length = 0;
+        for (var at = 0; at < address.Length;)
+        {
+            var end = LexemeEnd(address, at);
+            if (address[at] is not ((byte)'(' or (byte)' ' or (byte)'\t' or (byte)'\r' or (byte)'\n'))
+            {
+                address[at..end].CopyTo(kept.AsSpan(length));
+                length += end - at;
+            }
+            at = end;
+        }
+        return kept.AsSpan(0, length);
     }
 
-    private static bool NeedsSpace(AddressToken token, AddressToken next) => token.Kind switch
+    // Postfix: blanks stand between words, around comments and before "<", wherever they were.
+    private static bool NeedsSpace(ReadOnlySpan<byte> value, AddressToken token, AddressToken next) => token.Kind switch
     {
         AddressTokenKind.Open => false,
         AddressTokenKind.GroupStart => next.Kind != AddressTokenKind.GroupEnd,
-        AddressTokenKind.GroupEnd => next.Kind is not (AddressTokenKind.Comma or AddressTokenKind.GroupEnd),
-        _ => next.Kind switch
-        {
-            AddressTokenKind.Open => true,
-            AddressTokenKind.Word when token.Kind == AddressTokenKind.Word => next.Start > token.Start + token.Length,
-            AddressTokenKind.Word or AddressTokenKind.Comment or AddressTokenKind.Address => true,
-            _ => false,
-        },
+        _ => next.Kind == AddressTokenKind.Open || (!IsOperator(value, token) && !IsOperator(value, next)),
     };
+
+    private static bool IsOperator(ReadOnlySpan<byte> value, AddressToken token) =>
+        token.Kind is not (AddressTokenKind.Word or AddressTokenKind.Comment or AddressTokenKind.Address)
+        || (token.Kind == AddressTokenKind.Word && token.Length == 1 && value[token.Start] is (byte)'.' or (byte)'@' or (byte)'>' or (byte)')' or (byte)']');
 
     // As many addresses as fit go on one line; their order is kept.
     private static void Fold(ReadOnlySpan<byte> text, IBufferWriter<byte> into)
@@ -210,8 +210,6 @@ public sealed class AddressList
             at = end + 1;
         }
     }
-
-    private static string? Decode(ReadOnlySpan<byte> bytes) => System.Text.Unicode.Utf8.IsValid(bytes) ? Encoding.UTF8.GetString(bytes) : null;
 
     private void Lex(ReadOnlySpan<byte> value, int limit)
     {
@@ -305,7 +303,7 @@ public sealed class AddressList
         for (var i = start; i < _lexemes.Count; i++)
         {
             var kind = _lexemes[i].Kind;
-            angle = kind == '<' || (angle && kind != '>');
+            angle = (kind == '<' && i < _lastClose) || (angle && kind != '>');
             if (!angle && kind is (byte)',' or (byte)':' or (byte)';')
             {
                 return i;
@@ -318,8 +316,8 @@ public sealed class AddressList
     {
         while (start < end)
         {
-            var open = IndexOf((byte)'<', start, end);
-            if (open == end)
+            var open = start < _lastClose ? IndexOf((byte)'<', start, end) : end;
+            if (open == end || open > _lastClose)
             {
                 if (groupName)
                 {
@@ -331,17 +329,14 @@ public sealed class AddressList
                 }
                 return;
             }
-            Separate();
             Words(start, open);
             Add(AddressTokenKind.Open, open, open);
             var close = IndexOf((byte)'>', open + 1, end);
             var (first, last) = (open + 1, close - 1);
             while (first <= last && _lexemes[first].Kind == CommentText)
             {
-                Add(AddressTokenKind.Comment, first, first);
                 first++;
             }
-            var trailing = last;
             while (last > first && _lexemes[last].Kind == CommentText)
             {
                 last--;
@@ -350,10 +345,7 @@ public sealed class AddressList
             {
                 Add(AddressTokenKind.Address, first, last);
             }
-            for (var i = Math.Max(first, last + 1); i <= trailing; i++)
-            {
-                Add(AddressTokenKind.Comment, i, i);
-            }
+            Comments(open + 1, close);
             if (close < end)
             {
                 Add(AddressTokenKind.Close, close, close);
@@ -371,40 +363,45 @@ public sealed class AddressList
         }
     }
 
-    // Words without brackets: each run joined by "@", "." or no blank at all is an address.
+    // Words without brackets: each run joined by "@" or "." is an address. Comments in front of it and in it go behind it.
     private void Bare(int start, int end)
     {
+        var comments = start;
         while (start < end)
         {
             if (_lexemes[start].Kind == CommentText)
             {
-                Add(AddressTokenKind.Comment, start, start);
                 start++;
                 continue;
             }
             var last = start;
-            for (var next = start + 1; next < end; next++)
+            for (var next = start + 1; next < end && (_lexemes[next].Kind == CommentText || Joined(last, next)); next++)
             {
-                if (_lexemes[next].Kind == CommentText)
-                {
-                    continue;
-                }
-                if (!Joined(last, next))
-                {
-                    break;
-                }
-                last = next;
+                last = _lexemes[next].Kind == CommentText ? last : next;
             }
             Separate();
             Add(AddressTokenKind.Address, start, last);
+            Comments(comments, last);
             _hasAddress = true;
-            start = last + 1;
+            start = comments = last + 1;
+        }
+        Comments(comments, end);
+    }
+
+    private void Comments(int start, int end)
+    {
+        for (var i = start; i < end; i++)
+        {
+            if (_lexemes[i].Kind == CommentText)
+            {
+                Add(AddressTokenKind.Comment, i, i);
+            }
         }
     }
 
+    // A "<" that nothing closes is a character like any other.
     private bool Joined(int left, int right) =>
-        _lexemes[left].Kind is (byte)'@' or (byte)'.' || _lexemes[right].Kind is (byte)'@' or (byte)'.'
-        || _lexemes[left].Start + _lexemes[left].Length == _lexemes[right].Start;
+        _lexemes[left].Kind is (byte)'@' or (byte)'.' or (byte)'<' || _lexemes[right].Kind is (byte)'@' or (byte)'.';
 
     private void Separate()
     {

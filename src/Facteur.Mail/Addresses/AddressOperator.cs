@@ -9,6 +9,29 @@ public static class AddressOperator
     /// <summary>The last place of an operator, or -1.</summary>
     public static int Last(ReadOnlySpan<char> address, char which) => Find(address, which, last: true);
 
+    /// <summary>What is missing at the end: the closing character of a quoted string or domain literal, or NUL when all are closed.</summary>
+    public static char Unclosed(ReadOnlySpan<char> address)
+    {
+        var closing = '\0';
+        for (var i = 0; i < address.Length; i++)
+        {
+            var c = address[i];
+            if (c == '\\')
+            {
+                i++;
+            }
+            else if (closing != 0)
+            {
+                closing = c == closing ? '\0' : closing;
+            }
+            else
+            {
+                closing = c == '"' ? '"' : c == '[' ? ']' : '\0';
+            }
+        }
+        return closing;
+    }
+
     private static int Find(ReadOnlySpan<char> address, char which, bool last)
     {
         if (!address.ContainsAny('"', '\\', '['))

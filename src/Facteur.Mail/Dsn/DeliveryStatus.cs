@@ -53,6 +53,7 @@ public enum DsnAction : byte
 /// <param name="DiagnosticText">The diagnostic code's text without its type, or null.</param>
 /// <param name="RemoteMtaType">Type of the remote MTA's name: "dns", or null when there was none.</param>
 /// <param name="RemoteMta">The remote MTA's name, or null.</param>
+/// <param name="Relay">What the log shows after "relay=", or null: success reports say "delivery via RELAY: REASON".</param>
 public sealed record DeliveryStatus(
     DeliveryOutcome Outcome,
     EnhancedStatus Status,
@@ -61,7 +62,8 @@ public sealed record DeliveryStatus(
     string? DiagnosticType = null,
     string? DiagnosticText = null,
     string? RemoteMtaType = null,
-    string? RemoteMta = null)
+    string? RemoteMta = null,
+    string? Relay = null)
 {
     /// <summary>Longest reason kept, in characters; longer ones are cut.</summary>
     public const int ReasonLimit = 2048;

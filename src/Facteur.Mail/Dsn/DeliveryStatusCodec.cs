@@ -5,7 +5,7 @@ namespace Facteur.Mail.Dsn;
 
 /// <summary>
 /// The bytes of a <see cref="DeliveryStatus"/>: the detail of an outcome in the journal and in delivery results on the wire.
-/// Version, outcome, action, status (byte, 16 bits, 16 bits), reason, then four optional texts: diagnostic type and text, remote MTA's type and name.
+/// Version, outcome, action, status (byte, 16 bits, 16 bits), reason, then five optional texts: diagnostic type and text, remote MTA's type and name, relay.
 /// </summary>
 public static class DeliveryStatusCodec
 {
@@ -30,6 +30,7 @@ public static class DeliveryStatusCodec
         writer.OptionalText(Cut(status.DiagnosticText, DeliveryStatus.ReasonLimit));
         writer.OptionalText(Cut(status.RemoteMtaType, NameLimit / 3));
         writer.OptionalText(Cut(status.RemoteMta, NameLimit / 3));
+        writer.OptionalText(Cut(status.Relay, NameLimit / 3));
     }
 
     /// <summary>Reads a status; on anything invalid the reader has failed and null comes back.</summary>
@@ -44,7 +45,7 @@ public static class DeliveryStatusCodec
         var action = (DsnAction)reader.Byte();
         var code = new EnhancedStatus(reader.Byte(), reader.UInt16(), reader.UInt16());
         var status = new DeliveryStatus(outcome, code, reader.Text(TextLimit), action,
-            reader.OptionalText(NameLimit), reader.OptionalText(TextLimit), reader.OptionalText(NameLimit), reader.OptionalText(NameLimit));
+            reader.OptionalText(NameLimit), reader.OptionalText(TextLimit), reader.OptionalText(NameLimit), reader.OptionalText(NameLimit), reader.OptionalText(NameLimit));
         if (outcome is < DeliveryOutcome.Sent or > DeliveryOutcome.Undeliverable || action > DsnAction.Expanded
             || code.Class is not (2 or 4 or 5) || code.Subject > 999 || code.Detail > 999)
         {

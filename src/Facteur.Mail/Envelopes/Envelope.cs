@@ -61,6 +61,9 @@ public enum MessageFlags : ushort
 
     /// <summary>receive_override_options = no_address_mappings: no canonical, virtual alias, masquerade or bcc mapping.</summary>
     NoAddressMappings = 64,
+
+    /// <summary>A message that its source throws away on purpose: cleanup's last line says "discarded" instead of "canceled". Never durable.</summary>
+    Discard = 128,
 }
 
 /// <summary>What is known of the client a message came from; empty strings where unknown.</summary>

@@ -121,11 +121,17 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
         if (_broken.Remove(id) || (!lastContent.IsEmpty && !_spool.Content(id, lastContent)))
         {
             _spool.Abort(id);
-            _refused.Add((from, id, _spool.OnReserve || _last == CommitResult.NoSpace ? CleanupStatus.NoSpace : CleanupStatus.WriteError));
+            _refused.Add((from, id, Refusal));
             return;
         }
-        _spool.End(id, envelope, (envelope.Flags & MessageFlags.Hold) != 0 ? QueueState.Hold : QueueState.Incoming);
-        _ended.Add((from, id));
+        if (_spool.End(id, envelope, (envelope.Flags & MessageFlags.Hold) != 0 ? QueueState.Hold : QueueState.Incoming))
+        {
+            _ended.Add((from, id));
+        }
+        else
+        {
+            _refused.Add((from, id, Refusal));
+        }
     }
 
     void IIncomingSink.Abort(ulong id)
@@ -142,6 +148,8 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
             ((IIncomingSink)this).Abort(id);
         }
     }
+
+    private CleanupStatus Refusal => _spool.OnReserve || _last == CommitResult.NoSpace ? CleanupStatus.NoSpace : CleanupStatus.WriteError;
 
     private void Run()
     {

@@ -5,7 +5,7 @@ namespace Facteur.Services.Receive.Cleanup;
 
 /// <summary>
 /// Gathers content for the queue: what fits one piece goes with the end of the message, longer content in pieces. Counts it as records of
-/// Postfix's queue files (one per line, cut at the line limit), which is what size= and message_size_limit mean.
+/// Postfix's queue files (one per line, cut at the line limit; a line of just the limit has an empty one behind it), which is what size= and message_size_limit mean.
 /// </summary>
 internal sealed class ContentSink(IIncoming incoming, ulong id, int lineLimit) : IDisposable
 {
@@ -70,7 +70,7 @@ internal sealed class ContentSink(IIncoming incoming, ulong id, int lineLimit) :
                 InLine = true;
                 _line += bytes.Length;
                 // Whole records are counted at once, so that the line's length stays bounded.
-                while (_line > lineLimit)
+                while (_line >= lineLimit)
                 {
                     Size += Record(lineLimit);
                     _line -= lineLimit;
@@ -78,7 +78,7 @@ internal sealed class ContentSink(IIncoming incoming, ulong id, int lineLimit) :
                 return;
             }
             var line = _line + end;
-            while (line > lineLimit)
+            while (line >= lineLimit)
             {
                 Size += Record(lineLimit);
                 line -= lineLimit;

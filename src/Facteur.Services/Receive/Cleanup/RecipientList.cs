@@ -60,7 +60,7 @@ internal sealed class RecipientList(CleanupOptions options, AddressMapper mapper
     private async ValueTask AddBccAsync(string bcc, CancellationToken cancel)
     {
         var address = await StandardAsync(bcc, cancel).ConfigureAwait(false);
-        await ExpandAsync(new EnvelopeRecipient(address, options.OriginalRecipients ? bcc : "", "", DsnNotify.Never), cancel).ConfigureAwait(false);
+        await ExpandAsync(new EnvelopeRecipient(address, options.OriginalRecipients ? address : "", "", DsnNotify.Never), cancel).ConfigureAwait(false);
     }
 
     private async ValueTask<string> StandardAsync(string address, CancellationToken cancel)

@@ -12,10 +12,10 @@ internal sealed record RewriteContext(string Origin, string Domain);
 /// <param name="percentHack">allow_percent_hack.</param>
 internal sealed class AddressRewriter(bool swapBangpath, bool percentHack)
 {
-    /// <summary>The address in standard form; the null address stays as it is.</summary>
+    /// <summary>The address in standard form; the null address stays as it is, in either of its forms.</summary>
     public string Rewrite(RewriteContext context, string address)
     {
-        if (address.Length == 0)
+        if (address is "" or "\"\"")
         {
             return address;
         }
@@ -30,13 +30,21 @@ internal sealed class AddressRewriter(bool swapBangpath, bool percentHack)
         {
             address = $"{address}.{context.Domain}";
         }
-        return StripTrailingDot(address);
+        return Requote(StripTrailingDot(address));
     }
 
     /// <summary>One trailing dot goes; two dots or "@." show a broken address and stay.</summary>
     public static string StripTrailingDot(string address) =>
         address is [.., not ('.' or '@'), '.'] && AddressOperator.Last(address, '.') == address.Length - 1
             ? address[..^1] : address;
+
+    // RFC 5321 4.1.2: quotes stand where they are needed and nowhere else, so that an address has one form in all tables.
+    private static string Requote(string address)
+    {
+        var at = AddressOperator.Last(address, '@');
+        var local = at < 0 ? address : address[..at];
+        return local.Length == 0 || AddressParts.IsDotString(local) ? address : $"{AddressParts.Quote(AddressParts.Unquote(local))}{address.AsSpan(local.Length)}";
+    }
 
     // RFC 5321 4.1.2, appendix C: source routes are dropped.
     private static string StripRoute(string address)

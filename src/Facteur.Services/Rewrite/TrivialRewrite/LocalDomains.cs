@@ -6,11 +6,9 @@ namespace Facteur.Services.Rewrite.TrivialRewrite;
 
 /// <summary>Domains that are this system: mydestination, and its own addresses in brackets.</summary>
 /// <param name="destinations">mydestination.</param>
-/// <param name="addresses">The addresses of inet_interfaces and proxy_interfaces.</param>
-internal sealed class LocalDomains(IDomainList destinations, IReadOnlyCollection<IPAddress> addresses)
+/// <param name="isOwnAddress">Whether an address is one of inet_interfaces or proxy_interfaces.</param>
+internal sealed class LocalDomains(IDomainList destinations, Func<IPAddress, bool> isOwnAddress)
 {
-    private readonly HashSet<IPAddress> _addresses = [.. addresses];
-
     /// <summary>Whether a domain is local; one trailing dot does not count.</summary>
     public async ValueTask<LookupStatus> MatchAsync(string domain, CancellationToken cancel)
     {
@@ -24,6 +22,6 @@ internal sealed class LocalDomains(IDomainList destinations, IReadOnlyCollection
             return status;
         }
         var literal = HostName.ParseLiteral(domain);
-        return literal is not null && _addresses.Contains(literal) ? LookupStatus.Found : LookupStatus.NotFound;
+        return literal is not null && isOwnAddress(literal) ? LookupStatus.Found : LookupStatus.NotFound;
     }
 }

@@ -31,16 +31,16 @@ public sealed class TrivialRewriteService : IRewrite
     /// <param name="tables">Opens tables.</param>
     /// <param name="addresses">Looks addresses up.</param>
     /// <param name="lists">Makes match lists.</param>
-    /// <param name="ownAddresses">The addresses of inet_interfaces and proxy_interfaces.</param>
+    /// <param name="isOwnAddress">Whether an address is one of inet_interfaces or proxy_interfaces.</param>
     /// <param name="log">The log of trivial-rewrite.</param>
     public TrivialRewriteService(
-        IConfig config, ITableSet tables, IAddressMaps addresses, IMatchLists lists, IReadOnlyCollection<IPAddress> ownAddresses, ServiceLog log)
+        IConfig config, ITableSet tables, IAddressMaps addresses, IMatchLists lists, Func<IPAddress, bool> isOwnAddress, ServiceLog log)
     {
         _options = new TrivialRewriteOptions(config);
         _log = new TrivialRewriteLog(log);
         _addresses = addresses;
         _rewriter = new AddressRewriter(_options.SwapBangpath, _options.PercentHack);
-        var local = new LocalDomains(lists.Domains(CommonParameters.Mydestination.Name, config.Get(CommonParameters.Mydestination)), ownAddresses);
+        var local = new LocalDomains(lists.Domains(CommonParameters.Mydestination.Name, config.Get(CommonParameters.Mydestination)), isOwnAddress);
         _resolver = new RecipientResolver(_options, _rewriter, local, _log);
         var parents = ListSyntax.Split(config.Get(TrivialRewriteParameters.ParentDomainMatchesSubdomains)).Contains(TrivialRewriteParameters.TransportMaps.Name);
         _transports = new TransportRoutes(Open(TrivialRewriteParameters.TransportMaps), addresses, parents);

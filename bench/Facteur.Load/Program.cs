@@ -1,0 +1,21 @@
+using Facteur.Load;
+
+Environment.SetEnvironmentVariable("DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS", "1");
+var options = new Options(args.Skip(1));
+return args is [var mode, ..]
+    ? mode switch
+    {
+        "source" => await Source.RunAsync(options),
+        "sink" => await Sink.RunAsync(options),
+        "idle" => await Idle.RunAsync(options),
+        _ => Usage(),
+    }
+    : Usage();
+
+static int Usage()
+{
+    Console.Error.WriteLine("usage: Facteur.Load source --port N [--sessions N] [--messages N] [--size BYTES] [--new-session] [--rate N]");
+    Console.Error.WriteLine("       Facteur.Load sink --port N --out FILE      counts and checks what arrives until SIGTERM");
+    Console.Error.WriteLine("       Facteur.Load idle --port N --connections N holds connections after EHLO until its input ends");
+    return 64;
+}

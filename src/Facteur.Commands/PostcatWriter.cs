@@ -1,0 +1,256 @@
+using System.Buffers;
+using System.Globalization;
+using System.Text;
+using Facteur.Contracts;
+using Facteur.Mail.Dsn;
+using Facteur.Mail.Envelopes;
+using Facteur.Mail.Headers;
+
+namespace Facteur.Commands;
+
+/// <summary>Prints what postcat was asked for: envelope lines, header lines, body lines, each with its type and offset when wanted.</summary>
+internal sealed class PostcatWriter : IDisposable
+{
+    private readonly TextWriter _text;
+    private readonly Stream? _bytes;
+    private readonly bool _envelope;
+    private readonly bool _header;
+    private readonly bool _body;
+    private readonly bool _types;
+    private readonly bool _offsets;
+    private readonly long _skip;
+    private readonly ArrayBufferWriter<byte> _line = new(256);
+    private long _offset;
+
+    public PostcatWriter(TextWriter text, Stream? bytes, bool envelope, bool header, bool body, bool types, bool offsets, long skip)
+    {
+        (_text, _bytes, _envelope, _header, _body, _types, _offsets, _skip) = (text, bytes, envelope, header, body, types, offsets, skip);
+    }
+
+    public void Dispose()
+    {
+        _text.Flush();
+        _bytes?.Flush();
+    }
+
+    /// <summary>Prints a queued message; false when its content can't be read whole.</summary>
+    public async Task<bool> CopyAsync(IQueueOperator queue, QueuedMessage message, TimeZoneInfo zone)
+    {
+        var name = $"{message.QueueName}/{message.QueueId}";
+        _offset = 0;
+        if (_skip == 0)
+        {
+            Envelope(message, name, zone);
+        }
+        Marker('M', $"*** MESSAGE CONTENTS {name} ***");
+        var scan = new HeaderEnd();
+        var header = new ArrayBufferWriter<byte>();
+        var ended = false;
+        var whole = await queue.CopyAsync(message, piece =>
+        {
+            header.ResetWrittenCount();
+            var taken = ended ? 0 : scan.Take(piece.Span, header);
+            Lines(header.WrittenSpan, _header);
+            if (scan.Ended)
+            {
+                if (!ended)
+                {
+                    ended = true;
+                    Lines(scan.Pending.Span, _body);
+                }
+                Lines(piece.Span[taken..], _body);
+            }
+            return ValueTask.CompletedTask;
+        }, CancellationToken.None).ConfigureAwait(false);
+        if (!whole)
+        {
+            return false;
+        }
+        Marker('X', $"*** HEADER EXTRACTED {name} ***");
+        if (_envelope && scan.MessageId is { } id)
+        {
+            Record('A', $"named_attribute: message_id={id}");
+        }
+        Marker('E', $"*** MESSAGE FILE END {name} ***");
+        return true;
+    }
+
+    /// <summary>Prints a file of records; a text when it is not valid.</summary>
+    public string? Copy(RecordFile file, string name)
+    {
+        var (started, inHeader, inContent) = (false, true, false);
+        while (file.Read(out var data, out var error) is not '\0' and var type)
+        {
+            if (!started)
+            {
+                // Postfix: what does not begin as a queue file is not shown.
+                if (type is not ('C' or 'T'))
+                {
+                    return "input is not a valid queue file";
+                }
+                Marker(' ', $"*** ENVELOPE RECORDS {name} ***", plain: true);
+                started = true;
+            }
+            _offset = file.Offset;
+            if (_offset < _skip)
+            {
+                continue;
+            }
+            switch (type)
+            {
+                case 'M':
+                    inContent = true;
+                    Marker('M', $"*** MESSAGE CONTENTS {name} ***");
+                    break;
+                case 'X':
+                    inContent = false;
+                    Marker('X', $"*** HEADER EXTRACTED {name} ***");
+                    break;
+                case 'E':
+                    Marker('E', $"*** MESSAGE FILE END {name} ***");
+                    return null;
+                case 'N' or 'L' when inContent:
+                    inHeader = inHeader && data.Length > 0 && (data[0] is (byte)' ' or (byte)'\t' || data.AsSpan().IndexOf((byte)':') > 0);
+                    if (inHeader ? _header : _body)
+                    {
+                        Line(data, type, ended: type == 'N');
+                    }
+                    break;
+                default:
+                    if (_envelope)
+                    {
+                        Record(type, $"{RecordFile.Name(type)}: {Value(type, data)}");
+                    }
+                    break;
+            }
+            error = null;
+        }
+        return started ? "the file ends before its end record" : "input is not a valid queue file";
+    }
+
+    private static string Value(char type, byte[] data)
+    {
+        var text = Encoding.UTF8.GetString(data);
+        var seconds = text.Split(' ')[0];
+        return type is 'T' or 'c' && long.TryParse(seconds, NumberStyles.None, CultureInfo.InvariantCulture, out var time) && time < 253_402_300_800
+            ? Time(time, TimeZoneInfo.Local) : text;
+    }
+
+    private void Envelope(QueuedMessage message, string name, TimeZoneInfo zone)
+    {
+        if (!_envelope)
+        {
+            return;
+        }
+        var e = message.Envelope;
+        Marker(' ', $"*** ENVELOPE RECORDS {name} ***", plain: true);
+        Record('C', string.Create(CultureInfo.InvariantCulture,
+            $"message_size: {e.ContentSize,15} {0,15} {e.Recipients.Count,15} {0,15} {e.ContentSize,15} {((e.Flags & MessageFlags.SmtpUtf8) != 0 ? 1 : 0),15}"));
+        Record('T', $"message_arrival_time: {Time(e.ArrivalMicros / 1_000_000, zone)}");
+        Record('c', $"create_time: {Time(e.ArrivalMicros / 1_000_000, zone)}");
+        Attribute("rewrite_context", (e.Flags & MessageFlags.RewriteLocal) != 0 ? "local" : "remote");
+        Attribute("envelope_id", e.EnvelopeId);
+        Attribute("ret_flags", e.Return == DsnReturn.None ? "" : ((int)e.Return).ToString(CultureInfo.InvariantCulture));
+        Record('S', $"sender: {e.Sender}");
+        if (e.Origin == MessageOrigin.Smtpd)
+        {
+            Attribute("log_client_name", e.Client.Name);
+            Attribute("log_client_address", e.Client.Address);
+            Attribute("log_client_port", e.Client.Port.ToString(CultureInfo.InvariantCulture));
+            Attribute("log_helo_name", e.Client.Helo);
+            Attribute("log_protocol_name", e.Client.Protocol);
+            Attribute("reverse_client_name", e.Client.ReverseName);
+        }
+        var done = message.Done.ToHashSet();
+        for (var i = 0; i < e.Recipients.Count; i++)
+        {
+            var recipient = e.Recipients[i];
+            Attribute("dsn_orig_rcpt", recipient.DsnOriginalRecipient);
+            Attribute("notify_flags", recipient.Notify == DsnNotify.None ? "" : ((int)recipient.Notify).ToString(CultureInfo.InvariantCulture));
+            Record('O', $"original_recipient: {(recipient.OriginalAddress.Length > 0 ? recipient.OriginalAddress : recipient.Address)}");
+            Record(done.Contains(i) ? 'D' : 'R', $"{(done.Contains(i) ? "done_recipient" : "recipient")}: {recipient.Address}");
+        }
+    }
+
+    private void Attribute(string name, string value)
+    {
+        if (value.Length > 0)
+        {
+            Record('A', $"named_attribute: {name}={value}");
+        }
+    }
+
+    private void Marker(char type, string text, bool plain = false)
+    {
+        if (!_envelope)
+        {
+            return;
+        }
+        if (plain)
+        {
+            Write(Encoding.UTF8.GetBytes(text + "\n"));
+        }
+        else
+        {
+            Record(type, text);
+        }
+    }
+
+    private void Record(char type, string text) => Write(Encoding.UTF8.GetBytes($"{Prefix(type)}{text}\n"));
+
+    private string Prefix(char type) =>
+        string.Create(CultureInfo.InvariantCulture, $"{(_offsets ? $"{_offset,9} " : "")}{(_types ? $"{(int)type,3} " : "")}");
+
+    // Content comes cut anywhere; a line is printed when it is whole.
+    private void Lines(ReadOnlySpan<byte> bytes, bool wanted)
+    {
+        while (!bytes.IsEmpty)
+        {
+            var end = bytes.IndexOf((byte)'\n');
+            _line.Write(bytes[..(end < 0 ? bytes.Length : end)]);
+            if (end < 0)
+            {
+                return;
+            }
+            if (wanted && _offset >= _skip)
+            {
+                Line(_line.WrittenSpan, 'N', ended: true);
+            }
+            _offset += _line.WrittenCount + 1;
+            _line.ResetWrittenCount();
+            bytes = bytes[(end + 1)..];
+        }
+    }
+
+    private void Line(ReadOnlySpan<byte> line, char type, bool ended)
+    {
+        var prefix = Prefix(type);
+        if (prefix.Length > 0)
+        {
+            Write(Encoding.UTF8.GetBytes(prefix));
+        }
+        Write(line);
+        if (ended)
+        {
+            Write("\n"u8);
+        }
+    }
+
+    private void Write(ReadOnlySpan<byte> bytes)
+    {
+        if (_bytes is null)
+        {
+            _text.Write(Encoding.UTF8.GetString(bytes));
+        }
+        else
+        {
+            _bytes.Write(bytes);
+        }
+    }
+
+    private static string Time(long seconds, TimeZoneInfo zone)
+    {
+        var time = TimeZoneInfo.ConvertTime(DateTimeOffset.FromUnixTimeSeconds(seconds), zone);
+        return $"{time.ToString("ddd MMM", CultureInfo.InvariantCulture)} {time.Day,2} {time.ToString("HH:mm:ss yyyy", CultureInfo.InvariantCulture)}";
+    }
+}

@@ -1,0 +1,95 @@
+using Facteur.Config;
+using Facteur.Tables;
+
+namespace Facteur.Commands;
+
+/// <summary>postconf(1): shows and changes main.cf and master.cf.</summary>
+public static class Postconf
+{
+    /// <summary>Runs it; the result is the exit status.</summary>
+    public static int Run(CommandContext context)
+    {
+        var options = new PostconfOptions();
+        if (options.Read(context.Arguments, context.Error, context.Name) is { } wrong)
+        {
+            return context.Fatal(wrong);
+        }
+        try
+        {
+            return Run(context, options) is { } failed ? context.Fatal(failed) : 0;
+        }
+        catch (ConfigException e)
+        {
+            return context.Fatal(e.Message);
+        }
+    }
+
+    private static string? Run(CommandContext context, PostconfOptions options) => options.Mode switch
+    {
+        'l' => List(context, ["flock", "fcntl", "dotlock"]),
+        'm' => List(context, [.. TableTypes.Names]),
+        'a' => List(context, ["dovecot"]),
+        'A' => List(context, ["cyrus"]),
+        'b' or 't' or 'T' => $"option -{options.Mode} is not supported",
+        _ when options.Action is 'e' or 'X' or '#' => Edit(new PostconfEdit(context, options), options.Mode),
+        _ => Show(context, options),
+    };
+
+    private static string? List(CommandContext context, string[] names)
+    {
+        foreach (var name in names)
+        {
+            context.Output.WriteLine(name);
+        }
+        return null;
+    }
+
+    private static string? Edit(PostconfEdit edit, char mode) => mode switch
+    {
+        'M' => edit.Services(),
+        'F' => edit.Fields(),
+        'P' => edit.Settings(),
+        _ => edit.Main(),
+    };
+
+    private static string? Show(CommandContext context, PostconfOptions options)
+    {
+        if (TooDeep(options) is { } wrong)
+        {
+            return wrong;
+        }
+        var files = PostconfFiles.Read(context, options);
+        PostconfWarnings.Before(context, files);
+        var show = new PostconfShow(context, options, files);
+        string? failed = null;
+        switch (options.Mode)
+        {
+            case 'M':
+                show.Services();
+                break;
+            case 'F':
+                failed = show.Fields();
+                break;
+            case 'P':
+                show.Settings();
+                break;
+            default:
+                show.Main();
+                break;
+        }
+        PostconfWarnings.After(context, files, options.Mode == 'p');
+        return failed;
+    }
+
+    private static string? TooDeep(PostconfOptions options)
+    {
+        var (parts, form) = options.Mode switch
+        {
+            'M' => (2, "[/type]"),
+            'F' => (3, "[/type[/field]]"),
+            'P' => (3, "[/type[/parameter]]"),
+            _ => (int.MaxValue, ""),
+        };
+        return options.Operands.Any(o => o.Split('/').Length > parts) ? $"-{options.Mode} option requires service_name{form}" : null;
+    }
+}

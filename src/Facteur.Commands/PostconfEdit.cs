@@ -1,0 +1,240 @@
+using Facteur.Config;
+using Facteur.Config.Expansion;
+using Facteur.Config.MainCf;
+using Facteur.Config.MasterCf;
+
+namespace Facteur.Commands;
+
+/// <summary>postconf's changes. Everything is checked before a file is touched; a text means: nothing was changed, and why.</summary>
+internal sealed class PostconfEdit(CommandContext context, PostconfOptions options)
+{
+    private readonly string _directory = ConfigLoader.FindDirectory(options.Directory, context.Environment);
+
+    /// <summary>main.cf: -e, -X, -#.</summary>
+    internal string? Main()
+    {
+        if (Operands() is { } none)
+        {
+            return none;
+        }
+        if (options.Action == 'e')
+        {
+            var values = new List<KeyValuePair<string, string>>();
+            foreach (var operand in options.Operands)
+            {
+                if (MainCfFile.SplitNameValue(operand, out var name, out var value) is { } wrong)
+                {
+                    return $"{wrong}: \"{operand}\"";
+                }
+                values.Add(new(name, value));
+            }
+            return Rewrite("main.cf", text => MainCfEditor.Set(text, values), values.Select(v => v.Key));
+        }
+        var names = options.Operands.ToHashSet(StringComparer.Ordinal);
+        return Rewrite("main.cf", text => options.Action == 'X' ? MainCfEditor.Remove(text, names) : MainCfEditor.CommentOut(text, names), names);
+    }
+
+    /// <summary>master.cf: -Me, -MX, -M#.</summary>
+    internal string? Services()
+    {
+        if (Operands() is { } none)
+        {
+            return none;
+        }
+        var changes = new Dictionary<(string, string), MasterLine?>();
+        foreach (var operand in options.Operands)
+        {
+            var (request, entry) = (operand, "");
+            if (options.Action == 'e' && MainCfFile.SplitNameValue(operand, out request, out entry) is { } wrong)
+            {
+                return $"{wrong}: \"{operand}\"";
+            }
+            if (request.Split('/') is not [var name, var type])
+            {
+                return "-Me, -MX or -M# requires service_name/type";
+            }
+            MasterLine? line = null;
+            if (options.Action == 'e')
+            {
+                line = MasterLine.Parse(entry, 0, out var bad);
+                bad = line is null ? $"{bad}: \"{operand}\"" : CheckFields(line, entry);
+                if (bad is not null)
+                {
+                    return bad;
+                }
+            }
+            changes[(name, type)] = line;
+        }
+        return Rewrite("master.cf", text => ChangeServices(text, changes), []);
+    }
+
+    /// <summary>master.cf's fields: -Fe.</summary>
+    internal string? Fields() => Parts("-Fe requires service_name/type/field=value", (line, field, value) =>
+    {
+        var index = MasterLine.FieldNames.ToList().IndexOf(field);
+        if (field == "command")
+        {
+            return MasterLine.Parse($"{string.Join(' ', line.Fields.Take(7))} {value}", 0, out _) ?? line;
+        }
+        return line with { Fields = [.. line.Fields.Select((old, i) => i == index ? value : old)] };
+    });
+
+    /// <summary>master.cf's settings: -Pe, -PX.</summary>
+    internal string? Settings() => Parts("-Pe or -PX requires service_name/type/parameter", (line, name, value) =>
+    {
+        var kept = new List<string>();
+        var found = false;
+        for (var i = 0; i < line.OptionCount; i++)
+        {
+            if (line.Arguments[i] == "-o" && i + 1 < line.OptionCount && MainCfFile.SplitNameValue(line.Arguments[i + 1], out var key, out _) is null && key == name)
+            {
+                i++;
+                if (options.Action == 'e' && !found)
+                {
+                    kept.AddRange(["-o", $"{name}={value}"]);
+                }
+                found = true;
+                continue;
+            }
+            kept.Add(line.Arguments[i]);
+        }
+        if (options.Action == 'e' && !found)
+        {
+            kept.AddRange(["-o", $"{name}={value}"]);
+            found = true;
+        }
+        return found ? line with { Arguments = [.. kept, .. line.Arguments.Skip(line.OptionCount)] } : line;
+    });
+
+    private string? Operands()
+    {
+        if (options.Operands.Count == 0)
+        {
+            return options.Action == 'e' ? "-e requires name=value argument" : "missing service argument";
+        }
+        foreach (var operand in options.Operands)
+        {
+            if (operand.Contains('\n', StringComparison.Ordinal))
+            {
+                return "-e, -X, or -# accepts no multi-line input";
+            }
+            if (operand.TrimStart() is ['#', ..])
+            {
+                return "-e, -X, or -# accepts no comment input";
+            }
+        }
+        return null;
+    }
+
+    private string? Parts(string usage, Func<MasterLine, string, string, MasterLine> change)
+    {
+        if (Operands() is { } none)
+        {
+            return none;
+        }
+        var requests = new List<(string Operand, string Name, string Type, string Part, string Value)>();
+        foreach (var operand in options.Operands)
+        {
+            var (request, value) = (operand, "");
+            if (options.Action == 'e' && MainCfFile.SplitNameValue(operand, out request, out value) is { } wrong)
+            {
+                return $"{wrong}: \"{operand}\"";
+            }
+            if (request.Split('/', 3) is not [var name, var type, { Length: > 0 } part])
+            {
+                return usage;
+            }
+            if (options.Mode == 'F' && CheckField(part, value) is { } bad)
+            {
+                return bad;
+            }
+            requests.Add((operand, name, type, part, value));
+        }
+        var matched = new HashSet<string>(StringComparer.Ordinal);
+        var failed = Rewrite("master.cf", text => MasterCfEditor.Change(text, line =>
+        {
+            // The name that a request speaks of is the one before its own changes.
+            var (oldName, oldType) = (line.Name, line.Type);
+            foreach (var (operand, name, type, part, value) in requests)
+            {
+                if (name is "*" || name == oldName)
+                {
+                    if (type is "*" || type == oldType)
+                    {
+                        matched.Add(operand);
+                        line = change(line, part, value);
+                    }
+                }
+            }
+            return line;
+        }), []);
+        foreach (var (operand, _, _, _, _) in requests.Where(r => failed is null && !matched.Contains(r.Operand)))
+        {
+            context.Warn($"unmatched service_name/type: \"{operand}\"");
+        }
+        return failed;
+    }
+
+    private string ChangeServices(string text, Dictionary<(string, string), MasterLine?> changes)
+    {
+        if (options.Action == '#')
+        {
+            return MasterCfEditor.CommentOut(text, line => changes.ContainsKey((line.Name, line.Type)));
+        }
+        var found = new HashSet<(string, string)>();
+        var edited = MasterCfEditor.Change(text, line =>
+        {
+            var key = (line.Name, line.Type);
+            if (!changes.TryGetValue(key, out var changed))
+            {
+                return line;
+            }
+            // A second entry of the same service goes: the new one is to be the last.
+            return found.Add(key) ? changed : null;
+        });
+        foreach (var (key, added) in changes.Where(c => c.Value is not null && !found.Contains(c.Key)))
+        {
+            edited += MasterFormat.Format(added!, fold: true) + "\n";
+        }
+        return edited;
+    }
+
+    private static string? CheckField(string field, string value)
+    {
+        var index = MasterLine.FieldNames.ToList().IndexOf(field);
+        if (index < 0)
+        {
+            return $"invalid service attribute name: \"{field}\"";
+        }
+        if (index == 7)
+        {
+            return value.Trim().Length == 0 ? $"invalid command field \"\" in \"{value}\"" : null;
+        }
+        return MasterCfFile.CheckField(index, value) is null && Braces.Split(value, " \t").Count == 1 ? null : $"invalid {field} field \"{value}\" in \"{value}\"";
+    }
+
+    private static string? CheckFields(MasterLine line, string entry)
+    {
+        for (var i = 0; i < MasterLine.FieldNames.Count; i++)
+        {
+            if (MasterCfFile.CheckField(i, line.Fields[i]) is not null)
+            {
+                return $"invalid {MasterLine.FieldNames[i]} field \"{line.Fields[i]}\" in \"{entry}\"";
+            }
+        }
+        return null;
+    }
+
+    private string? Rewrite(string file, Func<string, string> change, IEnumerable<string> names)
+    {
+        var path = $"{_directory}/{file}";
+        return ConfigFile.Rewrite(path, text =>
+        {
+            foreach (var name in names.Where(name => LogicalLine.Split(text).Count(l => MainCfFile.SplitNameValue(l.Text, out var n, out _) is null && n == name) > 1))
+            {
+                context.Warn($"{path}: multiple entries for \"{name}\"");
+            }
+            return change(text);
+        });
+    }
+}

@@ -1,0 +1,98 @@
+using Facteur.Config;
+using Facteur.Config.Expansion;
+using Facteur.Config.MainCf;
+using Facteur.Config.MasterCf;
+using Facteur.Config.Parameters;
+
+namespace Facteur.Commands;
+
+/// <summary>The two files as postconf sees them, and the names in them.</summary>
+internal sealed class PostconfFiles
+{
+    private PostconfFiles(MainCfFile main, MasterCfFile? master, IConfig actual, IConfig defaults)
+    {
+        Main = main;
+        Master = master;
+        Actual = actual;
+        Defaults = defaults;
+        Names = NameUse.Of(main, master);
+    }
+
+    internal MainCfFile Main { get; }
+
+    internal MasterCfFile? Master { get; }
+
+    internal NameUse Names { get; }
+
+    private IConfig Actual { get; }
+
+    private IConfig Defaults { get; }
+
+    /// <summary>Reads both; the one that is asked about first, since its error is the one to see.</summary>
+    /// <exception cref="ConfigException">A file can't be read or is not well formed.</exception>
+    internal static PostconfFiles Read(CommandContext context, PostconfOptions options)
+    {
+        var directory = ConfigLoader.FindDirectory(options.Directory, context.Environment);
+        var master = options.Mode == 'p' ? null : ReadMaster(context, options, directory);
+        var main = ReadMain(context, options, directory);
+        master ??= ReadMaster(context, options, directory);
+        var load = new LoadOptions { ProcessName = context.Name };
+        var none = MainCfFile.Parse(main.Path, "");
+        return new PostconfFiles(main, master, ConfigLoader.FromMain(directory, main, load), ConfigLoader.FromMain(directory, none, load));
+    }
+
+    /// <summary>A parameter's default as it is printed.</summary>
+    internal string? DefaultOf(string name, bool actual)
+    {
+        if (Names.Services.TryGetValue(name, out var value))
+        {
+            return ParameterRegistry.Find(name)?.Default ?? value;
+        }
+        return name is "myhostname" or "mydomain" or "mynetworks" or "process_id" or "process_name"
+            ? (actual ? Actual : Defaults).Find(name) : ParameterRegistry.Find(name)?.Default;
+    }
+
+    /// <summary>Expands a value; the settings of a service come first.</summary>
+    internal string Expand(string value, IReadOnlyDictionary<string, string>? locals = null) =>
+        Expander.Expand(value, name => locals is not null && locals.TryGetValue(name, out var local) ? local
+            : Main.Entries.TryGetValue(name, out var entry) ? entry.Value : DefaultOf(name, actual: true)).Text;
+
+    private static MainCfFile ReadMain(CommandContext context, PostconfOptions options, string directory)
+    {
+        var path = $"{directory}/main.cf";
+        Say(context, options, path);
+        var file = MainCfFile.Parse(path, ConfigText.Read(path).Text);
+        foreach (var warning in file.WarningsBeforeError)
+        {
+            context.Warn(warning);
+        }
+        if (file.Errors.Count > 0)
+        {
+            throw new ConfigException(file.Errors[0]);
+        }
+        // As in Postfix, a directory that was asked for shows as if main.cf had set it.
+        var asked = options.Directory is not null || context.Environment.ContainsKey("MAIL_CONFIG");
+        return file.With(asked ? [new("config_directory", directory), .. options.Overrides] : options.Overrides);
+    }
+
+    private static MasterCfFile? ReadMaster(CommandContext context, PostconfOptions options, string directory)
+    {
+        var path = $"{directory}/master.cf";
+        if (options.Mode == 'p' && !File.Exists(path))
+        {
+            context.Warn($"open {path}: No such file or directory");
+            return null;
+        }
+        Say(context, options, path);
+        var file = MasterCfFile.Parse(path, ConfigText.Read(path).Text);
+        return file.Errors.Count > 0 ? throw new ConfigException(file.Errors[0]) : file;
+    }
+
+    private static void Say(CommandContext context, PostconfOptions options, string path)
+    {
+        if (options.Verbose > 0)
+        {
+            context.Error.WriteLine($"{context.Name}: reading {path}");
+        }
+    }
+}

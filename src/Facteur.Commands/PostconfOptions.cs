@@ -1,0 +1,151 @@
+using Facteur.Config.MainCf;
+
+namespace Facteur.Commands;
+
+/// <summary>postconf's command line.</summary>
+internal sealed class PostconfOptions
+{
+    internal const string Usage =
+        "usage: postconf [-dfhHjnpvx] [-c config_dir] [-C class,...] [-o name=value] [name ...] | [-e] name=value ... | -X name ... | -# name ... | "
+        + "-M [-f] [service[/type] ...] | -Me service/type=entry | -MX service/type | -M# service/type | "
+        + "-F [-fhH] [service[/type[/field]] ...] | -Fe service/type/field=value | "
+        + "-P [-fhH] [service[/type[/name]] ...] | -Pe service/type/name=value | -PX service/type/name | -a | -A | -l | -m";
+
+    // One of these chooses what is shown or done.
+    private const string Modes = "aAlmbtTMFP";
+    private const string Actions = "denX#";
+
+    private readonly HashSet<char> _flags = [];
+    private readonly List<KeyValuePair<string, string>> _overrides = [];
+
+    internal string? Directory { get; private set; }
+
+    internal IReadOnlyList<KeyValuePair<string, string>> Overrides => _overrides;
+
+    internal IReadOnlySet<string> Classes { get; private set; } = new HashSet<string> { "builtin", "service", "user" };
+
+    internal IReadOnlyList<string> Operands { get; private set; } = [];
+
+    internal int Verbose { get; private set; }
+
+    /// <summary>The letter of the mode: one of aAlmbtTMFP, or p for main.cf.</summary>
+    internal char Mode { get; private set; } = 'p';
+
+    /// <summary>d, n, e, X or #; a blank for showing what is set or by default so.</summary>
+    internal char Action { get; private set; } = ' ';
+
+    internal bool Has(char flag) => _flags.Contains(flag);
+
+    /// <summary>Reads the arguments; says what is wrong, or null.</summary>
+    internal string? Read(IReadOnlyList<string> arguments, TextWriter error, string name)
+    {
+        var options = new GetOpt(arguments, "aAbc:C:deEfFhHjlmMno:pPtT:vxX#");
+        while (options.Next())
+        {
+            switch (options.Option)
+            {
+                case '?':
+                    error.WriteLine($"{name}: {options.Error}");
+                    return Usage;
+                case 'c':
+                    Directory = options.Argument;
+                    break;
+                case 'C':
+                    if (!ReadClasses(options.Argument, out var unknown))
+                    {
+                        return $"unknown -C option value \"{unknown}\" in \"{options.Argument}\"";
+                    }
+                    break;
+                case 'o':
+                    if (MainCfFile.SplitNameValue(options.Argument, out var key, out var value) is { } wrong)
+                    {
+                        return $"invalid parameter override: {options.Argument}: {wrong}";
+                    }
+                    _overrides.Add(new(key, value));
+                    break;
+                case 'v':
+                    Verbose++;
+                    break;
+                default:
+                    _flags.Add(options.Option);
+                    break;
+            }
+        }
+        Operands = options.Operands;
+        return Combine();
+    }
+
+    private bool ReadClasses(string argument, out string? unknown)
+    {
+        var classes = new HashSet<string>(StringComparer.Ordinal);
+        unknown = null;
+        foreach (var word in argument.Split([' ', ',', '\t'], StringSplitOptions.RemoveEmptyEntries))
+        {
+            if (word == "all")
+            {
+                classes.UnionWith(["builtin", "service", "user"]);
+            }
+            else if (word is "builtin" or "service" or "user")
+            {
+                classes.Add(word);
+            }
+            else
+            {
+                unknown = word;
+            }
+        }
+        Classes = classes;
+        return unknown is null;
+    }
+
+    private string? Combine()
+    {
+        var modes = _flags.Where(Modes.Contains).Order().ToList();
+        var actions = _flags.Where(Actions.Contains).Order().ToList();
+        if (modes.Count > 1)
+        {
+            return $"specify one of{string.Concat(modes.Select(m => $" -{m}"))}";
+        }
+        if (modes.Count == 1)
+        {
+            Mode = modes[0];
+        }
+        // Postfix: a value on the command line means -e.
+        if (Mode is 'p' or 'M' or 'F' or 'P' && !actions.Contains('e') && Operands.Any(o => o.Contains('=', StringComparison.Ordinal)))
+        {
+            actions.Add('e');
+            actions.Sort();
+        }
+        if (actions.Count > 1)
+        {
+            return $"specify one of{string.Concat(actions.Select(a => $" -{a}"))}";
+        }
+        Action = actions.Count == 1 ? actions[0] : ' ';
+        return Forbidden();
+    }
+
+    private string? Forbidden()
+    {
+        if (Has('h') && Has('H'))
+        {
+            return "specify one of -h -H";
+        }
+        var forbidden = (Mode, Action) switch
+        {
+            ('p', 'e' or 'X' or '#') => "fhHjxC",
+            ('p', _) => "",
+            ('M', ' ') => "dnhHj",
+            ('M', _) => "dnfhHjxo",
+            ('F', ' ') => "dnj#X",
+            ('F', _) => "dnfhHjxoX#",
+            ('P', ' ') => "dnj#",
+            ('P', _) => "dnfhHjxo#",
+            _ => "denX#fhHjx",
+        };
+        foreach (var flag in forbidden.Where(f => Has(f) || f == Action))
+        {
+            return Mode == 'p' ? $"with option -{Action}, do not specify -{flag}" : $"with option -{Mode}, do not specify -{flag}";
+        }
+        return null;
+    }
+}

@@ -1,0 +1,54 @@
+using Facteur.Config;
+using Facteur.Config.Parameters;
+
+namespace Facteur.Commands;
+
+/// <summary>What postconf warns of besides its answer; the exit status stays 0.</summary>
+internal static class PostconfWarnings
+{
+    /// <summary>Names that are set nowhere, and tables whose settings can't be read.</summary>
+    internal static void Before(CommandContext context, PostconfFiles files)
+    {
+        foreach (var warning in files.Names.Warnings)
+        {
+            context.Warn(warning);
+        }
+        foreach (var (type, path) in files.Names.TableFiles)
+        {
+            try
+            {
+                ConfigText.Read(path);
+            }
+            catch (ConfigException e)
+            {
+                context.Warn($"open \"{type}\" configuration \"{path}\"{e.Message[($"open {path}".Length)..]}");
+            }
+        }
+    }
+
+    /// <summary>Names that nothing uses, and names that a later release drops.</summary>
+    internal static void After(CommandContext context, PostconfFiles files, bool main)
+    {
+        foreach (var warning in main ? [.. files.Names.UnusedInMain, .. files.Names.UnusedInMaster] : files.Names.UnusedInMaster)
+        {
+            context.Warn(warning);
+        }
+        var deprecated = new List<string>();
+        if (main)
+        {
+            deprecated.AddRange(files.Main.Entries.Keys.Select(DeprecatedParameters.Warning).OfType<string>().Order().Select(w => $"{files.Main.Path}: {w}"));
+        }
+        if (files.Master is { } master)
+        {
+            deprecated.AddRange(master.Lines.SelectMany(l => l.Settings).Select(s => DeprecatedParameters.Warning(s.Key)).OfType<string>().Select(w => $"{master.Path}: {w}"));
+        }
+        foreach (var warning in deprecated)
+        {
+            context.Warn(warning);
+        }
+        if (deprecated.Count > 0)
+        {
+            context.Warn("See https://www.postfix.org/DEPRECATION_README.html for details");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+using System.Diagnostics;
+using System.Globalization;
+using Facteur.Config;
+using Facteur.Config.Parameters;
+using Facteur.Spool;
+using Facteur.Unix;
+
+namespace Facteur.Commands;
+
+/// <summary>postfix(1): starts, stops and looks after the mail system.</summary>
+public static class Postfix
+{
+    private const string Usage = "usage: postfix [-c config_dir] [-Dv] command";
+    private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(60);
+
+    /// <summary>Runs the command.</summary>
+    /// <param name="context">The process.</param>
+    /// <param name="serve">Runs the mail system in this process until it is told to stop; the exit status.</param>
+    public static int Run(CommandContext context, Func<string, int> serve)
+    {
+        string? directory = null;
+        var options = new GetOpt(context.Arguments, "c:Dv");
+        while (options.Next())
+        {
+            switch (options.Option)
+            {
+                case 'c':
+                    directory = options.Argument;
+                    break;
+                case 'D' or 'v':
+                    break;
+                default:
+                    context.Error.WriteLine($"postfix: {options.Error}");
+                    return context.Fatal(Usage);
+            }
+        }
+        if (options.Operands is not [var command, ..])
+        {
+            return context.Fatal(Usage);
+        }
+        directory = Path.GetFullPath(ConfigLoader.FindDirectory(directory, context.Environment));
+        var load = ConfigLoader.Load(directory, new LoadOptions { ProcessName = "postfix" });
+        if (load.Errors.Count > 0)
+        {
+            foreach (var error in load.Errors.Take(load.Errors.Count - 1))
+            {
+                context.Error.WriteLine($"postfix: error: {error}");
+            }
+            return context.Fatal(load.Errors[^1]);
+        }
+        var queue = load.Config.Get(CommonParameters.QueueDirectory);
+        return command switch
+        {
+            "start" => Start(context, directory, queue),
+            "start-fg" => StartForeground(context, directory, queue, serve),
+            "stop" => Signal(context, queue, Libc.SIGTERM, "stopping", wait: true),
+            "abort" => Signal(context, queue, Libc.SIGKILL, "aborting", wait: true),
+            "reload" => Signal(context, queue, Libc.SIGHUP, "refreshing", wait: false),
+            "status" => Status(context, queue),
+            "check" => Check(context, load, queue),
+            "flush" => Postqueue.Run(context with { Name = "postqueue", Arguments = ["-c", directory, "-f"] }),
+            _ => Unknown(context, command),
+        };
+    }
+
+    private static int Unknown(CommandContext context, string command)
+    {
+        Say(context, $"error: unknown command: '{command}'");
+        return Fail(context, "usage: postfix start (or stop, reload, abort, flush, check, status, start-fg)");
+    }
+
+    private static int Start(CommandContext context, string directory, string queue)
+    {
+        if (Blocked(context, queue) is { } status)
+        {
+            return status;
+        }
+        Say(context, "starting the Postfix mail system");
+        var start = new ProcessStartInfo(Environment.ProcessPath!) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = queue };
+        foreach (var argument in (string[])["master", "-d", "-c", directory])
+        {
+            start.ArgumentList.Add(argument);
+        }
+        using var process = Process.Start(start);
+        if (process is null)
+        {
+            return Fail(context, "unable to start the mail system");
+        }
+        process.StandardInput.Close();
+        // The new process says "ready" on its output and closes it; errors come before.
+        var ready = process.StandardOutput.ReadLineAsync();
+        if (!ready.Wait(StartLimit))
+        {
+            return Fail(context, $"the mail system did not say in {StartLimit.TotalSeconds:0} seconds that it is ready; see the log");
+        }
+        if (ready.Result == "ready")
+        {
+            return 0;
+        }
+        context.Error.Write(process.StandardError.ReadToEnd());
+        return Fail(context, "mail system startup failed");
+    }
+
+    private static int StartForeground(CommandContext context, string directory, string queue, Func<string, int> serve)
+    {
+        if (Blocked(context, queue) is { } status)
+        {
+            return status;
+        }
+        Say(context, "starting the Postfix mail system");
+        return serve(directory);
+    }
+
+    private static int? Blocked(CommandContext context, string queue)
+    {
+        if (!Directory.Exists(queue))
+        {
+            return Fail(context, $"queue_directory {queue}: no such directory; create it, owned by the user that runs the mail system");
+        }
+        return MasterLock.Holder(queue) != 0 ? Fail(context, "the Postfix mail system is already running") : null;
+    }
+
+    private static int Signal(CommandContext context, string queue, int signal, string doing, bool wait)
+    {
+        var holder = MasterLock.Holder(queue);
+        if (holder == 0)
+        {
+            return Fail(context, "the Postfix mail system is not running");
+        }
+        Say(context, $"{doing} the Postfix mail system");
+        if (Libc.kill(holder, signal) < 0)
+        {
+            return Fail(context, $"unable to signal process {holder.ToString(CultureInfo.InvariantCulture)}: {System.Runtime.InteropServices.Marshal.GetLastPInvokeErrorMessage()}");
+        }
+        var started = context.Time.GetTimestamp();
+        while (wait && MasterLock.Holder(queue) == holder)
+        {
+            if (context.Time.GetElapsedTime(started) > StopLimit)
+            {
+                return Fail(context, $"process {holder.ToString(CultureInfo.InvariantCulture)} did not end within {StopLimit.TotalSeconds:0} seconds");
+            }
+            Thread.Sleep(20);
+        }
+        return 0;
+    }
+
+    private static int Status(CommandContext context, string queue)
+    {
+        var holder = MasterLock.Holder(queue);
+        if (holder == 0)
+        {
+            Say(context, "the Postfix mail system is not running");
+            return 1;
+        }
+        Say(context, $"the Postfix mail system is running: PID: {holder.ToString(CultureInfo.InvariantCulture)}");
+        return 0;
+    }
+
+    private static int Check(CommandContext context, ConfigLoad load, string queue)
+    {
+        foreach (var warning in load.Warnings)
+        {
+            Say(context, $"warning: {warning}");
+        }
+        if (!Directory.Exists(queue))
+        {
+            return Fail(context, $"queue_directory {queue}: no such directory");
+        }
+        if (Directory.Exists(Path.Combine(queue, "corrupt")) && Directory.EnumerateFileSystemEntries(Path.Combine(queue, "corrupt")).Any())
+        {
+            Say(context, $"warning: damaged or corrupt message(s) in {Path.Combine(queue, "corrupt")}");
+        }
+        return 0;
+    }
+
+    /// <summary>Postfix says these through postlog, which names itself.</summary>
+    private static void Say(CommandContext context, string text) => context.Error.WriteLine($"postfix/postlog: {text}");
+
+    private static int Fail(CommandContext context, string text)
+    {
+        Say(context, $"fatal: {text}");
+        return 1;
+    }
+}

@@ -1,0 +1,108 @@
+using System.Text;
+using Facteur.Tables;
+
+namespace Facteur.Commands;
+
+/// <summary>-q and -s: what tables answer.</summary>
+internal sealed class TableQueries(CommandContext context, TableCommandOptions options, TableSet set)
+{
+    private readonly Encoding _encoding = options.Tables.Utf8 ? Encoding.UTF8 : Encoding.Latin1;
+
+    private string Separator => options.Aliases ? ":\t" : "\t";
+
+    /// <summary>-s.</summary>
+    public int List(string name)
+    {
+        if (set.OpenOrThrow(name) is not IListableTable table)
+        {
+            return context.Fatal($"table {name}: sequence operation is not supported");
+        }
+        foreach (var (key, value) in table.Entries())
+        {
+            context.Output.Write($"{Shown(key)}{Separator}{Shown(Content(name, key, value))}\n");
+        }
+        return 0;
+    }
+
+    /// <summary>-q key: the first table's answer.</summary>
+    public int Ask(IReadOnlyList<string> names, string key)
+    {
+        foreach (var name in names)
+        {
+            if (Find(set.OpenOrThrow(name), key) is { } value)
+            {
+                context.Output.Write($"{Shown(value)}\n");
+                return 0;
+            }
+        }
+        return 1;
+    }
+
+    /// <summary>-q -: keys from standard input, a line each, or out of a message.</summary>
+    public int AskInput(IReadOnlyList<string> names)
+    {
+        var tables = names.Select(set.OpenOrThrow).ToList();
+        var keys = options.Body || options.Headers
+            ? MessageKeys.Read(InputLines.Read(context.Input), options.Headers, options.Body, options.Mime)
+            : InputLines.Read(context.Input);
+        var found = false;
+        foreach (var line in keys)
+        {
+            if (options.Tables.Utf8 && !System.Text.Unicode.Utf8.IsValid(line))
+            {
+                context.Warn($"ignoring a key that is not UTF-8: \"{Encoding.Latin1.GetString(line)}\"");
+                continue;
+            }
+            var key = _encoding.GetString(line);
+            if (tables.Select(t => Find(t, key)).FirstOrDefault(v => v is not null) is { } value)
+            {
+                found = true;
+                context.Output.Write($"{Shown(key)}{Separator}{Shown(value)}\n");
+            }
+        }
+        return found ? 0 : 1;
+    }
+
+    private string? Find(ITable table, string key)
+    {
+        var lookup = table.LookupAsync(key, CancellationToken.None).AsTask().GetAwaiter().GetResult();
+        switch (lookup.Status)
+        {
+            case LookupStatus.NotFound:
+                return null;
+            case LookupStatus.Error:
+                throw new TableException($"table {table.Name}: query error: {lookup.Value}");
+            default:
+                if (lookup.Value.Length == 0)
+                {
+                    context.Warn($"table {table.Name}: key {key}: empty string result is not allowed");
+                    context.Warn($"table {table.Name} should return NO RESULT in case of NOT FOUND");
+                }
+                return Content(table.Name, key, lookup.Value);
+        }
+    }
+
+    /// <summary>A value, or with -F the content that it encodes.</summary>
+    private string Content(string table, string key, string value)
+    {
+        if (!options.FileValues)
+        {
+            return value;
+        }
+        var bytes = new byte[value.Length];
+        return Convert.TryFromBase64String(value, bytes, out var count)
+            ? _encoding.GetString(bytes, 0, count)
+            : throw new TableException($"table {table}: key {key}: malformed BASE64 value: {value}");
+    }
+
+    // Bytes read as Latin-1 are shown as the bytes they were when those are UTF-8.
+    private string Shown(string text)
+    {
+        if (options.Tables.Utf8 || Ascii.IsValid(text))
+        {
+            return text;
+        }
+        var bytes = Encoding.Latin1.GetBytes(text);
+        return System.Text.Unicode.Utf8.IsValid(bytes) ? Encoding.UTF8.GetString(bytes) : text;
+    }
+}

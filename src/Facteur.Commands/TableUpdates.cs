@@ -1,0 +1,127 @@
+using System.Text;
+using Facteur.Tables;
+using Facteur.Tables.Index;
+using Facteur.Tables.Text;
+
+namespace Facteur.Commands;
+
+/// <summary>What writes indexes: from a text, from standard input (-i), without a key (-d).</summary>
+internal sealed class TableUpdates(CommandContext context, TableCommandOptions options, ITableEvents events)
+{
+    /// <summary>Makes the index of a table, or adds to it with -i.</summary>
+    /// <exception cref="TableException">It can't be done.</exception>
+    public void Write(string table)
+    {
+        var path = PathOf(table, "does not support bulk-mode creation.");
+        var (content, source) = options.Incremental ? (InputLines.ReadAll(context.Input), "stdin") : (ReadSource(path), path);
+        using var index = options.Incremental && IndexFile.Exists(path)
+            ? IndexFile.Load(table, path, options.Tables)
+            : IndexFile.Create(table, path, options.Tables);
+        var entries = options.Aliases
+            ? AliasText.Parse(content, source, options.Tables.Utf8, events)
+            : TableText.Parse(content, source, options.Tables.Utf8, events);
+        var count = 0;
+        foreach (var entry in entries)
+        {
+            if ((options.FileValues ? FileContent(source, entry) : entry.Value) is not { } value)
+            {
+                continue;
+            }
+            count++;
+            if (!index.Add(entry.Key, value, options.Replace) && !options.KeepInSilence)
+            {
+                events.Warning($"{table}: duplicate entry: \"{KeyFold.Fold(entry.Key, options.Tables)}\"");
+            }
+        }
+        if (options.Aliases)
+        {
+            // Sendmail and NIS look for this entry to see that the table is whole.
+            index.Add("@", "@", replace: true);
+        }
+        index.Save(options.InheritMode);
+        if (options.Verbose)
+        {
+            events.Info($"{table}: {count} entries read from {source}");
+        }
+    }
+
+    /// <summary>-d: removes one key, or with "-" those on standard input; 0 when one of them was there.</summary>
+    /// <exception cref="TableException">It can't be done.</exception>
+    public int Delete(IReadOnlyList<string> tables, string key)
+    {
+        var encoding = options.Tables.Utf8 ? Encoding.UTF8 : Encoding.Latin1;
+        var keys = key == "-" ? [.. InputLines.Read(context.Input).Select(encoding.GetString)] : new List<string> { key };
+        var found = false;
+        foreach (var table in tables)
+        {
+            using var index = IndexFile.Load(table, PathOf(table, null), options.Tables);
+            // All keys are removed, then the index is written once.
+            var removed = false;
+            foreach (var one in keys)
+            {
+                removed |= index.Remove(one);
+            }
+            if (removed)
+            {
+                found = true;
+                index.Save(options.InheritMode);
+            }
+        }
+        return found ? 0 : 1;
+    }
+
+    private static string PathOf(string table, string? unsupported)
+    {
+        var colon = table.IndexOf(':', StringComparison.Ordinal);
+        var type = table[..colon];
+        if (!TableTypes.Names.Contains(type))
+        {
+            throw new TableException($"unsupported dictionary type: {type}");
+        }
+        if (colon == table.Length - 1)
+        {
+            throw new TableException($"open dictionary: expecting \"type:name\" form instead of \"{table}\"");
+        }
+        return TableTypes.IsIndexed(type) ? table[(colon + 1)..]
+            : throw new TableException(unsupported is null
+                ? $"table {table}: delete operation is not supported"
+                : $"unsupported dictionary type: {type} {unsupported}");
+    }
+
+    private static byte[] ReadSource(string path)
+    {
+        try
+        {
+            return File.ReadAllBytes(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new TableException($"open {path}: {(e is FileNotFoundException or DirectoryNotFoundException ? "No such file or directory"
+                : e is UnauthorizedAccessException && !Directory.Exists(path) ? "Permission denied"
+                : Directory.Exists(path) ? "Is a directory" : e.Message)}");
+        }
+    }
+
+    /// <summary>-F: the files that a value names, with a newline between two, in base 64.</summary>
+    private string? FileContent(string source, TableEntry entry)
+    {
+        using var content = new MemoryStream();
+        foreach (var name in entry.Value.Split([',', ' ', '\t', '\r', '\n'], StringSplitOptions.RemoveEmptyEntries))
+        {
+            try
+            {
+                if (content.Length > 0)
+                {
+                    content.WriteByte((byte)'\n');
+                }
+                content.Write(ReadSource(name));
+            }
+            catch (TableException e)
+            {
+                events.Warning($"{source}, line {entry.Line}: {e.Message}: skipping this entry");
+                return null;
+            }
+        }
+        return Convert.ToBase64String(content.GetBuffer(), 0, (int)content.Length);
+    }
+}

@@ -1,0 +1,71 @@
+using Facteur.Mail.Dsn;
+
+namespace Facteur.Mail.Smtp;
+
+/// <summary>The parameters RET, ENVID, NOTIFY and ORCPT (RFC 3461 section 4).</summary>
+public static class DsnParameters
+{
+    /// <summary>RET=FULL or HDRS.</summary>
+    public static bool TryReturn(string value, out DsnReturn result)
+    {
+        result = value.Equals("FULL", StringComparison.OrdinalIgnoreCase) ? DsnReturn.Full
+            : value.Equals("HDRS", StringComparison.OrdinalIgnoreCase) ? DsnReturn.Headers : DsnReturn.None;
+        return result != DsnReturn.None;
+    }
+
+    /// <summary>NOTIFY=NEVER, or a list of SUCCESS, FAILURE, DELAY.</summary>
+    public static bool TryNotify(string value, out DsnNotify result)
+    {
+        result = DsnNotify.None;
+        foreach (var range in value.AsSpan().Split(','))
+        {
+            var word = value.AsSpan()[range];
+            var one = word.Equals("NEVER", StringComparison.OrdinalIgnoreCase) ? DsnNotify.Never
+                : word.Equals("SUCCESS", StringComparison.OrdinalIgnoreCase) ? DsnNotify.Success
+                : word.Equals("FAILURE", StringComparison.OrdinalIgnoreCase) ? DsnNotify.Failure
+                : word.Equals("DELAY", StringComparison.OrdinalIgnoreCase) ? DsnNotify.Delay : DsnNotify.None;
+            if (one == DsnNotify.None || (result & one) != 0)
+            {
+                return false;
+            }
+            result |= one;
+        }
+        return (result & DsnNotify.Never) == 0 || result == DsnNotify.Never;
+    }
+
+    /// <summary>ENVID: xtext of printable characters.</summary>
+    public static bool TryEnvelopeId(string value, out string result) => Xtext.TryDecode(value, out result) && result.Length is > 0 and <= 100 && IsPrintable(result);
+
+    /// <summary>ORCPT=type;xtext, as "type;address".</summary>
+    public static bool TryOriginalRecipient(string value, out string result)
+    {
+        result = "";
+        var semicolon = value.IndexOf(';');
+        if (semicolon <= 0 || semicolon == value.Length - 1 || !IsAtom(value.AsSpan(0, semicolon)))
+        {
+            return false;
+        }
+        var encoded = value.AsSpan(semicolon + 1);
+        var isUtf8 = value.AsSpan(0, semicolon).Equals("utf-8", StringComparison.OrdinalIgnoreCase);
+        if (!(isUtf8 ? Xtext.TryDecodeUnitext(encoded, out var address) : Xtext.TryDecode(encoded, out address)) || !IsPrintable(address))
+        {
+            return false;
+        }
+        result = string.Concat(value.AsSpan(0, semicolon + 1), address);
+        return true;
+    }
+
+    private static bool IsAtom(ReadOnlySpan<char> text) => !text.ContainsAnyExceptInRange('!', '~') && !text.ContainsAny("()<>@,:\\\"/[]?=");
+
+    private static bool IsPrintable(string text)
+    {
+        foreach (var c in text)
+        {
+            if (char.IsControl(c))
+            {
+                return false;
+            }
+        }
+        return true;
+    }
+}

@@ -1,0 +1,277 @@
+using System.Net.Sockets;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using Facteur.Config;
+using Facteur.Config.Parameters;
+using Facteur.Contracts;
+using Facteur.Mail.Dsn;
+using Facteur.Net.Connections;
+using Facteur.Net.Dns;
+using Facteur.Net.Tls;
+using Facteur.Spool;
+using Facteur.Tables;
+
+namespace Facteur.Services.Deliver.Smtp;
+
+/// <summary>
+/// smtp(8) and lmtp(8): finds the hosts of a next hop, tries them in order, and keeps connections for the next message.
+/// A recipient that one host put off (4xx) is tried with the next; a refusal (5xx) is final.
+/// </summary>
+public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
+{
+    private readonly SmtpSettings _settings;
+    private readonly SmtpHostFinder _finder;
+    private readonly SmtpSessionCache _cache;
+    private readonly IDomainList? _alwaysCached;
+    private readonly ISpoolReader _reader;
+    private readonly SmtpLog _log;
+    private readonly TimeProvider _time;
+    private readonly TlsClient _tls;
+
+    /// <summary>Makes the agent of one master.cf entry.</summary>
+    /// <param name="config">The entry's snapshot.</param>
+    /// <param name="lmtp">The entry's command is lmtp.</param>
+    /// <param name="arguments">Arguments behind the command that are no -o: flags=ORX.</param>
+    /// <param name="dns">The DNS.</param>
+    /// <param name="hosts">/etc/hosts.</param>
+    /// <param name="lists">Makes match lists.</param>
+    /// <param name="reader">Reads contents; used by many deliveries at once.</param>
+    /// <param name="log">The entry's log.</param>
+    /// <param name="time">The clock.</param>
+    /// <exception cref="ConfigException">A value can't be used.</exception>
+    public SmtpAgent(
+        IConfig config, bool lmtp, IReadOnlyList<string> arguments, IDnsResolver dns, HostsFile hosts, IMatchLists lists, ISpoolReader reader, ServiceLog log,
+        TimeProvider time)
+    {
+        _settings = new SmtpSettings(config, lmtp, arguments);
+        _log = new SmtpLog(log);
+        _time = time;
+        _reader = reader;
+        var own = new OwnAddresses(
+            [.. ListSyntax.Split(config.Get(CommonParameters.InetInterfaces)), .. ListSyntax.Split(config.Get(CommonParameters.ProxyInterfaces))], hosts);
+        _finder = new SmtpHostFinder(_settings, dns, new HostLookup(dns, hosts, _settings.Sources), own, _log);
+        _cache = new SmtpSessionCache(_settings, time);
+        var cached = (lmtp ? SmtpParameters.Lmtp : SmtpParameters.Smtp).ConnectionCacheDestinations;
+        _alwaysCached = config.Get(cached).Length > 0 ? lists.Domains(cached.Name, config.Get(cached)) : null;
+        _tls = new TlsClient(_settings.TlsProtocolSet, TlsCiphers.Select([.. _settings.TlsExcluded]), Authorities(_settings.TlsAuthorities), time);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<DeliveryResult> DeliverAsync(DeliveryRequest request, CancellationToken cancel)
+    {
+        cancel.ThrowIfCancellationRequested();
+        var delivery = new SmtpDelivery(request, _settings, _log, _time);
+        if (BadAddress(request) is { } bad)
+        {
+            return delivery.End(bad, null);
+        }
+        var keep = await KeepsConnectionAsync(request, cancel).ConfigureAwait(false);
+        await TryCachedAsync(delivery, keep).ConfigureAwait(false);
+        if (delivery.LeftCount == 0 || delivery.Unreadable)
+        {
+            return delivery.End(null, null);
+        }
+        var attempt = new Attempt { Keep = keep };
+        var sites = Sites(request.Nexthop);
+        try
+        {
+            for (var i = 0; i < sites.Count && delivery.LeftCount > 0 && !attempt.Stop; i++)
+            {
+                await TrySiteAsync(delivery, sites[i], i == sites.Count - 1, attempt, cancel).ConfigureAwait(false);
+            }
+        }
+        catch (OperationCanceledException) when (delivery.HasResults)
+        {
+            // What was handed over already is told, or it would be sent again.
+            delivery.Unreadable = true;
+        }
+        return delivery.End(attempt.Why, attempt.Tls);
+    }
+
+    /// <summary>Closes the kept connections.</summary>
+    public ValueTask DisposeAsync() => _cache.DisposeAsync();
+
+    private static X509Certificate2Collection Authorities(string path)
+    {
+        var authorities = new X509Certificate2Collection();
+        try
+        {
+            if (path.Length > 0)
+            {
+                authorities.ImportFromPemFile(path);
+            }
+            return authorities;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or CryptographicException)
+        {
+            throw new ConfigException($"{path}: expected certificates in PEM form: {e.Message}");
+        }
+    }
+
+    /// <summary>What would break the line of a command never gets into one.</summary>
+    private static DeliveryStatus? BadAddress(DeliveryRequest request)
+    {
+        var bad = HasControl(request.Envelope.Sender) || HasControl(request.Envelope.EnvelopeId);
+        for (var i = 0; i < request.Recipients.Count; i++)
+        {
+            var recipient = request.Recipients[i].Recipient;
+            bad |= HasControl(recipient.Address) || HasControl(recipient.DsnOriginalRecipient);
+        }
+        return bad ? DeliveryStatus.Bounced(1, 3, "an address holds control characters") : null;
+    }
+
+    private static bool HasControl(string text) => text.AsSpan().IndexOfAnyInRange('\0', '\x1f') >= 0 || text.Contains('\x7f');
+
+    private async ValueTask<bool> KeepsConnectionAsync(DeliveryRequest request, CancellationToken cancel) =>
+        (_settings.CacheOnDemand && (request.Flags & DeliveryFlags.KeepConnection) != 0)
+        || (_alwaysCached is not null && await _alwaysCached.MatchAsync(request.Nexthop, cancel).ConfigureAwait(false) == LookupStatus.Found);
+
+    private List<string> Sites(string nexthop)
+    {
+        List<string> sites = nexthop.AsSpan().IndexOfAny(", \t") < 0
+            ? [nexthop] : [.. nexthop.Split([',', ' ', '\t'], StringSplitOptions.RemoveEmptyEntries)];
+        return _settings.FallbackRelay.Count == 0 ? sites : [.. sites, .. _settings.FallbackRelay];
+    }
+
+    /// <summary>A kept connection, never the last resort: whatever it puts off is tried with a new one.</summary>
+    private async ValueTask TryCachedAsync(SmtpDelivery delivery, bool keep)
+    {
+        if (_cache.Take(delivery.Request.Nexthop) is { } session)
+        {
+            delivery.Connected();
+            await TransactAsync(delivery, session, false, delivery.Request.Nexthop, keep).ConfigureAwait(false);
+            delivery.HostSpoke |= session.Loss == SmtpLoss.None;
+            delivery.NextHost();
+        }
+    }
+
+    private async ValueTask TrySiteAsync(SmtpDelivery delivery, string site, bool lastSite, Attempt attempt, CancellationToken cancel)
+    {
+        if (!SmtpDestination.TryParse(site, _settings, out var destination))
+        {
+            attempt.Why = SmtpFailures.BadDestination(site);
+            return;
+        }
+        var found = await _finder.FindAsync(destination, cancel).ConfigureAwait(false);
+        if (found.Hosts.Count == 0)
+        {
+            attempt.Why = found.Why;
+            attempt.Tls = null;
+            // Postfix: a fallback relay would only bring back mail that loops.
+            attempt.Stop = found.Loops;
+            return;
+        }
+        attempt.Sessions = 0;
+        var count = _settings.MxAddressLimit > 0 ? Math.Min(found.Hosts.Count, _settings.MxAddressLimit) : found.Hosts.Count;
+        for (var i = 0; i < count && delivery.LeftCount > 0 && !attempt.Stop; i++)
+        {
+            attempt.Plain = false;
+            await TryHostAsync(delivery, destination, found.Hosts[i], lastSite, i == count - 1, attempt, cancel).ConfigureAwait(false);
+            if (_settings.MxSessionLimit > 0 && attempt.Sessions >= _settings.MxSessionLimit)
+            {
+                return;
+            }
+        }
+    }
+
+    private async ValueTask TryHostAsync(
+        SmtpDelivery delivery, SmtpDestination destination, SmtpHost host, bool lastSite, bool lastHost, Attempt attempt, CancellationToken cancel)
+    {
+        var connected = await ConnectAsync(host, cancel).ConfigureAwait(false);
+        if (connected.Connection is not { } connection)
+        {
+            attempt.Why = SmtpFailures.Connect(host, connected.Error);
+            attempt.Tls = _settings.TlsLevel == SmtpTlsLevel.None ? _settings.TlsWord : _settings.TlsWord + "?";
+            _log.NotConnected(attempt.Why.Reason);
+            return;
+        }
+        var session = new SmtpSession(connection, host, _settings, _log, _time);
+        DeliveryStatus? why;
+        try
+        {
+            why = await session.OpenAsync(attempt.Plain, _tls, destination.Name, cancel).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            await session.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+        if (why is null)
+        {
+            attempt.Sessions++;
+            delivery.HostSpoke = true;
+            delivery.Connected();
+            var final = lastSite && (lastHost || (_settings.MxSessionLimit > 0 && attempt.Sessions >= _settings.MxSessionLimit));
+            await TransactAsync(delivery, session, final, delivery.Request.Nexthop, attempt.Keep).ConfigureAwait(false);
+            attempt.Why = delivery.Why;
+            attempt.Stop = delivery.Unreadable;
+            delivery.NextHost();
+            return;
+        }
+        if (session.TlsFailed && MayGoPlain(delivery.Request) && !attempt.Plain)
+        {
+            await session.DisposeAsync().ConfigureAwait(false);
+            attempt.Plain = true;
+            await TryHostAsync(delivery, destination, host, lastSite, lastHost, attempt, cancel).ConfigureAwait(false);
+            return;
+        }
+        delivery.Connected();
+        attempt.Why = why;
+        attempt.Tls = session.TlsStatus;
+        delivery.FailAll(why, session, lastSite && lastHost);
+        delivery.NextHost();
+        await session.QuitAsync().ConfigureAwait(false);
+    }
+
+    private bool MayGoPlain(DeliveryRequest request) =>
+        _settings.TlsLevel == SmtpTlsLevel.May && TimeSpan.FromMicroseconds(request.ActiveMicros - request.Envelope.ArrivalMicros) >= _settings.PlainTextAfter;
+
+    private async ValueTask<ConnectResult> ConnectAsync(SmtpHost host, CancellationToken cancel)
+    {
+        var bind = host.EndPoint.AddressFamily switch
+        {
+            AddressFamily.InterNetwork => _settings.BindIpv4,
+            AddressFamily.InterNetworkV6 => _settings.BindIpv6,
+            _ => null,
+        };
+        var result = await Connector.ConnectAsync(host.EndPoint, bind, _settings.ConnectTimeout, _time, cancel).ConfigureAwait(false);
+        if (result.Connection is null && result.Error == "Cannot assign requested address" && bind is not null && !_settings.BindEnforce)
+        {
+            // Postfix: without smtp_bind_address_enforce a wrong address is no reason to keep mail.
+            _log.NotBound($"{_settings.Prefix}bind_address: bind {bind}: {result.Error}");
+            return await Connector.ConnectAsync(host.EndPoint, null, _settings.ConnectTimeout, _time, cancel).ConfigureAwait(false);
+        }
+        return result;
+    }
+
+    private async ValueTask TransactAsync(SmtpDelivery delivery, SmtpSession session, bool final, string nexthop, bool keep)
+    {
+        var transaction = new SmtpTransaction(delivery, session, _settings, _reader, _log, final);
+        await transaction.RunAsync().ConfigureAwait(false);
+        var clean = transaction.IsClean;
+        if (!clean && session.IsUsable)
+        {
+            clean = await session.ResetAsync().ConfigureAwait(false);
+        }
+        if (!(clean && keep && session.MayBeReused && _cache.Put(nexthop, session)))
+        {
+            await session.QuitAsync().ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Where one delivery stands among its sites and hosts.</summary>
+    private sealed class Attempt
+    {
+        internal bool Keep { get; init; }
+
+        internal int Sessions { get; set; }
+
+        internal bool Plain { get; set; }
+
+        internal bool Stop { get; set; }
+
+        internal DeliveryStatus? Why { get; set; }
+
+        internal string? Tls { get; set; }
+    }
+}

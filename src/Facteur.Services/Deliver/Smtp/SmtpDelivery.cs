@@ -1,0 +1,134 @@
+using Facteur.Contracts;
+using Facteur.Mail.Dsn;
+using Facteur.Services.Server;
+
+namespace Facteur.Services.Deliver.Smtp;
+
+/// <summary>One request while it is carried out: which recipients are left, what became of the others, and when.</summary>
+internal sealed class SmtpDelivery(DeliveryRequest request, SmtpSettings settings, SmtpLog log, TimeProvider time)
+{
+    private readonly RecipientResult[] _results = new RecipientResult[request.Recipients.Count];
+    private readonly RecipientState[] _states = new RecipientState[request.Recipients.Count];
+    private readonly long _start = DeliveryTimes.Now(time);
+    private int _finished;
+    private long _connected;
+
+    internal enum RecipientState : byte
+    {
+        /// <summary>To be tried, with this host or the next.</summary>
+        Left = 0,
+
+        /// <summary>Failed with this host; the next one may do better.</summary>
+        NextHost = 1,
+
+        /// <summary>This host accepted the recipient, not yet the message.</summary>
+        Accepted = 2,
+
+        /// <summary>It has its result.</summary>
+        Finished = 3,
+    }
+
+    internal DeliveryRequest Request => request;
+
+    /// <summary>The last failure of a host.</summary>
+    internal DeliveryStatus? Why { get; set; }
+
+    /// <summary>Set when no host spoke with us to the end of the handshake.</summary>
+    internal bool HostSpoke { get; set; }
+
+    internal bool Damaged { get; set; }
+
+    /// <summary>The content could not be read, or the agent stops: what is left gets no result, so that qmgr tries again.</summary>
+    internal bool Unreadable { get; set; }
+
+    internal bool HasResults => _finished > 0;
+
+    internal int LeftCount => request.Recipients.Count - _finished;
+
+    internal RecipientState this[int index]
+    {
+        get => _states[index];
+        set => _states[index] = value;
+    }
+
+    /// <summary>The time for connecting ends here.</summary>
+    internal void Connected() => _connected = DeliveryTimes.Now(time);
+
+    /// <summary>Before the next host: those left are as new.</summary>
+    internal void NextHost()
+    {
+        foreach (ref var state in _states.AsSpan())
+        {
+            state = state == RecipientState.Finished ? state : RecipientState.Left;
+        }
+    }
+
+    /// <summary>One recipient has its result: logged and kept.</summary>
+    internal void Finish(int index, DeliveryStatus status, SmtpSession? session, string? tls)
+    {
+        _states[index] = RecipientState.Finished;
+        _results[_finished++] = DeliveryLog.Write(
+            log.Service, request, request.Recipients[index], status, new DeliveryTimes(_start, _connected, DeliveryTimes.Now(time)),
+            session?.Host.Relay ?? "none", session is null ? 0 : session.Uses, settings.LogTls ? tls : null, settings.SoftBounce, settings.DelayResolution);
+    }
+
+    /// <summary>One recipient failed with a host: final when the failure or the host is, else left for the next.</summary>
+    internal void Fail(int index, DeliveryStatus status, SmtpSession session, bool final)
+    {
+        Why = status;
+        if (status.Outcome == DeliveryOutcome.Bounced || final)
+        {
+            Finish(index, status, session, session.TlsStatus);
+            return;
+        }
+        log.NextHost(request.QueueId, status.Reason);
+        _states[index] = RecipientState.NextHost;
+    }
+
+    /// <summary>All that are not finished failed with a host, for one reason.</summary>
+    internal void FailAll(DeliveryStatus status, SmtpSession session, bool final)
+    {
+        Why = status;
+        var ends = status.Outcome == DeliveryOutcome.Bounced || final;
+        if (!ends)
+        {
+            log.NextHost(request.QueueId, status.Reason);
+        }
+        for (var i = 0; i < _states.Length; i++)
+        {
+            if (_states[i] is RecipientState.Left or RecipientState.Accepted)
+            {
+                if (ends)
+                {
+                    Finish(i, status, session, session.TlsStatus);
+                }
+                else
+                {
+                    _states[i] = RecipientState.NextHost;
+                }
+            }
+        }
+    }
+
+    /// <summary>No host is left: the others get the last failure.</summary>
+    internal DeliveryResult End(DeliveryStatus? why, string? tls)
+    {
+        if (Unreadable || Damaged)
+        {
+            return new DeliveryResult(request.RequestId, _results[.._finished], null, Damaged);
+        }
+        if (_finished < _states.Length && _connected == 0)
+        {
+            Connected();
+        }
+        why ??= Why ?? DeliveryStatus.Deferred(4, 1, "no host could be tried");
+        for (var i = 0; i < _states.Length; i++)
+        {
+            if (_states[i] != RecipientState.Finished)
+            {
+                Finish(i, why, null, tls);
+            }
+        }
+        return new DeliveryResult(request.RequestId, _results, HostSpoke || why.Outcome == DeliveryOutcome.Bounced ? null : why);
+    }
+}

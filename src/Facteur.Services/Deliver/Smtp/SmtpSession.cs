@@ -1,0 +1,355 @@
+using System.Runtime.CompilerServices;
+using System.Text;
+using Facteur.Mail.Dsn;
+using Facteur.Mail.Smtp;
+using Facteur.Net.Connections;
+using Facteur.Net.Tls;
+
+namespace Facteur.Services.Deliver.Smtp;
+
+/// <summary>
+/// A connection to a server and what is known of it. One delivery at a time. One timer bounds every wait: when it ends, the connection is aborted and
+/// the pending read or write returns. After a loss nothing more is sent.
+/// </summary>
+internal sealed class SmtpSession : IAsyncDisposable
+{
+    private readonly SmtpSettings _settings;
+    private readonly SmtpLog _log;
+    private readonly TimeProvider _time;
+    private readonly ITimer _timer;
+    private readonly Lock _timing = new();
+    private readonly long _created;
+    private Connection _connection;
+    private long _deadline = long.MaxValue;
+    private long _armed = long.MaxValue;
+    private volatile bool _timedOut;
+
+    internal SmtpSession(Connection connection, SmtpHost host, SmtpSettings settings, SmtpLog log, TimeProvider time)
+    {
+        _connection = connection;
+        Host = host;
+        _settings = settings;
+        _log = log;
+        _time = time;
+        _created = time.GetTimestamp();
+        _timer = time.CreateTimer(static session => ((SmtpSession)session!).OnTimer(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        TlsStatus = settings.TlsLevel == SmtpTlsLevel.None ? settings.TlsWord : settings.TlsWord + "?";
+    }
+
+    internal SmtpHost Host { get; }
+
+    internal SmtpExtensions Extensions { get; private set; }
+
+    internal long SizeLimit { get; private set; }
+
+    /// <summary>"may:none", "may", "may?": the level wanted and what came of it.</summary>
+    internal string TlsStatus { get; private set; }
+
+    internal SmtpLoss Loss { get; private set; }
+
+    /// <summary>The server said 421: it closes.</summary>
+    internal bool Closing { get; private set; }
+
+    /// <summary>A handshake failed that plain text could replace.</summary>
+    internal bool TlsFailed { get; private set; }
+
+    /// <summary>Deliveries carried so far.</summary>
+    internal int Uses { get; set; }
+
+    /// <summary>When it became idle; a timestamp.</summary>
+    internal long IdleSince { get; set; }
+
+    internal bool IsUsable => Loss == SmtpLoss.None && !Closing;
+
+    /// <summary>Whether the limits allow another delivery.</summary>
+    internal bool MayBeReused =>
+        IsUsable && (_settings.ReuseCount == 0 || Uses < _settings.ReuseCount) && _time.GetElapsedTime(_created) < _settings.ReuseTime;
+
+    internal System.IO.Pipelines.PipeWriter Output => _connection.Output;
+
+    /// <summary>Greeting, EHLO and STARTTLS.</summary>
+    /// <param name="plain">No TLS even where it is offered.</param>
+    /// <param name="tls">The client's TLS.</param>
+    /// <param name="nexthop">The destination's name.</param>
+    /// <param name="cancel">The caller's end.</param>
+    /// <returns>Why no mail can be sent, or null.</returns>
+    internal async ValueTask<DeliveryStatus?> OpenAsync(bool plain, ITlsHandshake tls, string nexthop, CancellationToken cancel)
+    {
+        if (_settings.TlsWrapper && await StartTlsAsync(tls, nexthop, cancel).ConfigureAwait(false) is { } unwrapped)
+        {
+            return unwrapped;
+        }
+        Arm(_settings.HeloTimeout);
+        var greeting = await ReadAsync(true).ConfigureAwait(false);
+        if (greeting.IsLost)
+        {
+            return Lost("receiving the initial server greeting");
+        }
+        if (!greeting.IsOk)
+        {
+            return SmtpFailures.Refused(Host, greeting, _settings.Skip5xxGreeting);
+        }
+        var esmtp = !_settings.NeverSendEhlo && (_settings.AlwaysSendEhlo || greeting.Text.Contains("ESMTP", StringComparison.OrdinalIgnoreCase));
+        if (await HelloAsync(esmtp).ConfigureAwait(false) is { } refused)
+        {
+            return refused;
+        }
+        if (_settings.TlsWrapper || _settings.TlsLevel == SmtpTlsLevel.None)
+        {
+            return null;
+        }
+        if (plain || (Extensions & SmtpExtensions.StartTls) == 0)
+        {
+            TlsStatus = _settings.TlsWord + ":none";
+            return _settings.TlsLevel == SmtpTlsLevel.Encrypt ? SmtpFailures.TlsNotOffered(Host) : null;
+        }
+        return await NegotiateTlsAsync(tls, nexthop, cancel).ConfigureAwait(false);
+    }
+
+    /// <summary>Bounds the coming waits.</summary>
+    internal void Arm(TimeSpan timeout)
+    {
+        var due = _time.GetTimestamp() + (long)(timeout.TotalSeconds * _time.TimestampFrequency);
+        lock (_timing)
+        {
+            _deadline = due;
+            // A timer that fires too early looks at the deadline again, so that it is set anew only to fire sooner.
+            if (due < _armed)
+            {
+                _armed = due;
+                _timer.Change(timeout, Timeout.InfiniteTimeSpan);
+            }
+        }
+    }
+
+    /// <summary>No wait is bounded until the next <see cref="Arm"/>.</summary>
+    internal void Disarm()
+    {
+        lock (_timing)
+        {
+            _deadline = long.MaxValue;
+        }
+    }
+
+    /// <summary>Sends what was written.</summary>
+    internal async ValueTask<bool> FlushAsync()
+    {
+        var flush = _connection.Output.FlushAsync();
+        var result = flush.IsCompletedSuccessfully ? flush.Result : await flush.ConfigureAwait(false);
+        if (result.IsCompleted && Loss == SmtpLoss.None)
+        {
+            // What the server said before it went may still be there: only reading finds the loss.
+            return !_timedOut;
+        }
+        return Loss == SmtpLoss.None;
+    }
+
+    /// <summary>Reads one reply and nothing behind it.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    internal async ValueTask<SmtpReply> ReadAsync(bool wantText)
+    {
+        while (Loss == SmtpLoss.None)
+        {
+            if (!_connection.Input.TryRead(out var result))
+            {
+                result = await _connection.Input.ReadAsync().ConfigureAwait(false);
+            }
+            var found = SmtpReplyParser.Parse(result.Buffer, wantText, out var code, out var text, out var end);
+            if (found == ReplyParse.Done)
+            {
+                _connection.Input.AdvanceTo(end);
+                Closing |= code == 421;
+                return new SmtpReply(code, text);
+            }
+            if (found == ReplyParse.Malformed)
+            {
+                _log.Malformed(Host.NameAddress, text);
+                Loss = SmtpLoss.Garbage;
+            }
+            else if (result.IsCompleted || result.IsCanceled)
+            {
+                Loss = _timedOut ? SmtpLoss.TimedOut : SmtpLoss.Closed;
+            }
+            _connection.Input.AdvanceTo(result.Buffer.Start, result.Buffer.End);
+        }
+        return default;
+    }
+
+    internal DeliveryStatus Lost(string doing) => SmtpFailures.Lost(Host, Loss, doing);
+
+    /// <summary>Ends the connection without a word: a message half sent must not look whole.</summary>
+    internal void Abort()
+    {
+        Loss = Loss == SmtpLoss.None ? SmtpLoss.Closed : Loss;
+        _connection.Abort();
+    }
+
+    /// <summary>Whether an idle connection still stands: the server has said nothing and not gone, as far as is known.</summary>
+    internal bool IsQuiet()
+    {
+        if (!_connection.Input.TryRead(out var result))
+        {
+            return true;
+        }
+        _connection.Input.AdvanceTo(result.Buffer.Start);
+        return false;
+    }
+
+    /// <summary>RSET, after a transaction that did not end by itself.</summary>
+    internal async ValueTask<bool> ResetAsync()
+    {
+        Arm(_settings.RsetTimeout);
+        Put("RSET\r\n"u8);
+        await FlushAsync().ConfigureAwait(false);
+        var reply = await ReadAsync(false).ConfigureAwait(false);
+        return reply.IsOk && IsUsable;
+    }
+
+    /// <summary>Says goodbye and closes.</summary>
+    internal async ValueTask QuitAsync()
+    {
+        if (IsUsable)
+        {
+            Arm(_settings.QuitTimeout);
+            Put("QUIT\r\n"u8);
+            await FlushAsync().ConfigureAwait(false);
+            if (!_settings.SkipQuitResponse)
+            {
+                await ReadAsync(false).ConfigureAwait(false);
+            }
+        }
+        await DisposeAsync().ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        Disarm();
+        await _timer.DisposeAsync().ConfigureAwait(false);
+        await _connection.DisposeAsync().ConfigureAwait(false);
+    }
+
+    private async ValueTask<DeliveryStatus?> HelloAsync(bool esmtp)
+    {
+        Arm(_settings.HeloTimeout);
+        Extensions = SmtpExtensions.None;
+        SizeLimit = 0;
+        if (esmtp)
+        {
+            var verb = _settings.Lmtp ? "LHLO" : "EHLO";
+            var reply = await SayAsync(verb, _settings.HeloName).ConfigureAwait(false);
+            if (reply.IsLost)
+            {
+                return Lost(_settings.Lmtp ? "performing the LHLO handshake" : "performing the EHLO handshake");
+            }
+            if (reply.IsOk)
+            {
+                var offer = EhloKeywords.Parse(reply.Text, _settings.IgnoredKeywords);
+                (Extensions, SizeLimit) = (offer.Extensions, offer.SizeLimit);
+                return CheckName(offer.Name);
+            }
+            if (_settings.Lmtp || reply.Code == 421)
+            {
+                return SmtpFailures.Refused(Host, reply, false);
+            }
+        }
+        var simple = await SayAsync("HELO", _settings.HeloName).ConfigureAwait(false);
+        return simple.IsLost ? Lost("performing the HELO handshake") : simple.IsOk ? null : SmtpFailures.Refused(Host, simple, false);
+    }
+
+    /// <summary>Postfix: a best mail host with our own name on the SMTP port is ourselves.</summary>
+    private DeliveryStatus? CheckName(string name)
+    {
+        if (_settings.Lmtp || !Host.IsBest || Host.EndPoint is not System.Net.IPEndPoint { Port: 25 }
+            || !name.Equals(_settings.Myhostname, StringComparison.OrdinalIgnoreCase))
+        {
+            return null;
+        }
+        _log.GreetedByOwnName(Host.NameAddress, name);
+        return SmtpFailures.Loops(Host.Name);
+    }
+
+    private async ValueTask<DeliveryStatus?> NegotiateTlsAsync(ITlsHandshake tls, string nexthop, CancellationToken cancel)
+    {
+        Arm(_settings.StarttlsTimeout);
+        Put("STARTTLS\r\n"u8);
+        await FlushAsync().ConfigureAwait(false);
+        var reply = await ReadAsync(true).ConfigureAwait(false);
+        if (reply.IsLost)
+        {
+            return Lost("sending the STARTTLS command");
+        }
+        if (!reply.IsOk)
+        {
+            TlsStatus = _settings.TlsWord + ":none";
+            return _settings.TlsLevel == SmtpTlsLevel.Encrypt || Closing ? SmtpFailures.TlsRefused(Host, reply) : null;
+        }
+        // RFC 3207 section 4.2: what came in plain text behind the reply would be taken for the server's protected words.
+        if (!IsQuiet())
+        {
+            Abort();
+            return SmtpFailures.TlsInjection(Host);
+        }
+        return await StartTlsAsync(tls, nexthop, cancel).ConfigureAwait(false) ?? await HelloAsync(true).ConfigureAwait(false);
+    }
+
+    private async ValueTask<DeliveryStatus?> StartTlsAsync(ITlsHandshake tls, string nexthop, CancellationToken cancel)
+    {
+        Arm(_settings.StarttlsTimeout);
+        var name = _settings.TlsServerName switch { "" => null, "hostname" => Host.Name, "nexthop" => nexthop, var fixedName => fixedName };
+        var result = await tls.HandshakeAsync(_connection, name, cancel).ConfigureAwait(false);
+        if (result.Connection is null)
+        {
+            _log.HandshakeFailed(Host.Relay, result.Error);
+            TlsFailed = true;
+            Abort();
+            return SmtpFailures.TlsFailed();
+        }
+        _connection = result.Connection;
+        TlsStatus = _settings.TlsWord;
+        if (_settings.TlsLog)
+        {
+            _log.TlsEstablished(Host.Relay, result.Facts!);
+        }
+        return null;
+    }
+
+    private async ValueTask<SmtpReply> SayAsync(string verb, string argument)
+    {
+        var span = Output.GetSpan(verb.Length + 3 + argument.Length * 3);
+        var length = Encoding.UTF8.GetBytes(verb, span);
+        span[length++] = (byte)' ';
+        length += Encoding.UTF8.GetBytes(argument, span[length..]);
+        "\r\n"u8.CopyTo(span[length..]);
+        Output.Advance(length + 2);
+        await FlushAsync().ConfigureAwait(false);
+        return await ReadAsync(true).ConfigureAwait(false);
+    }
+
+    private void Put(ReadOnlySpan<byte> bytes)
+    {
+        bytes.CopyTo(Output.GetSpan(bytes.Length));
+        Output.Advance(bytes.Length);
+    }
+
+    private void OnTimer()
+    {
+        lock (_timing)
+        {
+            var left = _deadline - _time.GetTimestamp();
+            if (_deadline == long.MaxValue || left > 0)
+            {
+                _armed = _deadline;
+                if (_deadline != long.MaxValue)
+                {
+                    // Rounded up, so that the deadline has passed when it fires.
+                    var wait = TimeSpan.FromSeconds((double)left / _time.TimestampFrequency) + TimeSpan.FromMilliseconds(1);
+                    _timer.Change(wait, Timeout.InfiniteTimeSpan);
+                }
+                return;
+            }
+        }
+        _timedOut = true;
+        _connection.Abort();
+    }
+}

@@ -1,0 +1,458 @@
+using System.Buffers;
+using System.Runtime.CompilerServices;
+using System.Text;
+using Facteur.Contracts;
+using Facteur.Mail.Dsn;
+using Facteur.Mail.Envelopes;
+using Facteur.Mail.Smtp;
+using Facteur.Spool;
+using State = Facteur.Services.Deliver.Smtp.SmtpDelivery.RecipientState;
+
+namespace Facteur.Services.Deliver.Smtp;
+
+/// <summary>
+/// One message over one session: MAIL, RCPT and DATA in one write where the server takes that, then content and final dot, replies counted exactly.
+/// The dot is sent only after all content was read with its checksums; otherwise the connection is dropped.
+/// </summary>
+internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session, SmtpSettings settings, ISpoolReader reader, SmtpLog log, bool final)
+{
+    /// <summary>Commands sent before their replies are read; below what any peer's window holds, so that both never wait for each other.</summary>
+    private const int PipelineLimit = 8 * 1024;
+    private const int FlushLimit = 60 * 1024;
+    private const int ReadBuffer = 64 * 1024 + 64;
+
+    private bool _verify;
+    private int _accepted;
+    private bool _refused;
+    private bool[]? _skipped;
+    private Dictionary<int, DeliveryStatus>? _probe;
+
+    /// <summary>Whether the session is as after EHLO: no RSET is needed.</summary>
+    internal bool IsClean { get; private set; }
+
+    /// <summary>Carries it out; outcomes go to the delivery.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    internal async ValueTask RunAsync()
+    {
+        session.Uses++;
+        _verify = (delivery.Request.Flags & DeliveryFlags.VerifyOnly) != 0;
+        if (Objection() is { } objection)
+        {
+            // The server will not do, but another might when the objection is not about size.
+            delivery.FailAll(objection.Status, session, objection.Hard || final);
+            IsClean = true;
+            return;
+        }
+        var withData = !_verify || settings.VerifyAtData;
+        int code;
+        if ((session.Extensions & SmtpExtensions.Pipelining) != 0)
+        {
+            code = await PipelinedAsync(withData).ConfigureAwait(false);
+        }
+        else
+        {
+            code = await OneByOneAsync(withData).ConfigureAwait(false);
+        }
+        if (code == 0 || session.Loss != SmtpLoss.None)
+        {
+            return;
+        }
+        if (_accepted > 0 && code / 100 == 3)
+        {
+            if (_verify)
+            {
+                // smtp_address_verify_target = data: accepted at DATA is deliverable; the connection is dropped in place of sending a message.
+                EndWithoutData();
+                session.Abort();
+                return;
+            }
+            await SendContentAsync().ConfigureAwait(false);
+        }
+        else if (code / 100 == 3)
+        {
+            // RFC 2920 section 3.1: a server may ask for content although it refused all recipients.
+            Put(".\r\n"u8);
+            await session.FlushAsync().ConfigureAwait(false);
+            session.Arm(settings.DataDoneTimeout);
+            await session.ReadAsync(false).ConfigureAwait(false);
+        }
+    }
+
+    private (DeliveryStatus Status, bool Hard)? Objection()
+    {
+        var envelope = delivery.Request.Envelope;
+        if (session.SizeLimit > 0 && envelope.ContentSize > session.SizeLimit)
+        {
+            return (SmtpFailures.TooBig(session.Host, envelope.ContentSize, session.SizeLimit), true);
+        }
+        if ((envelope.Flags & MessageFlags.SmtpUtf8) != 0 && (session.Extensions & SmtpExtensions.SmtpUtf8) == 0 && NeedsUtf8())
+        {
+            var status = SmtpFailures.NeedsSmtpUtf8(session.Host);
+            return (final ? status : status with { Outcome = DeliveryOutcome.Deferred, Status = new EnhancedStatus(4, 6, 7) }, final);
+        }
+        return null;
+    }
+
+    /// <summary>Whether an address or a header holds more than ASCII (RFC 6531 3.2): asking for SMTPUTF8 alone needs no such server.</summary>
+    private bool NeedsUtf8()
+    {
+        var request = delivery.Request;
+        return !Ascii.IsValid(request.Envelope.Sender) || request.Recipients.Any(r => !Ascii.IsValid(r.Recipient.Address)) || HeadersNeedUtf8();
+    }
+
+    private bool HeadersNeedUtf8()
+    {
+        var buffer = ArrayPool<byte>.Shared.Rent(ReadBuffer);
+        try
+        {
+            var last = (byte)'\n';
+            for (var extent = 0; extent < delivery.Request.Layout.Extents.Count; extent++)
+            {
+                if (reader.Read(delivery.Request.MessageId, delivery.Request.Layout, extent, 0, buffer, out var content) != ContentRead.Data)
+                {
+                    return true;
+                }
+                var span = content.Span;
+                var end = last == '\n' && span is [(byte)'\n', ..] ? 0 : span.IndexOf("\n\n"u8);
+                if (!Ascii.IsValid(end < 0 ? span : span[..end]))
+                {
+                    return true;
+                }
+                if (end >= 0)
+                {
+                    return false;
+                }
+                last = span.IsEmpty ? last : span[^1];
+            }
+            return false;
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    /// <returns>The code of the reply to DATA; 1 when DATA was not sent; 0 when the session was lost.</returns>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<int> PipelinedAsync(bool withData)
+    {
+        var recipients = delivery.Request.Recipients;
+        var next = 0;
+        var first = true;
+        session.Arm(settings.MailTimeout);
+        SmtpCommands.Mail(session.Output, delivery.Request.Envelope, session.Extensions);
+        while (true)
+        {
+            var from = next;
+            var bytes = 0;
+            for (; next < recipients.Count && bytes < PipelineLimit; next++)
+            {
+                if (delivery[next] == State.Left)
+                {
+                    SmtpCommands.Rcpt(session.Output, recipients[next].Recipient, session.Extensions);
+                    bytes += recipients[next].Recipient.Address.Length + 100;
+                }
+            }
+            var last = next == recipients.Count;
+            if (last && withData)
+            {
+                Put("DATA\r\n"u8);
+            }
+            await session.FlushAsync().ConfigureAwait(false);
+            if (first && !await MailReplyAsync().ConfigureAwait(false))
+            {
+                return 0;
+            }
+            first = false;
+            for (var i = from; i < next; i++)
+            {
+                if (delivery[i] != State.Left && !_refused)
+                {
+                    continue;
+                }
+                if (_refused ? !await SkipReplyAsync(i).ConfigureAwait(false) : !await RcptReplyAsync(i).ConfigureAwait(false))
+                {
+                    return 0;
+                }
+            }
+            if (last)
+            {
+                return withData ? await DataReplyAsync().ConfigureAwait(false) : EndWithoutData();
+            }
+        }
+    }
+
+    private async ValueTask<int> OneByOneAsync(bool withData)
+    {
+        session.Arm(settings.MailTimeout);
+        SmtpCommands.Mail(session.Output, delivery.Request.Envelope, session.Extensions);
+        await session.FlushAsync().ConfigureAwait(false);
+        if (!await MailReplyAsync().ConfigureAwait(false))
+        {
+            return 0;
+        }
+        for (var i = 0; i < delivery.Request.Recipients.Count && !_refused; i++)
+        {
+            if (delivery[i] == State.Left)
+            {
+                SmtpCommands.Rcpt(session.Output, delivery.Request.Recipients[i].Recipient, session.Extensions);
+                await session.FlushAsync().ConfigureAwait(false);
+                if (!await RcptReplyAsync(i).ConfigureAwait(false))
+                {
+                    return 0;
+                }
+            }
+        }
+        if (_accepted == 0 || !withData)
+        {
+            return EndWithoutData();
+        }
+        Put("DATA\r\n"u8);
+        await session.FlushAsync().ConfigureAwait(false);
+        return await DataReplyAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>A probe ends at RCPT: who was accepted is deliverable.</summary>
+    private int EndWithoutData()
+    {
+        for (var i = 0; _verify && i < delivery.Request.Recipients.Count; i++)
+        {
+            if (delivery[i] == State.Accepted)
+            {
+                delivery.Finish(i, _probe![i], session, session.TlsStatus);
+            }
+        }
+        return 1;
+    }
+
+    private async ValueTask<bool> MailReplyAsync()
+    {
+        var reply = await session.ReadAsync(false).ConfigureAwait(false);
+        if (reply.IsLost)
+        {
+            return Lost("sending MAIL FROM");
+        }
+        if (!reply.IsOk)
+        {
+            _refused = true;
+            _skipped = CountLeft();
+            delivery.FailAll(SmtpFailures.Said(session.Host, reply, "MAIL FROM command"), session, final);
+        }
+        return true;
+    }
+
+    private bool[] CountLeft()
+    {
+        var left = new bool[delivery.Request.Recipients.Count];
+        for (var i = 0; i < left.Length; i++)
+        {
+            left[i] = delivery[i] == State.Left;
+        }
+        return left;
+    }
+
+    /// <summary>MAIL was refused, but RCPT was sent already: its reply is counted and means nothing.</summary>
+    private async ValueTask<bool> SkipReplyAsync(int index) =>
+        !_skipped![index] || !(await session.ReadAsync(false).ConfigureAwait(false)).IsLost;
+
+    private async ValueTask<bool> RcptReplyAsync(int index)
+    {
+        session.Arm(settings.RcptTimeout);
+        var reply = await session.ReadAsync(_verify).ConfigureAwait(false);
+        if (reply.IsLost)
+        {
+            return Lost("sending RCPT TO");
+        }
+        if (reply.IsOk)
+        {
+            delivery[index] = State.Accepted;
+            _accepted++;
+            if (_verify)
+            {
+                _probe ??= [];
+                _probe[index] = DeliveryStatus.Sent(SmtpReplyText.OneLine(reply.Text)) with { Status = SmtpReplyText.Status(reply.Code, reply.Text) };
+            }
+            return true;
+        }
+        delivery.Fail(index, SmtpFailures.Said(session.Host, reply, "RCPT TO command"), session, final);
+        return true;
+    }
+
+    private async ValueTask<int> DataReplyAsync()
+    {
+        session.Arm(settings.DataInitTimeout);
+        var reply = await session.ReadAsync(false).ConfigureAwait(false);
+        if (reply.IsLost)
+        {
+            Lost("sending DATA command");
+            return 0;
+        }
+        if (reply.Code / 100 != 3 && _accepted > 0)
+        {
+            delivery.FailAll(SmtpFailures.Said(session.Host, reply, "DATA command"), session, final);
+            _accepted = 0;
+        }
+        return reply.Code;
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask SendContentAsync()
+    {
+        session.Arm(settings.DataXferTimeout);
+        var read = await WriteContentAsync().ConfigureAwait(false);
+        if (read != ContentRead.End)
+        {
+            // What was sent so far must not be taken for the message.
+            session.Abort();
+            delivery.Damaged = read == ContentRead.Damaged;
+            delivery.Unreadable = true;
+            log.ContentNotRead(delivery.Request.QueueId, read == ContentRead.Damaged ? "the message is damaged" : "the content can't be read now");
+            return;
+        }
+        if (session.Loss != SmtpLoss.None)
+        {
+            return;
+        }
+        await DotRepliesAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>Content and the final dot.</summary>
+    /// <returns>End when all was written, or the session was lost meanwhile.</returns>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<ContentRead> WriteContentAsync()
+    {
+        var request = delivery.Request;
+        var stuffer = new DotStuffer(settings.LineLengthLimit);
+        var buffer = ArrayPool<byte>.Shared.Rent(ReadBuffer);
+        try
+        {
+            if (settings.PrependReturnPath || settings.PrependOriginalTo)
+            {
+                Write(ref stuffer, Encoding.UTF8.GetBytes(PrependedHeaders()));
+            }
+            for (var extent = 0; extent < request.Layout.Extents.Count; extent++)
+            {
+                long offset = 0;
+                do
+                {
+                    var read = reader.Read(request.MessageId, request.Layout, extent, offset, buffer, out var content);
+                    if (read != ContentRead.Data)
+                    {
+                        return read == ContentRead.End ? ContentRead.Moved : read;
+                    }
+                    offset += content.Length;
+                    Write(ref stuffer, content.Span);
+                    if (session.Output.UnflushedBytes > FlushLimit && !await FlushContentAsync().ConfigureAwait(false))
+                    {
+                        return ContentRead.End;
+                    }
+                    if (content.IsEmpty)
+                    {
+                        break;
+                    }
+                }
+                while (offset < request.Layout.Extents[extent].Length);
+            }
+            Put(stuffer.AtLineStart ? ".\r\n"u8 : "\r\n.\r\n"u8);
+            await FlushContentAsync().ConfigureAwait(false);
+            return ContentRead.End;
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    private string PrependedHeaders()
+    {
+        var text = new StringBuilder();
+        if (settings.PrependOriginalTo)
+        {
+            var recipient = delivery.Request.Recipients[0].Recipient;
+            text.Append("X-Original-To: ").Append(recipient.OriginalAddress.Length > 0 ? recipient.OriginalAddress : recipient.Address).Append('\n');
+        }
+        if (settings.PrependReturnPath)
+        {
+            text.Append("Return-Path: <").Append(delivery.Request.Envelope.Sender).Append(">\n");
+        }
+        return text.ToString();
+    }
+
+    private async ValueTask<bool> FlushContentAsync()
+    {
+        session.Arm(settings.DataXferTimeout);
+        return await session.FlushAsync().ConfigureAwait(false) || Lost("sending message body");
+    }
+
+    private void Write(ref DotStuffer stuffer, ReadOnlySpan<byte> content)
+    {
+        while (!content.IsEmpty)
+        {
+            var span = session.Output.GetSpan(content.Length + (content.Length >> 4) + 64);
+            var written = stuffer.Encode(content, span, out var consumed);
+            session.Output.Advance(written);
+            content = content[consumed..];
+        }
+    }
+
+    private async ValueTask DotRepliesAsync()
+    {
+        session.Arm(settings.DataDoneTimeout);
+        SmtpReply reply = default;
+        for (var i = 0; i < delivery.Request.Recipients.Count; i++)
+        {
+            if (delivery[i] != State.Accepted)
+            {
+                continue;
+            }
+            // RFC 2033 4.2: LMTP answers for each recipient.
+            if (settings.Lmtp || reply.IsLost)
+            {
+                reply = await session.ReadAsync(true).ConfigureAwait(false);
+            }
+            if (reply.IsLost)
+            {
+                // It may have been delivered: no other host gets it now.
+                delivery.FailAll(session.Lost("sending end of data -- message may be sent more than once"), session, true);
+                return;
+            }
+            if (reply.IsOk)
+            {
+                delivery.Finish(i, Sent(reply, delivery.Request.Recipients[i].Recipient), session, session.TlsStatus);
+            }
+            else
+            {
+                delivery.Fail(i, SmtpFailures.Said(session.Host, reply, "end of DATA command"), session, final);
+            }
+        }
+        IsClean = true;
+    }
+
+    /// <summary>A server with DSN reports by itself: no action of ours. One without gets "relayed" (RFC 3461 5.2.2).</summary>
+    private DeliveryStatus Sent(in SmtpReply reply, EnvelopeRecipient recipient)
+    {
+        var action = settings.Final ? DsnAction.Delivered
+            : (session.Extensions & SmtpExtensions.Dsn) != 0 ? DsnAction.None
+            : (recipient.Notify & DsnNotify.Success) != 0 ? DsnAction.Relayed : DsnAction.None;
+        var text = SmtpReplyText.OneLine(reply.Text);
+        return new DeliveryStatus(
+            DeliveryOutcome.Sent, SmtpReplyText.Status(reply.Code, reply.Text), text, action, "smtp", text, "dns", session.Host.Name);
+    }
+
+    private bool Lost(string doing)
+    {
+        if (session.Loss == SmtpLoss.None)
+        {
+            // The write failed; a last word of the server is not waited for.
+            session.Abort();
+        }
+        delivery.FailAll(session.Lost(doing), session, final);
+        return false;
+    }
+
+    private void Put(ReadOnlySpan<byte> bytes)
+    {
+        bytes.CopyTo(session.Output.GetSpan(bytes.Length));
+        session.Output.Advance(bytes.Length);
+    }
+}

@@ -1,0 +1,145 @@
+using System.Globalization;
+using System.Text;
+using Facteur.Config;
+using Facteur.Config.Parameters;
+using Facteur.Tables;
+
+namespace Facteur.Services.Receive.Smtpd;
+
+/// <summary>Extensions that can be left out of the EHLO answer.</summary>
+[Flags]
+internal enum EhloMask : ushort
+{
+    None = 0,
+    Pipelining = 1,
+    Size = 2,
+    Vrfy = 4,
+    Etrn = 8,
+    EnhancedStatusCodes = 16,
+    EightBitMime = 32,
+    Dsn = 64,
+    Smtputf8 = 128,
+    Chunking = 256,
+    Silent = 512,
+
+    /// <summary>A known keyword that is not offered yet.</summary>
+    Absent = 1024,
+}
+
+/// <summary>The EHLO answer: what is offered, and what is left out for whom. An answer is made once per combination.</summary>
+internal sealed class EhloKeywords
+{
+    private static readonly Dictionary<string, EhloMask> Names = new(StringComparer.OrdinalIgnoreCase)
+    {
+        ["PIPELINING"] = EhloMask.Pipelining,
+        ["SIZE"] = EhloMask.Size,
+        ["VRFY"] = EhloMask.Vrfy,
+        ["ETRN"] = EhloMask.Etrn,
+        ["ENHANCEDSTATUSCODES"] = EhloMask.EnhancedStatusCodes,
+        ["8BITMIME"] = EhloMask.EightBitMime,
+        ["DSN"] = EhloMask.Dsn,
+        ["SMTPUTF8"] = EhloMask.Smtputf8,
+        ["CHUNKING"] = EhloMask.Chunking,
+        ["SILENT-DISCARD"] = EhloMask.Silent,
+        ["STARTTLS"] = EhloMask.Absent,
+        ["AUTH"] = EhloMask.Absent,
+        ["XVERP"] = EhloMask.Absent,
+        ["VERP"] = EhloMask.Absent,
+        ["XCLIENT"] = EhloMask.Absent,
+        ["XFORWARD"] = EhloMask.Absent,
+        ["REQUIRETLS"] = EhloMask.Absent,
+    };
+
+    private readonly string _hostname;
+    private readonly long _sizeLimit;
+    private readonly EhloMask _notOffered;
+    private readonly EhloMask _discarded;
+    private readonly Maps _byAddress;
+    private readonly System.Collections.Concurrent.ConcurrentDictionary<EhloMask, byte[]> _answers = new();
+
+    /// <exception cref="ConfigException">A keyword is not known.</exception>
+    public EhloKeywords(IConfig config, ITableSet tables)
+    {
+        _hostname = config.Get(CommonParameters.Myhostname);
+        _sizeLimit = config.Get(CommonParameters.MessageSizeLimit);
+        _notOffered = (config.Get(SmtpdParameters.DisableVrfyCommand) ? EhloMask.Vrfy : 0) | (config.Get(CommonParameters.Smtputf8Enable) ? 0 : EhloMask.Smtputf8);
+        _byAddress = Maps.Open(tables, SmtpdParameters.DiscardEhloKeywordAddressMaps.Name, config.Get(SmtpdParameters.DiscardEhloKeywordAddressMaps));
+        _discarded = Parse(config.Get(SmtpdParameters.DiscardEhloKeywords), out var unknown);
+        if (unknown is not null)
+        {
+            throw new ConfigException($"unknown EHLO keyword \"{unknown}\" in {SmtpdParameters.DiscardEhloKeywords.Name}");
+        }
+    }
+
+    /// <summary>What is left out for a client: its entry in the table, else the list for all.</summary>
+    public async ValueTask<EhloMask> DiscardedAsync(string address, SmtpdLog log, CancellationToken cancel)
+    {
+        if (_byAddress.IsEmpty)
+        {
+            return _discarded;
+        }
+        var lookup = await _byAddress.FindAsync(address, false, cancel).ConfigureAwait(false);
+        if (lookup.Status != LookupStatus.Found)
+        {
+            return _discarded;
+        }
+        var mask = Parse(lookup.Value, out var unknown);
+        if (unknown is not null)
+        {
+            log.Warning($"unknown EHLO keyword \"{unknown}\" in {SmtpdParameters.DiscardEhloKeywordAddressMaps.Name}");
+        }
+        return mask;
+    }
+
+    /// <summary>The words of a mask, for the log.</summary>
+    public static string Words(EhloMask mask) =>
+        string.Join(' ', Names.Where(name => name.Value is not (EhloMask.Silent or EhloMask.Absent) && (mask & name.Value) != 0).Select(name => name.Key));
+
+    /// <summary>The whole answer.</summary>
+    public ReadOnlySpan<byte> Answer(EhloMask discarded) => _answers.GetOrAdd(discarded & ~(EhloMask.Silent | EhloMask.Absent), Make);
+
+    private byte[] Make(EhloMask discarded)
+    {
+        List<string> lines = [_hostname];
+        void Offer(EhloMask keyword, string text)
+        {
+            if (((discarded | _notOffered) & keyword) == 0)
+            {
+                lines.Add(text);
+            }
+        }
+        Offer(EhloMask.Pipelining, "PIPELINING");
+        Offer(EhloMask.Size, _sizeLimit > 0 ? "SIZE " + _sizeLimit.ToString(CultureInfo.InvariantCulture) : "SIZE");
+        Offer(EhloMask.Vrfy, "VRFY");
+        Offer(EhloMask.Etrn, "ETRN");
+        Offer(EhloMask.EnhancedStatusCodes, "ENHANCEDSTATUSCODES");
+        Offer(EhloMask.EightBitMime, "8BITMIME");
+        Offer(EhloMask.Dsn, "DSN");
+        Offer(EhloMask.Smtputf8, "SMTPUTF8");
+        Offer(EhloMask.Chunking, "CHUNKING");
+        var text = new StringBuilder();
+        for (var i = 0; i < lines.Count; i++)
+        {
+            text.Append("250").Append(i == lines.Count - 1 ? ' ' : '-').Append(lines[i]).Append("\r\n");
+        }
+        return Encoding.UTF8.GetBytes(text.ToString());
+    }
+
+    private static EhloMask Parse(string value, out string? unknown)
+    {
+        unknown = null;
+        var mask = EhloMask.None;
+        foreach (var word in ListSyntax.Split(value))
+        {
+            if (Names.TryGetValue(word, out var keyword))
+            {
+                mask |= keyword;
+            }
+            else
+            {
+                unknown = word;
+            }
+        }
+        return mask;
+    }
+}

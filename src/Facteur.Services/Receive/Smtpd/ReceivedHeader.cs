@@ -1,0 +1,17 @@
+namespace Facteur.Services.Receive.Smtpd;
+
+/// <summary>The Received: header that smtpd puts in front of a message (RFC 5321 4.4), in Postfix's words and line breaks.</summary>
+internal static class ReceivedHeader
+{
+    /// <summary>The header with its line ends. The recipient is named only when there is exactly one: others need not know of it.</summary>
+    public static string Make(SmtpdSettings settings, ClientFacts client, string? helo, string protocol, string queueId, string? onlyRecipient, string date)
+    {
+        var from = $"Received: from {helo ?? client.Name} ({client.Name} [{client.Rfc5321Address}])";
+        if (settings.PortLogging)
+        {
+            from = $"Received: from {helo ?? client.Name} ({client.Name} [{client.Rfc5321Address}]:{client.Port})";
+        }
+        var by = $"\tby {settings.Myhostname} ({settings.MailName}) with {protocol} id {queueId}";
+        return onlyRecipient is null ? $"{from}\n{by};\n\t{date}\n" : $"{from}\n{by}\n\tfor <{onlyRecipient}>; {date}\n";
+    }
+}

@@ -1,0 +1,177 @@
+using Facteur.Mail.Dsn;
+
+namespace Facteur.Services.Receive.Smtpd.Restrictions;
+
+/// <summary>The right-hand sides of access(5) that are not lists of restrictions.</summary>
+internal static class AccessAction
+{
+    /// <summary>Applies an action.</summary>
+    /// <param name="context">The session.</param>
+    /// <param name="table">The table, for warnings.</param>
+    /// <param name="value">The right-hand side.</param>
+    /// <param name="key">The key that was found.</param>
+    /// <param name="subject">What was looked up.</param>
+    /// <param name="verdict">What it says.</param>
+    /// <returns>False when the value is a list of restrictions.</returns>
+    public static bool TryApply(RestrictionContext context, string table, string value, string key, Subject subject, out Verdict verdict)
+    {
+        value = value.Trim();
+        var space = value.AsSpan().IndexOfAny(' ', '\t');
+        var text = space < 0 ? "" : value[space..].TrimStart();
+        verdict = Verdict.Dunno;
+        switch ((space < 0 ? value : value[..space]).ToUpperInvariant())
+        {
+            case "":
+                context.Log.Warning($"access table {table} entry {key} has empty value");
+                verdict = Verdict.Ok;
+                return true;
+            case "OK" or "RELAY":
+                verdict = Verdict.Ok;
+                return true;
+            case "DUNNO":
+                return true;
+            case "REJECT":
+                verdict = Refuse(context, context.Settings.AccessRejectCode, "5.7.1", text, subject);
+                return true;
+            case "DEFER":
+                verdict = Refuse(context, context.Settings.AccessDeferCode, "4.7.1", text, subject);
+                return true;
+            case "DEFER_IF_PERMIT":
+                var later = Later(context, text, subject);
+                verdict = context.DeferLater(true, later.Code, later.Dsn, later.Text);
+                return true;
+            case "DEFER_IF_REJECT":
+                context.DeferIfReject ??= Later(context, text, subject);
+                return true;
+            case "WARN":
+                context.Log.Event(context, "warn", text);
+                return true;
+            case "INFO":
+                context.Log.Event(context, "info", text);
+                return true;
+            case "HOLD":
+                Hold(context, text, subject);
+                return true;
+            case "DISCARD":
+                verdict = Discard(context, text, subject);
+                return true;
+            case "REDIRECT":
+                Redirect(context, table, text, key, subject);
+                return true;
+            case "BCC":
+                Bcc(context, table, text, key, subject);
+                return true;
+            case "PREPEND":
+                Prepend(context, table, text, key);
+                return true;
+            case "FILTER":
+                // An envelope has no place for a filter yet: refused, never passed over.
+                context.Log.Warning($"access table {table} entry \"{key}\": action FILTER is not supported yet");
+                verdict = context.ServerError();
+                return true;
+            default:
+                return TryCode(context, value, text, subject, out verdict);
+        }
+    }
+
+    private static bool TryCode(RestrictionContext context, string value, string text, Subject subject, out Verdict verdict)
+    {
+        verdict = Verdict.Ok;
+        if (!value.AsSpan().ContainsAnyExceptInRange('0', '9'))
+        {
+            return true;
+        }
+        if (value.Length > 4 && value is ['4' or '5', >= '0' and <= '9', >= '0' and <= '9', ' ' or '\t', ..])
+        {
+            verdict = Refuse(context, int.Parse(value.AsSpan(0, 3), null), value[0] == '4' ? "4.7.1" : "5.7.1", text, subject);
+            return true;
+        }
+        return false;
+    }
+
+    private static Verdict Refuse(RestrictionContext context, int code, string dsn, string text, Subject subject)
+    {
+        (dsn, text) = SplitDsn(dsn, text);
+        return context.Reject(code, DsnClasses.Fix(dsn, subject.Class), $"<{subject.Name}>: {subject.Class} rejected: {(text.Length > 0 ? text : "Access denied")}");
+    }
+
+    private static Deferral Later(RestrictionContext context, string text, Subject subject)
+    {
+        (var dsn, text) = SplitDsn("4.7.1", text);
+        return new Deferral(
+            context.Settings.AccessDeferCode,
+            DsnClasses.Fix(dsn, subject.Class),
+            $"<{subject.Name}>: {subject.Class} rejected: {(text.Length > 0 ? text : "Service unavailable")}");
+    }
+
+    private static (string Dsn, string Text) SplitDsn(string dsn, string text) =>
+        EnhancedStatus.TryParsePrefix(text, out var status, out var length) ? (status.ToString(), text[length..].TrimStart()) : (dsn, text);
+
+    // Postfix: VRFY and ETRN have no message that an action could change.
+    private static bool HasMessage(RestrictionContext context) => context.Where is not ("VRFY" or "ETRN");
+
+    private static void Hold(RestrictionContext context, string text, Subject subject)
+    {
+        if (HasMessage(context) && !context.Effects.Hold)
+        {
+            context.Log.Event(context, "hold", $"<{subject.Name}>: {subject.Class} {(text.Length > 0 ? text : "triggers HOLD action")}");
+            context.Effects.Hold = true;
+        }
+    }
+
+    private static Verdict Discard(RestrictionContext context, string text, Subject subject)
+    {
+        if (!HasMessage(context))
+        {
+            return Verdict.Dunno;
+        }
+        context.Log.Event(context, "discard", $"<{subject.Name}>: {subject.Class} {(text.Length > 0 ? text : "triggers DISCARD action")}");
+        context.Effects.Discard = true;
+        return Verdict.Ok;
+    }
+
+    private static void Redirect(RestrictionContext context, string table, string text, string key, Subject subject)
+    {
+        if (!text.Contains('@'))
+        {
+            context.Log.Warning($"access table {table} entry \"{key}\" requires user@domain target");
+        }
+        else if (HasMessage(context))
+        {
+            context.Log.Event(context, "redirect", $"<{subject.Name}>: {subject.Class} triggers REDIRECT {text}");
+            context.Effects.Redirect = text;
+        }
+    }
+
+    private static void Bcc(RestrictionContext context, string table, string text, string key, Subject subject)
+    {
+        if (!text.Contains('@'))
+        {
+            context.Log.Warning($"access table {table} entry \"{key}\" requires user@domain target");
+        }
+        else if (HasMessage(context))
+        {
+            context.Log.Event(context, "bcc", $"<{subject.Name}>: {subject.Class} triggers BCC {text}");
+            if (!context.Effects.Bcc.Contains(text))
+            {
+                context.Effects.Bcc.Add(text);
+            }
+        }
+    }
+
+    private static void Prepend(RestrictionContext context, string table, string text, string key)
+    {
+        if (context.Where == "END-OF-MESSAGE")
+        {
+            context.Log.Warning($"access table {table}: action PREPEND must be used before smtpd_end_of_data_restrictions");
+        }
+        else if (text.IndexOf(':') <= 0)
+        {
+            context.Log.Warning($"access table {table} entry \"{key}\" requires header: text");
+        }
+        else if (HasMessage(context))
+        {
+            context.Effects.Prepend.Add(text);
+        }
+    }
+}

@@ -1,0 +1,38 @@
+using Facteur.Tables;
+
+namespace Facteur.Services.Receive.Smtpd.Restrictions;
+
+/// <summary>Restrictions on the client's address and names.</summary>
+internal static class ClientRestrictions
+{
+    public static async ValueTask<Verdict> PermitMynetworks(RestrictionContext context, Subject subject)
+    {
+        if (context.Client.Ip is not { } address)
+        {
+            return Verdict.Dunno;
+        }
+        var status = await context.Settings.Mynetworks.MatchAsync(address, context.Client.Name, context.Cancel).ConfigureAwait(false);
+        return status switch
+        {
+            LookupStatus.Found => Verdict.Ok,
+            LookupStatus.Error => context.TemporaryLookupFailure(subject.Name),
+            _ => Verdict.Dunno,
+        };
+    }
+
+    public static ValueTask<Verdict> PermitInetInterfaces(RestrictionContext context, Subject subject) =>
+        new(context.Client.Ip is { } address && context.Settings.OwnAddresses.Contains(address) ? Verdict.Ok : Verdict.Dunno);
+
+    public static ValueTask<Verdict> UnknownClientHostname(RestrictionContext context, Subject subject) =>
+        new(context.Client.NameStatus == NameStatus.Ok ? Verdict.Dunno : Refuse(context, context.Client.NameStatus, "hostname"));
+
+    public static ValueTask<Verdict> UnknownReverseClientHostname(RestrictionContext context, Subject subject) =>
+        new(context.Client.ReverseStatus == NameStatus.Ok ? Verdict.Dunno : Refuse(context, context.Client.ReverseStatus, "reverse hostname"));
+
+    public static ValueTask<Verdict> UnknownForwardClientHostname(RestrictionContext context, Subject subject) =>
+        new(context.Client.ForwardStatus == NameStatus.Ok ? Verdict.Dunno : Refuse(context, context.Client.ForwardStatus, "forward hostname"));
+
+    private static Verdict Refuse(RestrictionContext context, NameStatus status, string what) =>
+        context.Reject(
+            status == NameStatus.TryAgain ? 450 : context.Settings.UnknownClientCode, "4.7.25", $"Client host rejected: cannot find your {what}, [{context.Client.Address}]");
+}

@@ -1,0 +1,23 @@
+namespace Facteur.Services.Receive.Smtpd.Restrictions;
+
+/// <summary>
+/// Makes an enhanced status code fit what is refused: a code about recipients becomes one about senders and the other way round, and a code about
+/// addresses becomes X.0.0 where no address is refused (RFC 3463 3.2). The same table entry can stand in tables for all of them.
+/// </summary>
+internal static class DsnClasses
+{
+    public static string Fix(string dsn, string kind)
+    {
+        if (dsn.Length != 5 || dsn[2] != '1')
+        {
+            return dsn;
+        }
+        var detail = dsn[4];
+        return kind switch
+        {
+            Subject.SenderAddress => $"{dsn[0]}.1.{detail switch { '1' or '3' or '4' or '6' => '7', '2' => '8', '5' => '0', _ => detail }}",
+            Subject.RecipientAddress => $"{dsn[0]}.1.{detail switch { '7' => '3', '8' => '2', _ => detail }}",
+            _ => $"{dsn[0]}.0.0",
+        };
+    }
+}

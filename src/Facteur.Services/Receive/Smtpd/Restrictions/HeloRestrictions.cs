@@ -1,0 +1,80 @@
+using Facteur.Mail.Smtp;
+using Facteur.Net.Dns;
+
+namespace Facteur.Services.Receive.Smtpd.Restrictions;
+
+/// <summary>Restrictions on the HELO or EHLO name.</summary>
+internal static class HeloRestrictions
+{
+    public static ValueTask<Verdict> Invalid(RestrictionContext context, Subject subject)
+    {
+        if (context.Helo is not { } helo)
+        {
+            return new(Verdict.Dunno);
+        }
+        if (helo.StartsWith('['))
+        {
+            return new(Literal(context, helo));
+        }
+        var name = HostName.WithoutFinalDot(helo);
+        return new(HostName.IsValid(name) || System.Net.IPAddress.TryParse(name, out _)
+            ? Verdict.Dunno
+            : context.Reject(context.Settings.InvalidHostnameCode, "5.5.2", $"<{helo}>: {Subject.HeloCommand} rejected: Invalid name"));
+    }
+
+    public static ValueTask<Verdict> NonFqdn(RestrictionContext context, Subject subject)
+    {
+        if (context.Helo is not { } helo)
+        {
+            return new(Verdict.Dunno);
+        }
+        if (helo.StartsWith('['))
+        {
+            return new(Literal(context, helo));
+        }
+        return new(HostName.IsFullyQualified(helo)
+            ? Verdict.Dunno
+            : context.Reject(context.Settings.NonFqdnCode, "5.5.2", $"<{helo}>: {Subject.HeloCommand} rejected: need fully-qualified hostname"));
+    }
+
+    public static async ValueTask<Verdict> Unknown(RestrictionContext context, Subject subject)
+    {
+        if (context.Helo is not { } helo)
+        {
+            return Verdict.Dunno;
+        }
+        if (helo.StartsWith('['))
+        {
+            return Literal(context, helo);
+        }
+        var status = await AskAsync(context, helo).ConfigureAwait(false);
+        var text = $"<{helo}>: {Subject.HeloCommand} rejected: Host not found";
+        return status switch
+        {
+            DnsStatus.Ok => Verdict.Dunno,
+            DnsStatus.TryAgain => context.DeferLater(context.Settings.UnknownHeloDefersIfPermit, 450, "4.7.1", text),
+            _ => context.Reject(context.Settings.UnknownHostnameCode, "4.7.1", text),
+        };
+    }
+
+    private static async ValueTask<DnsStatus> AskAsync(RestrictionContext context, string helo)
+    {
+        var name = HostName.WithoutFinalDot(helo).ToString();
+        if (HostName.ToAscii(name) is not { } ascii || !HostName.IsValid(ascii))
+        {
+            return DnsStatus.NameError;
+        }
+        var addresses = await MailDomain.AddressesAsync(context, ascii).ConfigureAwait(false);
+        if (addresses == DnsStatus.Ok)
+        {
+            return addresses;
+        }
+        var mx = (await context.Arrows.Dns.MxAsync(ascii, context.Cancel).ConfigureAwait(false)).Status;
+        return mx == DnsStatus.Ok ? mx : addresses == DnsStatus.TryAgain ? addresses : mx;
+    }
+
+    private static Verdict Literal(RestrictionContext context, string helo) =>
+        HostName.TryParseLiteral(helo, out _)
+            ? Verdict.Dunno
+            : context.Reject(context.Settings.InvalidHostnameCode, "5.5.2", $"<{helo}>: {Subject.HeloCommand} rejected: invalid ip address");
+}

@@ -1,0 +1,88 @@
+using Facteur.Contracts;
+using Facteur.Mail.Addresses;
+using HostName = Facteur.Mail.Smtp.HostName;
+using Facteur.Net.Dns;
+
+namespace Facteur.Services.Receive.Smtpd.Restrictions;
+
+/// <summary>Restrictions on the domain of a sender or recipient.</summary>
+internal static class MailDomain
+{
+    public static ValueTask<Verdict> NonFqdnSender(RestrictionContext context, Subject subject) =>
+        new(context.Sender is { Length: > 0 } sender ? NonFqdn(context, sender, Subject.SenderAddress) : Verdict.Dunno);
+
+    public static ValueTask<Verdict> NonFqdnRecipient(RestrictionContext context, Subject subject) =>
+        new(context.Recipient is { Length: > 0 } recipient ? NonFqdn(context, recipient, Subject.RecipientAddress) : Verdict.Dunno);
+
+    public static ValueTask<Verdict> UnknownSender(RestrictionContext context, Subject subject) =>
+        context.Sender is { Length: > 0 } sender ? UnknownAsync(context, sender, isSender: true) : new(Verdict.Dunno);
+
+    public static ValueTask<Verdict> UnknownRecipient(RestrictionContext context, Subject subject) =>
+        context.Recipient is { Length: > 0 } recipient ? UnknownAsync(context, recipient, isSender: false) : new(Verdict.Dunno);
+
+    /// <summary>Whether a host has addresses of any family.</summary>
+    public static async ValueTask<DnsStatus> AddressesAsync(RestrictionContext context, string name)
+    {
+        var v4 = (await context.Arrows.Dns.AddressesAsync(name, false, context.Cancel).ConfigureAwait(false)).Status;
+        if (v4 == DnsStatus.Ok)
+        {
+            return v4;
+        }
+        var v6 = (await context.Arrows.Dns.AddressesAsync(name, true, context.Cancel).ConfigureAwait(false)).Status;
+        return v6 == DnsStatus.Ok ? v6 : v4 == DnsStatus.TryAgain ? v4 : v6;
+    }
+
+    private static Verdict NonFqdn(RestrictionContext context, string address, string kind)
+    {
+        var domain = AddressParts.Domain(address);
+        if (domain is ['[', .., ']'])
+        {
+            return Verdict.Dunno;
+        }
+        var ascii = HostName.ToAscii(domain.ToString());
+        return ascii is not null && HostName.IsFullyQualified(ascii)
+            ? Verdict.Dunno
+            : context.Reject(context.Settings.NonFqdnCode, "4.5.2", $"<{address}>: {kind} rejected: need fully-qualified address");
+    }
+
+    private static async ValueTask<Verdict> UnknownAsync(RestrictionContext context, string address, bool isSender)
+    {
+        var resolution = await context.ResolveAsync(address, isSender).ConfigureAwait(false);
+        if ((resolution.Flags & ResolveFlags.Fail) != 0)
+        {
+            return context.TemporaryLookupFailure(address);
+        }
+        var domain = AddressParts.Domain(resolution.Recipient).ToString();
+        if (domain.Length == 0 || domain is ['[', .., ']'] || (resolution.Flags & (ResolveFlags.Local | ResolveFlags.VirtualAlias | ResolveFlags.VirtualMailbox)) != 0)
+        {
+            return Verdict.Dunno;
+        }
+        return await LookUpAsync(context, address, domain, isSender).ConfigureAwait(false);
+    }
+
+    private static async ValueTask<Verdict> LookUpAsync(RestrictionContext context, string address, string domain, bool isSender)
+    {
+        var kind = isSender ? Subject.SenderAddress : Subject.RecipientAddress;
+        var dsn = isSender ? "4.1.8" : "4.1.2";
+        var status = DnsStatus.NameError;
+        if (HostName.ToAscii(domain) is { } ascii && HostName.IsValid(ascii))
+        {
+            var mx = await context.Arrows.Dns.MxAsync(ascii, context.Cancel).ConfigureAwait(false);
+            if (mx is { Status: DnsStatus.Ok, Records: [{ Host: "" }] })
+            {
+                // RFC 7505 section 4.
+                return context.Reject(
+                    isSender ? 550 : 556, isSender ? "5.7.27" : "5.1.10", $"<{address}>: {kind} rejected: Domain {domain} does not accept mail (nullMX)");
+            }
+            status = mx.Status == DnsStatus.Ok ? mx.Status : await AddressesAsync(context, ascii).ConfigureAwait(false);
+            status = status != DnsStatus.Ok && mx.Status == DnsStatus.TryAgain ? DnsStatus.TryAgain : status;
+        }
+        return status switch
+        {
+            DnsStatus.Ok => Verdict.Dunno,
+            DnsStatus.TryAgain => context.DeferLater(context.Settings.UnknownAddressDefersIfPermit, 450, dsn, $"<{address}>: {kind} rejected: Domain not found"),
+            DnsStatus.Invalid => context.Reject(context.Settings.UnknownAddressCode, dsn, $"<{address}>: {kind} rejected: Malformed DNS server reply"),
+            _ => context.Reject(context.Settings.UnknownAddressCode, dsn, $"<{address}>: {kind} rejected: Domain not found"),
+        };
+    }
+}

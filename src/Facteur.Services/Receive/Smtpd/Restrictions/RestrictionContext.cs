@@ -1,0 +1,174 @@
+using Facteur.Contracts;
+
+namespace Facteur.Services.Receive.Smtpd.Restrictions;
+
+/// <summary>What restrictions see of a session, what they decided, and what access tables asked for. One per session.</summary>
+internal sealed class RestrictionContext(SmtpdSettings settings, SmtpdArrows arrows, SmtpdLog log, TimeProvider time, ClientFacts client, CancellationToken cancel)
+{
+    /// <summary>Nested lists and classes before a loop is assumed.</summary>
+    public const int DepthLimit = 100;
+
+    private (string Sender, string Address, Resolution Resolution)? _lastSender;
+    private (string Sender, string Address, Resolution Resolution)? _lastRecipient;
+
+    public SmtpdSettings Settings { get; } = settings;
+
+    public SmtpdArrows Arrows { get; } = arrows;
+
+    public SmtpdLog Log { get; } = log;
+
+    public TimeProvider Time { get; } = time;
+
+    public ClientFacts Client { get; } = client;
+
+    public CancellationToken Cancel { get; } = cancel;
+
+    /// <summary>The command in work, as logs name it.</summary>
+    public string Where { get; set; } = "CONNECT";
+
+    public string Protocol { get; set; } = "SMTP";
+
+    public string? Helo { get; set; }
+
+    public string? Sender { get; set; }
+
+    /// <summary>The recipient in question; at DATA and later the only one, or null when there are several.</summary>
+    public string? Recipient { get; set; }
+
+    public int RecipientCount { get; set; }
+
+    public string? EtrnDomain { get; set; }
+
+    public string? QueueId { get; set; }
+
+    public bool ImproperPipelining { get; set; }
+
+    public bool WarnIfReject { get; set; }
+
+    public Deferral? DeferIfPermit { get; set; }
+
+    public Deferral? DeferIfReject { get; set; }
+
+    /// <summary>What was left in doubt by the stages that later ones build on.</summary>
+    public Deferral? ClientDoubt { get; set; }
+
+    public Deferral? HeloDoubt { get; set; }
+
+    public Deferral? SenderDoubt { get; set; }
+
+    public int Depth { get; set; }
+
+    /// <summary>The unknown-user check ran for this recipient or sender.</summary>
+    public bool RecipientMapsChecked { get; set; }
+
+    public bool SenderMapsChecked { get; set; }
+
+    /// <summary>What access tables asked for, for the message in work.</summary>
+    public AccessEffects Effects { get; set; } = new();
+
+    /// <summary>The reply after <see cref="Verdict.Reject"/>.</summary>
+    public string Reply { get; private set; } = "";
+
+    public Verdict Reject(int code, string dsn, string text) => Reject(code, dsn, text, convertible: true);
+
+    /// <summary>The configuration is at fault: never turned into a warning.</summary>
+    public Verdict ServerError() => Reject(451, "4.3.5", "Server configuration error", convertible: false);
+
+    /// <summary>A table or the rewriter can't answer now: never turned into a warning.</summary>
+    public Verdict TemporaryLookupFailure(string name) => Reject(451, "4.3.0", $"<{name}>: Temporary lookup failure", convertible: false);
+
+    /// <summary>A resource is short: never turned into a warning.</summary>
+    public Verdict OutOfSpace() => Reject(452, "4.3.1", "Insufficient system storage", convertible: false);
+
+    /// <summary>Keeps a refusal for when all else permits; refuses at once where that is not wanted or a warning was asked for.</summary>
+    public Verdict DeferLater(bool wanted, int code, string dsn, string text)
+    {
+        if (WarnIfReject || !wanted)
+        {
+            return Reject(code, dsn, text);
+        }
+        DeferIfPermit ??= new Deferral(code, dsn, text);
+        return Verdict.Dunno;
+    }
+
+    /// <summary>Says where an address goes: completed, then resolved. Kept for the checks that follow.</summary>
+    public ValueTask<Resolution> ResolveAsync(string address, bool isSender)
+    {
+        var sender = isSender ? Recipient ?? "" : Sender ?? "";
+        var last = isSender ? _lastSender : _lastRecipient;
+        return last is { } known && known.Address == address && known.Sender == sender
+            ? ValueTask.FromResult(known.Resolution)
+            : AskAsync(sender, address, isSender);
+    }
+
+    /// <summary>Forgets what is kept between commands of one message.</summary>
+    public void Reset()
+    {
+        Sender = null;
+        Recipient = null;
+        RecipientCount = 0;
+        QueueId = null;
+        SenderDoubt = null;
+        Effects = new AccessEffects();
+        _lastSender = null;
+        _lastRecipient = null;
+    }
+
+    private async ValueTask<Resolution> AskAsync(string sender, string address, bool isSender)
+    {
+        var complete = await Arrows.Rewrite.RewriteAsync(true, address, Cancel).ConfigureAwait(false);
+        var resolution = complete is null
+            ? new Resolution("", "", "", ResolveFlags.Fail)
+            : await Arrows.Rewrite.ResolveAsync(sender, complete, Cancel).ConfigureAwait(false);
+        if ((resolution.Flags & ResolveFlags.Fail) == 0)
+        {
+            if (isSender)
+            {
+                _lastSender = (sender, address, resolution);
+            }
+            else
+            {
+                _lastRecipient = (sender, address, resolution);
+            }
+        }
+        return resolution;
+    }
+
+    private Verdict Reject(int code, string dsn, string text, bool convertible)
+    {
+        var warn = WarnIfReject && convertible;
+        if (!warn && DeferIfReject is { } earlier && code >= 500)
+        {
+            DeferIfReject = null;
+            WarnIfReject = false;
+            return Reject(earlier.Code, earlier.Dsn, earlier.Text, convertible);
+        }
+        if (Settings.SoftBounce && code >= 500)
+        {
+            code -= 100;
+        }
+        // The class of the enhanced code follows the reply code (RFC 2034).
+        var reply = SmtpdLog.Printable($"{code} {code / 100}{dsn.AsSpan(1)} {text}");
+        Log.Event(this, warn ? "reject_warning" : "reject", reply);
+        if (warn)
+        {
+            return Verdict.Dunno;
+        }
+        Reply = reply;
+        return Verdict.Reject;
+    }
+}
+
+/// <summary>Effects of access tables that a message carries (access(5): HOLD, DISCARD, REDIRECT, BCC, PREPEND).</summary>
+internal sealed class AccessEffects
+{
+    public bool Hold { get; set; }
+
+    public bool Discard { get; set; }
+
+    public string? Redirect { get; set; }
+
+    public List<string> Bcc { get; } = [];
+
+    public List<string> Prepend { get; } = [];
+}

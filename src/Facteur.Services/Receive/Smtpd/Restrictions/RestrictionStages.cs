@@ -1,0 +1,172 @@
+using Facteur.Config;
+using Facteur.Config.Parameters;
+using Facteur.Tables;
+
+namespace Facteur.Services.Receive.Smtpd.Restrictions;
+
+/// <summary>
+/// The stages of a session and their lists. With smtpd_delay_reject the client, HELO and sender stages are asked at each RCPT.
+/// A temporary doubt of one stage (defer_if_permit) is kept for the later ones of the same recipient.
+/// </summary>
+internal sealed class RestrictionStages
+{
+    private readonly RestrictionList _client;
+    private readonly RestrictionList _helo;
+    private readonly RestrictionList _sender;
+    private readonly RestrictionList _relay;
+    private readonly RestrictionList _recipient;
+    private readonly RestrictionList _data;
+    private readonly RestrictionList _endOfData;
+    private readonly RestrictionList _etrn;
+    private readonly RestrictionList _localRewrite;
+    private readonly bool _relayFirst;
+    private readonly bool _unlistedRecipient;
+    private readonly bool _unlistedSender;
+    private readonly bool _unprotected;
+
+    /// <summary>Parses all lists; an open relay is logged and refuses every recipient.</summary>
+    public RestrictionStages(IConfig config, ITableSet tables, SmtpdLog log)
+    {
+        var parser = new RestrictionParser(config, tables, log);
+        RestrictionList List(StringParameter parameter, string? shortHand) => parser.Parse(config.Get(parameter), shortHand);
+        _client = List(SmtpdParameters.ClientRestrictions, "check_client_access");
+        _helo = List(SmtpdParameters.HeloRestrictions, "check_helo_access");
+        _sender = List(SmtpdParameters.SenderRestrictions, "check_sender_access");
+        _relay = List(SmtpdParameters.RelayRestrictions, "check_recipient_access");
+        _recipient = List(SmtpdParameters.RecipientRestrictions, "check_recipient_access");
+        _data = List(SmtpdParameters.DataRestrictions, null);
+        _endOfData = List(SmtpdParameters.EndOfDataRestrictions, null);
+        _etrn = List(SmtpdParameters.EtrnRestrictions, "check_etrn_access");
+        _localRewrite = List(SmtpdParameters.LocalHeaderRewriteClients, "check_address_map");
+        _relayFirst = config.Get(SmtpdParameters.RelayBeforeRecipientRestrictions);
+        _unlistedRecipient = config.Get(SmtpdParameters.RejectUnlistedRecipient);
+        _unlistedSender = config.Get(SmtpdParameters.RejectUnlistedSender);
+        _unprotected = !parser.StopsRelaying(config.Get(SmtpdParameters.RelayRestrictions)) && !parser.StopsRelaying(config.Get(SmtpdParameters.RecipientRestrictions));
+        if (_unprotected)
+        {
+            log.NoRelayProtection();
+        }
+    }
+
+    public async ValueTask<Verdict> ClientAsync(RestrictionContext context)
+    {
+        Begin(context, null);
+        var verdict = await _client.CheckAsync(context, new Subject(context.Client.Printable, Subject.ClientHost)).ConfigureAwait(false);
+        context.ClientDoubt = context.DeferIfPermit;
+        return verdict;
+    }
+
+    public async ValueTask<Verdict> HeloAsync(RestrictionContext context)
+    {
+        Begin(context, context.ClientDoubt);
+        var verdict = context.Helo is { } helo
+            ? await _helo.CheckAsync(context, new Subject(helo, Subject.HeloCommand)).ConfigureAwait(false)
+            : Verdict.Dunno;
+        context.HeloDoubt = context.DeferIfPermit;
+        return verdict;
+    }
+
+    public async ValueTask<Verdict> SenderAsync(RestrictionContext context)
+    {
+        Begin(context, context.HeloDoubt ?? context.ClientDoubt);
+        context.SenderMapsChecked = false;
+        var verdict = await _sender.CheckAsync(context, new Subject(context.Sender ?? "", Subject.SenderAddress)).ConfigureAwait(false);
+        context.SenderDoubt = context.DeferIfPermit;
+        return verdict != Verdict.Reject && _unlistedSender && !context.Effects.Discard
+            ? await ListedAddresses.Sender(context, default).ConfigureAwait(false)
+            : verdict;
+    }
+
+    /// <summary>RCPT and VRFY: the delayed stages, relay and recipient restrictions, then whether the recipient exists.</summary>
+    public async ValueTask<Verdict> RecipientAsync(RestrictionContext context)
+    {
+        if (_unprotected)
+        {
+            return context.ServerError();
+        }
+        // RFC 5321 4.5.1: the postmaster is always accepted.
+        if (context.Recipient!.Equals("postmaster", StringComparison.OrdinalIgnoreCase))
+        {
+            return Verdict.Ok;
+        }
+        if (context.Settings.DelayReject && await DelayedAsync(context).ConfigureAwait(false) == Verdict.Reject)
+        {
+            return Verdict.Reject;
+        }
+        context.RecipientMapsChecked = false;
+        var subject = new Subject(context.Recipient, Subject.RecipientAddress);
+        Begin(context, context.SenderDoubt);
+        if (await (_relayFirst ? _relay : _recipient).CheckAsync(context, subject).ConfigureAwait(false) == Verdict.Reject)
+        {
+            return Verdict.Reject;
+        }
+        Begin(context, context.DeferIfPermit);
+        if (await (_relayFirst ? _recipient : _relay).CheckAsync(context, subject).ConfigureAwait(false) == Verdict.Reject || Doubt(context) == Verdict.Reject)
+        {
+            return Verdict.Reject;
+        }
+        return _unlistedRecipient && !context.Effects.Discard ? await ListedAddresses.Recipient(context, default).ConfigureAwait(false) : Verdict.Ok;
+    }
+
+    public async ValueTask<Verdict> EtrnAsync(RestrictionContext context)
+    {
+        if (context.Settings.DelayReject)
+        {
+            if (await ClientAsync(context).ConfigureAwait(false) == Verdict.Reject || await HeloAsync(context).ConfigureAwait(false) == Verdict.Reject)
+            {
+                return Verdict.Reject;
+            }
+        }
+        Begin(context, context.HeloDoubt ?? context.ClientDoubt);
+        var verdict = await _etrn.CheckAsync(context, new Subject(context.EtrnDomain ?? "", Subject.EtrnCommand)).ConfigureAwait(false);
+        return verdict == Verdict.Reject ? verdict : Doubt(context);
+    }
+
+    public ValueTask<Verdict> DataAsync(RestrictionContext context) => AfterRecipientsAsync(context, _data, new Subject(context.Where, Subject.DataCommand));
+
+    public ValueTask<Verdict> EndOfDataAsync(RestrictionContext context) =>
+        AfterRecipientsAsync(context, _endOfData, new Subject(context.Where, Subject.EndOfData));
+
+    /// <summary>Whether the client's mail is completed as local mail (local_header_rewrite_clients).</summary>
+    public async ValueTask<bool> RewritesAsLocalAsync(RestrictionContext context)
+    {
+        Begin(context, null);
+        return await _localRewrite.CheckAsync(context, new Subject(context.Client.Printable, Subject.ClientHost)).ConfigureAwait(false) == Verdict.Ok;
+    }
+
+    private async ValueTask<Verdict> DelayedAsync(RestrictionContext context)
+    {
+        return await ClientAsync(context).ConfigureAwait(false) == Verdict.Reject
+            || await HeloAsync(context).ConfigureAwait(false) == Verdict.Reject
+            || await SenderAsync(context).ConfigureAwait(false) == Verdict.Reject
+            ? Verdict.Reject
+            : Verdict.Dunno;
+    }
+
+    // With several recipients none is named: the decision is about all of them.
+    private static async ValueTask<Verdict> AfterRecipientsAsync(RestrictionContext context, RestrictionList list, Subject subject)
+    {
+        if (list.IsEmpty)
+        {
+            return Verdict.Dunno;
+        }
+        Begin(context, null);
+        var only = context.Recipient;
+        context.Recipient = context.RecipientCount > 1 ? null : only;
+        var verdict = await list.CheckAsync(context, subject).ConfigureAwait(false);
+        verdict = verdict == Verdict.Reject ? verdict : Doubt(context);
+        context.Recipient = only;
+        return verdict;
+    }
+
+    private static Verdict Doubt(RestrictionContext context) =>
+        context.DeferIfPermit is { } doubt ? context.Reject(doubt.Code, doubt.Dsn, doubt.Text) : Verdict.Dunno;
+
+    private static void Begin(RestrictionContext context, Deferral? doubt)
+    {
+        context.Depth = 0;
+        context.WarnIfReject = false;
+        context.DeferIfReject = null;
+        context.DeferIfPermit = doubt;
+    }
+}

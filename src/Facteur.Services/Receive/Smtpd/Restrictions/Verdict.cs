@@ -1,0 +1,37 @@
+namespace Facteur.Services.Receive.Smtpd.Restrictions;
+
+/// <summary>What a restriction says.</summary>
+internal enum Verdict : byte
+{
+    /// <summary>Nothing: the next one decides.</summary>
+    Dunno = 0,
+
+    /// <summary>Permit: the rest of this list is not asked.</summary>
+    Ok = 1,
+
+    /// <summary>Refuse with the context's reply.</summary>
+    Reject = 2,
+}
+
+/// <summary>What a list of restrictions is about, as replies name it.</summary>
+/// <param name="Name">The thing: an address, a host name, a command.</param>
+/// <param name="Class">Its kind: "Sender address", "Client host" and so on.</param>
+internal readonly record struct Subject(string Name, string Class)
+{
+    public const string ClientHost = "Client host";
+    public const string UnverifiedClientHost = "Unverified Client host";
+    public const string HeloCommand = "Helo command";
+    public const string SenderAddress = "Sender address";
+    public const string RecipientAddress = "Recipient address";
+    public const string EtrnCommand = "Etrn command";
+    public const string DataCommand = "Data command";
+    public const string EndOfData = "End-of-data";
+}
+
+/// <summary>A refusal kept for later: defer_if_permit, defer_if_reject.</summary>
+internal sealed record Deferral(int Code, string Dsn, string Text);
+
+/// <summary>A restriction, made once per configuration.</summary>
+/// <param name="Name">Its name as the administrator wrote it.</param>
+/// <param name="CheckAsync">Decides.</param>
+internal sealed record Restriction(string Name, Func<RestrictionContext, Subject, ValueTask<Verdict>> CheckAsync);

@@ -1,0 +1,152 @@
+using System.Net;
+using System.Text;
+using Facteur.Contracts;
+using Facteur.Net.Dns;
+using Facteur.Services.Receive.Smtpd.Restrictions;
+
+namespace Facteur.Services.Receive.Smtpd;
+
+/// <summary>All log lines of smtpd, each as Postfix writes it.</summary>
+internal sealed class SmtpdLog(ServiceLog log)
+{
+    /// <summary>Where a message has no queue id.</summary>
+    public const string NoQueue = "NOQUEUE";
+
+    public void Warning(string text) => log.Warning(text);
+
+    public void Connect(ClientFacts client) => log.Info($"connect from {client.Printable}");
+
+    public void Disconnect(ClientFacts client, string counts) => log.Info($"disconnect from {client.Printable}{counts}");
+
+    public void Client(string queueId, ClientFacts client) => log.Info($"{queueId}: client={client.Printable}");
+
+    /// <summary>reject, reject_warning, hold, discard, redirect, bcc, warn, info.</summary>
+    public void Event(RestrictionContext context, string what, string text)
+    {
+        var line = new StringBuilder(256);
+        line.Append(context.QueueId ?? NoQueue).Append(": ").Append(what).Append(": ").Append(context.Where).Append(" from ")
+            .Append(context.Client.Printable).Append(": ").Append(text).Append(';');
+        if (context.Sender is { } sender)
+        {
+            line.Append(" from=<").Append(sender).Append('>');
+        }
+        if (context.Recipient is { } recipient)
+        {
+            line.Append(" to=<").Append(recipient).Append('>');
+        }
+        line.Append(" proto=").Append(context.Protocol);
+        if (context.Helo is { } helo)
+        {
+            line.Append(" helo=<").Append(helo).Append('>');
+        }
+        log.Info(line.ToString());
+    }
+
+    public void IllegalAddress(ClientFacts client, string command, string text) =>
+        log.Warning($"Illegal address syntax from {client.Printable} in {command} command: {Printable(text)}");
+
+    public void NonSmtpCommand(ClientFacts client, string line) => log.Warning($"non-SMTP command from {client.Printable}: {Printable(Cut(line, 100))}");
+
+    public void LineTooLong(ClientFacts client, long limit, string line) =>
+        log.Warning($"{client.Printable}: request longer than {limit}: {Printable(Cut(line, 30))}...");
+
+    public void ImproperPipelining(ClientFacts client, string command, ReadOnlySpan<byte> data) =>
+        log.Info($"improper command pipelining after {command} from {client.Printable}: {Escape(data)}");
+
+    public void BareNewline(RestrictionContext context, string command) =>
+        log.Info($"{context.QueueId ?? NoQueue}: reject: {command} from {context.Client.Printable}: bare <LF> received");
+
+    public void BareNewlineNote(RestrictionContext context, string command) =>
+        log.Info($"{context.QueueId ?? NoQueue}: note: {command} from {context.Client.Printable}: bare <LF> received");
+
+    /// <summary>lost connection, timeout, too many errors.</summary>
+    public void Ended(string? queueId, string reason, string where, long? bytes, ClientFacts client) =>
+        log.Info($"{queueId ?? NoQueue}: {reason} after {where}{(bytes is { } count ? $" ({count} bytes)" : "")} from {client.Printable}");
+
+    public void TooLarge(string? queueId) => log.Warning($"{queueId ?? NoQueue}: queue file size limit exceeded");
+
+    public void ChunkTooLarge(string? queueId, ClientFacts client) =>
+        log.Warning($"{queueId ?? NoQueue}: BDAT request from {client.Printable} exceeds message size limit");
+
+    public void NullBdat(string? queueId, ClientFacts client) => log.Warning($"{queueId ?? NoQueue}: null BDAT request from {client.Printable}");
+
+    public void MalformedBdat(string? queueId, ClientFacts client, string line) =>
+        log.Warning($"{queueId ?? NoQueue}: malformed BDAT command syntax from {client.Printable}: {Printable(Cut(line, 100))}");
+
+    public void TooManyConnections(int count, ClientFacts client, string service) =>
+        log.Warning($"Connection concurrency limit exceeded: {count} from {client.Printable} for service {service}");
+
+    public void ConnectionRate(int rate, ClientFacts client, string service) =>
+        log.Warning($"Connection rate limit exceeded: {rate} from {client.Printable} for service {service}");
+
+    public void MessageRate(int rate, ClientFacts client, string service) =>
+        log.Warning($"Message delivery request rate limit exceeded: {rate} from {client.Printable} for service {service}");
+
+    public void RecipientRate(int rate, ClientFacts client, string service) =>
+        log.Warning($"Recipient address rate limit exceeded: {rate} from {client.Printable} for service {service}");
+
+    public void DiscardedKeywords(string keywords) => log.Info($"discarding EHLO keywords: {keywords}");
+
+    public void EtrnRefused(string domain, ClientFacts client) => log.Warning($"reject: ETRN {Cut(domain, 100)}... from {client.Printable}");
+
+    public void NotEnoughSpace(long free, long limit) => log.Warning($"not enough free space in mail queue: {free} bytes < 1.5*message size limit {limit}");
+
+    public void NameDoesNotResolve(string name, IPAddress address, DnsStatus? status = null)
+    {
+        // The words of gai_strerror(3), which log readers know.
+        var reason = status switch
+        {
+            null => "",
+            DnsStatus.TryAgain => ": Temporary failure in name resolution",
+            DnsStatus.NoData => ": No address associated with hostname",
+            DnsStatus.Invalid => ": Non-recoverable failure in name resolution",
+            _ => ": Name or service not known",
+        };
+        log.Warning($"hostname {name} does not resolve to address {address}{reason}");
+    }
+
+    public void RestrictionLoop(string name) => log.Warning($"restriction list for {name} causes unreasonable recursion");
+
+    public void NoRelayProtection() => log.Fatal(
+        "in parameter smtpd_relay_restrictions or smtpd_recipient_restrictions, specify at least one working instance of: "
+        + "reject_unauth_destination, defer_unauth_destination, reject, defer, defer_if_permit");
+
+    public void SessionFailed(ClientFacts client, Exception e) => log.Error($"session with {client.Printable} failed: {Printable(e.ToString())}");
+
+    /// <summary>Text of a peer made fit for one line.</summary>
+    public static string Printable(string text)
+    {
+        var bad = -1;
+        for (var i = 0; i < text.Length && bad < 0; i++)
+        {
+            bad = char.IsControl(text[i]) ? i : -1;
+        }
+        return bad < 0 ? text : string.Create(text.Length, text, static (span, source) =>
+        {
+            for (var i = 0; i < source.Length; i++)
+            {
+                span[i] = char.IsControl(source[i]) ? '?' : source[i];
+            }
+        });
+    }
+
+    private static string Cut(string text, int length) => text.Length <= length ? text : text[..length];
+
+    private static string Escape(ReadOnlySpan<byte> data)
+    {
+        var text = new StringBuilder(data.Length + 16);
+        foreach (var b in data)
+        {
+            _ = b switch
+            {
+                (byte)'\r' => text.Append("\\r"),
+                (byte)'\n' => text.Append("\\n"),
+                (byte)'\t' => text.Append("\\t"),
+                (byte)'\\' => text.Append("\\\\"),
+                >= (byte)' ' and < 0x7f => text.Append((char)b),
+                _ => text.Append('\\').Append(Convert.ToString(b, 8).PadLeft(3, '0')),
+            };
+        }
+        return text.ToString();
+    }
+}

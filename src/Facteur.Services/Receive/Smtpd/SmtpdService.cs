@@ -1,0 +1,104 @@
+using System.IO.Pipelines;
+using System.Net;
+using Facteur.Config;
+using Facteur.Contracts;
+using Facteur.Services.Receive.Smtpd.Restrictions;
+
+namespace Facteur.Services.Receive.Smtpd;
+
+/// <summary>
+/// smtpd(8) for one master.cf entry and one configuration. It serves any pipe: TCP, TLS, a Unix socket, standard input and output.
+/// A reload makes a new one; sessions keep theirs.
+/// </summary>
+public sealed class SmtpdService : IDisposable
+{
+    private readonly Heartbeat _heartbeat;
+    private readonly PeerName _peerName;
+
+    /// <summary>Reads the configuration and opens its tables.</summary>
+    /// <param name="config">The entry's snapshot.</param>
+    /// <param name="name">The entry's service name, "smtp", as limits and logs name it.</param>
+    /// <param name="entry">The entry, "smtp/inet", kept in each message.</param>
+    /// <param name="arrows">Whom to ask.</param>
+    /// <param name="log">The log.</param>
+    /// <param name="time">The clock.</param>
+    /// <exception cref="ConfigException">A value is not valid.</exception>
+    public SmtpdService(IConfig config, string name, string entry, SmtpdArrows arrows, ServiceLog log, TimeProvider time)
+    {
+        Entry = entry;
+        Arrows = arrows;
+        Time = time;
+        Log = new SmtpdLog(log);
+        Settings = new SmtpdSettings(config, arrows);
+        Stages = new RestrictionStages(config, arrows.Tables, Log);
+        Date = new MailDate(time);
+        Connections = new ConnectionLimits(Settings, arrows.Anvil, Log, name);
+        _heartbeat = new Heartbeat(time);
+        _peerName = new PeerName(arrows.Dns, new HostsFile(arrows.HostsFile, time), Log, Settings.PeernameLookup, Settings.PortLogging);
+    }
+
+    /// <summary>Sessions being served.</summary>
+    public int SessionCount => _heartbeat.Count;
+
+    internal string Entry { get; }
+
+    internal SmtpdArrows Arrows { get; }
+
+    internal TimeProvider Time { get; }
+
+    internal SmtpdLog Log { get; }
+
+    internal SmtpdSettings Settings { get; }
+
+    internal RestrictionStages Stages { get; }
+
+    internal MailDate Date { get; }
+
+    internal ConnectionLimits Connections { get; }
+
+    /// <summary>Serves one client until it leaves or the service stops. Never throws for what a peer does. The caller closes the pipe.</summary>
+    /// <param name="pipe">The connection.</param>
+    /// <param name="remote">The client's address; anything but an IP address is taken as this host itself.</param>
+    /// <param name="local">Our address.</param>
+    /// <param name="cancel">The service's end: the client is told 421 as soon as it is its turn to be answered.</param>
+    public async Task ServeAsync(IDuplexPipe pipe, EndPoint? remote, EndPoint? local, CancellationToken cancel)
+    {
+        var channel = new SmtpdChannel(pipe, Time, Settings);
+        _heartbeat.Add(channel);
+        await using var stop = cancel.UnsafeRegister(static self => ((SmtpdChannel)self!).Stop(), channel).ConfigureAwait(false);
+        var client = new ClientFacts();
+        SmtpdSession? session = null;
+        try
+        {
+            client = await _peerName.FindAsync(remote, cancel).ConfigureAwait(false);
+            Log.Connect(client);
+            var limited = await Connections.AppliesAsync(client, cancel).ConfigureAwait(false);
+            session = new SmtpdSession(this, channel, client, limited, cancel);
+            await session.RunAsync().ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (cancel.IsCancellationRequested)
+        {
+            // Stopped in the middle of a question: the client sees the connection end without an answer and tries again.
+        }
+        catch (Exception e)
+        {
+            Log.SessionFailed(client, e);
+        }
+        finally
+        {
+            _heartbeat.Remove(channel);
+            if (session is not null)
+            {
+                await session.ResetAsync().ConfigureAwait(false);
+                if (session.IsLimited)
+                {
+                    Connections.Leave(client);
+                }
+                Log.Disconnect(client, session.Counts());
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _heartbeat.Dispose();
+}

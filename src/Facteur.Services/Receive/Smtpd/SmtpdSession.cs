@@ -1,0 +1,398 @@
+using System.Text;
+using Facteur.Mail.Envelopes;
+using Facteur.Mail.Smtp;
+using Facteur.Services.Receive.Smtpd.Restrictions;
+
+namespace Facteur.Services.Receive.Smtpd;
+
+/// <summary>
+/// One session. Its state is one value; commands are rows of <see cref="SmtpdVerbs"/>, each with a file of its own.
+/// All that a peer can do ends in a reply; while it waits for the peer a session holds no buffer of its own.
+/// </summary>
+internal sealed class SmtpdSession
+{
+    private readonly SmtpdService _service;
+    private readonly (int Accepted, int Total)[] _counts = new (int, int)[SmtpdVerbs.All.Count];
+    private readonly List<CommandToken> _tokens = [];
+    private int _unknown;
+    private long _junk;
+    private string? _denied;
+    private bool? _rewriteLocal;
+
+    public SmtpdSession(SmtpdService service, SmtpdChannel channel, ClientFacts client, bool limited, CancellationToken cancel)
+    {
+        _service = service;
+        Channel = channel;
+        Client = client;
+        Cancel = cancel;
+        IsLimited = limited;
+        Context = new RestrictionContext(service.Settings, service.Arrows, service.Log, service.Time, client, cancel);
+    }
+
+    public SmtpdSettings Settings => _service.Settings;
+
+    public SmtpdArrows Arrows => _service.Arrows;
+
+    public SmtpdLog Log => _service.Log;
+
+    public RestrictionStages Stages => _service.Stages;
+
+    public SmtpdService Service => _service;
+
+    public SmtpdChannel Channel { get; }
+
+    public ClientFacts Client { get; }
+
+    public RestrictionContext Context { get; }
+
+    public CancellationToken Cancel { get; }
+
+    /// <summary>Limits on connections, messages and recipients apply.</summary>
+    public bool IsLimited { get; }
+
+    public SmtpdState State { get; set; } = SmtpdState.Connected;
+
+    public MailTransaction? Transaction { get; set; }
+
+    /// <summary>What the client may end lines with.</summary>
+    public BareNewline BareNewline { get; private set; }
+
+    /// <summary>Extensions left out for this client.</summary>
+    public EhloMask Discarded { get; set; }
+
+    /// <summary>SIZE= of the last MAIL command. Postfix: it outlives a refused MAIL until the next reset.</summary>
+    public long DeclaredSize { get; set; }
+
+    public long Errors { get; private set; }
+
+    /// <summary>The tokens of the command in work.</summary>
+    public IReadOnlyList<CommandToken> Tokens => _tokens;
+
+    /// <summary>Serves the client until it leaves.</summary>
+    public async Task RunAsync()
+    {
+        BareNewline = await PolicyAsync().ConfigureAwait(false);
+        if (await GreetAsync().ConfigureAwait(false))
+        {
+            await LoopAsync().ConfigureAwait(false);
+        }
+        await Channel.FlushAsync().ConfigureAwait(false);
+        await ResetAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>" ehlo=1 mail=1/2 commands=2/3" for the disconnect line.</summary>
+    public string Counts()
+    {
+        var text = new StringBuilder();
+        var (accepted, total) = (0, _unknown);
+        for (var i = 0; i < _counts.Length; i++)
+        {
+            accepted += _counts[i].Accepted;
+            total += _counts[i].Total;
+            Append(text, SmtpdVerbs.All[i].Name.ToLowerInvariant(), _counts[i].Accepted, _counts[i].Total);
+        }
+        Append(text, "unknown", 0, _unknown);
+        text.Append(" commands=").Append(accepted);
+        return (accepted == total && total > 0 ? text : text.Append('/').Append(total)).ToString();
+    }
+
+    /// <summary>Answers. After too many errors every answer comes late; 421 and 521 end the session.</summary>
+    public async ValueTask ReplyAsync(string reply)
+    {
+        if (Errors >= Settings.SoftErrorLimit && Settings.ErrorSleepTime > TimeSpan.Zero)
+        {
+            await Channel.FlushAsync().ConfigureAwait(false);
+            await Task.Delay(Settings.ErrorSleepTime, Service.Time, Cancel).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+        Channel.Write(reply);
+        if (reply.Length > 3 && reply[0] is '4' or '5' && reply[1] == '2' && reply[2] == '1')
+        {
+            State = SmtpdState.Ended;
+        }
+        await Channel.FlushIfManyAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>Answers with a refusal.</summary>
+    public async ValueTask<bool> RefuseAsync(string reply)
+    {
+        await ReplyAsync(reply).ConfigureAwait(false);
+        return false;
+    }
+
+    /// <summary>Answers with a success.</summary>
+    public async ValueTask<bool> AcceptAsync(string reply)
+    {
+        await ReplyAsync(reply).ConfigureAwait(false);
+        return true;
+    }
+
+    /// <summary>Forgets the message in work.</summary>
+    public async ValueTask ResetAsync()
+    {
+        var message = Transaction?.Message;
+        Transaction = null;
+        DeclaredSize = 0;
+        Context.Reset();
+        if (State != SmtpdState.Ended && State != SmtpdState.Connected)
+        {
+            State = Context.Helo is null ? SmtpdState.Connected : SmtpdState.Greeted;
+        }
+        if (message is not null)
+        {
+            await message.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>A message was delivered: earlier errors are forgiven.</summary>
+    public void Forgive()
+    {
+        Errors = 0;
+        _junk = 0;
+    }
+
+    /// <summary>Starts the message in cleanup unless that was done.</summary>
+    /// <returns>False when no queue id can be had; the reply was given.</returns>
+    public async ValueTask<bool> OpenAsync()
+    {
+        var transaction = Transaction!;
+        if (transaction.Message is not null)
+        {
+            return true;
+        }
+        _rewriteLocal ??= await Stages.RewritesAsLocalAsync(Context).ConfigureAwait(false);
+        transaction.Envelope = new Envelope
+        {
+            Sender = transaction.Sender,
+            ArrivalMicros = (transaction.Arrival - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond,
+            EnvelopeId = transaction.EnvelopeId,
+            Return = transaction.Return,
+            Body = transaction.Body,
+            Origin = MessageOrigin.Smtpd,
+            Flags = (transaction.Smtputf8 ? MessageFlags.SmtpUtf8 : 0) | (_rewriteLocal.Value ? MessageFlags.RewriteLocal : 0),
+            Client = new ClientInfo(Client.Name, Client.Address, Client.Port, Client.ReverseName, Context.Helo ?? "", Context.Protocol),
+            Entry = _service.Entry,
+        };
+        transaction.Message = await Arrows.Cleanup.OpenAsync(transaction.Envelope, Cancel).ConfigureAwait(false);
+        if (transaction.Message is null)
+        {
+            await ReplyAsync(SmtpdReplies.WriteError).ConfigureAwait(false);
+            return false;
+        }
+        Context.QueueId = transaction.Message.QueueId;
+        Log.Client(transaction.Message.QueueId, Client);
+        return true;
+    }
+
+    /// <summary>The peer left or must leave in the middle of something.</summary>
+    public async ValueTask EndAsync(ReadOutcome outcome, string where, long? bytes)
+    {
+        State = SmtpdState.Ended;
+        if (outcome == ReadOutcome.Stopped)
+        {
+            Channel.Write(SmtpdReplies.ShuttingDown(Settings.Myhostname));
+            return;
+        }
+        var reason = outcome == ReadOutcome.TimedOut ? "timeout" : "lost connection";
+        if (outcome == ReadOutcome.TimedOut && !Channel.IsLost)
+        {
+            await ReplyAsync(SmtpdReplies.Timeout(Settings.Myhostname)).ConfigureAwait(false);
+        }
+        // Postfix: leaving right after the end of a message is no loss.
+        if (where != "END-OF-MESSAGE" || outcome == ReadOutcome.TimedOut)
+        {
+            Log.Ended(Context.QueueId, reason, where, bytes, Client);
+        }
+    }
+
+    private async ValueTask<BareNewline> PolicyAsync()
+    {
+        if (Settings.BareNewline == BareNewline.Allow || Client.Ip is null)
+        {
+            return Settings.BareNewline;
+        }
+        var status = await Settings.BareNewlineExclusions.MatchAsync(Client.Ip, Client.Name, Cancel).ConfigureAwait(false);
+        return status == Tables.LookupStatus.Found ? BareNewline.Allow : Settings.BareNewline;
+    }
+
+    private async ValueTask<bool> GreetAsync()
+    {
+        if (IsLimited && Service.Connections.Refusal(this) is { } refusal)
+        {
+            await ReplyAsync(refusal).ConfigureAwait(false);
+            return false;
+        }
+        Discarded = await Settings.Ehlo.DiscardedAsync(Client.Address, Log, Cancel).ConfigureAwait(false);
+        if (!Settings.DelayReject && await Stages.ClientAsync(Context).ConfigureAwait(false) == Verdict.Reject)
+        {
+            _denied = Context.Reply;
+            Errors++;
+            await ReplyAsync(_denied).ConfigureAwait(false);
+        }
+        else
+        {
+            await ReplyAsync("220 " + Settings.Banner).ConfigureAwait(false);
+        }
+        return State != SmtpdState.Ended;
+    }
+
+    private async ValueTask LoopAsync()
+    {
+        while (State != SmtpdState.Ended)
+        {
+            if (Errors >= Settings.HardErrorLimit)
+            {
+                await ReplyAsync(SmtpdReplies.TooManyErrors(Settings.Myhostname)).ConfigureAwait(false);
+                Log.Ended(Context.QueueId, "too many errors", Context.Where, null, Client);
+                return;
+            }
+            var outcome = await Channel.ReadLineAsync().ConfigureAwait(false);
+            if (outcome != ReadOutcome.Data)
+            {
+                await EndAsync(outcome, Context.Where, null).ConfigureAwait(false);
+                return;
+            }
+            await CommandAsync().ConfigureAwait(false);
+        }
+    }
+
+    private async ValueTask CommandAsync()
+    {
+        if (Channel.LineTooLong)
+        {
+            Log.LineTooLong(Client, Settings.LineLimit, Channel.Line);
+        }
+        if (Channel.LineBare && BareNewline >= BareNewline.Note)
+        {
+            if (BareNewline == BareNewline.Reject)
+            {
+                Log.BareNewline(Context, Context.Where);
+                State = SmtpdState.Ended;
+                await ReplyAsync(SmtpdReplies.BareNewline(Settings.BareNewlineCode, Settings.Myhostname)).ConfigureAwait(false);
+                return;
+            }
+            Log.BareNewlineNote(Context, Context.Where);
+        }
+        if (Channel.LineMalformed)
+        {
+            // Addresses are text: without SMTPUTF8 the bytes can't be kept either.
+            await ErrorAsync(SmtpdReplies.BadUtf8).ConfigureAwait(false);
+            return;
+        }
+        CommandLine.Tokenize(Channel.Line, _tokens);
+        if (_tokens.Count == 0)
+        {
+            await ErrorAsync(SmtpdReplies.BadSyntax).ConfigureAwait(false);
+            return;
+        }
+        await DispatchAsync(_tokens[0].Text).ConfigureAwait(false);
+    }
+
+    private async ValueTask DispatchAsync(string word)
+    {
+        if (!Settings.NoopCommands.IsEmpty && await Settings.NoopCommands.MatchAsync(word, Cancel).ConfigureAwait(false))
+        {
+            await ReplyAsync(SmtpdReplies.Ok).ConfigureAwait(false);
+            CountJunk();
+            return;
+        }
+        var verb = SmtpdVerbs.Find(word);
+        if (verb is null)
+        {
+            await UnknownAsync(word).ConfigureAwait(false);
+            return;
+        }
+        ref var count = ref _counts[verb.Index];
+        count.Total++;
+        if (_denied is not null && verb.Name != "QUIT")
+        {
+            // RFC 5321 3.1: after a refusal at connect only QUIT is answered.
+            await ErrorAsync($"503 5.7.0 Error: access denied for {Client.Printable}").ConfigureAwait(false);
+            return;
+        }
+        Context.Where = verb.Name;
+        if (!Synchronized(verb))
+        {
+            State = SmtpdState.Ended;
+            await ReplyAsync(SmtpdReplies.NotSynchronized).ConfigureAwait(false);
+            return;
+        }
+        await RunAsync(verb).ConfigureAwait(false);
+    }
+
+    private async ValueTask RunAsync(SmtpdVerb verb)
+    {
+        var accepted = (verb.Refused & State) == 0
+            ? await verb.RunAsync(this).ConfigureAwait(false)
+            : await RefuseAsync(verb.Refusal(State)).ConfigureAwait(false);
+        if (accepted)
+        {
+            _counts[verb.Index].Accepted++;
+        }
+        else
+        {
+            Errors++;
+        }
+        if ((verb.Flags & VerbFlags.Junk) != 0)
+        {
+            CountJunk();
+        }
+    }
+
+    private async ValueTask UnknownAsync(string word)
+    {
+        _unknown++;
+        Context.Where = "UNKNOWN";
+        if (CommandLine.IsHeaderLabel(word) || await Settings.ForbiddenCommands.MatchAsync(word, Cancel).ConfigureAwait(false))
+        {
+            Log.NonSmtpCommand(Client, Channel.Line);
+            State = SmtpdState.Ended;
+            await ReplyAsync(SmtpdReplies.Forbidden).ConfigureAwait(false);
+            return;
+        }
+        await ErrorAsync(_denied is null ? SmtpdReplies.NotRecognized : $"503 5.7.0 Error: access denied for {Client.Printable}").ConfigureAwait(false);
+    }
+
+    // RFC 2920 3.1: without ESMTP each command, with it some, wait for the reply before anything follows.
+    private bool Synchronized(SmtpdVerb verb)
+    {
+        if (Context.ImproperPipelining || (Context.Protocol == "ESMTP" && (verb.Flags & VerbFlags.Last) == 0))
+        {
+            return true;
+        }
+        var early = Channel.Peek(100);
+        if (early.Length == 0)
+        {
+            return true;
+        }
+        Log.ImproperPipelining(Client, verb.Name, early);
+        Context.ImproperPipelining = true;
+        return !Settings.ForbidUnauthPipelining;
+    }
+
+    private void CountJunk()
+    {
+        if (_junk++ > Settings.JunkCommandLimit)
+        {
+            Errors++;
+        }
+    }
+
+    private ValueTask ErrorAsync(string reply)
+    {
+        var answered = ReplyAsync(reply);
+        Errors++;
+        return answered;
+    }
+
+    private static void Append(StringBuilder text, string name, int accepted, int total)
+    {
+        if (total > 0)
+        {
+            text.Append(' ').Append(name).Append('=').Append(accepted);
+            if (accepted != total)
+            {
+                text.Append('/').Append(total);
+            }
+        }
+    }
+}

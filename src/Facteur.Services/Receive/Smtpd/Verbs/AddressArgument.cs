@@ -1,0 +1,32 @@
+using Facteur.Contracts;
+using Facteur.Mail.Smtp;
+
+namespace Facteur.Services.Receive.Smtpd.Verbs;
+
+/// <summary>The address of MAIL, RCPT and VRFY.</summary>
+internal static class AddressArgument
+{
+    /// <summary>The address in external form, or null when it is none; that is logged.</summary>
+    public static async ValueTask<string?> TakeAsync(SmtpdSession session, CommandToken token, string command, bool allowEmpty, bool smtputf8)
+    {
+        if (token.Kind == TokenKind.Error)
+        {
+            return null;
+        }
+        if (SmtpPath.TryParse(token.Text, session.Settings.StrictEnvelopes && command != "VRFY", out var address) && (allowEmpty || address.Length > 0)
+            && (address.Length == 0 || await IsRoutableAsync(session, address, command == "MAIL").ConfigureAwait(false)))
+        {
+            return address;
+        }
+        session.Log.IllegalAddress(session.Client, command, token.Text);
+        return null;
+    }
+
+    /// <summary>strict_smtputf8: text above ASCII must be announced.</summary>
+    public static bool NeedsSmtputf8(SmtpdSession session, string address, bool smtputf8) =>
+        session.Settings is { Smtputf8: true, StrictSmtputf8: true } && !smtputf8 && address.AsSpan().ContainsAnyExceptInRange('\0', '\x7f');
+
+    // Postfix: what the resolver calls invalid is a syntax error; when it can't answer now, the restrictions defer.
+    private static async ValueTask<bool> IsRoutableAsync(SmtpdSession session, string address, bool isSender) =>
+        ((await session.Context.ResolveAsync(address, isSender).ConfigureAwait(false)).Flags & (ResolveFlags.Error | ResolveFlags.Fail)) != ResolveFlags.Error;
+}

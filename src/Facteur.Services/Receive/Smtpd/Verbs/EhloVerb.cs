@@ -1,0 +1,24 @@
+namespace Facteur.Services.Receive.Smtpd.Verbs;
+
+/// <summary>EHLO (RFC 5321 4.1.1.1).</summary>
+internal static class EhloVerb
+{
+    public static async ValueTask<bool> RunAsync(SmtpdSession session)
+    {
+        if (session.Tokens.Count < 2)
+        {
+            return await session.RefuseAsync(SmtpdReplies.EhloSyntax).ConfigureAwait(false);
+        }
+        if (!await Greeting.TakeAsync(session, "ESMTP").ConfigureAwait(false))
+        {
+            return false;
+        }
+        if (session.Discarded is not EhloMask.None && (session.Discarded & EhloMask.Silent) == 0 && EhloKeywords.Words(session.Discarded) is { Length: > 0 } words)
+        {
+            session.Log.DiscardedKeywords(words);
+        }
+        session.Channel.Write(session.Settings.Ehlo.Answer(session.Discarded));
+        await session.Channel.FlushIfManyAsync().ConfigureAwait(false);
+        return true;
+    }
+}

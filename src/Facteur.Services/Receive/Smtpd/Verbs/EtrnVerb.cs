@@ -1,0 +1,58 @@
+using Facteur.Mail.Smtp;
+using Facteur.Services.Receive.Smtpd.Restrictions;
+using Facteur.Tables;
+
+namespace Facteur.Services.Receive.Smtpd.Verbs;
+
+/// <summary>ETRN (RFC 1985).</summary>
+internal static class EtrnVerb
+{
+    public static async ValueTask<bool> RunAsync(SmtpdSession session)
+    {
+        if (session.State == SmtpdState.Connected && session.Settings.HeloRequired)
+        {
+            return await session.RefuseAsync(SmtpdReplies.EtrnNeedsHelo).ConfigureAwait(false);
+        }
+        if (session.Tokens.Count != 2)
+        {
+            return await session.RefuseAsync(SmtpdReplies.EtrnSyntax).ConfigureAwait(false);
+        }
+        // RFC 1985 5: "@domain" asks for subdomains too, "#queue" for a queue; neither is needed here.
+        var domain = session.Tokens[1].Text.TrimStart('@', '#');
+        if (!HostName.TryParseLiteral(domain, out _) && (HostName.ToAscii(domain) is not { } ascii || !HostName.IsValid(ascii)))
+        {
+            return await session.RefuseAsync(SmtpdReplies.BadEtrnParameter).ConfigureAwait(false);
+        }
+        var context = session.Context;
+        context.EtrnDomain = domain;
+        var verdict = await session.Stages.EtrnAsync(context).ConfigureAwait(false);
+        context.EtrnDomain = null;
+        return verdict == Verdict.Reject
+            ? await session.RefuseAsync(context.Reply).ConfigureAwait(false)
+            : await FlushAsync(session, domain).ConfigureAwait(false);
+    }
+
+    private static async ValueTask<bool> FlushAsync(SmtpdSession session, string domain)
+    {
+        var served = await session.Settings.FastFlushDomains.MatchAsync(domain, session.Cancel).ConfigureAwait(false);
+        if (served == LookupStatus.NotFound)
+        {
+            session.Log.EtrnRefused(domain, session.Client);
+            return await session.RefuseAsync($"459 <{domain}>: service unavailable").ConfigureAwait(false);
+        }
+        if (served == LookupStatus.Error || session.Arrows.FlushSite is not { } flush)
+        {
+            return await session.RefuseAsync(SmtpdReplies.CannotQueue).ConfigureAwait(false);
+        }
+        try
+        {
+            await flush(domain, session.Cancel).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            session.Log.Warning($"ETRN {domain}: the queue can't be asked: {e.Message}");
+            return await session.RefuseAsync(SmtpdReplies.CannotQueue).ConfigureAwait(false);
+        }
+        return await session.AcceptAsync(SmtpdReplies.QueuingStarted).ConfigureAwait(false);
+    }
+}

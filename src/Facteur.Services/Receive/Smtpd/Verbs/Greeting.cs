@@ -1,0 +1,25 @@
+using Facteur.Services.Receive.Smtpd.Restrictions;
+
+namespace Facteur.Services.Receive.Smtpd.Verbs;
+
+/// <summary>What HELO and EHLO share: the message in work is forgotten, the name is taken (RFC 5321 4.1.4).</summary>
+internal static class Greeting
+{
+    public static async ValueTask<bool> TakeAsync(SmtpdSession session, string protocol)
+    {
+        var name = session.Tokens.Count == 2 ? session.Tokens[1].Text : string.Join(' ', session.Tokens.Skip(1).Select(token => token.Text));
+        var context = session.Context;
+        await session.ResetAsync().ConfigureAwait(false);
+        context.Protocol = protocol;
+        context.Helo = SmtpdLog.Printable(name);
+        context.HeloDoubt = null;
+        session.State = SmtpdState.Greeted;
+        if (!session.Settings.DelayReject && await session.Stages.HeloAsync(context).ConfigureAwait(false) == Verdict.Reject)
+        {
+            context.Helo = null;
+            session.State = SmtpdState.Connected;
+            return await session.RefuseAsync(context.Reply).ConfigureAwait(false);
+        }
+        return true;
+    }
+}

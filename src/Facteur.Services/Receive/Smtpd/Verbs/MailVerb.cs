@@ -1,0 +1,150 @@
+using System.Globalization;
+using Facteur.Mail.Dsn;
+using Facteur.Mail.Envelopes;
+using Facteur.Mail.Smtp;
+using Facteur.Services.Receive.Smtpd.Restrictions;
+
+namespace Facteur.Services.Receive.Smtpd.Verbs;
+
+/// <summary>MAIL (RFC 5321 4.1.1.2, with RFC 1870 SIZE, RFC 6152 BODY, RFC 3461 RET and ENVID, RFC 6531 SMTPUTF8).</summary>
+internal static class MailVerb
+{
+    public static async ValueTask<bool> RunAsync(SmtpdSession session)
+    {
+        var tokens = session.Tokens;
+        if (session.Settings.HeloRequired && session.State == SmtpdState.Connected)
+        {
+            return await session.RefuseAsync(SmtpdReplies.SendHeloFirst).ConfigureAwait(false);
+        }
+        if (tokens.Count < 3 || !tokens[1].Is("FROM:"))
+        {
+            return await session.RefuseAsync(SmtpdReplies.MailSyntax).ConfigureAwait(false);
+        }
+        if (session.Service.Connections.MailRefusal(session) is { } refusal)
+        {
+            return await session.RefuseAsync(refusal).ConfigureAwait(false);
+        }
+        var smtputf8 = tokens.Any(token => token.Is("SMTPUTF8"));
+        if (await AddressArgument.TakeAsync(session, tokens[2], "MAIL", allowEmpty: true, smtputf8).ConfigureAwait(false) is not { } sender)
+        {
+            return await session.RefuseAsync(SmtpdReplies.BadSender).ConfigureAwait(false);
+        }
+        if (AddressArgument.NeedsSmtputf8(session, sender, smtputf8))
+        {
+            return await session.RefuseAsync(SmtpdReplies.MustDeclareSmtputf8).ConfigureAwait(false);
+        }
+        var options = new Options();
+        for (var i = 3; i < tokens.Count; i++)
+        {
+            if (Option(session, tokens[i], options) is { } error)
+            {
+                return await session.RefuseAsync(error).ConfigureAwait(false);
+            }
+        }
+        return await BeginAsync(session, sender, options).ConfigureAwait(false);
+    }
+
+    private static async ValueTask<bool> BeginAsync(SmtpdSession session, string sender, Options options)
+    {
+        var context = session.Context;
+        context.Sender = sender;
+        if (HasNoRoom(session) || (!session.Settings.DelayReject && await session.Stages.SenderAsync(context).ConfigureAwait(false) == Verdict.Reject))
+        {
+            context.Sender = null;
+            context.Effects = new AccessEffects();
+            return await session.RefuseAsync(context.Reply).ConfigureAwait(false);
+        }
+        session.Transaction = new MailTransaction
+        {
+            Sender = sender,
+            Arrival = session.Service.Time.GetUtcNow(),
+            Body = options.Body,
+            Return = options.Return,
+            EnvelopeId = options.EnvelopeId ?? "",
+            Smtputf8 = options.Smtputf8,
+        };
+        session.State = SmtpdState.Mail;
+        if (!session.Settings.DelayOpen && !await session.OpenAsync().ConfigureAwait(false))
+        {
+            await session.ResetAsync().ConfigureAwait(false);
+            return false;
+        }
+        return await session.AcceptAsync(SmtpdReplies.SenderOk).ConfigureAwait(false);
+    }
+
+    private static string? Option(SmtpdSession session, CommandToken token, Options options)
+    {
+        if (token.Is("BODY=8BITMIME") || token.Is("BODY=7BIT"))
+        {
+            options.Body = token.Is("BODY=7BIT") ? BodyType.SevenBit : BodyType.EightBitMime;
+            return null;
+        }
+        if (token.Value("SIZE=") is { } size)
+        {
+            if (size.Length == 0 || size.AsSpan().ContainsAnyExceptInRange('0', '9'))
+            {
+                return SmtpdReplies.BadSize;
+            }
+            session.DeclaredSize = long.TryParse(size, NumberStyles.None, CultureInfo.InvariantCulture, out var bytes) ? bytes : -1;
+            return session.DeclaredSize < 0 ? SmtpdReplies.SizeNotPossible : null;
+        }
+        if (token.Is("SMTPUTF8") && session.Settings.Smtputf8)
+        {
+            options.Smtputf8 = true;
+            return null;
+        }
+        if (token.Value("RET=") is { } ret)
+        {
+            return (session.Discarded & EhloMask.Dsn) != 0 ? SmtpdReplies.DsnDisabled
+                : options.Return != DsnReturn.None || !DsnParameters.TryReturn(ret, out var value) ? SmtpdReplies.BadRet
+                : options.Set(value);
+        }
+        if (token.Value("ENVID=") is { } envid)
+        {
+            return (session.Discarded & EhloMask.Dsn) != 0 ? SmtpdReplies.DsnDisabled
+                : options.EnvelopeId is not null || !DsnParameters.TryEnvelopeId(envid, out var value) ? SmtpdReplies.BadEnvid
+                : options.Set(value);
+        }
+        return SmtpdReplies.Unsupported(token.Text);
+    }
+
+    // RFC 1870 6.1.
+    private static bool HasNoRoom(SmtpdSession session)
+    {
+        var settings = session.Settings;
+        if (settings.MessageSizeLimit > 0 && session.DeclaredSize > settings.MessageSizeLimit)
+        {
+            return session.Context.Reject(552, "5.3.4", "Message size exceeds fixed limit") == Verdict.Reject;
+        }
+        var free = session.Arrows.FreeQueueBytes();
+        if (free > Math.Max(settings.QueueMinfree, session.DeclaredSize) && free > settings.MessageSizeLimit * 1.5)
+        {
+            return false;
+        }
+        session.Log.NotEnoughSpace(free, settings.MessageSizeLimit);
+        return session.Context.OutOfSpace() == Verdict.Reject;
+    }
+
+    private sealed class Options
+    {
+        public BodyType Body { get; set; }
+
+        public DsnReturn Return { get; private set; }
+
+        public string? EnvelopeId { get; private set; }
+
+        public bool Smtputf8 { get; set; }
+
+        public string? Set(DsnReturn value)
+        {
+            Return = value;
+            return null;
+        }
+
+        public string? Set(string envelopeId)
+        {
+            EnvelopeId = envelopeId;
+            return null;
+        }
+    }
+}

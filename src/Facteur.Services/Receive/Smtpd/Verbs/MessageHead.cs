@@ -1,0 +1,24 @@
+namespace Facteur.Services.Receive.Smtpd.Verbs;
+
+/// <summary>What smtpd puts in front of a message's content.</summary>
+internal static class MessageHead
+{
+    /// <summary>Sends headers that access tables asked for (PREPEND), and makes the Received: header that goes with the first content.</summary>
+    public static async ValueTask<string> MakeAsync(SmtpdSession session, ContentIntake content)
+    {
+        foreach (var line in session.Context.Effects.Prepend)
+        {
+            await content.HeaderAsync(line + "\n", session.Cancel).ConfigureAwait(false);
+        }
+        var transaction = session.Transaction!;
+        var context = session.Context;
+        return ReceivedHeader.Make(
+            session.Settings,
+            session.Client,
+            context.Helo,
+            transaction.Smtputf8 ? "UTF8SMTP" : context.Protocol,
+            transaction.Message!.QueueId,
+            transaction.Recipients.Count == 1 ? transaction.Recipients[0].Address : null,
+            session.Service.Date.Text(transaction.Arrival));
+    }
+}

@@ -1,0 +1,27 @@
+using Facteur.Contracts;
+
+namespace Facteur.Services.Report.Bounce;
+
+/// <summary>The log lines of bounce(8).</summary>
+internal sealed class BounceLog(ServiceLog log)
+{
+    public void SenderReport(ReportKind kind, string queueId, string reportId) => log.Info($"{queueId}: sender {Name(kind)} notification: {reportId}");
+
+    public void PostmasterReport(ReportKind kind, string queueId, string reportId) => log.Info($"{queueId}: postmaster {Name(kind)} notification: {reportId}");
+
+    public void DoubleBounceDiscarded(string queueId) => log.Warning($"{queueId}: undeliverable postmaster notification discarded");
+
+    public void OriginalUnreadable(string queueId) => log.Warning($"{queueId}: the original message is damaged: its report returns only a part of it");
+
+    public void TemplateUnusable(string why) => log.Warning($"{why}; built-in templates are used instead");
+
+    public void UnknownNotifyClass(string name) =>
+        log.Warning($"unknown class \"{name}\" in notify_classes; expected bounce, 2bounce, data, delay, policy, protocol, resource or software");
+
+    private static string Name(ReportKind kind) => kind switch
+    {
+        ReportKind.Failure => "non-delivery",
+        ReportKind.Delay => "delay",
+        _ => "delivery status",
+    };
+}

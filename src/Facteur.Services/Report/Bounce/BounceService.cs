@@ -1,0 +1,283 @@
+using System.Buffers;
+using Facteur.Config;
+using Facteur.Config.Parameters;
+using Facteur.Contracts;
+using Facteur.Mail.Dsn;
+using Facteur.Mail.Envelopes;
+using Facteur.Mail.Headers;
+using Facteur.Spool;
+
+namespace Facteur.Services.Report.Bounce;
+
+/// <summary>
+/// bounce(8), with defer and trace: decides who is told of what became of a message, and sends the reports. The sender's report closes the
+/// recipients; a postmaster's copy is a courtesy whose failure changes nothing. No report is made about a report on a report.
+/// </summary>
+public sealed class BounceService : IBounce
+{
+    private const int FlushSize = 32 * 1024;
+    private readonly IResubmit _resubmit;
+    private readonly TimeProvider _time;
+    private readonly BounceLog _log;
+    private readonly BounceTemplates _templates;
+    private readonly OriginalCopy _original;
+    private readonly NotifyClasses _classes;
+    private readonly string _hostname;
+    private readonly string _mailName;
+    private readonly string _doubleBounce;
+    private readonly string _doubleBounceRecipient;
+    private readonly string _bounceRecipient;
+    private readonly string _delayRecipient;
+    private readonly long _sizeLimit;
+    private readonly TimeSpan _lifetime;
+    private readonly bool _threaded;
+    private readonly bool _obsoleteFrom;
+
+    /// <summary>Reads the configuration and the templates.</summary>
+    /// <param name="config">The entry's snapshot.</param>
+    /// <param name="resubmit">Takes the reports.</param>
+    /// <param name="reader">Reads the messages reported on; used by one report at a time.</param>
+    /// <param name="log">The log, as $syslog_name/bounce.</param>
+    /// <param name="time">The clock.</param>
+    public BounceService(IConfig config, IResubmit resubmit, ISpoolReader reader, ServiceLog log, TimeProvider time)
+    {
+        _resubmit = resubmit;
+        _time = time;
+        _log = new BounceLog(log);
+        _templates = new BounceTemplates(config, _log);
+        _original = new OriginalCopy(reader);
+        _classes = ReadClasses(config.Get(BounceParameters.NotifyClasses));
+        _hostname = config.Get(CommonParameters.Myhostname);
+        _mailName = config.Get(CommonParameters.MailName);
+        _doubleBounce = $"{config.Get(CommonParameters.DoubleBounceSender)}@{_hostname}";
+        _doubleBounceRecipient = config.Get(BounceParameters.DoubleBounceNoticeRecipient);
+        _bounceRecipient = config.Get(BounceParameters.BounceNoticeRecipient);
+        _delayRecipient = config.Get(BounceParameters.DelayNoticeRecipient);
+        _sizeLimit = config.Get(BounceParameters.BounceSizeLimit) is var limit and > 0 ? limit : long.MaxValue;
+        _lifetime = config.Get(CommonParameters.MaximalQueueLifetime);
+        _threaded = config.Get(BounceParameters.EnableThreadedBounces);
+        _obsoleteFrom = config.Get(BounceParameters.HeaderFromFormat) == "obsolete";
+    }
+
+    [Flags]
+    private enum NotifyClasses
+    {
+        None = 0,
+        Bounce = 1,
+        DoubleBounce = 2,
+        Delay = 4,
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<ReportResult> ReportAsync(ReportRequest request, CancellationToken cancel)
+    {
+        var sender = request.Original.Sender;
+        if (sender.Equals(_doubleBounce, StringComparison.OrdinalIgnoreCase))
+        {
+            if (request.Kind is ReportKind.Failure or ReportKind.Delay)
+            {
+                _log.DoubleBounceDiscarded(request.QueueId);
+            }
+            return ReportResult.Discarded;
+        }
+        return sender.Length == 0
+            ? await ReportNullSenderAsync(request, cancel).ConfigureAwait(false)
+            : await ReportSenderAsync(request, cancel).ConfigureAwait(false);
+    }
+
+    // The last chance of such a message to be seen: the postmaster gets all of it, whatever NOTIFY says.
+    private async ValueTask<ReportResult> ReportNullSenderAsync(ReportRequest request, CancellationToken cancel)
+    {
+        // postconf(5): the class bounce includes 2bounce.
+        var (wanted, recipient) = request.Kind switch
+        {
+            ReportKind.Failure => ((_classes & (NotifyClasses.Bounce | NotifyClasses.DoubleBounce)) != 0, _doubleBounceRecipient),
+            ReportKind.Delay => ((_classes & NotifyClasses.Delay) != 0, _delayRecipient),
+            _ => (false, ""),
+        };
+        return !wanted ? ReportResult.Discarded
+            : await SendAsync(request, request.Recipients, recipient, postmaster: true, headersOnly: request.Kind != ReportKind.Failure, closes: request.Closes, cancel).ConfigureAwait(false);
+    }
+
+    private async ValueTask<ReportResult> ReportSenderAsync(ReportRequest request, CancellationToken cancel)
+    {
+        var told = Told(request);
+        var result = ReportResult.Discarded;
+        if (told.Count > 0)
+        {
+            var headersOnly = request.Kind != ReportKind.Failure || request.Original.Return == DsnReturn.Headers;
+            result = await SendAsync(request, told, request.Original.Sender, postmaster: false, headersOnly, request.Closes, cancel).ConfigureAwait(false);
+        }
+        var copyTo = request.Kind switch
+        {
+            ReportKind.Failure when (_classes & NotifyClasses.Bounce) != 0 => _bounceRecipient,
+            ReportKind.Delay when (_classes & NotifyClasses.Delay) != 0 => _delayRecipient,
+            _ => null,
+        };
+        if (result != ReportResult.TryAgain && copyTo is not null && request.Recipients.Count > 0)
+        {
+            await SendAsync(request, request.Recipients, copyTo, postmaster: true, headersOnly: true, closes: false, cancel).ConfigureAwait(false);
+        }
+        return result;
+    }
+
+    // RFC 3461 section 4.1: without NOTIFY failures and delays are told.
+    private static IReadOnlyList<RecipientResult> Told(ReportRequest request)
+    {
+        var wanted = request.Kind switch { ReportKind.Failure => DsnNotify.Failure, ReportKind.Delay => DsnNotify.Delay, ReportKind.Success => DsnNotify.Success, _ => DsnNotify.None };
+        if (wanted == DsnNotify.None)
+        {
+            return request.Recipients;
+        }
+        var told = new List<RecipientResult>(request.Recipients.Count);
+        foreach (var result in request.Recipients)
+        {
+            var notify = request.Original.Recipients[result.Index].Notify;
+            if (notify == DsnNotify.None ? wanted != DsnNotify.Success : (notify & wanted) != 0)
+            {
+                told.Add(result);
+            }
+        }
+        return told;
+    }
+
+    private async ValueTask<ReportResult> SendAsync(
+        ReportRequest request, IReadOnlyList<RecipientResult> recipients, string to, bool postmaster, bool headersOnly, bool closes, CancellationToken cancel)
+    {
+        // Postfix: a message too large is not cut, which would damage its MIME structure; its headers alone are returned.
+        headersOnly |= request.Layout.Length > _sizeLimit;
+        string? thread = null;
+        if (_threaded)
+        {
+            var scan = new HeaderEnd();
+            if (await _original.CopyAsync(request, headersOnly: true, _sizeLimit, to: null, scan, cancel).ConfigureAwait(false) is ContentRead.Moved or ContentRead.Failed)
+            {
+                return ReportResult.TryAgain;
+            }
+            thread = scan.MessageId;
+        }
+        var report = new DeliveryReport
+        {
+            Template = _templates.For(request.Kind),
+            Hostname = _hostname,
+            MailName = _mailName,
+            QueueId = request.QueueId,
+            Original = request.Original,
+            To = to,
+            Now = _time.GetLocalNow(),
+            QueueLifetime = _lifetime,
+            PostmasterCopy = postmaster,
+            HeadersOnly = headersOnly,
+            ObsoleteFrom = _obsoleteFrom,
+            ThreadId = thread,
+        };
+        using var message = _resubmit.Begin(Envelope(request, to, postmaster, closes, report.Now));
+        if (!await WriteAsync(report, request, recipients, message, cancel).ConfigureAwait(false))
+        {
+            return ReportResult.TryAgain;
+        }
+        var end = await message.EndAsync(cancel).ConfigureAwait(false);
+        if (end.Result.Status != CleanupStatus.Ok)
+        {
+            return ReportResult.TryAgain;
+        }
+        if (postmaster)
+        {
+            _log.PostmasterReport(request.Kind, request.QueueId, end.QueueId);
+        }
+        else
+        {
+            _log.SenderReport(request.Kind, request.QueueId, end.QueueId);
+        }
+        return ReportResult.Sent;
+    }
+
+    private Envelope Envelope(ReportRequest request, string to, bool postmaster, bool closes, DateTimeOffset now)
+    {
+        var indices = new int[closes ? request.Recipients.Count : 0];
+        for (var i = 0; i < indices.Length; i++)
+        {
+            indices[i] = request.Recipients[i].Index;
+        }
+        return new Envelope
+        {
+            Sender = postmaster ? _doubleBounce : "",
+            ArrivalMicros = (now - DateTimeOffset.UnixEpoch).Ticks / 10,
+            Origin = MessageOrigin.Bounce,
+            Flags = MessageFlags.RewriteLocal | (request.Original.Flags & MessageFlags.SmtpUtf8),
+            Body = request.Original.Body,
+            // RFC 3461 section 6.2: nobody is told what became of a report.
+            Recipients = [new EnvelopeRecipient(to, Notify: DsnNotify.Never)],
+            Closes = closes ? new ClosedRecipients(request.MessageId, indices) : null,
+        };
+    }
+
+    // False when the original can't be read now and the report must wait.
+    private async ValueTask<bool> WriteAsync(
+        DeliveryReport report, ReportRequest request, IReadOnlyList<RecipientResult> recipients, IResubmitMessage message, CancellationToken cancel)
+    {
+        var buffer = new ArrayBufferWriter<byte>(4096);
+        report.WriteHeader(buffer);
+        foreach (var result in recipients)
+        {
+            report.WriteReason(request.Original.Recipients[result.Index], result.Status, buffer);
+            await FlushAsync(buffer, message, FlushSize, cancel).ConfigureAwait(false);
+        }
+        report.WriteStatusHead(buffer);
+        foreach (var result in recipients)
+        {
+            report.WriteStatus(request.Original.Recipients[result.Index], result.Status, buffer);
+            await FlushAsync(buffer, message, FlushSize, cancel).ConfigureAwait(false);
+        }
+        report.WriteOriginalHead(buffer);
+        await FlushAsync(buffer, message, 0, cancel).ConfigureAwait(false);
+        switch (await _original.CopyAsync(request, report.HeadersOnly, _sizeLimit, message, report.HeadersOnly ? new HeaderEnd() : null, cancel).ConfigureAwait(false))
+        {
+            case ContentRead.Damaged:
+                // Postfix: a report is sent also when the original can't be read.
+                _log.OriginalUnreadable(request.QueueId);
+                buffer.Write("\n"u8);
+                break;
+            case not ContentRead.End:
+                return false;
+        }
+        report.WriteEnd(buffer);
+        await FlushAsync(buffer, message, 0, cancel).ConfigureAwait(false);
+        return true;
+    }
+
+    private static async ValueTask FlushAsync(ArrayBufferWriter<byte> buffer, IResubmitMessage message, int atLeast, CancellationToken cancel)
+    {
+        if (buffer.WrittenCount > atLeast)
+        {
+            await message.WriteAsync(buffer.WrittenMemory, cancel).ConfigureAwait(false);
+            buffer.ResetWrittenCount();
+        }
+    }
+
+    private NotifyClasses ReadClasses(string value)
+    {
+        var classes = NotifyClasses.None;
+        foreach (var name in ListSyntax.Split(value))
+        {
+            switch (name.ToLowerInvariant())
+            {
+                case "bounce":
+                    classes |= NotifyClasses.Bounce;
+                    break;
+                case "2bounce":
+                    classes |= NotifyClasses.DoubleBounce;
+                    break;
+                case "delay":
+                    classes |= NotifyClasses.Delay;
+                    break;
+                case "data" or "policy" or "protocol" or "resource" or "software":
+                    break;
+                default:
+                    _log.UnknownNotifyClass(name);
+                    break;
+            }
+        }
+        return classes;
+    }
+}

@@ -1,0 +1,87 @@
+using System.Buffers.Binary;
+
+namespace Facteur.Spool;
+
+/// <summary>Reads a segment from front to back through a window, and searches for the next whole record after a bad place.</summary>
+internal sealed class SegmentScanner(IDisk disk, int file, ulong mark, long length)
+{
+    private readonly byte[] _markBytes = BitConverter.GetBytes(mark);
+    private byte[] _window = new byte[(int)Math.Min(1 << 20, Math.Max(length, 4096))];
+    private long _start;
+    private int _filled;
+
+    public long Length { get; } = length;
+
+    /// <summary>The record at a place when it is whole.</summary>
+    public bool TryRecord(long at, out ReadOnlySpan<byte> record)
+    {
+        record = default;
+        if (!Record.TryLength(Bytes(at, Record.HeaderLength), mark, out var whole) || at + whole > Length)
+        {
+            return false;
+        }
+        var bytes = Bytes(at, whole);
+        if (bytes.Length < whole || !Record.IsWhole(bytes) || whole - Record.HeaderLength < Payloads.LeastLength(Record.Type(bytes)))
+        {
+            return false;
+        }
+        record = bytes;
+        return true;
+    }
+
+    /// <summary>The next whole record from a place on, or the length.</summary>
+    public long NextRecord(long at)
+    {
+        while (at < Length)
+        {
+            var bytes = Bytes(at, (int)Math.Min(64 << 10, Length - at));
+            var hit = bytes.IndexOf(_markBytes);
+            if (hit >= 0)
+            {
+                if (TryRecord(at + hit, out _))
+                {
+                    return at + hit;
+                }
+                at += hit + 1;
+            }
+            else if (bytes.Length < _markBytes.Length)
+            {
+                break;
+            }
+            else
+            {
+                at += bytes.Length - _markBytes.Length + 1;
+            }
+        }
+        return Length;
+    }
+
+    /// <summary>Whether any whole batch from a place on says that more than the place was durable.</summary>
+    public bool SaysDurableBeyond(long place)
+    {
+        for (var at = NextRecord(place); at < Length; at = NextRecord(at + 1))
+        {
+            if (TryRecord(at, out var record) && Record.Type(record) == RecordType.Batch
+                && BinaryPrimitives.ReadInt64LittleEndian(Record.Payload(record)) > place)
+            {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private ReadOnlySpan<byte> Bytes(long at, int count)
+    {
+        if (at < _start || at + count > _start + _filled)
+        {
+            if (count > _window.Length)
+            {
+                _window = new byte[count];
+            }
+            _start = at;
+            _filled = Math.Max(0, disk.Read(file, _window, at));
+        }
+        var from = (int)(at - _start);
+        return _window.AsSpan(from, Math.Min(count, Math.Max(0, _filled - from)));
+    }
+}

@@ -1,0 +1,38 @@
+namespace Facteur.Spool;
+
+/// <summary>Where the journal is and how it is cut into files. The defaults are the product's; tests use small ones.</summary>
+public sealed record SpoolOptions
+{
+    /// <summary>The directory that holds everything; made when it is not there (its parent must be).</summary>
+    public required string Directory { get; init; }
+
+    /// <summary>A segment that reached so many bytes gets no more batches.</summary>
+    public int SegmentBytes { get; init; } = 64 << 20;
+
+    /// <summary>Journal bytes after which a checkpoint is due.</summary>
+    public int CheckpointBytes { get; init; } = 64 << 20;
+
+    /// <summary>Content bytes of one message that go to the journal; the rest goes to a file of its own.</summary>
+    public int LargeBytes { get; init; } = 256 << 10;
+
+    /// <summary>First size of the staging buffer; it grows with what is staged.</summary>
+    public int StagingBytes { get; init; } = 1 << 20;
+
+    /// <summary>Bytes written without a sync after which any commit syncs.</summary>
+    public int UnsyncedBytes { get; init; } = 1 << 20;
+
+    /// <summary>Bytes kept in reserve for outcomes and deletes on a full disk; 0 for no reserve.</summary>
+    public long ReserveBytes { get; init; } = 64 << 20;
+
+    /// <summary>Young segments that are never cleaned.</summary>
+    public int YoungSegments { get; init; } = 4;
+
+    /// <summary>Message numbers made durable at once.</summary>
+    public int IdBlock { get; init; } = 1 << 20;
+
+    /// <summary>Index entries looked at, or written, in one step of background work.</summary>
+    public int StepEntries { get; init; } = 16_384;
+
+    /// <summary>Source of the segments' marks.</summary>
+    internal Func<ulong> NewMark { get; init; } = static () => BitConverter.ToUInt64(Guid.NewGuid().ToByteArray(), 8) * 0x9E3779B97F4A7C15 ^ BitConverter.ToUInt64(Guid.NewGuid().ToByteArray(), 0);
+}

@@ -1,0 +1,73 @@
+namespace Facteur.Tables.Lists;
+
+/// <summary>How a name of a list stands for the names below it.</summary>
+internal enum ParentRule : byte
+{
+    /// <summary>It does not: mydestination, virtual_alias_domains (Postfix: string_list).</summary>
+    None,
+
+    /// <summary>".example.com" matches the names below example.com.</summary>
+    Dot,
+
+    /// <summary>"example.com" matches itself and the names below it (parent_domain_matches_subdomains).</summary>
+    Parent,
+}
+
+/// <summary>A list of domains.</summary>
+/// <param name="patterns">Its elements.</param>
+/// <param name="rule">How names stand for those below them.</param>
+internal sealed class DomainList(IReadOnlyList<ListPattern> patterns, ParentRule rule) : IDomainList
+{
+    public async ValueTask<LookupStatus> MatchAsync(string domain, CancellationToken cancel)
+    {
+        if (domain.Length == 0)
+        {
+            return LookupStatus.NotFound;
+        }
+        foreach (var pattern in patterns)
+        {
+            var status = await MatchAsync(pattern, domain, rule, cancel).ConfigureAwait(false);
+            if (status != LookupStatus.NotFound)
+            {
+                return status == LookupStatus.Found && pattern.Negated ? LookupStatus.NotFound : status;
+            }
+        }
+        return LookupStatus.NotFound;
+    }
+
+    /// <summary>One element against a name.</summary>
+    internal static ValueTask<LookupStatus> MatchAsync(ListPattern pattern, string domain, ParentRule rule, CancellationToken cancel) =>
+        pattern.Wrong is not null ? new(LookupStatus.Error)
+        : pattern.Table is { } table ? MatchTableAsync(table, domain, rule, cancel)
+        : new(MatchesName(pattern.Text, domain, rule) ? LookupStatus.Found : LookupStatus.NotFound);
+
+    private static bool MatchesName(string name, string domain, ParentRule rule)
+    {
+        if (domain.Length == name.Length || rule == ParentRule.None)
+        {
+            return domain.Equals(name, StringComparison.OrdinalIgnoreCase);
+        }
+        return domain.Length > name.Length && domain.EndsWith(name, StringComparison.OrdinalIgnoreCase)
+            && (rule == ParentRule.Parent ? domain[^(name.Length + 1)] == '.' : name[0] == '.');
+    }
+
+    /// <summary>The name, then its parents: as ".parent", or as "parent" where those stand for their children.</summary>
+    private static async ValueTask<LookupStatus> MatchTableAsync(ITable table, string domain, ParentRule rule, CancellationToken cancel)
+    {
+        for (var key = domain; ;)
+        {
+            var lookup = await table.LookupAsync(key, cancel).ConfigureAwait(false);
+            if (lookup.Status != LookupStatus.NotFound)
+            {
+                return lookup.Status;
+            }
+            // A table of patterns sees the whole name only.
+            var dot = rule == ParentRule.None || table.IsPattern ? -1 : key.IndexOf('.', 1);
+            if (dot < 0 || dot == key.Length - 1)
+            {
+                return LookupStatus.NotFound;
+            }
+            key = rule == ParentRule.Dot ? key[dot..] : key[(dot + 1)..];
+        }
+    }
+}

@@ -1,0 +1,118 @@
+using Facteur.Config;
+using Facteur.Tables.Types;
+
+namespace Facteur.Tables;
+
+/// <summary>
+/// Opens tables and shares them by name. One set belongs to one configuration snapshot: a reload makes a new set and disposes the old
+/// one when its sessions are over.
+/// </summary>
+public sealed class TableSet : ITableSet, IDisposable
+{
+    /// <summary>Tables in tables (unionmap, proxy, debug) may nest this deep.</summary>
+    private const int MaxNesting = 16;
+
+    private static readonly string[] AliasParameters = ["alias_maps", "alias_database"];
+
+    private readonly Lock _lock = new();
+    private readonly Dictionary<string, ITable> _open = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _aliases;
+    private readonly Lazy<LookupThreads> _threads;
+    private int _nesting;
+
+    /// <summary>Makes an empty set.</summary>
+    /// <param name="config">Says which tables hold aliases (alias_maps, alias_database).</param>
+    /// <param name="events">Where warnings go.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="options">How tables are opened.</param>
+    public TableSet(IConfig config, ITableEvents events, TimeProvider time, TableOptions? options = null)
+    {
+        Events = events;
+        Time = time;
+        Options = options ?? new TableOptions();
+        _aliases = new HashSet<string>(
+            AliasParameters.SelectMany(p => ListSyntax.Split(config.Find(p) ?? ""))
+                .Select(t => t.StartsWith("proxy:", StringComparison.Ordinal) ? t[6..] : t),
+            StringComparer.Ordinal);
+        _threads = new Lazy<LookupThreads>(() => new LookupThreads());
+    }
+
+    /// <summary>How tables are opened.</summary>
+    public TableOptions Options { get; }
+
+    internal ITableEvents Events { get; }
+
+    internal TimeProvider Time { get; }
+
+    internal LookupThreads Threads => _threads.Value;
+
+    /// <inheritdoc/>
+    public ITable Open(string name)
+    {
+        lock (_lock)
+        {
+            try
+            {
+                return OpenOrThrow(name);
+            }
+            catch (TableException e)
+            {
+                Events.Error(e.Message);
+                return _open[name] = new UnavailableTable(name, $"{name} is unavailable. {e.Message}");
+            }
+        }
+    }
+
+    /// <summary>Opens "type:name" for a command that would rather stop.</summary>
+    /// <exception cref="TableException">It can't be opened.</exception>
+    public ITable OpenOrThrow(string name)
+    {
+        lock (_lock)
+        {
+            if (_open.TryGetValue(name, out var table))
+            {
+                return table;
+            }
+            var colon = name.IndexOf(':', StringComparison.Ordinal);
+            if (colon <= 0 || colon == name.Length - 1)
+            {
+                throw new TableException($"open dictionary: expecting \"type:name\" form instead of \"{name}\"");
+            }
+            var type = name[..colon];
+            var open = TableTypes.Find(type) ?? throw new TableException($"unsupported dictionary type: {type}");
+            if (_nesting >= MaxNesting)
+            {
+                throw new TableException($"{name}: tables are nested more than {MaxNesting} deep");
+            }
+            _nesting++;
+            try
+            {
+                return _open[name] = open(new TableRequest(this, name, type, name[(colon + 1)..]));
+            }
+            finally
+            {
+                _nesting--;
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        lock (_lock)
+        {
+            foreach (var table in _open.Values)
+            {
+                table.Dispose();
+            }
+            _open.Clear();
+        }
+        if (_threads.IsValueCreated)
+        {
+            _threads.Value.Dispose();
+        }
+    }
+
+    /// <summary>Whether a table's text is in the form of aliases(5).</summary>
+    internal bool IsAliases(string name) => Options.AliasText || _aliases.Contains(name);
+}

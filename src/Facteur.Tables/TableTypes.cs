@@ -1,0 +1,35 @@
+using Facteur.Tables.Types;
+
+namespace Facteur.Tables;
+
+/// <summary>The table of table types: a row per type, a file per row.</summary>
+public static class TableTypes
+{
+    private static readonly Dictionary<string, TableOpener> Openers = new(StringComparer.Ordinal)
+    {
+        ["btree"] = IndexedTable.Open,
+        ["cidr"] = CidrTable.Open,
+        ["debug"] = DebugTable.Open,
+        ["environ"] = EnvironTable.Open,
+        ["fail"] = FailTable.Open,
+        ["hash"] = IndexedTable.Open,
+        ["inline"] = InlineTable.Open,
+        ["lmdb"] = IndexedTable.Open,
+        ["pipemap"] = PipemapTable.Open,
+        ["proxy"] = ProxyTable.Open,
+        ["randmap"] = RandmapTable.Open,
+        ["regexp"] = RegexpTable.Open,
+        ["static"] = StaticTable.Open,
+        ["texthash"] = TexthashTable.Open,
+        ["unionmap"] = UnionmapTable.Open,
+        ["unix"] = UnixTable.Open,
+    };
+
+    /// <summary>All types, sorted (postconf -m).</summary>
+    public static IReadOnlyList<string> Names { get; } = [.. Openers.Keys.Order(StringComparer.Ordinal)];
+
+    /// <summary>Types that postmap and postalias can write.</summary>
+    public static bool IsIndexed(string type) => type is "hash" or "btree" or "lmdb";
+
+    internal static TableOpener? Find(string type) => Openers.GetValueOrDefault(type);
+}

@@ -1,0 +1,23 @@
+namespace Facteur.Tables.Types;
+
+/// <summary>A table whose content never changes.</summary>
+/// <param name="name">"type:name".</param>
+/// <param name="content">Its content.</param>
+/// <param name="isPattern">Its keys are patterns.</param>
+internal sealed class FixedTable(string name, TableContent content, bool isPattern) : IListableTable
+{
+    public string Name { get; } = name;
+
+    public bool IsPattern { get; } = isPattern;
+
+    public bool CanBlock => false;
+
+    public ValueTask<Lookup> LookupAsync(string key, CancellationToken cancel) => new(content.Find(key));
+
+    public IEnumerable<KeyValuePair<string, string>> Entries() => content.Entries ?? throw new TableException($"table {Name}: sequence operation is not supported");
+
+    public void Dispose()
+    {
+        // Content is memory.
+    }
+}

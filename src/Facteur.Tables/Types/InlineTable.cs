@@ -1,0 +1,30 @@
+using Facteur.Tables.Text;
+
+namespace Facteur.Tables.Types;
+
+/// <summary>inline:{ name=value, { name = text with spaces } }: the last of equal names counts.</summary>
+internal static class InlineTable
+{
+    public static ITable Open(TableRequest request)
+    {
+        const string Need = "need \"inline:{name=value...}\"";
+        if (BraceText.Inner(request.Argument) is not { Length: > 0 } inner)
+        {
+            throw new TableException($"bad syntax: \"{request.FullName}\"; {Need}");
+        }
+        var entries = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (var element in BraceText.Elements(inner))
+        {
+            var pair = element[0] == '{'
+                ? BraceText.Inner(element) ?? throw new TableException($"bad syntax: \"{request.FullName}\"; {Need}")
+                : element;
+            var equals = pair.IndexOf('=', StringComparison.Ordinal);
+            if (equals < 0)
+            {
+                throw new TableException($"missing '=' after attribute name: \"{request.FullName}\"; {Need}");
+            }
+            entries[KeyFold.Fold(pair[..equals].Trim(), request.Options)] = pair[(equals + 1)..].Trim();
+        }
+        return new FixedTable(request.FullName, new MemoryContent(entries, request.Options), isPattern: false);
+    }
+}

@@ -1,0 +1,85 @@
+using System.Text;
+
+namespace Facteur.Commands.Tests;
+
+/// <summary>
+/// What release 3.11.6 printed for real sites' files, where a folder of such recordings is at hand: FACTEUR_POSTCONF_ORACLE names it.
+/// Each site has main.cf, master.cf and out-X, err-X, rc-X for the options X.
+/// </summary>
+public sealed class PostconfOracleTests
+{
+    private static readonly (string Recording, string[] Options)[] Runs =
+    [
+        ("n", ["-n"]), ("nf", ["-nf"]), ("xn", ["-xn"]), ("M", ["-M"]), ("Mf", ["-Mf"]), ("P", ["-P"]), ("F", ["-F"]), ("nj", ["-nj"]),
+    ];
+
+    private const string RecordedNetworks = "127.0.0.0/8 192.0.2.0/24 [::1]/128 [fd00::]/64 [fe80::]/64";
+
+    private static readonly string OwnNetworks = Own("mynetworks");
+    private static readonly string OwnName = Own("myhostname");
+
+    [Fact]
+    public void Every_site_prints_what_the_recordings_say()
+    {
+        var folder = Environment.GetEnvironmentVariable("FACTEUR_POSTCONF_ORACLE");
+        if (folder is null)
+        {
+            Assert.Skip("needs recordings: set FACTEUR_POSTCONF_ORACLE");
+        }
+        var (compared, differences) = (0, new StringBuilder());
+        foreach (var site in Directory.GetDirectories(folder).Order())
+        {
+            foreach (var (recording, options) in Runs.Where(r => File.Exists($"{site}/out-{r.Recording}")))
+            {
+                var (status, output, error) = CommandRun.Postconf(["-c", site, .. options]);
+                compared++;
+                Compare(differences, $"{site} {options[0]} status", File.ReadAllText($"{site}/rc-{recording}").Trim(), $"{status}");
+                Compare(differences, $"{site} {options[0]}", Lines(site, $"{site}/out-{recording}"), Lines(output));
+                Compare(differences, $"{site} {options[0]} errors", Unordered(Lines(site, $"{site}/err-{recording}")), Unordered(Lines(error)));
+            }
+        }
+        Assert.True(differences.Length == 0, $"{compared} runs\n{differences}");
+        Assert.True(compared > 0);
+    }
+
+    private static string Own(string name)
+    {
+        var directory = Directory.CreateTempSubdirectory("facteur-postconf-").FullName;
+        File.WriteAllText($"{directory}/main.cf", "");
+        var value = CommandRun.Postconf("-c", directory, "-h", name).Output.Trim();
+        Directory.Delete(directory, recursive: true);
+        return value;
+    }
+
+    private static string Lines(string site, string file) => Lines(File.ReadAllText(file).Replace("@CONFIG_DIRECTORY@", site, StringComparison.Ordinal));
+
+    // The folder is not where the recordings were made; names and networks of the host, a process id and the product's name differ.
+    private static string Lines(string text) => string.Join('\n', text
+        .Replace(RecordedNetworks, "NETWORKS", StringComparison.Ordinal).Replace(OwnNetworks, "NETWORKS", StringComparison.Ordinal)
+        .Replace("vm.localdomain", "HOST", StringComparison.Ordinal).Replace(OwnName, "HOST", StringComparison.Ordinal)
+        .Replace(" Facteur", " Postfix", StringComparison.Ordinal)
+        .TrimEnd().Split('\n')
+        .Where(line => !line.Contains("config_directory", StringComparison.Ordinal) && !line.StartsWith("    /", StringComparison.Ordinal)
+            && !line.StartsWith("debugger_command = PATH", StringComparison.Ordinal)));
+
+    // Postfix walks hash tables: its warnings come in any order, some several times.
+    private static string Unordered(string text) => string.Join('\n', text.Split('\n').Distinct().Order(StringComparer.Ordinal));
+
+    private static void Compare(StringBuilder differences, string what, string expected, string actual)
+    {
+        if (expected == actual)
+        {
+            return;
+        }
+        var (before, after) = (expected.Split('\n'), actual.Split('\n'));
+        differences.Append("== ").AppendLine(what);
+        foreach (var line in before.Except(after).Take(5))
+        {
+            differences.Append("  - ").AppendLine(line);
+        }
+        foreach (var line in after.Except(before).Take(5))
+        {
+            differences.Append("  + ").AppendLine(line);
+        }
+    }
+}

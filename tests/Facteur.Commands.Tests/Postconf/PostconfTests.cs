@@ -1,0 +1,315 @@
+using System.Runtime.Versioning;
+
+namespace Facteur.Commands.Tests;
+
+// Expected texts are what Postfix's postconf prints for the same files.
+public sealed class PostconfTests : IDisposable
+{
+    private const string Main = """
+        compatibility_level = 3.6
+        myhostname = mx.example.org
+        foo = bar
+        mydestination = $myhostname,
+          # comment
+           localhost
+        myorigin=${foo?{ x }}
+        baz = ${{$foo} == {bar} ? { yes } : {no}}
+        qux = $baz $myorigin
+        smtpd_banner = $qux 	$$x ${undefd}
+        smtpd_recipient_restrictions = permit_mynetworks, reject_unknown_recipient_domain, reject_unauth_destination
+        mailbox_command = /bin/x $user ${mydomain}
+
+        """;
+
+    private const string Master = """
+        # services
+        smtp      inet  n       -       y       -       -       smtpd
+        submission inet n       -       y       -       -       smtpd
+          -o syslog_name=postfix/$service_name
+          -o { smtpd_client_restrictions = permit_mynetworks, reject }
+          -v
+        maildrop  unix  -       n       n       -       -       pipe
+          flags=DRXhu user=vmail argv=/usr/bin/maildrop -d ${recipient} {a b}
+        # the end
+        pol  unix  -       n       n       -       -       spawn user=nobody argv=/x
+
+        """;
+
+    private readonly string _directory = Directory.CreateTempSubdirectory("facteur-postconf-").FullName;
+
+    public PostconfTests()
+    {
+        File.WriteAllText($"{_directory}/main.cf", Main);
+        File.WriteAllText($"{_directory}/master.cf", Master);
+    }
+
+    public void Dispose() => Directory.Delete(_directory, recursive: true);
+
+    private (int Status, string Output, string Error) Run(params string[] arguments)
+    {
+        var (status, output, error) = CommandRun.Postconf(["-c", _directory, .. arguments]);
+        return (status, output.Replace(_directory, "DIR", StringComparison.Ordinal), error.Replace(_directory, "DIR", StringComparison.Ordinal));
+    }
+
+    private void Answers(string expected, params string[] arguments)
+    {
+        var (status, output, error) = Run(arguments);
+        Assert.Equal(expected.TrimEnd('\n'), output.TrimEnd('\n'));
+        Assert.DoesNotContain("fatal", error, StringComparison.Ordinal);
+        Assert.Equal(0, status);
+    }
+
+    private void Fails(string error, params string[] arguments)
+    {
+        var before = (File.ReadAllText($"{_directory}/main.cf"), File.ReadAllText($"{_directory}/master.cf"));
+        var result = Run(arguments);
+        Assert.Equal((1, ""), (result.Status, result.Output));
+        Assert.Equal($"postconf: fatal: {error}", result.Error.TrimEnd().Split('\n')[^1]);
+        Assert.Equal(before, (File.ReadAllText($"{_directory}/main.cf"), File.ReadAllText($"{_directory}/master.cf")));
+    }
+
+    [Fact]
+    public void What_is_set() => Answers(
+        """
+        baz = ${{$foo} == {bar} ? { yes } : {no}}
+        compatibility_level = 3.6
+        config_directory = DIR
+        foo = bar
+        mailbox_command = /bin/x $user ${mydomain}
+        mydestination = $myhostname, localhost
+        myhostname = mx.example.org
+        myorigin = ${foo?{ x }}
+        qux = $baz $myorigin
+        smtpd_banner = $qux $$x ${undefd}
+        smtpd_recipient_restrictions = permit_mynetworks, reject_unknown_recipient_domain, reject_unauth_destination
+        """, "-n");
+
+    [Fact]
+    public void What_is_undefined_is_warned_of() => Assert.Equal("postconf: warning: DIR/main.cf: undefined parameter: undefd\n", Run("-n").Error);
+
+    [Fact]
+    public void Expanded_and_folded() => Answers(
+        """
+        mailbox_command = /bin/x $user ${mydomain}
+        mydestination = mx.example.org, localhost
+        smtpd_banner = yes x $x
+        smtpd_recipient_restrictions = permit_mynetworks,
+            reject_unknown_recipient_domain, reject_unauth_destination
+        """, "-xf", "mailbox_command", "mydestination", "smtpd_banner", "smtpd_recipient_restrictions");
+
+    [Theory]
+    [InlineData("bar\n$myhostname, localhost", "-h", "foo", "mydestination")]
+    [InlineData("foo", "-H", "foo")]
+    [InlineData("compatibility_level = 0", "-d", "compatibility_level")]
+    [InlineData("smtpd_timeout = ${stress?{10}:{300}}s", "-d", "smtpd_timeout")]
+    [InlineData("smtpd_timeout = 10s", "-x", "-o", "stress=yes", "smtpd_timeout")]
+    [InlineData("qux = no x", "-o", "foo=3", "-x", "qux")]
+    [InlineData("baz = ${{$foo} == {bar} ? { yes } : {no}}\nfoo = bar\nqux = $baz $myorigin", "-C", "user")]
+    [InlineData("{\"smtpd_banner\": \"$qux \\t$$x ${undefd}\"}", "-j", "smtpd_banner")]
+    [InlineData("pol_time_limit = $command_time_limit", "pol_time_limit")]
+    [InlineData("", "-n", "relayhost")]
+    [InlineData("relayhost =", "relayhost")]
+    [InlineData("local_destination_concurrency_limit = 2", "-d", "local_destination_concurrency_limit")]
+    public void Parameters(string expected, params string[] arguments) => Answers(expected, arguments);
+
+    [Fact]
+    public void Parameters_of_services() => Assert.Equal(
+        [
+            "maildrop_delivery_slot_cost", "maildrop_delivery_slot_discount", "maildrop_delivery_slot_loan", "maildrop_destination_concurrency_failed_cohort_limit",
+            "maildrop_destination_concurrency_limit", "maildrop_destination_concurrency_negative_feedback", "maildrop_destination_concurrency_positive_feedback",
+            "maildrop_destination_rate_delay", "maildrop_destination_recipient_limit", "maildrop_extra_recipient_limit", "maildrop_initial_destination_concurrency",
+            "maildrop_minimum_delivery_slots", "maildrop_recipient_limit", "maildrop_recipient_refill_delay", "maildrop_recipient_refill_limit", "maildrop_time_limit",
+            "maildrop_transport_rate_delay", "pol_time_limit",
+        ],
+        Run("-C", "service", "-dH").Output.Split('\n', StringSplitOptions.RemoveEmptyEntries));
+
+    [Fact]
+    public void Services_on_one_line() => Answers(
+        """
+        smtp       inet  n       -       y       -       -       smtpd
+        submission inet  n       -       y       -       -       smtpd -o syslog_name=postfix/$service_name -o {smtpd_client_restrictions=permit_mynetworks, reject} -v
+        maildrop   unix  -       n       n       -       -       pipe flags=DRXhu user=vmail argv=/usr/bin/maildrop -d ${recipient} {a b}
+        pol        unix  -       n       n       -       -       spawn user=nobody argv=/x
+        """, "-M");
+
+    [Fact]
+    public void Services_folded() => Answers(
+        """
+        submission inet  n       -       y       -       -       smtpd
+            -o syslog_name=postfix/$service_name
+            -o {smtpd_client_restrictions=permit_mynetworks, reject}
+            -v
+        maildrop   unix  -       n       n       -       -       pipe flags=DRXhu
+            user=vmail argv=/usr/bin/maildrop -d ${recipient} {a b}
+        pol        unix  -       n       n       -       -       spawn user=nobody
+            argv=/x
+        """, "-Mf", "submission", "*/unix");
+
+    [Theory]
+    [InlineData("smtp/inet/chroot = y", "-F", "smtp/inet/chroot")]
+    [InlineData("y", "-Fh", "smtp/inet/chroot")]
+    [InlineData("maildrop/unix/command = pipe flags=DRXhu user=vmail argv=/usr/bin/maildrop -d ${recipient} {a b}", "-F", "maildrop/*/command")]
+    [InlineData("submission/inet/smtpd_client_restrictions = permit_mynetworks, reject\nsubmission/inet/syslog_name = postfix/$service_name", "-P")]
+    [InlineData("submission/inet/syslog_name = postfix/submission", "-Px", "*/*/syslog_name")]
+    [InlineData("submission/inet/smtpd_client_restrictions\nsubmission/inet/syslog_name", "-PH")]
+    [InlineData("smtp/inet/service\nsmtp/inet/type\nsmtp/inet/private\nsmtp/inet/unprivileged\nsmtp/inet/chroot\nsmtp/inet/wakeup\nsmtp/inet/process_limit\nsmtp/inet/command", "-FH", "smtp/inet")]
+    [InlineData("flock\nfcntl\ndotlock", "-l")]
+    public void Parts_of_services(string expected, params string[] arguments) => Answers(expected, arguments);
+
+    [Theory]
+    [InlineData("nosuch: unknown parameter", "nosuch")]
+    [InlineData("unmatched request: \"nosuch/inet\"", "-M", "nosuch/inet")]
+    [InlineData("unmatched request: \"submission/inet/foo\"", "-P", "submission/inet/foo")]
+    [InlineData("unmatched service_name/type: \"nosuch/inet/chroot=n\"", "-Fe", "nosuch/inet/chroot=n")]
+    public void Warnings(string warning, params string[] arguments)
+    {
+        var (status, output, error) = Run(arguments);
+        Assert.Equal((0, ""), (status, output));
+        Assert.Contains($"postconf: warning: {warning}\n", error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("specify one of -d -n", "-dn")]
+    [InlineData("specify one of -d -e", "-de", "x=y")]
+    [InlineData("specify one of -e -n", "-n", "foo=1")]
+    [InlineData("specify one of -X -e", "-X", "a=b")]
+    [InlineData("specify one of -F -M", "-MF")]
+    [InlineData("specify one of -h -H", "-hH", "foo")]
+    [InlineData("with option -M, do not specify -n", "-Mn")]
+    [InlineData("with option -M, do not specify -h", "-Mh")]
+    [InlineData("with option -P, do not specify -#", "-P#", "submission/inet/syslog_name")]
+    [InlineData("missing service argument", "-X")]
+    [InlineData("missing service argument", "-#")]
+    [InlineData("-e requires name=value argument", "-e")]
+    [InlineData("missing '=' after attribute name: \"foo\"", "-e", "foo")]
+    [InlineData("missing '=' after attribute name: \"bar\"", "foo=1", "bar")]
+    [InlineData("missing attribute name: \"=x\"", "-e", "=x")]
+    [InlineData("-e, -X, or -# accepts no comment input", "-e", "#x=1")]
+    [InlineData("-e, -X, or -# accepts no multi-line input", "-e", "x=1\ny=2")]
+    [InlineData("-Me, -MX or -M# requires service_name/type", "-MX", "x")]
+    [InlineData("-M option requires service_name[/type]", "-M", "a/b/c")]
+    [InlineData("-P option requires service_name[/type[/parameter]]", "-P", "a/b/c/d")]
+    [InlineData("invalid service attribute name: \"foo\"", "-F", "smtp/inet/foo")]
+    [InlineData("invalid chroot field \"q\" in \"q\"", "-Fe", "smtp/inet/chroot=q")]
+    [InlineData("invalid type field \"y\" in \"x y - - - - - z\"", "-Me", "x/y=x y - - - - - z")]
+    [InlineData("bad field count: \"smtp/inet=smtp inet n\"", "-Me", "smtp/inet=smtp inet n")]
+    [InlineData("unknown -C option value \"bogus\" in \"builtin,bogus\"", "-C", "builtin,bogus")]
+    [InlineData("invalid parameter override: bad: missing '=' after attribute name", "-o", "bad", "foo")]
+    public void Errors_change_nothing(string error, params string[] arguments) => Fails(error, arguments);
+
+    [Fact]
+    public void An_unknown_option_shows_the_usage()
+    {
+        var (status, _, error) = Run("-q");
+        Assert.Equal(1, status);
+        Assert.StartsWith("postconf: invalid option -- 'q'\npostconf: fatal: usage: postconf ", error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("main.cf", "-n", "a = 1\nbroken\n", "DIR/main.cf, line 2: missing '=' after attribute name: \"broken\"")]
+    [InlineData("master.cf", "-n", "smtp inet n\n", "file DIR/master.cf: line 1: bad field count")]
+    [InlineData("main.cf", "-M", "broken\n", "DIR/main.cf, line 1: missing '=' after attribute name: \"broken\"")]
+    public void A_file_that_is_not_well_formed_is_fatal(string file, string option, string text, string error)
+    {
+        File.WriteAllText($"{_directory}/{file}", text);
+        Fails(error, option);
+    }
+
+    [Fact]
+    public void A_missing_main_cf_is_fatal()
+    {
+        var (status, _, error) = CommandRun.Postconf("-c", "/nonexistent", "-n");
+        Assert.Equal((1, "postconf: fatal: open /nonexistent/main.cf: No such file or directory\n"), (status, error));
+    }
+
+    [Fact]
+    public void The_environment_names_the_directory()
+    {
+        var environment = new Dictionary<string, string> { ["MAIL_CONFIG"] = _directory };
+        Assert.Equal("bar\n", CommandRun.Run(Postconf.Run, "postconf", ["-h", "foo"], environment).Output);
+    }
+
+    [Theory]
+    [InlineData("foo = 7", "-e", "foo=7")]
+    [InlineData("foo = 7", "foo = 7")]
+    [InlineData("foo = ", "foo=")]
+    [InlineData("#foo = bar", "-#", "foo")]
+    [InlineData(null, "-X", "foo")]
+    public void Changes_of_main_cf(string? line, params string[] arguments)
+    {
+        Answers("", arguments);
+        Assert.Equal(Main.Replace("foo = bar\n", line is null ? "" : $"{line}\n", StringComparison.Ordinal), File.ReadAllText($"{_directory}/main.cf"));
+        Assert.False(File.Exists($"{_directory}/main.cf.tmp"));
+    }
+
+    [Fact]
+    public void Several_entries_of_one_name_are_warned_of_and_all_changed()
+    {
+        File.AppendAllText($"{_directory}/main.cf", "foo = again\n");
+        var (_, _, error) = Run("foo=1");
+        Assert.Equal("postconf: warning: DIR/main.cf: multiple entries for \"foo\"\n", error);
+        Assert.Equal(2, File.ReadAllText($"{_directory}/main.cf").Split('\n').Count(line => line == "foo = 1"));
+    }
+
+    [Fact]
+    [SupportedOSPlatform("linux")]
+    public void A_change_keeps_the_files_mode_and_bytes_that_are_no_text()
+    {
+        var path = $"{_directory}/main.cf";
+        File.WriteAllBytes(path, [(byte)'#', 0xE9, (byte)'\n', .. "a = b\n"u8]);
+        File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead);
+        Run("-e", "c=d");
+        Assert.Equal([(byte)'#', 0xE9, (byte)'\n', .. "a = b\nc = d\n"u8], File.ReadAllBytes(path));
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead, File.GetUnixFileMode(path));
+    }
+
+    [Theory]
+    [InlineData("-Me", "smtp/inet=smtp inet n - n - - smtpd -o x=y", "smtp       inet  n       -       n       -       -       smtpd\n    -o x=y")]
+    [InlineData("-Fe", "smtp/inet/chroot=n", "smtp       inet  n       -       n       -       -       smtpd")]
+    [InlineData("-Fe", "smtp/inet/command=postscreen -v", "smtp       inet  n       -       y       -       -       postscreen -v")]
+    [InlineData("-Pe", "smtp/inet/foo=1", "smtp       inet  n       -       y       -       -       smtpd\n    -o foo=1")]
+    [InlineData("-Pe", "smtp/inet/foo=1 2", "smtp       inet  n       -       y       -       -       smtpd\n    -o {foo=1 2}")]
+    [InlineData("-M#", "smtp/inet", "#smtp      inet  n       -       y       -       -       smtpd")]
+    [InlineData("-MX", "smtp/inet", null)]
+    public void Changes_of_master_cf(string option, string request, string? lines)
+    {
+        Answers("", option, request);
+        Assert.Equal(
+            Master.Replace("smtp      inet  n       -       y       -       -       smtpd\n", lines is null ? "" : $"{lines}\n", StringComparison.Ordinal),
+            File.ReadAllText($"{_directory}/master.cf"));
+    }
+
+    [Fact]
+    public void A_setting_of_a_service_is_changed_in_its_place_or_removed()
+    {
+        Run("-Pe", "submission/inet/syslog_name=zz");
+        Answers("submission/inet/smtpd_client_restrictions = permit_mynetworks, reject\nsubmission/inet/syslog_name = zz", "-P");
+        Run("-PX", "submission/inet/syslog_name");
+        Answers("submission/inet/smtpd_client_restrictions = permit_mynetworks, reject", "-P");
+        Assert.Contains("# the end\n", File.ReadAllText($"{_directory}/master.cf"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_new_service_goes_to_the_end()
+    {
+        Answers("", "-Me", "new/unix=new unix - - n - 1 lmtp");
+        Assert.Equal($"{Master}new        unix  -       -       n       -       1       lmtp\n", File.ReadAllText($"{_directory}/master.cf"));
+    }
+
+    [Fact]
+    public void Commands_read_main_cf_with_warnings_and_all_errors_on_standard_error()
+    {
+        File.AppendAllText($"{_directory}/main.cf", "foo = other\n");
+        using var error = new StringWriter();
+        var context = new CommandContext("sendmail", [], Stream.Null, TextWriter.Null, error, TimeProvider.System, new Dictionary<string, string>());
+        Assert.Equal("other", context.ReadConfig(_directory)!.Find("foo"));
+        Assert.Equal($"sendmail: warning: {_directory}/main.cf, line 13: overriding earlier entry: foo=bar\n", error.ToString());
+        Assert.Equal("given", context.ReadConfig(_directory, [new("foo", "given")])!.Find("foo"));
+
+        File.AppendAllText($"{_directory}/main.cf", "line_length_limit = 100\nsoft_bounce = x\n");
+        error.GetStringBuilder().Clear();
+        Assert.Null(context.ReadConfig(_directory));
+        Assert.Contains($"sendmail: fatal: invalid line_length_limit parameter value 100 < 512 ({_directory}/main.cf, line 14)\n", error.ToString(), StringComparison.Ordinal);
+        Assert.Contains($"sendmail: fatal: bad boolean configuration: soft_bounce = x ({_directory}/main.cf, line 15)\n", error.ToString(), StringComparison.Ordinal);
+    }
+}

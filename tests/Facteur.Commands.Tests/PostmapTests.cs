@@ -1,0 +1,155 @@
+namespace Facteur.Commands.Tests;
+
+public sealed class PostmapTests
+{
+    private static readonly Dictionary<string, string> Files = new()
+    {
+        ["t1"] = "key1 value one\nKEY2   value\n  continued\n# comment\ndup a\ndup b\nnokey\n",
+        ["al"] = "a: b, c\n\"q u\": d\nbad line\n",
+        ["acl.cidr"] = "10.0.0.0/8 ten\n!192.168.0.0/16 notpriv\n2001:db8::/32 v6\nif 1.0.0.0/8\n1.2.3.0/24 inner\nendif\nbad\n",
+        ["re"] = "/^(.*)@x$/ $1@y\n!/foo/ nofoo\nif /^a/\n/b/ ab\nendif\n",
+    };
+
+    private const string BadCidr = "postmap: warning: cidr map @E@/acl.cidr, line 7: bad address pattern: \"bad\": skipping this rule\n";
+
+    /// <summary>The recording of scenario 47 (Postfix 3.11.6), in its order, in one directory.</summary>
+    [Fact]
+    public void Scenario_47_answers_as_recorded()
+    {
+        using var directory = new TableDirectory();
+        foreach (var (name, text) in Files)
+        {
+            directory.Write(name, text);
+        }
+        Check("postmap|lmdb:@E@/t1", "", 0, "",
+            "postmap: warning: lmdb:@E@/t1: duplicate entry: \"dup\"\npostmap: warning: @E@/t1, line 7: expected format: key whitespace value\n");
+        Check("postmap|-q|key1|lmdb:@E@/t1", "", 0, "value one\n", "");
+        Check("postmap|-q|key2|lmdb:@E@/t1", "", 0, "value  continued\n", "");
+        Check("postmap|-q|nokeyatall|lmdb:@E@/t1", "", 1, "", "");
+        Check("postmap|-s|lmdb:@E@/t1", "", 0, "dup\ta\nkey1\tvalue one\nkey2\tvalue  continued\n", "");
+        Check("postmap|-d|key1|lmdb:@E@/t1", "", 0, "", "");
+        Check("postmap|-q|-|lmdb:@E@/t1", "key1\ndup\nkey2\n", 0, "dup\ta\nkey2\tvalue  continued\n", "");
+        Check("postmap|-i|lmdb:@E@/t1", "added here\n", 0, "", "");
+        Check("postmap|-q|added|lmdb:@E@/t1", "", 0, "here\n", "");
+        Check("postalias|lmdb:@E@/al", "", 0, "", "postalias: warning: @E@/al, line 3: need name:value pair\n");
+        Check("postalias|-s|lmdb:@E@/al", "", 0, "@:\t@\na:\tb, c\nq u:\td\n", "");
+        Check("postmap|-q|10.1.2.3|cidr:@E@/acl.cidr", "", 0, "ten\n", BadCidr);
+        Check("postmap|-q|1.2.3.4|cidr:@E@/acl.cidr", "", 0, "notpriv\n", BadCidr);
+        Check("postmap|-q|192.168.1.1|cidr:@E@/acl.cidr", "", 1, "", BadCidr);
+        Check("postmap|-q|2001:db8::1|cidr:@E@/acl.cidr", "", 0, "v6\n", BadCidr);
+        Check("postmap|-q|u@x|regexp:@E@/re", "", 0, "u@y\n", "");
+        Check("postmap|-q|k|inline:{ k=v, { j = w x } }", "", 0, "v\n", "");
+        Check("postmap|-q|any|static:{a b}", "", 0, "a b\n", "");
+        Check("postmap|-q|u|pipemap:{inline:{u=v},inline:{v=w}}", "", 0, "w\n", "");
+        Check("postmap|-q|u|unionmap:{inline:{u=v},inline:{u=w}}", "", 0, "v,w\n", "");
+        Check("postmap|-hmq|-|regexp:@E@/re", "abH: x\nSubject: foo\n\nbody\n", 0, "abH: x\tnofoo\n", "");
+        Check("postmap|-q|x|nosuchtype:foo", "", 1, "", "postmap: fatal: unsupported dictionary type: nosuchtype\n");
+
+        void Check(string line, string input, int status, string output, string error)
+        {
+            var words = line.Replace("@E@", directory.Path).Split('|');
+            var run = TableCommandRun.Of(words[0] == "postmap" ? Postmap.Run : Postalias.Run, words[0], directory.Path, input, words[1..]);
+            Assert.Equal($"{line}\n{status}\n{output}\n{error}", $"{line}\n{run.Status}\n{run.Output}\n{run.Error}".Replace(directory.Path + "/", "@E@/"));
+        }
+    }
+
+    [Theory]
+    [InlineData("-q|a|-d|b|static:x", "postmap: fatal: specify only one of -s -q or -d\n")]
+    [InlineData("-q|-|-q|-|static:x", "postmap: fatal: specify only one of -s -q or -d\n")]
+    [InlineData("-s|-q|a|static:x", "postmap: fatal: specify only one of -s -q or -d\n")]
+    [InlineData("-h|static:x", "postmap: fatal: specify -b -h or -m only with \"-q -\"\n")]
+    [InlineData("-b|-q|a|static:x", "postmap: fatal: specify -b -h or -m only with \"-q -\"\n")]
+    [InlineData("-d|x|static:y", "postmap: fatal: table static:y: delete operation is not supported\n")]
+    [InlineData("-s|static:y", "postmap: fatal: table static:y: sequence operation is not supported\n")]
+    [InlineData("static:y", "postmap: fatal: unsupported dictionary type: static does not support bulk-mode creation.\n")]
+    [InlineData("-q|x|static:", "postmap: fatal: open dictionary: expecting \"type:name\" form instead of \"static:\"\n")]
+    [InlineData("-d|x|hash:/nonexistent", "postmap: fatal: open database /nonexistent.lmdb: No such file or directory\n")]
+    [InlineData("-q|a|static:{x", "postmap: fatal: bad static:name syntax: missing '}' in \"{x\"\n")]
+    [InlineData("-c", "postmap: option requires an argument -- 'c'\npostmap: fatal: usage: postmap [-bfFhimnNoprsuUvw] [-c config_dir] [-d key] [-q key] [map_type:]file...\n")]
+    public void Mistakes_are_told(string arguments, string error)
+    {
+        using var directory = new TableDirectory();
+        Assert.Equal(new TableCommandRun(1, "", error), TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "", arguments.Split('|')));
+    }
+
+    [Fact]
+    public void Files_are_values_with_F()
+    {
+        using var directory = new TableDirectory();
+        var one = directory.Write("one", "hh\n");
+        var two = directory.Write("two", "a 1\nb 2\n");
+        var table = "lmdb:" + directory.Write("ft", $"k {one}, {two}\nj {directory.Path}/none\n");
+        Assert.Equal(
+            new TableCommandRun(0, "", $"postmap: warning: {directory.Path}/ft, line 2: open {directory.Path}/none: No such file or directory: skipping this entry\n"),
+            TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "", "-F", table));
+        Assert.Equal("aGgKCmEgMQpiIDIK\n", TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "", "-q", "k", table).Output);
+        Assert.Equal("hh\n\na 1\nb 2\n\n", TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "", "-Fq", "k", table).Output);
+    }
+
+    [Fact]
+    [System.Runtime.Versioning.SupportedOSPlatform("linux")]
+    public void An_index_has_the_permissions_of_its_text()
+    {
+        using var directory = new TableDirectory();
+        var path = directory.Write("t", "a 1\n");
+        File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite);
+        Assert.Equal(0, TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "", path).Status);
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead, File.GetUnixFileMode(path + ".lmdb"));
+        File.SetUnixFileMode(path + ".lmdb", UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        Assert.Equal(0, TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "", path).Status);
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(path + ".lmdb"));
+        File.Delete(path + ".lmdb");
+        Assert.Equal(0, TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "", "-p", path).Status);
+        Assert.Equal(
+            UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead, File.GetUnixFileMode(path + ".lmdb"));
+    }
+
+    [Fact]
+    public void Without_UTF8_bytes_stay_what_they_are()
+    {
+        using var directory = new TableDirectory();
+        var path = Path.Combine(directory.Path, "t");
+        File.WriteAllBytes(path, [(byte)'k', 0xc4, (byte)' ', 0xff, (byte)'\n']);
+        Assert.Contains("non-UTF-8 input", TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "", path).Error);
+        Assert.Equal(new TableCommandRun(0, "", ""), TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "", "-u", path));
+        Assert.Equal("k\u00c4\t\u00ff\n", TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "", "-us", path).Output);
+        Assert.True(File.ReadAllBytes(path + ".lmdb").AsSpan().IndexOf(new byte[] { (byte)'k', 0xc4, 0, 0xff, 0 }) > 0);
+    }
+
+    [Fact]
+    public void Newaliases_makes_what_alias_maps_reads()
+    {
+        using var directory = new TableDirectory();
+        var path = directory.Write("aliases", "postmaster: root\nRoot: joe, \"|cmd\"\n");
+        directory.Write("main.cf", $"myhostname = mx.dest.example\nalias_database = hash:{path}\nalias_maps = hash:{path}\n");
+        var before = TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "", "-q", "root", "hash:" + path);
+        Assert.Equal((0, "joe, \"|cmd\"\n"), (before.Status, before.Output));
+        Assert.Contains("no index", before.Error);
+        Assert.Equal(new TableCommandRun(0, "", ""), TableCommandRun.Of(Newaliases.Run, "newaliases", directory.Path, ""));
+        Assert.Equal(new TableCommandRun(0, "joe, \"|cmd\"\n", ""), TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "", "-q", "root", "hash:" + path));
+        Assert.Equal(new TableCommandRun(0, "@\n", ""), TableCommandRun.Of(Postalias.Run, "postalias", directory.Path, "", "-q", "@", "hash:" + path));
+    }
+
+    [Theory]
+    [InlineData("-z", "newaliases: invalid option -- 'z'\n")]
+    [InlineData("-oX", "newaliases: -oX: expected -oAalias_database\n")]
+    public void Newaliases_refuses_what_it_does_not_know(string argument, string error)
+    {
+        using var directory = new TableDirectory();
+        var run = TableCommandRun.Of(Newaliases.Run, "newaliases", directory.Path, "", argument);
+        Assert.Equal((1, error + "newaliases: fatal: usage: newaliases [-v] [-C config_dir] [-oAalias_database]\n"), (run.Status, run.Error));
+    }
+
+    [Fact]
+    public void Attached_messages_have_headers_with_m()
+    {
+        using var directory = new TableDirectory();
+        const string Message = "Subject: top\nContent-Type: multipart/mixed;\n boundary=\"b\"\n\n--b\nContent-Type: message/rfc822\n\nSubject: inner\n\ntext\n--b--\nSubject: epilogue\n";
+        Assert.Equal(
+            "Subject: top\tx\nSubject: inner\tx\n", TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, Message, "-hmq", "-", "regexp:{{/^Subject/ x}}").Output);
+        Assert.Equal("Subject: epilogue\tx\n", TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, Message, "-bmq", "-", "regexp:{{/^Subject/ x}}").Output);
+        Assert.Equal(
+            "Subject: inner\tx\nSubject: epilogue\tx\n", TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, Message, "-bq", "-", "regexp:{{/^Subject/ x}}").Output);
+        Assert.Equal("Subject: top\tx\n", TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, Message, "-hq", "-", "regexp:{{/^Subject/ x}}").Output);
+    }
+}

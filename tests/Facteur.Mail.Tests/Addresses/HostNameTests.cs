@@ -1,0 +1,61 @@
+using Facteur.Mail.Addresses;
+
+namespace Facteur.Mail.Tests.Addresses;
+
+public sealed class HostNameTests
+{
+    [Theory]
+    [InlineData("a", true)]
+    [InlineData("mx.dest.example", true)]
+    [InlineData("a_b.example", true)]
+    [InlineData("3com.example", true)]
+    [InlineData("", false)]
+    [InlineData(".", false)]
+    [InlineData("a.", false)]
+    [InlineData(".a", false)]
+    [InlineData("a..b", false)]
+    [InlineData("-a.b", false)]
+    [InlineData("a-.b", false)]
+    [InlineData("a.b-", false)]
+    [InlineData("1.2.3.4", false)]
+    [InlineData("a b", false)]
+    [InlineData("::1", false)]
+    [InlineData("b\u00fccher.example", false)]
+    public void Knows_host_names(string name, bool expected) => Assert.Equal(expected, HostName.IsValid(name));
+
+    [Fact]
+    public void Bounds_labels_and_names()
+    {
+        Assert.True(HostName.IsValid(new string('a', 63) + ".b"));
+        Assert.False(HostName.IsValid(new string('a', 64) + ".b"));
+        Assert.False(HostName.IsValid(string.Join('.', Enumerable.Repeat("abcdefg", 40))));
+        Assert.True(HostName.IsValid("b\u00fccher.example", international: true));
+    }
+
+    [Theory]
+    [InlineData("[192.0.2.1]", "192.0.2.1")]
+    [InlineData("[IPv6:2001:db8::1]", "2001:db8::1")]
+    [InlineData("[ipv6:::1]", "::1")]
+    [InlineData("[2001:db8::1]", null)]
+    [InlineData("[1]", null)]
+    [InlineData("[1.2.3]", null)]
+    [InlineData("[1.2.3.256]", null)]
+    [InlineData("[0x1.2.3.4]", null)]
+    [InlineData("[IPv6:fe80::1%eth0]", null)]
+    [InlineData("[]", null)]
+    [InlineData("192.0.2.1", null)]
+    public void Parses_literals(string text, string? expected) => Assert.Equal(expected, HostName.ParseLiteral(text)?.ToString());
+
+    [Theory]
+    [InlineData("a@b@c", 1, 3)]
+    [InlineData("\"a@b\"@c", 5, 5)]
+    [InlineData("a\\@b@c", 4, 4)]
+    [InlineData("a@[x@y]", 1, 1)]
+    [InlineData("\"a@b", -1, -1)]
+    [InlineData("abc", -1, -1)]
+    public void Finds_operators_outside_of_quotes(string address, int first, int last)
+    {
+        Assert.Equal(first, AddressOperator.First(address, '@'));
+        Assert.Equal(last, AddressOperator.Last(address, '@'));
+    }
+}

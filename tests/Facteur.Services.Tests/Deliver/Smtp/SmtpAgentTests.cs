@@ -1,0 +1,501 @@
+using Facteur.Config;
+using Facteur.Contracts;
+using Facteur.Mail.Dsn;
+using Facteur.Mail.Envelopes;
+using Facteur.Net.Dns;
+using Facteur.Services.Deliver.Smtp;
+using Facteur.Spool;
+using Facteur.Tables;
+using Facteur.Testing;
+
+namespace Facteur.Services.Tests.Deliver.Smtp;
+
+public sealed class SmtpAgentTests : IAsyncDisposable
+{
+    private const string Message = "Subject: x\n\n.dot\n..two\nx\n";
+    private readonly TestLog _log = new();
+    private readonly StaticResolver _dns = new();
+    private readonly List<IAsyncDisposable> _made = [];
+    private MemoryContent _content = new(Message);
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var made in Enumerable.Reverse(_made))
+        {
+            await made.DisposeAsync();
+        }
+    }
+
+    [Fact]
+    public async Task A_message_is_relayed_with_dots_stuffed_and_every_option_in_place()
+    {
+        var peer = Peer();
+        var result = await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["a@remote.example"], envelope: new Envelope
+        {
+            Sender = "bob@dest.example",
+            EnvelopeId = "QQ+1",
+            Return = DsnReturn.Headers,
+            Body = BodyType.EightBitMime,
+            ContentSize = 270,
+        });
+        Assert.Equal(DeliveryOutcome.Sent, Assert.Single(result.Recipients).Status.Outcome);
+        Assert.Equal(
+            ["== connect", "EHLO mx.dest.example", "MAIL FROM:<bob@dest.example> SIZE=270 BODY=8BITMIME ENVID=QQ+2B1 RET=HDRS",
+                "RCPT TO:<a@remote.example> ORCPT=rfc822;a@remote.example", "DATA"],
+            peer.Commands.Take(5));
+        Assert.Equal("Subject: x\r\n\r\n..dot\r\n...two\r\nx\r\n", Assert.Single(peer.Messages));
+        Assert.Matches(
+            $@"^postfix/smtp: Q1: to=<a@remote.example>, relay=127\.0\.0\.1\[127\.0\.0\.1\]:{peer.Port}, delay=[\d.]+, delays=[\d./]+, tls=may:none, dsn=2\.0\.0, status=sent \(250 2\.0\.0 Ok: stored\)$",
+            Assert.Single(_log.Lines));
+    }
+
+    [Fact]
+    public async Task Recipients_get_their_own_replies_and_a_multi_line_reply_is_joined()
+    {
+        var peer = Peer().On("RCPT TO:<bad@", "550-5.1.1 no such\n550 5.1.1 user here").On("RCPT TO:<soft@", "450 4.2.0 busy");
+        _dns.Add("mx2.remote.example", "A 127.0.0.1").Add("remote.example", "MX 20 mx2.remote.example");
+        var result = await Deliver(Agent(), $"remote.example:{peer.Port}", ["bad@remote.example", "good@remote.example", "soft@remote.example"]);
+        var by = result.Recipients.ToDictionary(r => r.Index, r => r.Status);
+        Assert.Equal((DeliveryOutcome.Bounced, new EnhancedStatus(5, 1, 1)), (by[0].Outcome, by[0].Status));
+        Assert.Equal("host mx2.remote.example[127.0.0.1] said: 550-5.1.1 no such 550 5.1.1 user here (in reply to RCPT TO command)", by[0].Reason);
+        Assert.Equal(("smtp", "550-5.1.1 no such 550 5.1.1 user here", "dns", "mx2.remote.example"), (by[0].DiagnosticType, by[0].DiagnosticText, by[0].RemoteMtaType, by[0].RemoteMta));
+        Assert.Equal(DeliveryOutcome.Sent, by[1].Outcome);
+        Assert.Equal((DeliveryOutcome.Deferred, "host mx2.remote.example[127.0.0.1] said: 450 4.2.0 busy (in reply to RCPT TO command)"), (by[2].Outcome, by[2].Reason));
+        Assert.Null(result.DestinationFailed);
+    }
+
+    [Fact]
+    public async Task A_greeting_4xx_and_a_4xx_recipient_go_on_to_the_next_host()
+    {
+        var first = Peer("127.0.0.2").On("CONNECT", "421 4.3.2 overloaded");
+        var second = PeerAt("127.0.0.3", first.Port).On("RCPT", "450 4.2.1 greylisted");
+        var third = PeerAt("127.0.0.4", first.Port);
+        _dns.Add("remote.example", "MX 10 mx1.remote.example", "MX 20 mx2.remote.example", "MX 30 mx3.remote.example")
+            .Add("mx1.remote.example", "A 127.0.0.2").Add("mx2.remote.example", "A 127.0.0.3").Add("mx3.remote.example", "A 127.0.0.4");
+        var result = await Deliver(Agent(), $"remote.example:{first.Port}", ["good@remote.example"]);
+        Assert.Equal(DeliveryOutcome.Sent, Assert.Single(result.Recipients).Status.Outcome);
+        Assert.Equal("postfix/smtp: Q1: host mx1.remote.example[127.0.0.2] refused to talk to me: 421 4.3.2 overloaded", _log.Lines[0]);
+        Assert.Equal("postfix/smtp: Q1: host mx2.remote.example[127.0.0.3] said: 450 4.2.1 greylisted (in reply to RCPT TO command)", _log.Lines[1]);
+        Assert.Contains("RSET", second.Commands);
+        Assert.Single(third.Messages);
+    }
+
+    [Fact]
+    public async Task After_the_session_limit_the_last_host_is_final()
+    {
+        var first = Peer("127.0.0.2").On("RCPT", "450 4.2.1 greylisted");
+        PeerAt("127.0.0.3", first.Port).On("RCPT", "450 4.2.2 also");
+        var third = PeerAt("127.0.0.4", first.Port);
+        _dns.Add("r.example", "MX 10 a.example", "MX 20 b.example", "MX 30 c.example")
+            .Add("a.example", "A 127.0.0.2").Add("b.example", "A 127.0.0.3").Add("c.example", "A 127.0.0.4");
+        var result = await Deliver(Agent(), $"r.example:{first.Port}", ["x@r.example"]);
+        Assert.Equal("host b.example[127.0.0.3] said: 450 4.2.2 also (in reply to RCPT TO command)", Assert.Single(result.Recipients).Status.Reason);
+        Assert.Equal(0, third.Connections);
+    }
+
+    [Fact]
+    public async Task EHLO_refused_falls_back_to_HELO_and_the_end_of_data_may_bounce()
+    {
+        var peer = Peer().On("EHLO", "502 5.5.1 no ehlo").On(".EOM", "554 5.6.0 content refused");
+        _dns.Add("other.example", "A 127.0.0.1");
+        var status = Assert.Single((await Deliver(Agent(), $"other.example:{peer.Port}", ["x@other.example"])).Recipients).Status;
+        Assert.Equal("host other.example[127.0.0.1] said: 554 5.6.0 content refused (in reply to end of DATA command)", status.Reason);
+        Assert.Equal(DeliveryOutcome.Bounced, status.Outcome);
+        Assert.Equal(["== connect", "EHLO mx.dest.example", "HELO mx.dest.example", "MAIL FROM:<bob@dest.example>", "RCPT TO:<x@other.example>", "DATA"], peer.Commands.Take(6));
+    }
+
+    [Theory]
+    [InlineData("nosuchdom.invalid", "5.4.4", "Host or domain name not found. Name service error for name=nosuchdom.invalid type=A: Host not found")]
+    [InlineData("nomxnoa.example", "5.4.4", "Host or domain name not found. Name service error for name=nomxnoa.example type=A: Host found but no data record of requested type")]
+    [InlineData("nullmx.example", "5.1.0", "Domain nullmx.example does not accept mail (nullMX)")]
+    [InlineData("tempfail.example", "4.4.3", "Host or domain name not found. Name service error for name=tempfail.example type=MX: Host not found, try again")]
+    [InlineData("loop.example", "5.4.6", "mail for loop.example loops back to myself")]
+    public async Task A_next_hop_that_can_not_be_found(string nexthop, string dsn, string reason)
+    {
+        _dns.Add("nullmx.example", "MX 0 .").Add("nomxnoa.example", "TXT x").Add("loop.example", "MX 10 me.example").Add("me.example", "A 127.0.0.1");
+        _dns.Failing.Add("tempfail.example");
+        var result = await Deliver(Agent(), nexthop, ["x@" + nexthop]);
+        Assert.Equal((dsn, reason), (result.Recipients[0].Status.Status.ToString(), result.Recipients[0].Status.Reason));
+        Assert.Contains("relay=none", Assert.Single(_log.Lines), StringComparison.Ordinal);
+        Assert.DoesNotContain("tls=", _log.Lines[0], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_refused_connection_is_logged_and_defers_with_the_destination_failed()
+    {
+        var port = Peer().Port;
+        await _made[^1].DisposeAsync();
+        _dns.Add("refuse.example", "A 127.0.0.1");
+        var result = await Deliver(Agent(), $"refuse.example:{port}", ["x@refuse.example"]);
+        Assert.Equal($"postfix/smtp: connect to refuse.example[127.0.0.1]:{port}: Connection refused", _log.Lines[0]);
+        Assert.Contains($"relay=none, delay=", _log.Lines[1], StringComparison.Ordinal);
+        Assert.Contains($"tls=may?, dsn=4.4.1, status=deferred (connect to refuse.example[127.0.0.1]:{port}: Connection refused)", _log.Lines[1], StringComparison.Ordinal);
+        Assert.Equal($"connect to refuse.example[127.0.0.1]:{port}: Connection refused", result.DestinationFailed?.Reason);
+    }
+
+    [Theory]
+    [InlineData("CONNECT", "lost connection with 127.0.0.1[127.0.0.1] while receiving the initial server greeting")]
+    [InlineData("EHLO", "lost connection with 127.0.0.1[127.0.0.1] while performing the EHLO handshake")]
+    [InlineData("MAIL", "lost connection with 127.0.0.1[127.0.0.1] while sending MAIL FROM")]
+    [InlineData("RCPT", "lost connection with 127.0.0.1[127.0.0.1] while sending RCPT TO")]
+    [InlineData("DATA", "lost connection with 127.0.0.1[127.0.0.1] while sending DATA command")]
+    [InlineData(".EOM", "lost connection with 127.0.0.1[127.0.0.1] while sending end of data -- message may be sent more than once")]
+    public async Task A_lost_connection_defers(string at, string reason)
+    {
+        var peer = Peer().On(at, "close");
+        var status = Assert.Single((await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["x@y.example"])).Recipients).Status;
+        Assert.Equal((DeliveryOutcome.Deferred, "4.4.2", reason), (status.Outcome, status.Status.ToString(), status.Reason));
+    }
+
+    [Theory]
+    [InlineData("CONNECT", "smtp_helo_timeout", "receiving the initial server greeting")]
+    [InlineData("RCPT", "smtp_rcpt_timeout", "sending RCPT TO")]
+    [InlineData(".EOM", "smtp_data_done_timeout", "sending end of data -- message may be sent more than once")]
+    public async Task A_silent_server_times_out(string at, string parameter, string doing)
+    {
+        var peer = Peer().On(at, "hang");
+        var status = Assert.Single((await Deliver(Agent((parameter, "1s")), $"[127.0.0.1]:{peer.Port}", ["x@y.example"])).Recipients).Status;
+        Assert.Equal(("4.4.2", $"conversation with 127.0.0.1[127.0.0.1] timed out while {doing}"), (status.Status.ToString(), status.Reason));
+    }
+
+    [Fact]
+    public async Task Garbage_is_no_reply()
+    {
+        var peer = Peer().On("MAIL", "hello there\n250 2.1.0 Ok");
+        var status = Assert.Single((await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["x@y.example"])).Recipients).Status;
+        Assert.Equal(("4.5.0", DeliveryOutcome.Deferred), (status.Status.ToString(), status.Outcome));
+        Assert.Empty(peer.Messages);
+    }
+
+    [Fact]
+    public async Task A_5xx_greeting_is_skipped_or_bounces()
+    {
+        var peer = Peer().On("CONNECT", "554 5.7.1 go away");
+        var soft = Assert.Single((await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["x@y.example"])).Recipients).Status;
+        Assert.Equal(("4.7.1", "host 127.0.0.1[127.0.0.1] refused to talk to me: 554 5.7.1 go away"), (soft.Status.ToString(), soft.Reason));
+        var hard = Assert.Single((await Deliver(Agent(("smtp_skip_5xx_greeting", "no")), $"[127.0.0.1]:{peer.Port}", ["x@y.example"])).Recipients).Status;
+        Assert.Equal(("5.7.1", DeliveryOutcome.Bounced), (hard.Status.ToString(), hard.Outcome));
+    }
+
+    [Theory]
+    [InlineData(ContentRead.Moved, false)]
+    [InlineData(ContentRead.Damaged, true)]
+    public async Task Content_that_can_not_be_read_whole_never_gets_a_final_dot(ContentRead how, bool damaged)
+    {
+        var peer = Peer();
+        _content = new MemoryContent("Subject: x\n\n", "more\n") { Fails = (1, how) };
+        var result = await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["x@y.example"]);
+        Assert.Empty(result.Recipients);
+        Assert.Equal(damaged, result.Damaged);
+        await Until(() => peer.Commands.Contains("== eof in data"));
+        Assert.Empty(peer.Messages);
+    }
+
+    [Fact]
+    public async Task A_kept_connection_is_used_again_and_counted()
+    {
+        var peer = Peer();
+        var agent = Agent();
+        for (var i = 0; i < 3; i++)
+        {
+            await Deliver(agent, $"[127.0.0.1]:{peer.Port}", ["x@y.example"], DeliveryFlags.KeepConnection);
+        }
+        Assert.Equal(1, peer.Connections);
+        Assert.Equal(3, peer.Messages.Count);
+        Assert.DoesNotContain("RSET", peer.Commands);
+        Assert.DoesNotContain("conn_use", _log.Lines[0], StringComparison.Ordinal);
+        Assert.Contains($"]:{peer.Port}, conn_use=3, delay=", _log.Lines[2], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_kept_connection_ends_after_its_time()
+    {
+        var peer = Peer();
+        var agent = Agent(("smtp_connection_cache_time_limit", "1s"));
+        await Deliver(agent, $"[127.0.0.1]:{peer.Port}", ["x@y.example"], DeliveryFlags.KeepConnection);
+        await Until(() => peer.Commands.Contains("QUIT"));
+        await Deliver(agent, $"[127.0.0.1]:{peer.Port}", ["x@y.example"]);
+        Assert.Equal(2, peer.Connections);
+    }
+
+    [Fact]
+    public async Task A_kept_connection_that_died_is_replaced_in_silence()
+    {
+        var peer = Peer().On("MAIL FROM:<second@", "close");
+        var agent = Agent();
+        await Deliver(agent, $"[127.0.0.1]:{peer.Port}", ["x@y.example"], DeliveryFlags.KeepConnection);
+        var fresh = await Deliver(agent, $"[127.0.0.1]:{peer.Port}", ["x@y.example"], envelope: new Envelope { Sender = "second@y.example" });
+        Assert.Equal(2, peer.Connections);
+        Assert.Equal(DeliveryOutcome.Deferred, fresh.Recipients[0].Status.Outcome);
+        Assert.Equal("postfix/smtp: Q1: lost connection with 127.0.0.1[127.0.0.1] while sending MAIL FROM", _log.Lines[1]);
+    }
+
+    [Fact]
+    public async Task LMTP_answers_for_each_recipient()
+    {
+        var path = Path.Combine(Path.GetTempPath(), $"lmtp-{Guid.NewGuid():N}");
+        var peer = new SmtpPeer(unix: path) { Lmtp = true };
+        _made.Add(peer);
+        peer.On(".EOM RCPT TO:<bob@", "552 5.2.2 over quota").On(".EOM RCPT TO:<carol@", "452 4.2.2 busy").On("RCPT TO:<dave@", "550 5.1.1 dave gone");
+        var result = await Deliver(Agent(true), "unix:" + path, ["alice@d.example", "bob@d.example", "carol@d.example", "dave@d.example"]);
+        var by = result.Recipients.ToDictionary(r => r.Index, r => r.Status);
+        Assert.Equal(DeliveryOutcome.Sent, by[0].Outcome);
+        Assert.Equal($"host mx.dest.example[{path}] said: 552 5.2.2 over quota (in reply to end of DATA command)", by[1].Reason);
+        Assert.Equal((DeliveryOutcome.Deferred, "4.2.2"), (by[2].Outcome, by[2].Status.ToString()));
+        Assert.Equal($"host mx.dest.example[{path}] said: 550 5.1.1 dave gone (in reply to RCPT TO command)", by[3].Reason);
+        Assert.Contains("LHLO mx.dest.example", peer.Commands);
+        Assert.Contains(_log.Lines, l => l.Contains($"relay=mx.dest.example[{path}], delay=", StringComparison.Ordinal) && l.Contains("tls=none", StringComparison.Ordinal));
+        File.Delete(path);
+    }
+
+    [Fact]
+    public async Task Without_pipelining_commands_wait_and_DATA_is_not_sent_in_vain()
+    {
+        var peer = Peer().On("RCPT", "550 5.1.1 no");
+        peer.Extensions = ["SIZE 10"];
+        var status = Assert.Single((await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["x@y.example"])).Recipients).Status;
+        Assert.Equal("5.1.1", status.Status.ToString());
+        Assert.DoesNotContain("DATA", peer.Commands);
+    }
+
+    [Fact]
+    public async Task Data_asked_for_without_recipients_ends_with_a_dot()
+    {
+        var peer = Peer().On("RCPT", "550 5.1.1 no").On("DATA", "354 go").On(".EOM none", "554 5.5.1 none");
+        await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["x@y.example"]);
+        Assert.Equal("", Assert.Single(peer.Messages));
+    }
+
+    [Fact]
+    public async Task Too_big_for_the_server_bounces_before_MAIL()
+    {
+        var peer = Peer();
+        peer.Extensions = ["SIZE 100"];
+        var result = await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["x@y.example"], envelope: new Envelope { ContentSize = 101 });
+        Assert.Equal("message size 101 exceeds size limit 100 of server 127.0.0.1[127.0.0.1]", result.Recipients[0].Status.Reason);
+        Assert.DoesNotContain(peer.Commands, c => c.StartsWith("MAIL", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task SMTPUTF8_is_asked_for_or_bounces_where_it_is_needed()
+    {
+        var peer = Peer();
+        var envelope = new Envelope { Sender = "bob@dest.example", Flags = MessageFlags.SmtpUtf8 };
+        await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["zoé@y.example"], envelope: envelope);
+        Assert.Contains("MAIL FROM:<bob@dest.example> SIZE=0 SMTPUTF8", peer.Commands);
+        Assert.Contains("RCPT TO:<zoé@y.example> ORCPT=utf-8;zo\\x{E9}@y.example", peer.Commands);
+        peer.Extensions = ["PIPELINING"];
+        var refused = await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["zoé@y.example"], envelope: envelope);
+        Assert.Equal(
+            ("5.6.7", "message requires SMTPUTF8, but no server was found that supports SMTPUTF8. The last attempted server was 127.0.0.1[127.0.0.1]"),
+            (refused.Recipients[0].Status.Status.ToString(), refused.Recipients[0].Status.Reason));
+        var plain = await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["zoe@y.example"], envelope: envelope);
+        Assert.Equal(DeliveryOutcome.Sent, plain.Recipients[0].Status.Outcome);
+    }
+
+    [Theory]
+    [InlineData("DSN", DsnAction.None)]
+    [InlineData("X", DsnAction.Relayed)]
+    public async Task A_server_without_DSN_makes_a_wanted_success_relayed(string extension, DsnAction action)
+    {
+        var peer = Peer();
+        peer.Extensions = [extension];
+        var result = await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["x@y.example"], notify: DsnNotify.Success | DsnNotify.Delay);
+        Assert.Equal(action, result.Recipients[0].Status.Action);
+        Assert.Equal(extension == "DSN", peer.Commands.Contains("RCPT TO:<x@y.example> ORCPT=rfc822;x@y.example NOTIFY=SUCCESS,DELAY"));
+    }
+
+    [Fact]
+    public async Task STARTTLS_is_used_when_offered()
+    {
+        var peer = new SmtpPeer { Tls = Certificates.Server(), Extensions = ["PIPELINING", "STARTTLS"] };
+        _made.Add(peer);
+        var result = await Deliver(Agent(("smtp_tls_loglevel", "1")), $"[127.0.0.1]:{peer.Port}", ["x@y.example"]);
+        Assert.Equal(DeliveryOutcome.Sent, result.Recipients[0].Status.Outcome);
+        Assert.Equal(["== connect", "EHLO mx.dest.example", "STARTTLS", "== tls TLSv1.3", "EHLO mx.dest.example"], peer.Commands.Take(5));
+        Assert.Matches(@"^postfix/smtp: Untrusted TLS connection established to 127.0.0.1\[127.0.0.1\]:\d+: TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 \(256/256 bits\)$", _log.Lines[0]);
+        Assert.Contains("tls=may, dsn=2.0.0", _log.Lines[1], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Plain_text_behind_the_reply_to_STARTTLS_is_refused()
+    {
+        var peer = Peer().On("STARTTLS", "220 go\n250 injected");
+        peer.Extensions = ["STARTTLS"];
+        var status = Assert.Single((await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["x@y.example"])).Recipients).Status;
+        Assert.Equal(("4.7.0", "host 127.0.0.1[127.0.0.1] sent plain text after its reply to STARTTLS"), (status.Status.ToString(), status.Reason));
+        Assert.DoesNotContain(peer.Commands, c => c.StartsWith("MAIL", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData(0, DeliveryOutcome.Deferred)]
+    [InlineData(600, DeliveryOutcome.Sent)]
+    public async Task A_failed_handshake_defers_and_is_replaced_by_plain_text_for_mail_that_waited(int seconds, DeliveryOutcome outcome)
+    {
+        var peer = Peer().On("STARTTLS", "220 go|close");
+        peer.Extensions = ["STARTTLS"];
+        var result = await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["x@y.example"], waited: seconds);
+        Assert.Equal(outcome, result.Recipients[0].Status.Outcome);
+        if (outcome == DeliveryOutcome.Deferred)
+        {
+            Assert.Equal("Cannot start TLS: handshake failure", result.Recipients[0].Status.Reason);
+        }
+    }
+
+    [Fact]
+    public async Task Mandatory_TLS_that_is_not_offered_defers()
+    {
+        var peer = Peer();
+        var result = await Deliver(Agent(("smtp_tls_security_level", "encrypt")), $"[127.0.0.1]:{peer.Port}", ["x@y.example"]);
+        Assert.Equal("TLS is required, but was not offered by host 127.0.0.1[127.0.0.1]", result.Recipients[0].Status.Reason);
+        Assert.Contains("tls=encrypt:none, dsn=4.7.4", Assert.Single(_log.Lines), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_probe_ends_at_RCPT()
+    {
+        var peer = Peer().On("RCPT TO:<no@", "550 5.1.1 unknown");
+        var result = await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["yes@y.example", "no@y.example"], DeliveryFlags.VerifyOnly);
+        var by = result.Recipients.ToDictionary(r => r.Index, r => r.Status.Outcome);
+        Assert.Equal((DeliveryOutcome.Deliverable, DeliveryOutcome.Undeliverable), (by[0], by[1]));
+        Assert.DoesNotContain("DATA", peer.Commands);
+        Assert.Contains("RSET", peer.Commands);
+    }
+
+    [Fact]
+    public async Task A_fallback_relay_takes_what_the_destination_does_not()
+    {
+        var peer = Peer();
+        _dns.Failing.Add("tempfail.example");
+        var result = await Deliver(Agent(("smtp_fallback_relay", $"[127.0.0.1]:{peer.Port}")), "tempfail.example", ["x@tempfail.example"]);
+        Assert.Equal(DeliveryOutcome.Sent, result.Recipients[0].Status.Outcome);
+    }
+
+    [Fact]
+    public async Task Many_recipients_are_pipelined_in_parts_and_counted_exactly()
+    {
+        var peer = Peer().On("RCPT TO:<r77@", "550 5.1.1 no");
+        var result = await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", [.. Enumerable.Range(0, 300).Select(i => $"r{i}@y.example")]);
+        Assert.Equal(299, result.Recipients.Count(r => r.Status.Outcome == DeliveryOutcome.Sent));
+        Assert.Equal(77, result.Recipients.Single(r => r.Status.Outcome == DeliveryOutcome.Bounced).Index);
+    }
+
+    [Fact]
+    public async Task A_refused_sender_is_told_of_for_all_recipients()
+    {
+        var peer = Peer().On("MAIL", "550 5.7.1 no such sender");
+        var result = await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["a@y.example", "b@y.example"], DeliveryFlags.KeepConnection);
+        Assert.All(result.Recipients, r => Assert.Equal("host 127.0.0.1[127.0.0.1] said: 550 5.7.1 no such sender (in reply to MAIL FROM command)", r.Status.Reason));
+        Assert.Contains("RSET", peer.Commands);
+    }
+
+    [Fact]
+    public async Task Several_next_hops_are_tried_in_turn()
+    {
+        var peer = Peer();
+        var result = await Deliver(Agent(), $"[127.0.0.9]:{peer.Port}, [127.0.0.1]:{peer.Port}", ["x@y.example"]);
+        Assert.Equal(DeliveryOutcome.Sent, result.Recipients[0].Status.Outcome);
+        Assert.StartsWith($"postfix/smtp: connect to 127.0.0.9[127.0.0.9]:{peer.Port}: Connection refused", _log.Lines[0], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Soft_bounce_keeps_mail_that_was_refused()
+    {
+        var peer = Peer().On("RCPT", "550 5.1.1 no");
+        var result = await Deliver(Agent(("soft_bounce", "yes")), $"[127.0.0.1]:{peer.Port}", ["x@y.example"]);
+        Assert.Equal((DeliveryOutcome.Deferred, "4.1.1"), (result.Recipients[0].Status.Outcome, result.Recipients[0].Status.Status.ToString()));
+    }
+
+    [Fact]
+    public async Task A_control_character_never_reaches_a_command()
+    {
+        var peer = Peer();
+        var result = await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["x\r\nRSET@y.example"]);
+        Assert.Equal("5.1.3", result.Recipients[0].Status.Status.ToString());
+        Assert.Equal(0, peer.Connections);
+    }
+
+    [Theory]
+    [InlineData("smtp_tls_security_level", "dane", "smtp_tls_security_level = dane: expected one of none, may, encrypt")]
+    [InlineData("smtp_tcp_port", "nosuch", "smtp_tcp_port = nosuch: expected a number or a name of known_tcp_ports")]
+    [InlineData("smtp_host_lookup", "nis", "smtp_host_lookup = nis: expected one of dns, native")]
+    public void What_can_not_be_done_is_said_at_start(string name, string value, string message) =>
+        Assert.Equal(message, Assert.Throws<ConfigException>(() => Agent((name, value))).Message);
+
+    private static async Task Until(Func<bool> condition)
+    {
+        for (var i = 0; i < 400 && !condition(); i++)
+        {
+            await Task.Delay(10);
+        }
+        Assert.True(condition());
+    }
+
+    private SmtpPeer Peer(string address = "127.0.0.1")
+    {
+        var peer = new SmtpPeer(address);
+        _made.Add(peer);
+        return peer;
+    }
+
+    private SmtpPeer PeerAt(string address, int port)
+    {
+        var peer = new SmtpPeer(address, port: port);
+        _made.Add(peer);
+        return peer;
+    }
+
+    private SmtpAgent Agent(params (string Name, string Value)[] values) => Agent(false, values);
+
+    private SmtpAgent Agent(bool lmtp, params (string Name, string Value)[] values)
+    {
+        var set = values.Select(v => v.Name).ToHashSet();
+        var config = new TestConfig([.. values, .. set.Contains("smtp_tls_security_level") ? [] : new[] { ("smtp_tls_security_level", "may") }, ("inet_protocols", "ipv4")]);
+        var agent = new SmtpAgent(
+            config, lmtp, [], _dns, new HostsFile("/nonexistent", TimeProvider.System), new NoLists(), new Forward(this),
+            new ServiceLog(_log, lmtp ? "postfix/lmtp" : "postfix/smtp"), TimeProvider.System);
+        _made.Add(agent);
+        return agent;
+    }
+
+    private ValueTask<DeliveryResult> Deliver(
+        SmtpAgent agent, string nexthop, string[] recipients, DeliveryFlags flags = DeliveryFlags.None, Envelope? envelope = null,
+        DsnNotify notify = DsnNotify.None, int waited = 0)
+    {
+        envelope ??= new Envelope { Sender = "bob@dest.example" };
+        var now = (DateTimeOffset.FromUnixTimeMilliseconds(Environment.TickCount64) - DateTimeOffset.UnixEpoch).Ticks / 10;
+        envelope.ArrivalMicros = now - waited * 1_000_000L;
+        return agent.DeliverAsync(
+            new DeliveryRequest
+            {
+                RequestId = 1,
+                MessageId = 2,
+                QueueId = "Q1",
+                Transport = "smtp",
+                Nexthop = nexthop,
+                Envelope = envelope,
+                Recipients = [.. recipients.Select((r, i) => new DeliveryRecipient(i, new EnvelopeRecipient(r, Notify: notify)))],
+                Layout = _content.Layout,
+                ActiveMicros = now,
+                Flags = flags,
+            },
+            CancellationToken.None);
+    }
+
+    private sealed class NoLists : IMatchLists
+    {
+        public IDomainList Domains(string parameter, string value) => throw new InvalidOperationException(parameter);
+
+        public INetworkList Networks(string parameter, string value) => throw new InvalidOperationException(parameter);
+    }
+
+    private sealed class Forward(SmtpAgentTests owner) : ISpoolReader
+    {
+        public ContentRead Read(ulong id, ContentLayout layout, int extent, long offset, Memory<byte> buffer, out ReadOnlyMemory<byte> content) =>
+            owner._content.Read(id, layout, extent, offset, buffer, out content);
+
+        public void Dispose()
+        {
+        }
+    }
+}

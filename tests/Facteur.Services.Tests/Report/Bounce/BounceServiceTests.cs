@@ -1,0 +1,277 @@
+using Facteur.Contracts;
+using Facteur.Mail.Dsn;
+using Facteur.Mail.Envelopes;
+using Facteur.Services.Report.Bounce;
+using Facteur.Spool;
+using Facteur.Testing;
+
+namespace Facteur.Services.Tests.Report.Bounce;
+
+public sealed class BounceServiceTests : IDisposable
+{
+    private const string Message = "Received: from c.example\n\tby mx.dest.example; Tue, 1 Sep 2026\nSubject: hello\nMessage-Id: <m1@dest.example>\n\nbody text\n";
+    private static readonly DeliveryStatus NoHost = DeliveryStatus.Bounced(4, 4, "Host or domain name not found. Name service error for name=nosuchdom.invalid type=A: Host not found");
+    private readonly RecordingResubmit _resubmit = new();
+    private readonly TestLog _log = new();
+    private MemoryContents _contents = new(Message);
+
+    public void Dispose() => _contents.Dispose();
+
+    [Fact]
+    public async Task A_failure_report_is_Postfixs_but_for_the_introduction()
+    {
+        var result = await Report(ReportKind.Failure, "dave@dest.example", [new("x@nosuchdom.invalid")], NoHost);
+        Assert.Equal(ReportResult.Sent, result);
+        var (envelope, text) = Assert.Single(_resubmit.Sent);
+        Assert.Equal("", envelope.Sender);
+        Assert.Equal(MessageOrigin.Bounce, envelope.Origin);
+        Assert.Equal(("dave@dest.example", DsnNotify.Never), (envelope.Recipients[0].Address, envelope.Recipients[0].Notify));
+        Assert.Equal((7UL, 0), (envelope.Closes!.MessageId, Assert.Single(envelope.Closes.Recipients)));
+        var intro = text.IndexOf("Mail system at", StringComparison.Ordinal);
+        var afterIntro = text.IndexOf("\n<x@nosuchdom", StringComparison.Ordinal);
+        Assert.Equal(
+            """
+            Date: Tue, 1 Sep 2026 10:00:05 +0000
+            From: Mail Delivery System <MAILER-DAEMON>
+            Subject: Undelivered Mail Returned to Sender
+            To: dave@dest.example
+            Auto-Submitted: auto-replied
+            MIME-Version: 1.0
+            Content-Type: multipart/report; report-type=delivery-status;
+            	boundary="4QABC1.1788256805/mx.dest.example"
+            Content-Transfer-Encoding: 8bit
+
+            This is a MIME-encapsulated message.
+
+            --4QABC1.1788256805/mx.dest.example
+            Content-Description: Notification
+            Content-Type: text/plain; charset=utf-8
+            Content-Transfer-Encoding: 8bit
+
+
+            <x@nosuchdom.invalid>: Host or domain name not found. Name service error for
+                name=nosuchdom.invalid type=A: Host not found
+
+            --4QABC1.1788256805/mx.dest.example
+            Content-Description: Delivery report
+            Content-Type: message/delivery-status
+
+            Reporting-MTA: dns; mx.dest.example
+            X-Postfix-Queue-ID: 4QABC1
+            X-Postfix-Sender: rfc822; dave@dest.example
+            Arrival-Date: Tue, 1 Sep 2026 10:00:00 +0000
+
+            Final-Recipient: rfc822; x@nosuchdom.invalid
+            Original-Recipient: rfc822;x@nosuchdom.invalid
+            Action: failed
+            Status: 5.4.4
+            Diagnostic-Code: X-Postfix; Host or domain name not found. Name service error
+                for name=nosuchdom.invalid type=A: Host not found
+
+            --4QABC1.1788256805/mx.dest.example
+            Content-Description: Undelivered Message
+            Content-Type: message/rfc822
+            Content-Transfer-Encoding: 8bit
+
+            Return-Path: <dave@dest.example>
+
+            """ + Message + "\n--4QABC1.1788256805/mx.dest.example--\n", text[..intro] + text[afterIntro..]);
+        Assert.Contains("Mail system at mx.dest.example: your message", text, StringComparison.Ordinal);
+        Assert.Equal(["postfix/bounce: 4QABC1: sender non-delivery notification: R1"], _log.Lines);
+    }
+
+    [Fact]
+    public async Task A_peers_words_become_remote_mta_and_diagnostic_code()
+    {
+        var status = DeliveryStatus.Bounced(1, 1, "host mx2.remote.example[127.0.10.2] said: 550-5.1.1 no such 550 5.1.1 user here (in reply to RCPT TO command)")
+            with
+        { DiagnosticType = "smtp", DiagnosticText = "550-5.1.1 no such 550 5.1.1 user here", RemoteMtaType = "dns", RemoteMta = "mx2.remote.example" };
+        await Report(ReportKind.Failure, "bob@dest.example", [new("bad@remote.example", "list@dest.example", "rfc822;List@dest.example")], status);
+        Assert.Contains(
+            """
+            <bad@remote.example> (expanded from <list@dest.example>): host
+                mx2.remote.example[127.0.10.2] said: 550-5.1.1 no such 550 5.1.1 user here
+                (in reply to RCPT TO command)
+
+            """, _resubmit.Sent[0].Text, StringComparison.Ordinal);
+        Assert.Contains(
+            """
+            Final-Recipient: rfc822; bad@remote.example
+            Original-Recipient: rfc822;List@dest.example
+            Action: failed
+            Status: 5.1.1
+            Remote-MTA: dns; mx2.remote.example
+            Diagnostic-Code: smtp; 550-5.1.1 no such 550 5.1.1 user here
+
+            """, _resubmit.Sent[0].Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Notify_decides_for_the_sender_and_not_for_the_postmaster()
+    {
+        await Report(ReportKind.Failure, "carol@dest.example", [new("x@a.example", Notify: DsnNotify.Failure), new("y@a.example", Notify: DsnNotify.Never)], NoHost,
+            r => r.Return = DsnReturn.Headers, ("notify_classes", "bounce"), ("bounce_notice_recipient", "owner"));
+        Assert.Equal(2, _resubmit.Sent.Count);
+        Assert.DoesNotContain("y@a.example", _resubmit.Sent[0].Text, StringComparison.Ordinal);
+        Assert.Equal([0, 1], _resubmit.Sent[0].Envelope.Closes!.Recipients);
+        var (envelope, copy) = _resubmit.Sent[1];
+        Assert.Equal(("double-bounce@mx.dest.example", "owner"), (envelope.Sender, envelope.Recipients[0].Address));
+        Assert.Null(envelope.Closes);
+        Assert.Contains("Content-Transfer-Encoding: 8bit\n\n\n<x@a.example>: ", copy, StringComparison.Ordinal);
+        Assert.Contains("\n\n<y@a.example>: ", copy, StringComparison.Ordinal);
+        Assert.Contains("Subject: Postmaster Copy: Undelivered Mail\nTo: owner\nAuto-Submitted: auto-generated\n", copy, StringComparison.Ordinal);
+        Assert.Contains("Content-Description: Undelivered Message Headers\nContent-Type: text/rfc822-headers\n", copy, StringComparison.Ordinal);
+        Assert.EndsWith("Message-Id: <m1@dest.example>\n\n--4QABC1.1788256805/mx.dest.example--\n", copy, StringComparison.Ordinal);
+        Assert.Equal("postfix/bounce: 4QABC1: postmaster non-delivery notification: R2", _log.Lines[1]);
+    }
+
+    [Fact]
+    public async Task Nobody_to_tell_is_discarded()
+    {
+        Assert.Equal(ReportResult.Discarded, await Report(ReportKind.Failure, "a@b.example", [new("y@a.example", Notify: DsnNotify.Never)], NoHost));
+        Assert.Equal(ReportResult.Discarded, await Report(ReportKind.Success, "a@b.example", [new("y@a.example")], DeliveryStatus.Sent("ok")));
+        Assert.Equal(ReportResult.Discarded, await Report(ReportKind.Failure, "", [new("y@a.example")], NoHost));
+        Assert.Empty(_resubmit.Sent);
+        Assert.Empty(_log.Lines);
+    }
+
+    [Theory]
+    [InlineData("2bounce")]
+    [InlineData("bounce")]
+    public async Task The_null_senders_failure_goes_to_the_postmaster(string classes)
+    {
+        Assert.Equal(ReportResult.Sent, await Report(ReportKind.Failure, "", [new("x@a.example", Notify: DsnNotify.Never)], NoHost, null, ("notify_classes", classes)));
+        var (envelope, text) = Assert.Single(_resubmit.Sent);
+        Assert.Equal(("double-bounce@mx.dest.example", "postmaster"), (envelope.Sender, envelope.Recipients[0].Address));
+        Assert.NotNull(envelope.Closes);
+        Assert.Contains("X-Postfix-Sender: rfc822; MAILER-DAEMON@mx.dest.example\n", text, StringComparison.Ordinal);
+        Assert.Contains("Content-Type: message/rfc822\nContent-Transfer-Encoding: 8bit\n\nReturn-Path: <MAILER-DAEMON@mx.dest.example>\nReceived:", text, StringComparison.Ordinal);
+        Assert.Equal(["postfix/bounce: 4QABC1: postmaster non-delivery notification: R1"], _log.Lines);
+    }
+
+    [Fact]
+    public async Task Double_bounces_end_here()
+    {
+        Assert.Equal(ReportResult.Discarded, await Report(ReportKind.Failure, "Double-Bounce@mx.dest.example", [new("x@a.example")], NoHost, null, ("notify_classes", "2bounce")));
+        Assert.Empty(_resubmit.Sent);
+        Assert.Equal(["postfix/bounce: warning: 4QABC1: undeliverable postmaster notification discarded"], _log.Lines);
+    }
+
+    [Fact]
+    public async Task A_delay_report_says_until_when()
+    {
+        await Report(ReportKind.Delay, "bob@dest.example", [new("x@a.example")], DeliveryStatus.Deferred(4, 1, "connect to a.example[192.0.2.1]:25: Connection refused"),
+            null, ("notify_classes", "delay"), ("delay_warning_time", "4h"));
+        var text = _resubmit.Sent[0].Text;
+        Assert.Contains("Subject: Delayed Mail (still being retried)\n", text, StringComparison.Ordinal);
+        Assert.Contains("For more than 4 hour(s)", text, StringComparison.Ordinal);
+        Assert.Contains("5 day(s) old", text, StringComparison.Ordinal);
+        Assert.Contains("Action: delayed\nStatus: 4.4.1\n", text, StringComparison.Ordinal);
+        Assert.Contains("Will-Retry-Until: Sun, 6 Sep 2026 10:00:00 +0000\n", text, StringComparison.Ordinal);
+        Assert.Contains("Content-Description: Delayed Message Headers\n", text, StringComparison.Ordinal);
+        Assert.Null(_resubmit.Sent[0].Envelope.Closes);
+        Assert.Equal(["postfix/bounce: 4QABC1: sender delay notification: R1", "postfix/bounce: 4QABC1: postmaster delay notification: R2"], _log.Lines);
+    }
+
+    [Fact]
+    public async Task A_success_report_names_the_relay()
+    {
+        await Report(ReportKind.Success, "carol@dest.example", [new("alice@dest.example", "", "rfc822;Alice@orig.example", DsnNotify.Success | DsnNotify.Failure)],
+            DeliveryStatus.Sent("delivered to mailbox") with { Relay = "local" }, e => e.EnvelopeId = "QQ314159");
+        var text = _resubmit.Sent[0].Text;
+        Assert.Contains("Subject: Successful Mail Delivery Report\n", text, StringComparison.Ordinal);
+        Assert.Contains("\n<alice@dest.example>: delivery via local: delivered to mailbox\n", text, StringComparison.Ordinal);
+        Assert.Contains("Reporting-MTA: dns; mx.dest.example\nOriginal-Envelope-Id: QQ314159\nX-Postfix-Queue-ID", text, StringComparison.Ordinal);
+        Assert.Contains("Original-Recipient: rfc822;Alice@orig.example\nAction: delivered\nStatus: 2.0.0\nDiagnostic-Code: X-Postfix; delivery via local: delivered to mailbox\n", text, StringComparison.Ordinal);
+        Assert.Contains("Content-Description: Message Headers\nContent-Type: text/rfc822-headers\n", text, StringComparison.Ordinal);
+        Assert.Equal(["postfix/bounce: 4QABC1: sender delivery status notification: R1"], _log.Lines);
+    }
+
+    [Fact]
+    public async Task Smtputf8_mail_gets_the_forms_of_rfc_6533()
+    {
+        await Report(ReportKind.Failure, "bob@dest.example", [new("møns@a.example"), new("b@a.example")], NoHost, e => e.Flags = MessageFlags.SmtpUtf8, ("mail_name", "Facteur"));
+        var (envelope, text) = _resubmit.Sent[0];
+        Assert.True((envelope.Flags & MessageFlags.SmtpUtf8) != 0);
+        Assert.Contains("Content-Type: message/global-delivery-status\nContent-Transfer-Encoding: 8bit\n\n", text, StringComparison.Ordinal);
+        Assert.Contains("X-Facteur-Sender: rfc822; bob@dest.example\n", text, StringComparison.Ordinal);
+        Assert.Contains("Final-Recipient: utf-8; møns@a.example\n", text, StringComparison.Ordinal);
+        Assert.Contains("Final-Recipient: rfc822; b@a.example\n", text, StringComparison.Ordinal);
+        Assert.Contains("Content-Type: message/global\n", text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_large_message_returns_headers_and_no_more_than_the_limit_is_read()
+    {
+        _contents = new MemoryContents("Subject: large\n\n" + string.Concat(Enumerable.Repeat("line of the body\n", 20_000)), 4096);
+        await Report(ReportKind.Failure, "bob@dest.example", [new("x@a.example")], NoHost, null, ("bounce_size_limit", "50000"));
+        Assert.EndsWith("Return-Path: <bob@dest.example>\nSubject: large\n\n--4QABC1.1788256805/mx.dest.example--\n", _resubmit.Sent[0].Text, StringComparison.Ordinal);
+        Assert.True(_contents.BytesRead <= 50_000);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(7)]
+    [InlineData(65536)]
+    public async Task Threads_and_headers_do_not_depend_on_how_content_is_cut(int extent)
+    {
+        _contents = new MemoryContents(Message, extent);
+        await Report(ReportKind.Success, "bob@dest.example", [new("x@a.example", Notify: DsnNotify.Success)], DeliveryStatus.Sent("ok"), null, ("enable_threaded_bounces", "yes"));
+        var text = _resubmit.Sent[0].Text;
+        Assert.Contains("Auto-Submitted: auto-replied\nReferences: <m1@dest.example>\nIn-Reply-To: <m1@dest.example>\nMIME-Version", text, StringComparison.Ordinal);
+        Assert.EndsWith("Return-Path: <bob@dest.example>\n" + Message[..(Message.IndexOf("\n\n", StringComparison.Ordinal) + 1)] + "\n--4QABC1.1788256805/mx.dest.example--\n", text, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(ContentRead.Damaged, ReportResult.Sent)]
+    [InlineData(ContentRead.Moved, ReportResult.TryAgain)]
+    [InlineData(ContentRead.Failed, ReportResult.TryAgain)]
+    public async Task Content_that_cannot_be_read(ContentRead failure, ReportResult expected)
+    {
+        _contents = new MemoryContents(Message, 40) { FailAt = 1, Failure = failure };
+        Assert.Equal(expected, await Report(ReportKind.Failure, "bob@dest.example", [new("x@a.example")], NoHost));
+        Assert.Equal(expected == ReportResult.Sent ? 1 : 0, _resubmit.Sent.Count);
+    }
+
+    [Fact]
+    public async Task What_cleanup_refuses_is_tried_again()
+    {
+        _resubmit.Answer = CleanupStatus.NoSpace;
+        Assert.Equal(ReportResult.TryAgain, await Report(ReportKind.Failure, "bob@dest.example", [new("x@a.example")], NoHost));
+        Assert.Empty(_log.Lines);
+    }
+
+    [Fact]
+    public async Task A_template_file_replaces_what_it_names()
+    {
+        var path = Path.GetTempFileName();
+        File.WriteAllText(path, "# ours\n\nfailure_template = <<END\nCharset: us-ascii\nFrom: MAILER-DAEMON (Post Office)\nSubject: Not delivered\n\nCost: $$5 at ${myhostname} for $no_such_thing, $maximal_queue_lifetime_hours h\nEND\n");
+        await Report(ReportKind.Failure, "bob@dest.example", [new("x@a.example")], NoHost, null, ("bounce_template_file", path));
+        File.Delete(path);
+        var text = _resubmit.Sent[0].Text;
+        Assert.Contains("From: Post Office <MAILER-DAEMON>\nSubject: Not delivered\n", text, StringComparison.Ordinal);
+        Assert.Contains("charset=us-ascii\nContent-Transfer-Encoding: 8bit\n\nCost: $5 at mx.dest.example for , 120 h\n\n<x@a.example>", text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_bad_template_file_is_named_with_its_line_and_not_used()
+    {
+        var path = Path.GetTempFileName();
+        File.WriteAllText(path, "failure_template = <<END\nSubject: x\nTo: y\n\nText\nEND\n");
+        await Report(ReportKind.Failure, "bob@dest.example", [new("x@a.example")], NoHost, null, ("bounce_template_file", path));
+        File.Delete(path);
+        Assert.StartsWith($"postfix/bounce: warning: bounce_template_file {path}, line 3: unknown header \"To: y\"", _log.Lines[0], StringComparison.Ordinal);
+        Assert.Contains("Subject: Undelivered Mail Returned to Sender\n", _resubmit.Sent[0].Text, StringComparison.Ordinal);
+    }
+
+    private async Task<ReportResult> Report(
+        ReportKind kind, string sender, EnvelopeRecipient[] recipients, DeliveryStatus status, Action<Envelope>? change = null, params (string, string)[] config)
+    {
+        var envelope = new Envelope { Sender = sender, ArrivalMicros = 1_788_256_800_000_000, Recipients = recipients };
+        change?.Invoke(envelope);
+        var service = new BounceService(new TestConfig(config), _resubmit, _contents, new ServiceLog(_log, "postfix/bounce"), new FixedClock());
+        return await service.ReportAsync(
+            new ReportRequest(kind, 7, "4QABC1", envelope, _contents.Layout, [.. recipients.Select((_, i) => new RecipientResult(i, status))], Closes: kind != ReportKind.Delay),
+            TestContext.Current.CancellationToken);
+    }
+}

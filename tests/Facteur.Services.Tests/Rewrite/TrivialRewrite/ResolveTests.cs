@@ -1,0 +1,153 @@
+using System.Net;
+using CsCheck;
+using Facteur.Contracts;
+using Facteur.Services.Rewrite.TrivialRewrite;
+using Facteur.Testing;
+
+namespace Facteur.Services.Tests.Rewrite.TrivialRewrite;
+
+public sealed class ResolveTests
+{
+    private readonly TestLog _log = new();
+    private readonly MemoryTables _tables = new();
+
+    private TrivialRewriteService Service(params (string Name, string Value)[] values)
+    {
+        var config = new TestConfig([("append_dot_mydomain", "no"), .. values.Any(v => v.Name == "relay_domains") ? [] : new[] { ("relay_domains", "") }, .. values]);
+        return new TrivialRewriteService(
+            config, _tables, new MemoryAddressMaps("+", "dest.example"), new MemoryMatchLists(_tables), IPAddress.Parse("127.0.0.1").Equals, new ServiceLog(_log, "postfix/trivial-rewrite"));
+    }
+
+    private static async Task<string> Resolve(TrivialRewriteService service, string recipient, string sender = "a@sender.example")
+    {
+        var answer = await service.ResolveAsync(sender, recipient, default);
+        return $"{answer.Transport}:{answer.Nexthop} {answer.Recipient} {answer.Flags}";
+    }
+
+    [Theory]
+    [InlineData("alice@dest.example", "local:mx.dest.example alice@dest.example Local")]
+    [InlineData("alice@DEST.Example", "local:mx.dest.example alice@DEST.Example Local")]
+    [InlineData("alice", "local:mx.dest.example alice@mx.dest.example Local")]
+    [InlineData("alice@[127.0.0.1]", "local:mx.dest.example alice@[127.0.0.1] Local")]
+    [InlineData("alice@[127.0.0.9]", "smtp:[127.0.0.9] alice@[127.0.0.9] Default")]
+    [InlineData("", "local:mx.dest.example MAILER-DAEMON@mx.dest.example Local")]
+    [InlineData("\"\"@dest.example", "local:mx.dest.example MAILER-DAEMON@dest.example Local")]
+    [InlineData("@dest.example", "local:mx.dest.example MAILER-DAEMON@dest.example Local")]
+    [InlineData("x@remote.example", "smtp:remote.example x@remote.example Default")]
+    [InlineData("x@remote.example.", "smtp:remote.example x@remote.example Default")]
+    [InlineData("alice%other.example@dest.example", "smtp:other.example alice@other.example Default")]
+    [InlineData("other.example!carol@dest.example", "smtp:other.example carol@other.example Default")]
+    [InlineData("\"u@evil.example\"@dest.example", "smtp:evil.example u@evil.example Default")]
+    [InlineData("\"u%evil.example\"@dest.example", "smtp:evil.example u@evil.example Default")]
+    [InlineData("u@x.example@dest.example", "smtp:x.example u@x.example Default")]
+    [InlineData("u%x.example@remote.example", "smtp:remote.example u%x.example@remote.example Default, Routed")]
+    [InlineData("\"u@x.example\"@remote.example", "smtp:remote.example \"u@x.example\"@remote.example Default, Routed")]
+    [InlineData("site!u@remote.example", "smtp:remote.example site!u@remote.example Default, Routed")]
+    [InlineData("u@", "error:5.1.3 bad address syntax u@ Default, Error")]
+    [InlineData("u@1.2.3.4", "error:5.1.3 bad address syntax u@1.2.3.4 Default, Error")]
+    [InlineData("u@bad..example", "error:5.1.3 bad address syntax u@bad..example Default, Error")]
+    [InlineData("u@[300.1.1.1]", "error:5.1.3 bad address syntax u@[300.1.1.1] Default, Error")]
+    [InlineData("-u@remote.example", "error:5.1.3 bad address syntax -u@remote.example Default, Error")]
+    [InlineData("zoë@bücher.example", "smtp:bücher.example zoë@bücher.example Default")]
+    public async Task Finds_the_class(string recipient, string expected) => Assert.Equal(expected, await Resolve(Service(), recipient));
+
+    [Fact]
+    public async Task Finds_virtual_and_relay_classes()
+    {
+        _tables.Add("hash:virtual", ("virt.example", "x"));
+        var service = Service(
+            ("virtual_alias_domains", "hash:virtual"), ("virtual_mailbox_domains", "box.example"), ("relay_domains", "relayed.example, virt.example"), ("relayhost", "[gw.example]:2525"));
+        Assert.Equal("error:5.1.1 User unknown in virtual alias table u@virt.example VirtualAlias", await Resolve(service, "u@virt.example"));
+        Assert.Equal("virtual:box.example u@box.example VirtualMailbox", await Resolve(service, "u@box.example"));
+        Assert.Equal("relay:[gw.example]:2525 u@relayed.example Relay", await Resolve(service, "u@relayed.example"));
+        Assert.Equal("smtp:[gw.example]:2525 u@other.example Default", await Resolve(service, "u@other.example"));
+        Assert.Equal(["postfix/trivial-rewrite: warning: do not list domain virt.example in BOTH virtual_alias_domains and relay_domains"], _log.Lines);
+        Assert.StartsWith("error:5.1.1 User unknown u@virt.example", await Resolve(Service(("virtual_alias_domains", "virt.example"), ("show_user_unknown_table_name", "no")), "u@virt.example"));
+    }
+
+    // Recording 18_transport_map.
+    [Theory]
+    [InlineData("a@err.example", "error:5.7.1 mail to here is closed")]
+    [InlineData("b@retry.example", "retry:4.3.2 later please")]
+    [InlineData("c@disc.example", "discard:silently")]
+    [InlineData("d@port.example", "smtp:[127.0.10.6]:2626")]
+    [InlineData("e@x.sub.example", "smtp:[127.0.10.6]:2626")]
+    [InlineData("f@sub.example", "smtp:[127.0.10.4]:2525")]
+    [InlineData("user@exact.example", "smtp:[127.0.10.6]:2626")]
+    [InlineData("user+ext@exact.example", "smtp:[127.0.10.6]:2626")]
+    [InlineData("other@exact.example", "smtp:[127.0.10.4]:2525")]
+    [InlineData("g@local.example", "smtp:[127.0.10.4]:2525")]
+    [InlineData("h@mx.example", "smtp:remote.example")]
+    [InlineData("i@anywhere.example", "smtp:[127.0.10.4]:2525")]
+    [InlineData("ok@relayed.example", "relay:[127.0.10.6]:2626")]
+    [InlineData("j@slow.example", "slow:slow.example")]
+    [InlineData("k@hop.example", "smtp:[gateway.example]")]
+    [InlineData("l@closed.example", "error:Address is undeliverable")]
+    public async Task Follows_the_transport_map(string recipient, string route)
+    {
+        _tables.Add(
+            "hash:transport", ("err.example", "error:5.7.1 mail to here is closed"), ("retry.example", "retry:4.3.2 later please"), ("disc.example", "discard:silently"),
+            ("port.example", "smtp:[127.0.10.6]:2626"), (".sub.example", "smtp:[127.0.10.6]:2626"), ("user@exact.example", "smtp:[127.0.10.6]:2626"), ("local.example", ":"),
+            ("mx.example", "smtp:remote.example"), ("relayed.example", "relay:[127.0.10.6]:2626"), ("slow.example", "slow:"), ("hop.example", ":[gateway.example]"), ("closed.example", "error:"));
+        var service = Service(("transport_maps", "hash:transport"), ("relayhost", "[127.0.10.4]:2525"), ("relay_domains", "relayed.example"));
+        Assert.StartsWith($"{route} {recipient} ", await Resolve(service, recipient));
+    }
+
+    [Fact]
+    public async Task Takes_the_wildcard_last_and_parents_where_asked()
+    {
+        _tables.Add("hash:transport", ("my.example", ":"), ("*", "smtp:outbound.example"));
+        Assert.StartsWith("smtp:outbound.example", await Resolve(Service(("transport_maps", "hash:transport")), "u@x.my.example"));
+        Assert.StartsWith("smtp:x.my.example", await Resolve(Service(("transport_maps", "hash:transport"), ("parent_domain_matches_subdomains", "transport_maps")), "u@x.my.example"));
+        Assert.StartsWith("smtp:outbound.example", await Resolve(Service(("transport_maps", "hash:transport")), "alice@dest.example"));
+    }
+
+    [Fact]
+    public async Task Routes_by_sender()
+    {
+        _tables.Add("hash:relay", ("carol@dest.example", "[127.0.10.5]:2727"), ("none@dest.example", "DUNNO"), ("<>", "[null.example]"));
+        _tables.Add("hash:trans", ("dave@dest.example", "smtp:[127.0.10.6]:2626"), ("none@dest.example", "dunno"));
+        var service = Service(
+            ("relayhost", "[127.0.10.4]:2525"), ("sender_dependent_relayhost_maps", "hash:relay"), ("sender_dependent_default_transport_maps", "hash:trans"));
+        Assert.StartsWith("smtp:[127.0.10.5]:2727 ", await Resolve(service, "z@anywhere.example", "carol@dest.example"));
+        Assert.StartsWith("smtp:[127.0.10.6]:2626 ", await Resolve(service, "z@anywhere.example", "dave@dest.example"));
+        Assert.StartsWith("smtp:anywhere.example ", await Resolve(service, "z@anywhere.example", "none@dest.example"));
+        Assert.StartsWith("smtp:[null.example] ", await Resolve(service, "z@anywhere.example", ""));
+        Assert.StartsWith("smtp:[127.0.10.4]:2525 ", await Resolve(service, "z@anywhere.example", "eve@dest.example"));
+    }
+
+    // Recording 34_relocated.
+    [Fact]
+    public async Task Says_where_users_have_gone()
+    {
+        _tables.Add("hash:relocated", ("gone@dest.example", "gone@newplace.example"), ("@movedom.example", "New Place, 5 Street"), ("username2", "user2@x.example"));
+        var service = Service(("relocated_maps", "hash:relocated"));
+        Assert.StartsWith("error:5.1.6 User has moved to gone@newplace.example ", await Resolve(service, "gone@dest.example"));
+        Assert.StartsWith("error:5.1.6 User has moved to user2@x.example ", await Resolve(service, "username2@dest.example"));
+        Assert.StartsWith("error:5.1.6 User has moved to New Place, 5 Street ", await Resolve(service, "any@movedom.example"));
+        Assert.StartsWith("local:", await Resolve(service, "alice@dest.example"));
+    }
+
+    [Theory]
+    [InlineData("mydestination")]
+    [InlineData("virtual_alias_domains")]
+    [InlineData("virtual_mailbox_domains")]
+    [InlineData("relay_domains")]
+    [InlineData("transport_maps")]
+    [InlineData("relocated_maps")]
+    [InlineData("sender_dependent_relayhost_maps")]
+    [InlineData("sender_dependent_default_transport_maps")]
+    public async Task Never_takes_an_error_for_not_found(string parameter)
+    {
+        Assert.Equal(ResolveFlags.Fail, (await Service((parameter, "ldap:down")).ResolveAsync("a@b.example", "u@remote.example", default)).Flags);
+        Assert.Equal([$"postfix/trivial-rewrite: warning: {parameter} lookup failure"], _log.Lines);
+    }
+
+    [Fact]
+    public void Ends_for_any_address()
+    {
+        var service = Service(("resolve_null_domain", "yes"));
+        Gen.Char["ad.@%!\"\\[]:+- "].Array[0, 40].Select(chars => new string(chars)).Sample(
+            address => (service.ResolveAsync("a@b.example", address, default).AsTask().Result.Flags & ResolveFlags.Fail) == 0, iter: 20_000);
+    }
+}

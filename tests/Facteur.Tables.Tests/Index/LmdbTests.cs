@@ -1,0 +1,134 @@
+using System.Diagnostics;
+using System.Text;
+using CsCheck;
+using Facteur.Tables.Index;
+
+namespace Facteur.Tables.Tests.Index;
+
+public sealed class LmdbTests
+{
+    private static byte[] Write(SortedDictionary<byte[], byte[]> entries)
+    {
+        using var file = new MemoryStream();
+        new LmdbWriter(file).Write(entries);
+        return file.ToArray();
+    }
+
+    private static SortedDictionary<byte[], byte[]> Sorted(IEnumerable<(byte[] Key, byte[] Value)> entries)
+    {
+        var sorted = new SortedDictionary<byte[], byte[]>(ByteOrder.Instance);
+        foreach (var (key, value) in entries)
+        {
+            sorted[key] = value;
+        }
+        return sorted;
+    }
+
+    [Fact]
+    public void What_is_written_is_read() =>
+        Gen.Select(Gen.Byte.Array[1, 511], Gen.OneOf(Gen.Byte.Array[0, 100], Gen.Byte.Array[1900, 2100], Gen.Byte.Array[4000, 9000])).List[0, 300].Sample(
+            list =>
+            {
+                var entries = Sorted(list);
+                var file = LmdbFile.Parse("x", Write(entries));
+                Assert.Equal(entries.Select(e => Convert.ToHexString(e.Key)), file.Entries().Select(e => Convert.ToHexString(e.Key)));
+                foreach (var (key, value) in entries)
+                {
+                    Assert.True(file.TryGet(key, out var found));
+                    Assert.True(found.SequenceEqual(value));
+                    byte[] other = [.. key, 1];
+                    Assert.Equal(entries.ContainsKey(other), file.TryGet(other, out _));
+                }
+            },
+            iter: 60);
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(5000)]
+    [InlineData(100_000)]
+    public void Trees_of_any_height_hold(int count)
+    {
+        var entries = Sorted(Enumerable.Range(0, count).Select(i => (Encoding.UTF8.GetBytes($"user{i}@example{i % 7}.com\0"), Encoding.UTF8.GetBytes($"v{i}\0"))));
+        var file = LmdbFile.Parse("x", Write(entries));
+        Assert.Equal(count, file.Entries().Count());
+        foreach (var (key, value) in entries)
+        {
+            Assert.True(file.TryGet(key, out var found) && found.SequenceEqual(value));
+        }
+        Assert.False(file.TryGet("zzz"u8, out _));
+    }
+
+    [Fact]
+    public void Damage_is_an_error_and_never_more()
+    {
+        var whole = Write(Sorted(Enumerable.Range(0, 400).Select(i => (Encoding.UTF8.GetBytes($"key{i}"), new byte[i * 11]))));
+        Gen.Select(Gen.Int[0, whole.Length - 1], Gen.Byte, Gen.Int[0, whole.Length - 1], Gen.Byte, Gen.Int[0, whole.Length]).Sample(
+            (at, value, at2, value2, length) =>
+            {
+                var damaged = (byte[])whole.Clone();
+                // Structure stands at the start of pages and nodes: aim there.
+                damaged[(at & ~4095) + (at % 64)] = value;
+                damaged[at2] = value2;
+                var data = length % 3 == 0 ? damaged[..length] : damaged;
+                try
+                {
+                    var file = LmdbFile.Parse("x", data);
+                    file.TryGet("key7"u8, out _);
+                    file.TryGet("key399"u8, out _);
+                    Assert.True(file.Entries().Take(2_000_000).Count() < 2_000_000);
+                }
+                catch (TableException e)
+                {
+                    Assert.Contains("x", e.Message);
+                }
+            },
+            iter: 2000);
+    }
+
+    [Fact]
+    public void A_file_that_is_none_is_told()
+    {
+        Assert.Equal("open database x: not an LMDB file", Assert.Throws<TableException>(() => LmdbFile.Parse("x", new byte[9000])).Message);
+    }
+
+    [Fact]
+    public void Postfix_reads_and_changes_what_we_write()
+    {
+        const string Postmap = "/usr/sbin/postmap";
+        if (!File.Exists(Postmap) || !File.Exists("/usr/lib/postfix/postfix-lmdb.so"))
+        {
+            Assert.Skip("needs Postfix with lmdb");
+        }
+        using var tables = new TestTables();
+        tables.Write("main.cf", "compatibility_level = 3.6\n");
+        var path = tables.Write("t", "a 1\n");
+        using (var index = IndexFile.Create("lmdb:" + path, path, new TableOptions()))
+        {
+            for (var i = 0; i < 3000; i++)
+            {
+                index.Add($"key{i}", i % 100 == 0 ? new string('v', 5000) : $"value{i}", replace: false);
+            }
+            index.Save(inheritMode: true);
+        }
+        Assert.Equal("value17", Run(Postmap, "-c", tables.Directory, "-q", "key17", "lmdb:" + path));
+        Assert.Equal(5000, Run(Postmap, "-c", tables.Directory, "-q", "key2900", "lmdb:" + path).Length);
+        Assert.Equal(3000, Run(Postmap, "-c", tables.Directory, "-s", "lmdb:" + path).Split('\n').Length);
+        for (var i = 100; i < 105; i++)
+        {
+            Run(Postmap, "-c", tables.Directory, "-d", $"key{i}", "lmdb:" + path);
+        }
+        Assert.Equal(2995, LmdbFile.Open(path + ".lmdb").Entries().Count());
+        Run(Postmap, "-c", tables.Directory, "lmdb:" + path);
+        Assert.Equal("= 1", tables.Find("lmdb:@E@/t", "A"));
+        Assert.Equal("-", tables.Find("lmdb:@E@/t", "key17"));
+    }
+
+    private static string Run(string program, params string[] arguments)
+    {
+        using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true })!;
+        var output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        return output.TrimEnd('\n');
+    }
+}

@@ -1,0 +1,152 @@
+using Facteur.Tables.Index;
+
+namespace Facteur.Tables.Tests.Types;
+
+public sealed class FileTableTests
+{
+    private static void Postmap(TestTables tables, string type, string name, params (string Key, string Value)[] entries)
+    {
+        var path = Path.Combine(tables.Directory, name);
+        using var index = IndexFile.Create($"{type}:{path}", path, new TableOptions());
+        foreach (var (key, value) in entries)
+        {
+            Assert.True(index.Add(key, value, replace: false));
+        }
+        index.Save(inheritMode: true);
+    }
+
+    [Fact]
+    public void A_text_is_read_again_when_its_change_has_come_to_rest()
+    {
+        using var tables = new TestTables();
+        tables.Write("t", "a 1\n");
+        Assert.Equal("= 1", tables.Find("texthash:@E@/t", "A"));
+        tables.Advance(10);
+        tables.Write("t", "a 2\nhalf");
+        tables.Advance(1.5);
+        Assert.Equal("= 1", tables.Find("texthash:@E@/t", "a"));
+        tables.Write("t", "a 2\nb 3\n");
+        tables.Advance(3);
+        Assert.Equal("= 3", tables.Find("texthash:@E@/t", "b"));
+        Assert.Equal(["info: table texthash:@E@/t has changed -- reloaded"], tables.Said);
+    }
+
+    [Fact]
+    public void A_file_that_goes_leaves_its_content()
+    {
+        using var tables = new TestTables();
+        var path = tables.Write("t", "a 1\n");
+        Assert.Equal("= 1", tables.Find("texthash:@E@/t", "a"));
+        File.Delete(path);
+        for (var i = 0; i < 3; i++)
+        {
+            tables.Advance(5);
+            Assert.Equal("= 1", tables.Find("texthash:@E@/t", "a"));
+        }
+        Assert.Equal("warning: table texthash:@E@/t has changed, but: open database @E@/t: No such file or directory; its old content stays in use", Assert.Single(tables.Said));
+    }
+
+    [Theory]
+    [InlineData("hash")]
+    [InlineData("btree")]
+    public void Without_an_index_the_text_is_used_and_postmap_takes_over(string type)
+    {
+        using var tables = new TestTables();
+        tables.Write("t", "a 1\n");
+        Assert.Equal("= 1", tables.Find($"{type}:@E@/t", "a"));
+        Assert.Equal($"warning: table {type}:@E@/t: no index @E@/t.lmdb: using the text of @E@/t; \"postmap {type}:@E@/t\" makes the index", Assert.Single(tables.Said));
+        Postmap(tables, type, "t", ("a", "indexed"));
+        tables.Advance(2);
+        Assert.Equal("= indexed", tables.Find($"{type}:@E@/t", "a"));
+        tables.Advance(5);
+        tables.Write("t", "a edited\n");
+        tables.Advance(500);
+        Assert.Equal("= indexed", tables.Find($"{type}:@E@/t", "a"));
+    }
+
+    [Fact]
+    public void Beside_a_Berkeley_DB_file_an_edit_alone_changes_nothing()
+    {
+        using var tables = new TestTables();
+        tables.Write("t", "a 1\n");
+        tables.Write("t.db", "\0\0");
+        Assert.Equal("= 1", tables.Find("hash:@E@/t", "a"));
+        tables.Advance(10);
+        tables.Write("t", "a 2\n");
+        tables.Advance(10);
+        Assert.Equal("= 1", tables.Find("hash:@E@/t", "a"));
+        tables.Write("t.db", "\0\0\0");
+        tables.Advance(10);
+        Assert.Equal("= 2", tables.Find("hash:@E@/t", "a"));
+    }
+
+    [Fact]
+    public async Task The_text_of_alias_maps_is_in_the_form_of_aliases()
+    {
+        using var tables = new TestTables();
+        tables.Write("aliases", "postmaster: root\n\"list one\": a,b\n");
+        using var set = new TableSet(new Facteur.Testing.TestConfig(("alias_maps", $"proxy:hash:{tables.Directory}/aliases")), tables, tables);
+        var table = set.Open($"hash:{tables.Directory}/aliases");
+        Assert.Equal("root", (await table.LookupAsync("Postmaster", default)).Value);
+        Assert.Equal("a, b", (await table.LookupAsync("list one", default)).Value);
+        Assert.Contains("\"postalias hash:@E@/aliases\"", Assert.Single(tables.Said));
+    }
+
+    [Fact]
+    public void An_old_index_is_told()
+    {
+        using var tables = new TestTables();
+        Postmap(tables, "lmdb", "t", ("a", "1"));
+        File.SetLastWriteTimeUtc(Path.Combine(tables.Directory, "t.lmdb"), tables.GetUtcNow().UtcDateTime);
+        tables.Advance(60);
+        tables.Write("t", "a 2\n");
+        tables.Advance(200);
+        Assert.Equal("= 1", tables.Find("lmdb:@E@/t", "a"));
+        Assert.Equal("warning: database @E@/t.lmdb is older than source file @E@/t", Assert.Single(tables.Said));
+    }
+
+    [Theory]
+    [InlineData("lmdb:@E@/none", "open database @E@/none.lmdb: No such file or directory")]
+    [InlineData("hash:@E@/none", "open database @E@/none.lmdb: No such file or directory")]
+    [InlineData("texthash:@E@/none", "open database @E@/none: No such file or directory")]
+    [InlineData("cidr:@E@/none", "open @E@/none: No such file or directory")]
+    [InlineData("regexp:@E@", "open @E@: Is a directory")]
+    [InlineData("nosuchtype:x", "unsupported dictionary type: nosuchtype")]
+    [InlineData("x", "open dictionary: expecting \"type:name\" form instead of \"x\"")]
+    public void What_cannot_be_opened_answers_with_an_error_and_is_said_once(string name, string why)
+    {
+        using var tables = new TestTables();
+        Assert.Equal($"! {name} is unavailable. {why}", tables.Find(name, "k"));
+        Assert.Equal($"! {name} is unavailable. {why}", tables.Find(name, "k"));
+        Assert.Equal($"error: {why}", Assert.Single(tables.Said));
+    }
+
+    [Fact]
+    public void Tables_that_are_open_are_shared()
+    {
+        using var tables = new TestTables();
+        Assert.Same(tables.Set.Open("static:x"), tables.Set.Open("static:x"));
+        Assert.Same(tables.Set.Open("static:x"), tables.Set.Open("proxy:static:x"));
+    }
+
+    [Fact]
+    public void A_change_by_one_key_keeps_the_form_of_the_keys()
+    {
+        using var tables = new TestTables();
+        var path = Path.Combine(tables.Directory, "t");
+        using (var index = IndexFile.Create("lmdb:t", path, new TableOptions { NulTerminated = false }))
+        {
+            index.Add("a", "1", replace: false);
+            index.Save(inheritMode: true);
+        }
+        using (var index = IndexFile.Load("lmdb:t", path, new TableOptions()))
+        {
+            Assert.False(index.Add("A", "2", replace: false));
+            Assert.True(index.Add("b", "2", replace: false));
+            Assert.True(index.Remove("a"));
+            index.Save(inheritMode: true);
+        }
+        Assert.Equal("b", System.Text.Encoding.UTF8.GetString(Assert.Single(LmdbFile.Open(path + ".lmdb").Entries()).Key));
+        Assert.Equal(path + ".lmdb", Assert.Single(Directory.GetFiles(tables.Directory)));
+    }
+}
