@@ -73,9 +73,6 @@ public sealed class SmtpParameters
     /// <summary>lmtp_.</summary>
     public static SmtpParameters Lmtp { get; } = new("lmtp_", true);
 
-    /// <summary>fallback_relay.</summary>
-    public static readonly StringParameter CommonFallbackRelay = new("fallback_relay", "", "smtp_fallback_relay's default.");
-
     /// <summary>disable_dns_lookups.</summary>
     public static readonly BoolParameter DisableDnsLookups = new("disable_dns_lookups", "no", "Obsolete: smtp_dns_support_level = disabled.");
 
@@ -87,7 +84,7 @@ public sealed class SmtpParameters
 
     /// <summary>All rows.</summary>
     public static IReadOnlyList<Parameter> All { get; } =
-        [.. Smtp._rows, .. Lmtp._rows, CommonFallbackRelay, DisableDnsLookups, IgnoreMxLookupError, KnownTcpPorts];
+        [.. Smtp._rows, .. Lmtp._rows, DisableDnsLookups, IgnoreMxLookupError, KnownTcpPorts];
 
 #pragma warning disable CS1591 // Each name is the parameter's, without its prefix; its row says the rest.
     public StringParameter AddressPreference { get; }

@@ -21,6 +21,9 @@ public struct DataDecoder
     /// <summary>Bytes a call may write beyond its input's length.</summary>
     public const int Slack = MarkLimit + 64;
 
+    // What one step may write beyond what it reads: a whole run of ">" with its header name.
+    private const int StepLimit = MarkLimit + 32;
+
     // More ">" than this before "From " is taken as text.
     private const int MarkLimit = 128;
     private const byte Cr = (byte)'\r';
@@ -73,7 +76,7 @@ public struct DataDecoder
         var writer = new Cursor(output);
         var at = 0;
         // A short "From " line grows: such input is taken in several calls.
-        while (at < input.Length && output.Length - writer.Length >= input.Length - at + Slack)
+        while (at < input.Length && output.Length - writer.Length >= input.Length - at + StepLimit)
         {
             switch (_state)
             {

@@ -100,7 +100,8 @@ internal sealed class SmtpdChannel(IDuplexPipe pipe, TimeProvider time, SmtpdSet
                 return outcome;
             }
             var end = Buffer.PositionOf((byte)'\n');
-            if (end is null && Buffer.Length <= settings.LineLimit)
+            // One byte more than the limit: it may be the CR of the line end.
+            if (end is null && Buffer.Length <= settings.LineLimit + 1)
             {
                 Advance(Buffer.Start, Buffer.End);
                 continue;
@@ -108,7 +109,7 @@ internal sealed class SmtpdChannel(IDuplexPipe pipe, TimeProvider time, SmtpdSet
             var line = end is { } position ? Buffer.Slice(0, position) : Buffer;
             if (!LineTooLong)
             {
-                TakeLine(line);
+                TakeLine(line, whole: end is not null);
             }
             if (end is { } found)
             {
@@ -275,9 +276,9 @@ internal sealed class SmtpdChannel(IDuplexPipe pipe, TimeProvider time, SmtpdSet
         }
     }
 
-    private void TakeLine(ReadOnlySequence<byte> line)
+    private void TakeLine(ReadOnlySequence<byte> line, bool whole)
     {
-        LineTooLong = line.Length > settings.LineLimit + 1;
+        LineTooLong = !whole || line.Length > settings.LineLimit + 1;
         if (LineTooLong)
         {
             line = line.Slice(0, settings.LineLimit);

@@ -90,7 +90,7 @@ public sealed class SmtpdService : IDisposable
             if (session is not null)
             {
                 await session.ResetAsync().ConfigureAwait(false);
-                if (session.IsLimited)
+                if (session.IsCounted)
                 {
                     Connections.Leave(client);
                 }

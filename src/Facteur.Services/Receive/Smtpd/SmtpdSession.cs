@@ -50,6 +50,9 @@ internal sealed class SmtpdSession
     /// <summary>Limits on connections, messages and recipients apply.</summary>
     public bool IsLimited { get; }
 
+    /// <summary>The connection was counted and must be counted off.</summary>
+    public bool IsCounted { get; private set; }
+
     public SmtpdState State { get; set; } = SmtpdState.Connected;
 
     public MailTransaction? Transaction { get; set; }
@@ -216,6 +219,7 @@ internal sealed class SmtpdSession
 
     private async ValueTask<bool> GreetAsync()
     {
+        IsCounted = IsLimited;
         if (IsLimited && Service.Connections.Refusal(this) is { } refusal)
         {
             await ReplyAsync(refusal).ConfigureAwait(false);

@@ -52,7 +52,8 @@ internal static class MessageEnd
             return queued;
         }
         Address(transaction, session.Context.Effects);
-        var result = await transaction.Message.CompleteAsync(session.Cancel).ConfigureAwait(false);
+        // Not cancelled when the service stops: what is durable is answered, else it would come twice.
+        var result = await transaction.Message.CompleteAsync(CancellationToken.None).ConfigureAwait(false);
         return result.Status == CleanupStatus.Ok ? queued : Refusal(result);
     }
 

@@ -1,0 +1,130 @@
+using CsCheck;
+using Facteur.Mail.Dsn;
+using Facteur.Mail.Smtp;
+
+namespace Facteur.Mail.Tests.Smtp;
+
+public sealed class GrammarTests
+{
+    [Theory]
+    [InlineData("MAIL FROM:<a@b> SIZE=5", "MAIL|FROM:|<a@b>|SIZE=5")]
+    [InlineData("mail from: a@b", "mail|from:|a@b")]
+    [InlineData("RCPT TO:<\"a > b\"@c> X", "RCPT|TO:|<\"a > b\"@c>|X")]
+    [InlineData("EHLO [IPv6:::1]", "EHLO|[IPv6:::1]")]
+    [InlineData("  NOOP\t x ", "NOOP|x")]
+    [InlineData("", "")]
+    [InlineData("MAIL FROM:<a b@c>", "MAIL|FROM:|<a b@c>")]
+    public void Cuts_lines(string line, string tokens)
+    {
+        var list = new List<CommandToken>();
+        CommandLine.Tokenize(line, list);
+        Assert.Equal(tokens, string.Join('|', list.Select(token => token.Text)));
+        Assert.DoesNotContain(list, token => token.Kind == TokenKind.Error);
+    }
+
+    [Theory]
+    [InlineData("MAIL FROM:<a@b")]
+    [InlineData("MAIL FROM:<\"a@b>")]
+    [InlineData("EHLO [1.2.3.4")]
+    public void Sees_what_is_not_closed(string line)
+    {
+        var list = new List<CommandToken>();
+        CommandLine.Tokenize(line, list);
+        Assert.Contains(list, token => token.Kind == TokenKind.Error);
+    }
+
+    [Theory]
+    [InlineData("<a@b.example>", "a@b.example")]
+    [InlineData("a@b.example", "a@b.example")]
+    [InlineData("<>", "")]
+    [InlineData("<\"a\"@b>", "a@b")]
+    [InlineData("<\"a b\"@c>", "\"a b\"@c")]
+    [InlineData("<a@b@c>", "\"a@b\"@c")]
+    [InlineData("<@x.example,@y:a@b>", "@x.example,@y:a@b")]
+    [InlineData("<postmaster>", "postmaster")]
+    [InlineData("<a@[1.2.3.4]>", "a@[1.2.3.4]")]
+    [InlineData("<jörg@bücher.example>", "jörg@bücher.example")]
+    [InlineData("<a\\ b@c>", "\"a b\"@c")]
+    public void Takes_addresses(string token, string address)
+    {
+        Assert.True(SmtpPath.TryParse(token, false, out var found));
+        Assert.Equal(address, found);
+    }
+
+    [Theory]
+    [InlineData("<a b@c>")]
+    [InlineData("<@>")]
+    [InlineData("<a,b@c>")]
+    [InlineData("<a@b")]
+    [InlineData("<<a@b>>")]
+    [InlineData("<a@b>x")]
+    [InlineData("<a:b@c>")]
+    [InlineData("<\"a@b>")]
+    [InlineData("<a@[1.2>")]
+    public void Refuses_what_is_no_address(string token) => Assert.False(SmtpPath.TryParse(token, false, out _));
+
+    [Fact]
+    public void Strict_envelopes_need_brackets_and_no_route()
+    {
+        Assert.False(SmtpPath.TryParse("a@b", true, out _));
+        Assert.False(SmtpPath.TryParse("<@x:a@b>", true, out _));
+        Assert.False(SmtpPath.TryParse("< a@b>", true, out _));
+        Assert.True(SmtpPath.TryParse("<a@b>", true, out _));
+    }
+
+    [Fact]
+    public void Any_text_gives_an_address_or_not_and_an_address_parses_to_itself()
+    {
+        Gen.String[Gen.OneOf(Gen.Char["ab@<>\\\"[]:;,. %!()"], Gen.Char), 0, 20].Sample(text =>
+        {
+            if (SmtpPath.TryParse(text, false, out var address) && address.Length > 0)
+            {
+                Assert.True(SmtpPath.TryParse($"<{address}>", false, out var again), address);
+                Assert.Equal(address, again);
+            }
+            var tokens = new List<CommandToken>();
+            CommandLine.Tokenize(text, tokens);
+        });
+    }
+
+    [Fact]
+    public void Xtext_comes_back()
+    {
+        Gen.String.Where(text => !text.Any(char.IsSurrogate)).Sample(text =>
+        {
+            var encoded = Xtext.Encode(text);
+            return !encoded.AsSpan().ContainsAnyExceptInRange('!', '~') && Xtext.TryDecode(encoded, out var decoded) && decoded == text;
+        });
+        Assert.False(Xtext.TryDecode("a+4", out _));
+        Assert.False(Xtext.TryDecode("a+GG", out _));
+        Assert.False(Xtext.TryDecode("+FF", out _));
+    }
+
+    [Theory]
+    [InlineData("NEVER", DsnNotify.Never)]
+    [InlineData("success,Failure", DsnNotify.Success | DsnNotify.Failure)]
+    [InlineData("NEVER,FAILURE", DsnNotify.None)]
+    [InlineData("", DsnNotify.None)]
+    [InlineData("DELAY,DELAY", DsnNotify.None)]
+    public void Reads_notify(string text, DsnNotify expected) =>
+        Assert.Equal(expected, DsnParameters.TryNotify(text, out var notify) ? notify : DsnNotify.None);
+
+    [Theory]
+    [InlineData("rfc822;x+40y", "rfc822;x@y")]
+    [InlineData("utf-8;j\\x{F6}rg@x", "utf-8;jörg@x")]
+    [InlineData("rfc822", null)]
+    [InlineData(";x", null)]
+    [InlineData("rfc822;", null)]
+    [InlineData("rfc822;a+0Ab", null)]
+    public void Reads_orcpt(string text, string? expected) =>
+        Assert.Equal(expected, DsnParameters.TryOriginalRecipient(text, out var value) ? value : null);
+
+    [Theory]
+    [InlineData("a.example", true)]
+    [InlineData("-bad_name-", false)]
+    [InlineData("a..b", false)]
+    [InlineData("1.2.3.4", false)]
+    [InlineData("a_b", true)]
+    [InlineData("a.", false)]
+    public void Knows_host_names(string name, bool valid) => Assert.Equal(valid, HostName.IsValid(name));
+}

@@ -1,0 +1,233 @@
+using Facteur.Contracts;
+
+namespace Facteur.Services.Tests.Receive.Smtpd;
+
+public sealed class SessionTests
+{
+    [Fact]
+    public async Task Chunks_make_a_message()
+    {
+        var world = new SmtpdWorld();
+        var client = await world.Connect().HelloAsync();
+        await client.CommandAsync("MAIL FROM:<a@sender.example>");
+        await client.CommandAsync("RCPT TO:<alice@dest.example>");
+        await client.SendAsync("BDAT 21\r\nSubject: bdat\r\n\r\n.ab");
+        await client.SendAsync("\r\n");
+        Assert.Equal("250 2.0.0 Ok: 21 bytes", await client.ReplyAsync());
+        Assert.Equal("500 5.5.2 Error: bad syntax", await client.ReplyAsync());
+        Assert.Equal("503 5.5.1 Error: DATA after BDAT", await client.CommandAsync("DATA"));
+        await client.SendAsync("BDAT 9 LAST\r\nc\r\n.\r\nde\r");
+        Assert.Equal("250 2.0.0 Ok: 32 bytes queued as Q1", await client.ReplyAsync());
+        await client.FinishAsync();
+        Assert.Equal("Subject: bdat\n\n.ab\rc\n.\nde\r\n", world.Cleanup.Completed.Single().Body);
+    }
+
+    [Fact]
+    public async Task A_refused_chunk_is_read_whole_and_the_rest_discarded()
+    {
+        var world = new SmtpdWorld(("message_size_limit", "30"));
+        var client = await world.Connect().HelloAsync();
+        await client.CommandAsync("MAIL FROM:<a@sender.example>");
+        await client.CommandAsync("RCPT TO:<alice@dest.example>");
+        await client.SendAsync("BDAT 31\r\n" + new string('x', 31));
+        Assert.Equal("552 5.3.4 Chunk exceeds message size limit", await client.ReplyAsync());
+        await client.SendAsync("BDAT 4\r\nabcd");
+        Assert.Equal("551 5.0.0 Discarded 4 bytes after earlier error", await client.ReplyAsync());
+        Assert.Equal("250 2.0.0 Ok", await client.CommandAsync("RSET"));
+        Assert.Equal("521 5.5.4 Syntax: BDAT count [LAST]", await client.CommandAsync("BDAT x"));
+        await client.FinishAsync();
+        Assert.Empty(world.Cleanup.Completed);
+    }
+
+    [Fact]
+    public async Task Content_over_the_limit_is_refused_at_its_end()
+    {
+        var world = new SmtpdWorld(("message_size_limit", "100"));
+        var client = await world.Connect().HelloAsync();
+        Assert.Equal("552 5.3.4 Message size exceeds fixed limit", await client.CommandAsync("MAIL FROM:<a@sender.example> SIZE=101"));
+        await client.CommandAsync("RSET");
+        await client.CommandAsync("MAIL FROM:<a@sender.example> SIZE=100");
+        await client.CommandAsync("RCPT TO:<alice@dest.example>");
+        await client.CommandAsync("DATA");
+        await client.SendAsync(new string('x', 98) + "\r\n1\r\n.\r\n");
+        Assert.Equal("552 5.3.4 Error: message file too big", await client.ReplyAsync());
+        await client.FinishAsync();
+        Assert.Contains("warning: Q1: queue file size limit exceeded", world.LogLines);
+    }
+
+    [Fact]
+    public async Task Recipients_over_the_limit_are_put_off()
+    {
+        var world = new SmtpdWorld(("smtpd_recipient_limit", "1"), ("smtpd_recipient_overshoot_limit", "1"));
+        var client = await world.Connect().HelloAsync();
+        await client.CommandAsync("MAIL FROM:<a@sender.example>");
+        await client.CommandAsync("RCPT TO:<alice@dest.example>");
+        Assert.Equal("452 4.5.3 Error: too many recipients", await client.CommandAsync("RCPT TO:<bob@dest.example>"));
+        Assert.Equal("452 4.5.3 Error: too many recipients", await client.CommandAsync("RCPT TO:<bob@dest.example>"));
+        await client.CommandAsync("QUIT");
+        await client.FinishAsync();
+        Assert.Contains("disconnect from client.good.example[127.0.7.1] ehlo=1 mail=1 rcpt=2/3 quit=1 commands=5/6", world.LogLines);
+    }
+
+    [Fact]
+    public async Task Too_little_room_in_the_queue_puts_mail_off()
+    {
+        var world = new SmtpdWorld { FreeBytes = 1000 };
+        var client = await world.Connect().HelloAsync();
+        Assert.Equal("452 4.3.1 Insufficient system storage", await client.CommandAsync("MAIL FROM:<a@sender.example>"));
+        await client.FinishAsync();
+    }
+
+    [Theory]
+    [InlineData(CleanupStatus.WriteError, null, "451 4.3.0 Error: queue file write error")]
+    [InlineData(CleanupStatus.NoSpace, null, "452 4.3.1 Insufficient system storage")]
+    [InlineData(CleanupStatus.TooManyHops, null, "554 5.4.0 Error: too many hops")]
+    [InlineData(CleanupStatus.Rejected, "5.7.1 no such content", "550 5.7.1 no such content")]
+    [InlineData(CleanupStatus.Rejected, "4.7.1 later", "450 4.7.1 later")]
+    [InlineData(CleanupStatus.Rejected, "451 4.7.1 later", "451 4.7.1 later")]
+    [InlineData(CleanupStatus.Rejected, "no", "550 5.7.1 no")]
+    public async Task What_cleanup_says_becomes_the_reply(CleanupStatus status, string? text, string reply)
+    {
+        var world = new SmtpdWorld();
+        world.Cleanup.Result = new CleanupResult(status, text);
+        var client = await world.Connect().HelloAsync();
+        await client.CommandAsync("MAIL FROM:<a@sender.example>");
+        await client.CommandAsync("RCPT TO:<alice@dest.example>");
+        await client.CommandAsync("DATA");
+        await client.SendAsync("x\r\n.\r\n");
+        Assert.Equal(reply, await client.ReplyAsync());
+        await client.FinishAsync();
+    }
+
+    [Fact]
+    public async Task An_idle_client_is_told_and_left()
+    {
+        var world = new SmtpdWorld();
+        var client = await world.Connect().HelloAsync();
+        for (var i = 0; i < 100 && !client.Session.IsCompleted; i++)
+        {
+            world.Time.Advance(TimeSpan.FromSeconds(301));
+            await Task.Delay(10, CancellationToken.None);
+        }
+        Assert.Equal("421 4.4.2 mx.dest.example Error: timeout exceeded", await client.ReplyAsync());
+        Assert.Null(await client.ReadLineAsync());
+        Assert.Contains("NOQUEUE: timeout after EHLO from client.good.example[127.0.7.1]", world.LogLines);
+        Assert.Equal(0, world.Service.SessionCount);
+    }
+
+    [Fact]
+    public async Task A_client_that_vanishes_is_logged_with_its_place()
+    {
+        var world = new SmtpdWorld();
+        var client = await world.Connect().HelloAsync();
+        await client.CommandAsync("MAIL FROM:<a@sender.example>");
+        await client.CommandAsync("RCPT TO:<alice@dest.example>");
+        await client.CommandAsync("DATA");
+        await client.SendAsync("abc\r\n");
+        await client.FinishAsync();
+        Assert.Contains("Q1: lost connection after DATA (5 bytes) from client.good.example[127.0.7.1]", world.LogLines);
+        Assert.True(world.Cleanup.Messages.Single() is { IsDisposed: true, IsComplete: false });
+    }
+
+    [Fact]
+    public async Task A_stopping_service_says_so()
+    {
+        using var stop = new CancellationTokenSource();
+        var world = new SmtpdWorld();
+        var client = await world.Connect(cancel: stop.Token).HelloAsync();
+        await stop.CancelAsync();
+        Assert.Equal("421 4.3.2 mx.dest.example Service shutting down", await client.ReplyAsync());
+        Assert.Null(await client.ReadLineAsync());
+        await client.Session;
+    }
+
+    [Fact]
+    public async Task Clients_are_limited_in_connections_messages_and_recipients()
+    {
+        var world = new SmtpdWorld(("smtpd_client_connection_count_limit", "1"), ("smtpd_client_message_rate_limit", "1"), ("smtpd_client_recipient_rate_limit", "1"));
+        var first = await world.Connect().HelloAsync();
+        Assert.Equal("421 4.7.0 mx.dest.example Error: too many connections from 127.0.7.1", await world.Connect().ReplyAsync());
+        Assert.StartsWith("220", await world.Connect("127.0.0.9").ReplyAsync(), StringComparison.Ordinal);
+        Assert.Equal("250 2.1.0 Ok", await first.CommandAsync("MAIL FROM:<a@sender.example>"));
+        Assert.Equal("250 2.1.5 Ok", await first.CommandAsync("RCPT TO:<alice@dest.example>"));
+        Assert.Equal("450 4.7.1 Error: too many recipients from 127.0.7.1", await first.CommandAsync("RCPT TO:<bob@dest.example>"));
+        await first.CommandAsync("RSET");
+        Assert.Equal("450 4.7.1 Error: too much mail from 127.0.7.1", await first.CommandAsync("MAIL FROM:<a@sender.example>"));
+        await first.FinishAsync();
+        Assert.Contains("warning: Connection concurrency limit exceeded: 2 from client.good.example[127.0.7.1] for service smtp", world.LogLines);
+        Assert.StartsWith("220", await world.Connect().ReplyAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_name_that_leads_elsewhere_is_unknown()
+    {
+        var world = new SmtpdWorld();
+        await world.TalkAsync("QUIT\r\n", "127.0.7.2");
+        Assert.Equal(
+            [
+                "warning: hostname liar.example does not resolve to address 127.0.7.2",
+                "connect from unknown[127.0.7.2]",
+                "disconnect from unknown[127.0.7.2] quit=1 commands=1",
+            ],
+            world.LogLines);
+    }
+
+    [Fact]
+    public async Task Ehlo_words_can_be_left_out()
+    {
+        var world = new SmtpdWorld(("smtpd_discard_ehlo_keywords", "chunking, dsn silent-discard"), ("disable_vrfy_command", "yes"));
+        var output = await world.TalkAsync("EHLO c.example\r\n");
+        Assert.Equal(
+            "220 mx.dest.example ESMTP Postfix\n250-mx.dest.example\n250-PIPELINING\n250-SIZE 10240000\n250-ETRN\n250-ENHANCEDSTATUSCODES\n250-8BITMIME\n250 SMTPUTF8\n", output);
+    }
+
+    [Fact]
+    public async Task Etrn_asks_the_queue()
+    {
+        var world = new SmtpdWorld(("fast_flush_domains", "dest.example"));
+        var client = await world.Connect().HelloAsync();
+        Assert.Equal("250 Queuing started", await client.CommandAsync("ETRN dest.example"));
+        Assert.Equal("459 <other.example>: service unavailable", await client.CommandAsync("ETRN other.example"));
+        Assert.Equal("501 Error: invalid parameter syntax", await client.CommandAsync("ETRN bad..name"));
+        Assert.Equal("500 Syntax: ETRN domain", await client.CommandAsync("ETRN"));
+        await client.FinishAsync();
+        Assert.Equal(["dest.example"], world.Flushed);
+    }
+
+    [Fact]
+    public async Task Dsn_parameters_reach_the_envelope()
+    {
+        var world = new SmtpdWorld();
+        var client = await world.Connect().HelloAsync();
+        Assert.Equal("501 5.5.4 Bad RET parameter syntax", await client.CommandAsync("MAIL FROM:<a@sender.example> RET=X"));
+        await client.CommandAsync("MAIL FROM:<a@sender.example> BODY=8BITMIME RET=HDRS ENVID=abc+2Bdef");
+        Assert.Equal("501 5.5.4 Error: Bad NOTIFY parameter syntax", await client.CommandAsync("RCPT TO:<alice@dest.example> NOTIFY=NEVER,FAILURE"));
+        Assert.Equal("555 5.5.4 Unsupported option: XX", await client.CommandAsync("RCPT TO:<alice@dest.example> XX"));
+        await client.CommandAsync("RCPT TO:<alice@dest.example> NOTIFY=SUCCESS ORCPT=rfc822;x+40y");
+        await client.CommandAsync("DATA");
+        await client.SendAsync("x\r\n.\r\n");
+        await client.ReplyAsync();
+        await client.FinishAsync();
+        var message = world.Cleanup.Completed.Single();
+        Assert.Equal("abc+def", message.Envelope.EnvelopeId);
+        Assert.Equal(("alice@dest.example", "rfc822;x@y", Mail.Dsn.DsnNotify.Success), (message.Recipients[0].Address, message.Recipients[0].DsnOriginalRecipient, message.Recipients[0].Notify));
+    }
+
+    [Fact]
+    public async Task Replies_slow_down_after_errors()
+    {
+        var world = new SmtpdWorld(("smtpd_soft_error_limit", "1"), ("smtpd_error_sleep_time", "5s"));
+        var client = await world.Connect().HelloAsync();
+        Assert.StartsWith("500", await client.CommandAsync("BAD"), StringComparison.Ordinal);
+        var late = client.CommandAsync("NOOP");
+        await Task.Delay(50, CancellationToken.None);
+        Assert.False(late.IsCompleted);
+        for (var i = 0; i < 100 && !late.IsCompleted; i++)
+        {
+            world.Time.Advance(TimeSpan.FromSeconds(5));
+            await Task.Delay(10, CancellationToken.None);
+        }
+        Assert.Equal("250 2.0.0 Ok", await late);
+        await client.FinishAsync();
+    }
+}
