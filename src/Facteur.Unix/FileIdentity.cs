@@ -1,5 +1,3 @@
-using System.Runtime.InteropServices;
-
 namespace Facteur.Unix;
 
 /// <summary>
@@ -20,7 +18,7 @@ public readonly ref struct FileIdentity
     /// <summary>Takes an identity until the result is disposed. Without root nothing changes: the process's own identity is judged.</summary>
     /// <param name="uid">User number.</param>
     /// <param name="gid">Group number.</param>
-    /// <exception cref="InvalidOperationException">The kernel refused; nothing may be done for the user.</exception>
+    /// <exception cref="IdentityException">The kernel refused; nothing may be done for the user.</exception>
     public static FileIdentity Take(uint uid, uint gid)
     {
         if (!CanChange)
@@ -31,14 +29,17 @@ public readonly ref struct FileIdentity
         return new FileIdentity(true);
     }
 
-    /// <summary>Gives up this thread's supplementary groups, which would add root's to every identity. For own threads, once, at their start.</summary>
+    /// <summary>
+    /// Gives up this thread's supplementary groups, which would add root's to every identity. For own threads, once, at their start.
+    /// Where the kernel refuses (no CAP_SETGID), <see cref="Take"/> refuses too.
+    /// </summary>
     public static void DropGroups()
     {
-        // The raw call changes this thread alone; glibc's setgroups would change all of them.
-        const int setgroups64Bit = 116;
-        if (CanChange && Libc.syscall(setgroups64Bit, 0, 0, 0, 0) != 0)
+        if (CanChange)
         {
-            throw new InvalidOperationException($"setgroups: {Errno.Text(Marshal.GetLastPInvokeError())}");
+            // The raw call changes this thread alone; glibc's setgroups would change all of them.
+            const int setgroups = 116;
+            _ = Libc.syscall(setgroups, 0, 0, 0, 0);
         }
     }
 
@@ -59,7 +60,7 @@ public readonly ref struct FileIdentity
         // These calls never fail visibly: asking with an impossible number returns what holds now.
         if (Libc.setfsgid(uint.MaxValue) != (int)gid || Libc.setfsuid(uint.MaxValue) != (int)uid)
         {
-            throw new InvalidOperationException($"cannot take file identity uid={uid} gid={gid}");
+            throw new IdentityException($"cannot take file identity uid={uid} gid={gid}");
         }
     }
 }

@@ -74,6 +74,8 @@ public sealed class OfflineQueueTests : IDisposable
 
         public CommitResult Result { get; set; } = CommitResult.Durable;
 
+        public void Claim(ulong id) => throw new InvalidOperationException("an offline command has no active queue");
+
         public long StagedBytes => 0;
 
         public bool HasUnsynced => false;

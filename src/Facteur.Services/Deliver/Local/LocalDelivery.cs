@@ -48,7 +48,15 @@ internal sealed class LocalDelivery(
                 End(target, DeliveryStatus.Deferred(3, 5, "too many destinations in alias expansion"));
                 break;
             }
-            await DeliverAsync(target, cancel).ConfigureAwait(false);
+            try
+            {
+                await DeliverAsync(target, cancel).ConfigureAwait(false);
+            }
+            catch (IdentityException e)
+            {
+                rooms.Log.Warning(e.Message);
+                End(target, DeliveryStatus.Deferred(3, 0, e.Message));
+            }
         }
         if (!_forwards.IsEmpty)
         {

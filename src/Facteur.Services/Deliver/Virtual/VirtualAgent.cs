@@ -126,7 +126,16 @@ public sealed class VirtualAgent : IDeliveryAgent
             MailboxErrorClass = 4,
             OriginalTo = recipient.Recipient.OriginalAddress.Length > 0 ? recipient.Recipient.OriginalAddress : _originalTo ? recipient.Recipient.Address : "",
         };
-        var result = await _threads.RunAsync(() => Deliver(path, isMaildir, copy, uid.Value, gid.Value), cancel).ConfigureAwait(false);
+        MailboxResult result;
+        try
+        {
+            result = await _threads.RunAsync(() => Deliver(path, isMaildir, copy, uid.Value, gid.Value), cancel).ConfigureAwait(false);
+        }
+        catch (IdentityException e)
+        {
+            _log.Warning(e.Message);
+            return (DeliveryStatus.Deferred(3, 0, e.Message), false);
+        }
         return (result.Failure ?? DeliveryStatus.Sent(isMaildir ? "delivered to maildir" : "delivered to mailbox"), result.Damaged);
     }
 
