@@ -1,1 +1,34 @@
-return 0;
+using Facteur;
+using Facteur.Commands;
+
+// Continuations of sockets run where they complete: a hand-over to the thread pool costs more than what they do.
+if (Environment.GetEnvironmentVariable("DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS") is null)
+{
+    Environment.SetEnvironmentVariable("DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS", "1");
+}
+
+// The name it is called by chooses; "facteur NAME args" is the same as "NAME args".
+var name = Path.GetFileName(Environment.GetCommandLineArgs()[0]);
+IReadOnlyList<string> arguments = args;
+if (name is "facteur" or "facteur.dll")
+{
+    if (args.Length == 0)
+    {
+        Console.Error.WriteLine($"usage: facteur NAME [arguments]; names: {string.Join(' ', Names.All)}, and spool verify DIR");
+        return 64;
+    }
+    (name, arguments) = (args[0], args[1..]);
+}
+
+var environment = new Dictionary<string, string>(StringComparer.Ordinal);
+foreach (System.Collections.DictionaryEntry variable in Environment.GetEnvironmentVariables())
+{
+    environment[(string)variable.Key] = (string?)variable.Value ?? "";
+}
+using var output = new StreamWriter(Console.OpenStandardOutput(), new System.Text.UTF8Encoding(false), 16 << 10);
+using var error = new StreamWriter(Console.OpenStandardError(), new System.Text.UTF8Encoding(false), 1024) { AutoFlush = true };
+using var input = Console.OpenStandardInput();
+_ = Facteur.Unix.Libc.signal(Facteur.Unix.Libc.SIGXFSZ, 1); // SIG_IGN: a file that grows too big is EFBIG, not the end of the process.
+var status = Names.Run(new CommandContext(name, arguments, input, output, error, TimeProvider.System, environment));
+output.Flush();
+return status;

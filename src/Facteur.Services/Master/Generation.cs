@@ -1,4 +1,3 @@
-using System.Net;
 using Facteur.Config;
 using Facteur.Config.MasterCf;
 using Facteur.Config.Parameters;
@@ -105,6 +104,7 @@ internal sealed class Generation : IAsyncDisposable
             Anvil = _around.Anvil,
             FlushSite = _around.FlushSite,
             FreeQueueBytes = _around.FreeBytes,
+            Hosts = _around.Hosts,
         }, ServiceLogOf(config, "smtpd"), _around.Time);
     }
 

@@ -59,7 +59,7 @@ internal static class ListenAddresses
         foreach (var known in ListSyntax.Split(config.Get(SmtpParameters.KnownTcpPorts).Replace(" = ", "=", StringComparison.Ordinal)))
         {
             var parts = known.Split('=');
-            if (parts[..^1].Contains(service))
+            if (parts.AsSpan(0, parts.Length - 1).Contains(service))
             {
                 return int.Parse(parts[^1], CultureInfo.InvariantCulture);
             }

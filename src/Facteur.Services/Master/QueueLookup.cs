@@ -10,11 +10,11 @@ internal sealed class QueueLookup(QmgrService qmgr, bool longIds) : IQueueLookup
 {
     public async ValueTask<QueuedMessage?> FindAsync(ulong id, CancellationToken cancel)
     {
-        if (await qmgr.ReadAsync(id, cancel).ConfigureAwait(false) is not { } stored)
+        if (await qmgr.ReadAsync(id, cancel).ConfigureAwait(false) is not ({ } stored, var active))
         {
             return null;
         }
-        var queue = qmgr.IsActive(id) ? "active" : stored.Entry.State switch
+        var queue = active ? "active" : stored.Entry.State switch
         {
             QueueState.Incoming => "incoming",
             QueueState.Deferred => "deferred",

@@ -48,14 +48,12 @@ public sealed class QmgrService : IDisposable
     /// <summary>Adds a writer: a receive role.</summary>
     public void Accept(IDuplexPipe writer) => _loop.Accept(writer);
 
-    /// <summary>Whether a message is in the active queue at this moment.</summary>
-    public bool IsActive(ulong id) => _loop.IsActive(id);
-
     /// <summary>Starts no further delivery; what is under way may end.</summary>
     public void Stop() => _loop.Post(_qmgr.Stop);
 
     /// <summary>Reads a queued message for postcat.</summary>
-    public Task<SpoolMessage?> ReadAsync(ulong id, CancellationToken cancel) => _loop.RunAsync(() => _spool.Read(id), cancel);
+    public Task<(SpoolMessage? Message, bool Active)> ReadAsync(ulong id, CancellationToken cancel) =>
+        _loop.RunAsync(() => (_spool.Read(id), _qmgr.Active.ContainsKey(id)), cancel);
 
     /// <inheritdoc/>
     public void Dispose() => _loop.Dispose();

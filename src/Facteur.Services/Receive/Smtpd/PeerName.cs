@@ -64,7 +64,7 @@ internal sealed class PeerName(IDnsResolver dns, HostsFile hosts, SmtpdLog log, 
 
     private async ValueTask<NameStatus> ForwardAsync(string name, IPAddress ip, CancellationToken cancel)
     {
-        if (hosts.Has(name, ip))
+        if (hosts.Addresses(name).Contains(ip))
         {
             return NameStatus.Ok;
         }

@@ -34,6 +34,6 @@ public sealed class SmtpdArrows
     /// <summary>Free bytes in the queue's file system, asked at MAIL.</summary>
     public Func<long> FreeQueueBytes { get; init; } = static () => long.MaxValue;
 
-    /// <summary>The hosts file, asked before the DNS; "" for none.</summary>
-    public string HostsFile { get; init; } = "/etc/hosts";
+    /// <summary>The hosts file, asked before the DNS.</summary>
+    public required HostsFile Hosts { get; init; }
 }

@@ -34,7 +34,7 @@ public sealed class SmtpdService : IDisposable
         Date = new MailDate(time);
         Connections = new ConnectionLimits(Settings, arrows.Anvil, Log, name);
         _heartbeat = new Heartbeat(time);
-        _peerName = new PeerName(arrows.Dns, new HostsFile(arrows.HostsFile, time), Log, Settings.PeernameLookup, Settings.PortLogging);
+        _peerName = new PeerName(arrows.Dns, arrows.Hosts, Log, Settings.PeernameLookup, Settings.PortLogging);
     }
 
     /// <summary>Sessions being served.</summary>

@@ -1,5 +1,6 @@
 using Facteur.Config;
 using Facteur.Config.Parameters;
+using Facteur.Net.Connections;
 using Facteur.Tables;
 
 namespace Facteur.Services.Receive.Smtpd;
@@ -83,7 +84,8 @@ internal sealed class SmtpdSettings
         UnknownAddressDefersIfPermit = DefersIfPermit(config, SmtpdParameters.UnknownAddressTempfailAction);
         UnknownHeloDefersIfPermit = DefersIfPermit(config, SmtpdParameters.UnknownHeloHostnameTempfailAction);
         AccessParents = ListSyntax.Split(config.Get(RecipientMapsParameters.ParentDomainMatchesSubdomains)).Contains("smtpd_access_maps");
-        OwnAddresses = new OwnAddresses(config.Get(CommonParameters.InetInterfaces), config.Get(CommonParameters.ProxyInterfaces));
+        OwnAddresses = new OwnAddresses(
+            [.. ListSyntax.Split(config.Get(CommonParameters.InetInterfaces)), .. ListSyntax.Split(config.Get(CommonParameters.ProxyInterfaces))], arrows.Hosts);
         Mynetworks = Networks(config, arrows, CommonParameters.Mynetworks);
         BareNewlineExclusions = Networks(config, arrows, SmtpdParameters.ForbidBareNewlineExclusions);
         EventLimitExceptions = Networks(config, arrows, SmtpdParameters.ClientEventLimitExceptions);

@@ -72,7 +72,7 @@ internal sealed class SmtpdWorld
                 return default;
             },
             FreeQueueBytes = () => FreeBytes,
-            HostsFile = "",
+            Hosts = new Net.Dns.HostsFile("/nonexistent", TimeProvider.System),
         },
         new ServiceLog(Log, "postfix/smtpd"),
         Time);

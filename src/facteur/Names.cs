@@ -1,0 +1,106 @@
+using Facteur.Commands;
+using Facteur.Config.Parameters;
+using Facteur.Contracts;
+using Facteur.Services.Server;
+using Facteur.Spool;
+
+namespace Facteur;
+
+/// <summary>The dispatch table: one row a name.</summary>
+internal static class Names
+{
+    /// <summary>All names that ./build gives the executable.</summary>
+    public static IReadOnlyList<string> All { get; } =
+    [
+        "sendmail", "mailq", "newaliases", "postfix", "postconf", "postmap", "postalias", "postqueue", "postsuper", "postcat", "postlog", "postdrop", "postkick",
+    ];
+
+    /// <summary>Runs the command of a context's name.</summary>
+    public static int Run(CommandContext context) => context.Name switch
+    {
+        "sendmail" => Sendmail.Run(context, Run),
+        "mailq" => Mailq.Run(context, Access),
+        "newaliases" => Newaliases.Run(context),
+        "postfix" => Postfix.Run(context, directory => Daemon.Run(directory, background: false, context)),
+        "master" => Daemon.Run(context),
+        "postconf" => Postconf.Run(context),
+        "postmap" => Postmap.Run(context),
+        "postalias" => Postalias.Run(context),
+        "postqueue" => Postqueue.Run(context, Access),
+        "postsuper" => Postsuper.Run(context, Access, config => new ServiceLog(MailLog.Open(config, context.Time), $"{config.Get(CommonParameters.SyslogName)}/postsuper")),
+        "postcat" => Postcat.Run(context, Console.OpenStandardOutput(), Access),
+        "postlog" => Postlog.Run(context, config => MailLog.Open(config, context.Time)),
+        "postdrop" => Postdrop.Run(context),
+        "postkick" => Postkick.Run(context, Access),
+        "spool" => SpoolCommand.Run(context),
+        "names" => List(context),
+        _ => Unknown(context),
+    };
+
+    private static QueueAccess Access { get; } = new(QueueAccess.RunningSystem.Connect, config =>
+    {
+        var queue = config.Get(CommonParameters.QueueDirectory);
+        if (MasterLock.Holder(queue) != 0 || !Directory.Exists(Path.Combine(queue, "journal")))
+        {
+            return null;
+        }
+        try
+        {
+            var spool = Facteur.Spool.Spool.Open(new SpoolOptions { Directory = Path.Combine(queue, "journal") }, new UnixDisk(), TimeProvider.System, new QuietEvents());
+            return new OfflineQueue(spool, config.Get(CommonParameters.EnableLongQueueIds));
+        }
+        catch (SpoolException)
+        {
+            return null;
+        }
+    });
+
+    private static int List(CommandContext context)
+    {
+        foreach (var name in All)
+        {
+            context.Output.WriteLine(name);
+        }
+        return 0;
+    }
+
+    private static int Unknown(CommandContext context)
+    {
+        context.Error.WriteLine($"facteur: unknown name \"{context.Name}\"; expected one of: {string.Join(' ', All)}");
+        return 64;
+    }
+
+    /// <summary>A command that opens the spool for a moment says nothing of its own; the next start logs what there is to say.</summary>
+    private sealed class QuietEvents : ISpoolEvents
+    {
+        public void Sealed(uint segment, long goodOffset, int errno)
+        {
+        }
+
+        public void Damage(ulong id, string place, string keptAs) => Console.Error.WriteLine($"warning: spool: damage: {place}");
+
+        public void Torn(uint segment, long from, long to)
+        {
+        }
+
+        public void OnReserve()
+        {
+        }
+
+        public void OffReserve()
+        {
+        }
+
+        public void SlowCommit(TimeSpan duration)
+        {
+        }
+
+        public void MaintenanceFailed(string what, int errno)
+        {
+        }
+
+        public void Opened(long messages, long replayedBytes)
+        {
+        }
+    }
+}
