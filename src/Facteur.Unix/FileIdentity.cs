@@ -8,9 +8,13 @@ namespace Facteur.Unix;
 /// </summary>
 public readonly ref struct FileIdentity
 {
-    private readonly bool _changed;
+    [ThreadStatic]
+    private static (uint Uid, uint Gid) _current;
 
-    private FileIdentity(bool changed) => _changed = changed;
+    private readonly bool _changed;
+    private readonly (uint Uid, uint Gid) _before;
+
+    private FileIdentity(bool changed, (uint Uid, uint Gid) before) => (_changed, _before) = (changed, before);
 
     /// <summary>Whether this process can take identities: it runs as root.</summary>
     public static bool CanChange { get; } = Libc.geteuid() == 0;
@@ -21,13 +25,21 @@ public readonly ref struct FileIdentity
     /// <exception cref="IdentityException">The kernel refused; nothing may be done for the user.</exception>
     public static FileIdentity Take(uint uid, uint gid)
     {
-        if (!CanChange)
+        var before = _current;
+        if (!CanChange || before == (uid, gid))
         {
-            return new FileIdentity(false);
+            return new FileIdentity(false, before);
         }
         Set(uid, gid);
-        return new FileIdentity(true);
+        return new FileIdentity(true, before);
     }
+
+    /// <summary>
+    /// The process's own identity again until the result is disposed, for a read of its own files (the spool) in the middle of a user's
+    /// work. No name that a user had a hand in may be opened meanwhile.
+    /// </summary>
+    /// <exception cref="IdentityException">The kernel refused.</exception>
+    public static FileIdentity Own() => Take(0, 0);
 
     /// <summary>
     /// Gives up this thread's supplementary groups, which would add root's to every identity. For own threads, once, at their start.
@@ -43,12 +55,12 @@ public readonly ref struct FileIdentity
         }
     }
 
-    /// <summary>Goes back to root.</summary>
+    /// <summary>Goes back to the identity before.</summary>
     public void Dispose()
     {
         if (_changed)
         {
-            Set(0, 0);
+            Set(_before.Uid, _before.Gid);
         }
     }
 
@@ -62,5 +74,6 @@ public readonly ref struct FileIdentity
         {
             throw new IdentityException($"cannot take file identity uid={uid} gid={gid}");
         }
+        _current = (uid, gid);
     }
 }

@@ -1,6 +1,7 @@
 using System.Buffers;
 using Facteur.Mail.Envelopes;
 using Facteur.Spool;
+using Facteur.Unix;
 
 namespace Facteur.Services.Deliver;
 
@@ -43,7 +44,11 @@ internal sealed class MessageContent(ISpoolReader reader, ulong id, ContentLayou
             return ContentRead.Data;
         }
         var length = extents[_extent].Length;
-        var read = reader.Read(id, layout, _extent, _offset, _buffer, out piece);
+        ContentRead read;
+        using (FileIdentity.Own())
+        {
+            read = reader.Read(id, layout, _extent, _offset, _buffer, out piece);
+        }
         if (read != ContentRead.Data)
         {
             // The layout promised this extent: content that ends before it is not whole.
