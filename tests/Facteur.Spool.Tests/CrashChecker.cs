@@ -4,7 +4,7 @@ using Facteur.Mail.Envelopes;
 namespace Facteur.Spool.Tests;
 
 /// <summary>Recovers crashed disks and compares with the ledger.</summary>
-internal sealed class CrashChecker(Ledger ledger)
+internal sealed class CrashChecker(Ledger ledger, Func<SimDisk, IDisk> second)
 {
     private readonly byte[] _buffer = new byte[(64 << 10) + 64];
     private readonly List<byte> _content = [];
@@ -62,11 +62,11 @@ internal sealed class CrashChecker(Ledger ledger)
         Require(Count(spool) == expected.Count + (added == 0 ? 0 : 1), $"{what}: something came or went in a second crash");
     }
 
-    private static ISpool Open(SimDisk image, TestEvents events, string what)
+    private ISpool Open(SimDisk image, TestEvents events, string what)
     {
         try
         {
-            return Spool.Open(Workload.Options, image, new TestTime(), events);
+            return Spool.Open(Workload.Options, second(image), new TestTime(), events);
         }
         catch (Exception e) when (e is not CrashFoundException)
         {
