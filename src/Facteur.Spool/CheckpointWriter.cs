@@ -12,8 +12,11 @@ internal sealed class CheckpointWriter(SpoolPaths paths, IDisk disk, CheckpointH
 {
     public const int FooterLength = 20;
 
+    private const int SyncBytes = 4 << 20;
+
     private int _file = -1;
     private long _length;
+    private long _synced;
     private uint _crc = ~0u;
     private ulong _count;
     private int _slot = 1;
@@ -90,6 +93,12 @@ internal sealed class CheckpointWriter(SpoolPaths paths, IDisk disk, CheckpointH
         _crc = Crc32C.Append(_crc, bytes);
         var errno = disk.WriteAll(_file, bytes, _length);
         _length += bytes.Length;
+        if (errno == 0 && _length - _synced >= SyncBytes)
+        {
+            // Little by little, so that the last sync does not stop the mail for the time of a whole index.
+            _synced = _length;
+            errno = -disk.SyncData(_file);
+        }
         return errno;
     }
 }

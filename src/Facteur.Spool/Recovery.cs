@@ -242,7 +242,8 @@ internal sealed class Recovery(SpoolPaths paths, IDisk disk)
                 break;
             }
             var next = scanner.NextRecord(at + 1);
-            next = named ? Math.Min(next, end) : next;
+            // Also a file that is shorter than its named end has its end reached here.
+            next = named && next >= scanner.Length ? end : named ? Math.Min(next, end) : next;
             Bad.Add(new BadRange(segment.Number, at, next, GuessId(segment, at), false));
             sequence = 0;
             at = next;

@@ -4,7 +4,7 @@ using Facteur.Mail.Envelopes;
 namespace Facteur.Spool.Tests;
 
 /// <summary>Recovers crashed disks and compares with the ledger.</summary>
-internal sealed class CrashChecker(Ledger ledger)
+internal sealed class CrashChecker(Ledger ledger, Func<SimDisk, IDisk> second)
 {
     private readonly byte[] _buffer = new byte[(64 << 10) + 64];
     private readonly List<byte> _content = [];
@@ -19,9 +19,10 @@ internal sealed class CrashChecker(Ledger ledger)
         using var spool = Open(image, events, what);
         var seen = Compare(spool, what);
         Require(events.Damages.Count == 0, $"{what}: damage reported: {string.Join("; ", events.Damages)}");
+        Require(spool.TryTakeIds(1, out var id) && id > ledger.HighestId, $"{what}: number {id} was used before");
         if (goOn)
         {
-            GoOn(image, spool, seen, what);
+            GoOn(image, spool, id, seen, what);
         }
     }
 
@@ -40,9 +41,8 @@ internal sealed class CrashChecker(Ledger ledger)
         CheckSame(image.AfterCut(_ => true), seen, 0, what + ", then all kept");
     }
 
-    private void GoOn(SimDisk image, ISpool spool, Dictionary<ulong, string> seen, string what)
+    private void GoOn(SimDisk image, ISpool spool, ulong id, Dictionary<ulong, string> seen, string what)
     {
-        Require(spool.TryTakeIds(1, out var id) && id > ledger.HighestId, $"{what}: number {id} was used before");
         Require(spool.Content(id, "new\n"u8) && spool.End(id, new Envelope { ContentSize = 4 }, QueueState.Incoming, 0), $"{what}: no new message");
         Require(spool.Commit(true) == CommitResult.Durable, $"{what}: no commit after recovery");
         CheckSame(image.AfterCut(_ => false), seen, id, what + ", a message, nothing kept");
@@ -62,11 +62,11 @@ internal sealed class CrashChecker(Ledger ledger)
         Require(Count(spool) == expected.Count + (added == 0 ? 0 : 1), $"{what}: something came or went in a second crash");
     }
 
-    private static ISpool Open(SimDisk image, TestEvents events, string what)
+    private ISpool Open(SimDisk image, TestEvents events, string what)
     {
         try
         {
-            return Spool.Open(Workload.Options, image, new TestTime(), events);
+            return Spool.Open(Workload.Options, second(image), new TestTime(), events);
         }
         catch (Exception e) when (e is not CrashFoundException)
         {

@@ -23,7 +23,7 @@ internal sealed class CrashRun
     public CrashRun(int seed, int faultAt = 0, int errno = 0, string kind = "", Mutation mutation = Mutation.None)
     {
         (_seed, _faultAt, _errno) = (seed, faultAt, errno);
-        _checker = new CrashChecker(_ledger);
+        _checker = new CrashChecker(_ledger, image => mutation == Mutation.None ? image : new MutantDisk(image, kind, mutation));
         _sim.Changed = () => AtInstant(true);
         _sim.Fault = (_, _) => ++_calls == faultAt ? errno : 0;
         Disk = new MutantDisk(_sim, kind, mutation);

@@ -9,26 +9,37 @@ internal enum Mutation
     /// <summary>The call is not made; it is said to have succeeded.</summary>
     Drop,
 
-    /// <summary>The call changes places with the next one.</summary>
-    Swap,
+    /// <summary>The call is made only when the spool has answered, or when the file is closed.</summary>
+    Late,
 }
 
 /// <summary>
 /// Between the spool and the disk: names the place in the product that a sync or rename comes from (by the file, and by what the spool
-/// was asked to do), and leaves one kind out or swaps it with the call after it. The product has no test switches.
+/// was asked to do), and leaves one kind out or makes it after all other calls of the same request. The product has no test switches.
 /// </summary>
 internal sealed class MutantDisk(IDisk inner, string kind = "", Mutation mutation = Mutation.None) : IDisk
 {
     private readonly Dictionary<int, OpenedFile> _files = [];
     private string _lastNamed = "";
+    private string _phase = "open";
     private Func<int>? _late;
+    private OpenedFile? _lateFile;
     private bool _failed;
 
-    public string Phase { get; set; } = "open";
+    /// <summary>What the spool is asked to do; a new request makes the late call.</summary>
+    public string Phase
+    {
+        get => _phase;
+        set
+        {
+            _phase = value;
+            MakeLate();
+        }
+    }
 
     public Dictionary<string, int> Kinds { get; } = [];
 
-    public int Open(string path, DiskOpen how) => Next(() =>
+    public int Open(string path, DiskOpen how)
     {
         var file = inner.Open(path, how);
         if (file >= 0)
@@ -37,11 +48,14 @@ internal sealed class MutantDisk(IDisk inner, string kind = "", Mutation mutatio
             _lastNamed = how == DiskOpen.Create ? "create " + Class(path, false) : _lastNamed;
         }
         return file;
-    });
+    }
 
     public int Close(int file)
     {
-        Late();
+        if (_files.GetValueOrDefault(file) == _lateFile)
+        {
+            MakeLate();
+        }
         _files.Remove(file);
         return inner.Close(file);
     }
@@ -53,10 +67,9 @@ internal sealed class MutantDisk(IDisk inner, string kind = "", Mutation mutatio
         if (offset == 0 && SegmentHeader.TryRead(bytes, out var header))
         {
             _files[file].Old = header.Old;
+            _lastNamed = header.Old ? "create old" : _lastNamed;
         }
-        var n = inner.Write(file, bytes, offset);
-        Late();
-        return n;
+        return inner.Write(file, bytes, offset);
     }
 
     public int SyncData(int file)
@@ -66,11 +79,12 @@ internal sealed class MutantDisk(IDisk inner, string kind = "", Mutation mutatio
         var what = name switch
         {
             "young" or "old" when opened.How == DiskOpen.Create && opened.Syncs++ == 0 => $"sync of a new {name} segment",
+            "young" when opened.How == DiskOpen.Write => "sync of a replayed segment",
             "young" => _failed ? "sync of the first batch after a failed sync" : $"sync of a young segment ({Phase})",
             "old" => "sync of copies in an old segment",
             _ => $"sync of {name}",
         };
-        var result = Mutate(what, () => inner.SyncData(file));
+        var result = Mutate(what, opened, () => inner.SyncData(file));
         _failed = result < 0 || (_failed && what.StartsWith("sync of a new", StringComparison.Ordinal));
         return result;
     }
@@ -82,26 +96,26 @@ internal sealed class MutantDisk(IDisk inner, string kind = "", Mutation mutatio
             : name == "journal" ? $"directory sync after {_lastNamed}"
             : name.StartsWith("large/", StringComparison.Ordinal) ? "directory sync of large/xx"
             : $"directory sync of {name}";
-        return Mutate(what, () => inner.SyncDirectory(path));
+        return Mutate(what, null, () => inner.SyncDirectory(path));
     }
 
     public int Rename(string from, string to)
     {
         _lastNamed = "rename " + Class(from, false);
-        return Mutate(_lastNamed, () => inner.Rename(from, to));
+        return Mutate(_lastNamed, null, () => inner.Rename(from, to));
     }
 
-    public int Unlink(string path) => Next(() => inner.Unlink(path));
+    public int Unlink(string path) => inner.Unlink(path);
 
-    public int MakeDirectory(string path) => Next(() => inner.MakeDirectory(path));
+    public int MakeDirectory(string path) => inner.MakeDirectory(path);
 
     public int List(string path, List<string> names) => inner.List(path, names);
 
     public int TryLock(int file) => inner.TryLock(file);
 
-    public int Truncate(int file, long length) => Next(() => inner.Truncate(file, length));
+    public int Truncate(int file, long length) => inner.Truncate(file, length);
 
-    public int Allocate(int file, long length) => Next(() => inner.Allocate(file, length));
+    public int Allocate(int file, long length) => inner.Allocate(file, length);
 
     public long Length(int file) => inner.Length(file);
 
@@ -114,31 +128,22 @@ internal sealed class MutantDisk(IDisk inner, string kind = "", Mutation mutatio
         : path.Contains("/large/", StringComparison.Ordinal) ? "large"
         : "other";
 
-    private int Mutate(string what, Func<int> call)
+    private int Mutate(string what, OpenedFile? file, Func<int> call)
     {
         Kinds[what] = Kinds.GetValueOrDefault(what) + 1;
         if (what != kind || mutation == Mutation.None)
         {
-            return Next(call);
+            return call();
         }
-        Late();
-        _late = mutation == Mutation.Swap ? call : null;
+        MakeLate();
+        (_late, _lateFile) = mutation == Mutation.Late ? (call, file) : (null, null);
         return 0;
     }
 
-    private int Next(Func<int> call)
+    private void MakeLate()
     {
         var late = _late;
-        _late = null;
-        var result = call();
-        late?.Invoke();
-        return result;
-    }
-
-    private void Late()
-    {
-        var late = _late;
-        _late = null;
+        (_late, _lateFile) = (null, null);
         late?.Invoke();
     }
 

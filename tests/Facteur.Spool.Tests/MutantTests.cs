@@ -10,9 +10,13 @@ public sealed class MutantTests
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(20);
 
-    // Rename of a checkpoint and its directory sync can't change places with what follows unseen or seen: the checkpoint before it and all its
-    // segments are kept until the next one is named, and that names it durably. Both are left out, not swapped.
-    private static readonly string[] NotSwapped = ["rename checkpoint", "directory sync after rename checkpoint"];
+    // Late is as good as in time for these. A checkpoint's name: the one before it and all its segments are kept until the next is named.
+    // large/XX is made with content; the promise comes with the commit, a later request. A replayed segment is closed right after its sync. Directories and the first number block made at the start, and corrupt/'s files: the start promises nothing before it is over.
+    private static readonly string[] MayBeLate =
+    [
+        "rename checkpoint", "directory sync after rename checkpoint", "directory sync of the parent", "directory sync of the spool", "sync of corrupt",
+        "directory sync of large", "sync of a replayed segment", "sync of a young segment (open)",
+    ];
 
     [Fact]
     public void Each_barrier_left_out_or_reordered_is_found()
@@ -23,9 +27,9 @@ public sealed class MutantTests
         var found = 0;
         foreach (var kind in kinds)
         {
-            foreach (var mutation in new[] { Mutation.Drop, Mutation.Swap })
+            foreach (var mutation in new[] { Mutation.Drop, Mutation.Late })
             {
-                if (mutation == Mutation.Swap && NotSwapped.Contains(kind))
+                if (mutation == Mutation.Late && MayBeLate.Contains(kind))
                 {
                     continue;
                 }

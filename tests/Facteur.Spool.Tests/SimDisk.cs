@@ -67,11 +67,12 @@ internal sealed class SimDisk : IDisk
         }
         foreach (var (name, file) in names)
         {
-            if (image._directories.Contains(Directory(name)))
+            if (image.Reaches(Directory(name)))
             {
                 image._names[name] = Copy(copies, file);
             }
         }
+        image._directories.RemoveWhere(d => !image.Reaches(d));
         image.AllDurable();
         return image;
     }
@@ -309,6 +310,8 @@ internal sealed class SimDisk : IDisk
     }
 
     private static string Directory(string path) => path[..path.LastIndexOf('/')];
+
+    private bool Reaches(string directory) => directory == "/s" || (_directories.Contains(directory) && Reaches(Directory(directory)));
 
     // Everything that survived is what there is.
     private void AllDurable()

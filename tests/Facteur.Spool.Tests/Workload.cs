@@ -89,9 +89,24 @@ internal sealed class Workload(int seed, IDisk disk, Ledger ledger)
             case < 78 when alive.Count > 4:
                 Delete(spool, alive[_random.Next(alive.Count)]);
                 break;
+            case 78:
+                TakeMany(spool);
+                break;
             default:
                 Commit(spool, _random.Next(3) != 0);
                 break;
+        }
+    }
+
+    // More numbers than a block holds, none of them used.
+    private void TakeMany(ISpool spool)
+    {
+        for (var i = 0; i < 5 && spool.TryTakeIds(10, out var first); i++)
+        {
+            Assert.True(first > ledger.HighestId, "a message number was handed out twice");
+            ledger.HighestId = first + 9;
+            ledger.Version++;
+            Returned?.Invoke();
         }
     }
 
@@ -103,6 +118,7 @@ internal sealed class Workload(int seed, IDisk disk, Ledger ledger)
         }
         Assert.True(id > ledger.HighestId, "a message number was handed out twice");
         ledger.HighestId = id;
+        ledger.Version++;
         var message = new LedgerMessage(id);
         ledger.Messages.Add(id, message);
         Returned?.Invoke();

@@ -1,0 +1,76 @@
+using Facteur.Mail.Envelopes;
+
+namespace Facteur.Spool.Tests;
+
+public sealed class DamageTests
+{
+    private const string First = SimDisk.Root + "/journal/00000001.seg";
+
+    [Fact]
+    public void A_rotten_end_record_is_reported_and_kept() => Assert.NotEmpty(DamageRun.Run("", Mutation.None));
+
+    [Fact]
+    public void A_segment_shorter_than_its_named_end_is_damage_and_no_endless_loop()
+    {
+        var sim = new SimDisk();
+        Fill(sim, 2).Dispose();
+        Spool.Open(Workload.Options, sim, new TestTime(), new TestEvents()).Dispose();
+        var file = sim.Open(First, DiskOpen.Write);
+        sim.Truncate(file, 300);
+        sim.Close(file);
+        var events = new TestEvents();
+        using var spool = Spool.Open(Workload.Options, sim, new TestTime(), events);
+        Assert.NotEmpty(events.Damages);
+        Assert.True(spool.TryTakeIds(1, out _));
+    }
+
+    [Fact]
+    public void Any_rotten_byte_leaves_the_other_messages_whole_and_is_never_silent()
+    {
+        var whole = new SimDisk();
+        Fill(whole, 3).Dispose();
+        var length = whole.Bytes(First)!.Length;
+        for (var at = 0; at < length; at++)
+        {
+            var sim = whole.AfterCut(_ => true);
+            sim.Damage(First, at, 1);
+            var events = new TestEvents();
+            using var spool = Spool.Open(Workload.Options, sim, new TestTime(), events);
+            var readable = 0;
+            SpoolCursor cursor = default;
+            var page = new SpoolEntry[8];
+            var n = spool.Next(QueueState.Incoming, 0, ref cursor, page);
+            for (var i = 0; i < n; i++)
+            {
+                readable += spool.Read(page[i].Id) is null ? 0 : 1;
+            }
+            Assert.True(readable >= 2 || at < SegmentHeader.Length, $"byte {at}: {readable}");
+            Assert.True(events.Damages.Count + events.Torns > 0, $"byte {at}: silent");
+        }
+    }
+
+    [Fact]
+    public void Without_any_checkpoint_all_that_is_found_is_held()
+    {
+        var sim = new SimDisk();
+        Fill(sim, 3).Dispose();
+        sim.Damage(SimDisk.Root + "/journal/checkpoint-00000001", 30, 1);
+        var events = new TestEvents();
+        using var spool = Spool.Open(Workload.Options, sim, new TestTime(), events);
+        Assert.Equal(3, spool.Count(QueueState.Hold));
+        Assert.NotEmpty(events.Damages);
+    }
+
+    private static ISpool Fill(SimDisk sim, int count)
+    {
+        var spool = Spool.Open(Workload.Options, sim, new TestTime(), new TestEvents());
+        for (var i = 0; i < count; i++)
+        {
+            spool.TryTakeIds(1, out var id);
+            spool.Content(id, "content of a message\n"u8);
+            spool.End(id, new Envelope { Sender = $"s{i}@example.com" });
+            spool.Commit(true);
+        }
+        return spool;
+    }
+}

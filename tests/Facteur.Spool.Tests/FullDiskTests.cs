@@ -1,0 +1,64 @@
+using Facteur.Mail.Envelopes;
+using Facteur.Unix;
+
+namespace Facteur.Spool.Tests;
+
+public sealed class FullDiskTests
+{
+    [Fact]
+    public void On_a_full_disk_mail_is_refused_and_outcomes_use_the_reserve()
+    {
+        var sim = new SimDisk();
+        var events = new TestEvents();
+        using var spool = Spool.Open(Workload.Options with { ReserveBytes = 4096, IdBlock = 1000 }, sim, new TestTime(), events);
+        Assert.True(spool.TryTakeIds(3, out var id));
+        Assert.True(spool.End(id, new Envelope()));
+        Assert.Equal(CommitResult.Durable, spool.Commit(true));
+
+        sim.Free = 0;
+        sim.Fault = (call, _) => call is "write" or "create" && sim.Names.Contains(SimDisk.Root + "/reserve") ? Libc.ENOSPC : 0;
+        Assert.True(spool.Content(id + 1, "x\n"u8));
+        Assert.True(spool.End(id + 1, new Envelope()));
+        Assert.Equal(CommitResult.NoSpace, spool.Commit(true));
+        Assert.False(spool.OnReserve);
+        Assert.False(spool.TryGet(id + 1, out _));
+        Assert.Equal(0, spool.FreeBytes);
+
+        spool.Outcome(id, new SpoolOutcome(0, true, false, default));
+        spool.Delete(id);
+        Assert.Equal(CommitResult.Durable, spool.Commit(true));
+        Assert.True(spool.OnReserve);
+        Assert.False(spool.TryGet(id, out _));
+        Assert.False(spool.Content(id + 2, "x\n"u8));
+        Assert.False(spool.End(id + 2, new Envelope()));
+        spool.Maintain();
+        Assert.True(spool.OnReserve);
+
+        sim.Free = 1 << 20;
+        sim.Fault = null;
+        spool.Maintain();
+        Assert.False(spool.OnReserve);
+        Assert.Equal(["on", "off"], events.Reserve);
+        Assert.True(spool.End(id + 2, new Envelope()));
+        Assert.Equal(CommitResult.Durable, spool.Commit(true));
+    }
+
+    [Fact]
+    public void A_message_with_content_in_a_failed_commit_fails_at_its_end()
+    {
+        var sim = new SimDisk();
+        var events = new TestEvents();
+        using var spool = Spool.Open(Workload.Options, sim, new TestTime(), events);
+        spool.TryTakeIds(2, out var id);
+        Assert.True(spool.Content(id, "first half\n"u8));
+        Assert.True(spool.End(id + 1, new Envelope()));
+        var fail = true;
+        sim.Fault = (call, _) => call == "sync" && fail && !(fail = false) ? Libc.EIO : 0;
+        Assert.Equal(CommitResult.Failed, spool.Commit(true));
+        Assert.Single(events.Seals);
+        Assert.False(spool.Content(id, "second half\n"u8));
+        Assert.False(spool.End(id, new Envelope()));
+        Assert.False(spool.TryGet(id + 1, out _));
+        Assert.Equal(CommitResult.Durable, spool.Commit(true));
+    }
+}

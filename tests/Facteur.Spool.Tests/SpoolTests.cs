@@ -1,0 +1,205 @@
+using System.Text;
+using Facteur.Mail.Envelopes;
+
+namespace Facteur.Spool.Tests;
+
+/// <summary>The spool on the real file system.</summary>
+public sealed class SpoolTests : IDisposable
+{
+    private readonly string _root = Directory.CreateTempSubdirectory("facteur-spool-").FullName + "/spool";
+    private readonly UnixDisk _disk = new();
+    private readonly TestEvents _events = new();
+
+    public void Dispose() => Directory.Delete(Path.GetDirectoryName(_root)!, true);
+
+    [Fact]
+    public void A_message_comes_is_read_back_and_goes()
+    {
+        using var spool = Open();
+        var id = Put(spool, "Subject: hi\n\nbody\n");
+        Assert.True(spool.TryGet(id, out var entry));
+        Assert.Equal(QueueState.Incoming, entry.State);
+        Assert.Equal("Subject: hi\n\nbody\n", Content(spool, id));
+        Assert.Equal("s@example.com", spool.Read(id)!.Envelope.Sender);
+        spool.Outcome(id, new SpoolOutcome(0, true, false, "250 ok"u8.ToArray()));
+        spool.Delete(id);
+        Assert.Equal(CommitResult.Written, spool.Commit(false));
+        Assert.True(spool.HasUnsynced);
+        Assert.False(spool.TryGet(id, out _));
+        Assert.Equal(0, spool.Count(QueueState.Incoming));
+        Assert.Equal(CommitResult.Durable, spool.Commit(true));
+        Assert.False(spool.HasUnsynced);
+    }
+
+    [Fact]
+    public void Everything_is_there_after_a_restart()
+    {
+        ulong held, deferred, large;
+        var body = string.Concat(Enumerable.Range(0, 40_000).Select(i => $"line {i} of a large message\n"));
+        using (var spool = Open())
+        {
+            held = Put(spool, "held\n");
+            deferred = Put(spool, "deferred\n");
+            large = Put(spool, body);
+            spool.Move(held, QueueState.Hold, 0);
+            spool.Outcome(deferred, new SpoolOutcome(0, false, true, "450 later"u8.ToArray()));
+            spool.Move(deferred, QueueState.Deferred, 1234);
+            spool.Expire(deferred);
+            Assert.Equal(CommitResult.Durable, spool.Commit(true));
+            spool.Reported(deferred, [0]);
+            Assert.Equal(CommitResult.Written, spool.Commit(false));
+        }
+        using (var spool = Open())
+        {
+            Assert.True(spool.TryGet(deferred, out var entry));
+            Assert.Equal((QueueState.Deferred, 1234L, 1, true), (entry.State, entry.DueSeconds, entry.Attempts, entry.Expire));
+            var outcome = Assert.Single(spool.Read(deferred)!.Outcomes);
+            Assert.Equal((0, false, false, "450 later"), (outcome.Recipient, outcome.Done, outcome.Unreported, Encoding.Latin1.GetString(outcome.Detail.Span)));
+            Assert.Equal(1234, spool.NextDueSeconds);
+            Assert.Equal(body, Content(spool, large));
+            Assert.Equal(1, spool.Count(QueueState.Hold));
+            Assert.True(spool.TryTakeIds(1, out var next));
+            Assert.True(next > large);
+            Assert.NotEmpty(Directory.GetFiles(_root + "/large", "*", SearchOption.AllDirectories));
+            spool.Delete(large);
+            Assert.Equal(CommitResult.Durable, spool.Commit(true));
+            Assert.Empty(Directory.GetFiles(_root + "/large", "*", SearchOption.AllDirectories));
+        }
+        Assert.Empty(_events.Damages);
+    }
+
+    [Fact]
+    public void A_second_opener_is_told_why()
+    {
+        using var spool = Open();
+        var refused = Assert.Throws<SpoolException>(Open);
+        Assert.Contains("another process has the spool open", refused.Message);
+    }
+
+    [Fact]
+    public void Queues_are_listed_in_their_order()
+    {
+        using var spool = Open();
+        var ids = Enumerable.Range(0, 5).Select(i => Put(spool, $"{i}\n", QueueState.Deferred, 100 - i * 10)).ToList();
+        SpoolCursor cursor = default;
+        var page = new SpoolEntry[2];
+        var seen = new List<ulong>();
+        for (int n; (n = spool.Next(QueueState.Deferred, 95, ref cursor, page)) > 0;)
+        {
+            seen.AddRange(page[..n].Select(e => e.Id));
+        }
+        Assert.Equal([ids[4], ids[3], ids[2], ids[1]], seen);
+        Assert.Equal(60, spool.NextDueSeconds);
+    }
+
+    [Fact]
+    public void Verify_sees_a_sound_spool_and_a_rotten_one()
+    {
+        ulong id;
+        using (var spool = Open())
+        {
+            id = Put(spool, "sound\n");
+            // Works while another has it open.
+            var sound = SpoolVerify.Run(_root, _disk);
+            Assert.Empty(sound.Findings);
+            Assert.Equal((1L, 6L), (sound.Messages, sound.ContentBytes));
+            // The next batch says that the first was durable.
+            Put(spool, "next\n");
+        }
+        var segment = Directory.GetFiles(_root + "/journal", "*.seg").Single();
+        var bytes = File.ReadAllBytes(segment);
+        bytes[bytes.AsSpan().IndexOf("sound\n"u8)] ^= 1;
+        File.WriteAllBytes(segment, bytes);
+        Assert.NotEmpty(SpoolVerify.Run(_root, _disk).Findings);
+        using (var spool = Open())
+        {
+            Assert.True(spool.TryGet(id, out var entry));
+            Assert.Equal(QueueState.Corrupt, entry.State);
+        }
+        Assert.Contains(_events.Damages, d => d.StartsWith("0 ", StringComparison.Ordinal) || d.Contains(".seg", StringComparison.Ordinal));
+        Assert.NotEmpty(Directory.GetFiles(_root + "/corrupt"));
+    }
+
+    [Fact]
+    public void A_reader_goes_on_with_a_segment_that_was_freed()
+    {
+        using var spool = Open();
+        var id = Put(spool, "kept open\n");
+        var layout = spool.Read(id)!.Layout;
+        using var reader = SpoolReader.Open(_root, _disk);
+        var buffer = new byte[(64 << 10) + 64];
+        Assert.Equal(ContentRead.Data, reader.Read(id, layout, 0, 0, buffer, out _));
+        File.Delete(Directory.GetFiles(_root + "/journal", "*.seg").Single());
+        Assert.Equal(ContentRead.Data, reader.Read(id, layout, 0, 0, buffer, out var content));
+        Assert.Equal("kept open\n", Encoding.Latin1.GetString(content.Span));
+        Assert.Equal(ContentRead.Damaged, reader.Read(id + 1, layout, 0, 0, buffer, out _));
+        using var late = SpoolReader.Open(_root, _disk);
+        Assert.Equal(ContentRead.Moved, late.Read(id, layout, 0, 0, buffer, out _));
+        Assert.Equal(ContentRead.End, late.Read(id, layout, 1, 0, buffer, out _));
+    }
+
+    [Fact]
+    public void A_steady_flow_of_mail_allocates_little_and_frees_its_segments()
+    {
+        using var spool = Spool.Open(new SpoolOptions { Directory = _root, SegmentBytes = 1 << 20, CheckpointBytes = 1 << 20, ReserveBytes = 0 }, _disk, new TestTime(), _events);
+        var content = new byte[1024];
+        var envelope = new Envelope { Sender = "s@example.com", ContentSize = 1024, Recipients = [new EnvelopeRecipient("r@example.net")] };
+        var done = new SpoolOutcome(0, true, false, new byte[40]);
+        const int warm = 2000, count = 20_000;
+        var start = 0L;
+        for (var i = 0; i < warm + count; i += 10)
+        {
+            start = i == warm ? GC.GetAllocatedBytesForCurrentThread() : start;
+            Assert.True(spool.TryTakeIds(10, out var id));
+            for (var k = 0ul; k < 10; k++)
+            {
+                Assert.True(spool.Content(id + k, content));
+                Assert.True(spool.End(id + k, envelope));
+            }
+            Assert.Equal(CommitResult.Durable, spool.Commit(i % 200 == 0));
+            for (var k = 0ul; k < 10; k++)
+            {
+                spool.Outcome(id + k, done);
+                spool.Delete(id + k);
+            }
+            spool.Commit(false);
+            spool.Maintain();
+        }
+        var each = (GC.GetAllocatedBytesForCurrentThread() - start) / count;
+        Assert.InRange(each, 0, 200);
+        Assert.InRange(Directory.GetFiles(_root + "/journal", "*.seg").Length, 1, 8);
+    }
+
+    private ISpool Open() => Spool.Open(new SpoolOptions { Directory = _root, ReserveBytes = 1 << 20 }, _disk, new TestTime(), _events);
+
+    private static ulong Put(ISpool spool, string text, QueueState state = QueueState.Incoming, long due = 0)
+    {
+        Assert.True(spool.TryTakeIds(1, out var id));
+        var bytes = Encoding.Latin1.GetBytes(text);
+        for (var at = 0; at < bytes.Length; at += 60_000)
+        {
+            Assert.True(spool.Content(id, bytes.AsSpan(at, Math.Min(60_000, bytes.Length - at))));
+        }
+        Assert.True(spool.End(id, new Envelope { Sender = "s@example.com", ContentSize = bytes.Length, Recipients = [new EnvelopeRecipient("r@example.net")] }, state, due));
+        Assert.Equal(CommitResult.Durable, spool.Commit(true));
+        return id;
+    }
+
+    private static string Content(ISpool spool, ulong id)
+    {
+        using var reader = spool.OpenReader();
+        var layout = spool.Read(id)!.Layout;
+        var buffer = new byte[(64 << 10) + 64];
+        var text = new StringBuilder();
+        for (var i = 0; i < layout.Extents.Count; i++)
+        {
+            for (long at = 0; at < layout.Extents[i].Length;)
+            {
+                Assert.Equal(ContentRead.Data, reader.Read(id, layout, i, at, buffer, out var content));
+                text.Append(Encoding.Latin1.GetString(content.Span));
+                at += content.Length;
+            }
+        }
+        return text.ToString();
+    }
+}
