@@ -27,6 +27,16 @@ public sealed partial class DocumentTests
         Assert.Empty(missing.Distinct());
     }
 
+    [Theory]
+    [MemberData(nameof(Guides))]
+    public void Names_of_source_files_exist(string guide)
+    {
+        var names = Sources().Select(Path.GetFileName).ToHashSet(StringComparer.Ordinal);
+        var missing = Code().Matches(WithoutBlocks(File.ReadAllText(Path.Combine(House.Root, guide)))).Select(m => m.Groups[1].Value)
+            .Where(text => FileName().IsMatch(text) && !names.Contains(text));
+        Assert.Empty(missing.Distinct());
+    }
+
     [Fact]
     public void Documents_name_documents_that_exist()
     {
@@ -80,7 +90,7 @@ public sealed partial class DocumentTests
 
     private static string Section(string page, string title)
     {
-        var start = page.IndexOf($"\n## {title}\n", StringComparison.Ordinal);
+        var start = page.IndexOf($"\n## {title}\n", StringComparison.OrdinalIgnoreCase);
         if (start < 0)
         {
             return "";
@@ -100,6 +110,9 @@ public sealed partial class DocumentTests
     // A path from the root: one of our folders and what is in it, a script, a document.
     [GeneratedRegex(@"^(\./)?((src|tests|docs|bench|packaging|\.ci)(/[\w./-]+)?|run|test|build|[\w.]+\.(md|props|txt|slnx)|LICENSE)( .*)?$")]
     private static partial Regex PathOfOurs();
+
+    [GeneratedRegex(@"^[A-Z]\w+\.cs$")]
+    private static partial Regex FileName();
 
     [GeneratedRegex(@"\]\(([^)#]+)\)")]
     private static partial Regex Link();

@@ -63,14 +63,18 @@ public sealed class FrameFormatTests : IDisposable
     public async Task Rewrite()
     {
         _contract = "Rewrite";
-        using var client = new RewriteClient(_near, senderDependent: false, TimeProvider.System);
+        using var client = new RewriteClient(_near, senderDependent: false, TimeProvider.System, static () => { });
         var rewritten = client.RewriteAsync(true, "joe", Cancel);
+        client.Flush();
         await Sends("Rewrite");
         await Receives("Rewritten");
+        Assert.True(client.Poll());
         Assert.Equal("joe@a.example", await rewritten);
         var resolved = client.ResolveAsync("s", "joe@a.example", Cancel);
+        client.Flush();
         await Sends("Resolve");
         await Receives("Resolved");
+        Assert.True(client.Poll());
         Assert.Equal(new Resolution("local", "a.example", "joe@a.example", ResolveFlags.Local), await resolved);
     }
 
