@@ -77,7 +77,7 @@ internal sealed class Qmgr
                 return true;
             }
             var more = FillIncoming();
-            more |= FillDeferred(now);
+            more |= !Full && FillDeferred(now);
             if (!more)
             {
                 return false;

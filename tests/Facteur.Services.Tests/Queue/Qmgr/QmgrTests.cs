@@ -224,6 +224,21 @@ public sealed class QmgrTests
     }
 
     [Fact]
+    public void The_active_queue_stays_within_its_limit()
+    {
+        var sim = new QmgrSimulation(("qmgr_message_active_limit", "3"));
+        for (var i = 1UL; i <= 20; i++)
+        {
+            sim.Spool.End(i, new Envelope { Sender = "a@b", Recipients = [new EnvelopeRecipient("u@one.example")] }, i % 2 == 0 ? QueueState.Deferred : QueueState.Incoming);
+        }
+        sim.Spool.Commit(true);
+        Assert.False(sim.Qmgr.Fill());
+        Assert.Equal(3, sim.Qmgr.Active.Count);
+        sim.Run(TimeSpan.FromMinutes(1));
+        Assert.Empty(sim.Spool.Ids);
+    }
+
+    [Fact]
     public void A_long_queue_becomes_active_a_little_at_a_time()
     {
         var sim = new QmgrSimulation();
