@@ -21,7 +21,7 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
     /// <summary>Staged outcomes that are written without waiting for mail to ride with.</summary>
     private const long OutcomeBytes = 256 << 10;
 
-    /// <summary>How long outcomes without a sync of their own may wait for one (design: at most 100 ms).</summary>
+    /// <summary>How long outcomes without a sync of their own may wait for one.</summary>
     private static readonly TimeSpan OutcomeSync = TimeSpan.FromMilliseconds(100);
 
     /// <summary>How often to look whether the reserve can be made whole again.</summary>
@@ -47,12 +47,16 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
     private bool _stuck;
     private volatile bool _stop;
 
-    public QmgrLoop(ISpool spool, ServiceLog log, TimeProvider time)
+    public QmgrLoop(ISpool spool, IDuplexPipe rewrite, bool senderDependent, ServiceLog log, TimeProvider time)
     {
+        Rewrite = new RewriteClient(rewrite, senderDependent, time, _bell.Ring);
         (_spool, _time) = (spool, time);
         _log = new QmgrLog(log);
         _thread = new Thread(Run) { IsBackground = true, Name = "queue" };
     }
+
+    /// <summary>Where recipients go; its answers are taken in by this thread.</summary>
+    public RewriteClient Rewrite { get; }
 
     /// <summary>Deliveries under way and messages active, for a drain.</summary>
     public (int UnderWay, int Active) Load { get; private set; }
@@ -205,6 +209,8 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
         {
             any |= StartDeliveries();
         }
+        Rewrite.Flush();
+        _deliver!.Flush();
         Load = (_requests.Count, _qmgr!.Active.Count);
         // Also while mail comes without a pause: one step each turn. It may end the use of the reserve: then deliveries start at once.
         var onReserve = _spool.OnReserve;
@@ -224,7 +230,6 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
             _deliver!.Send(request);
             any = true;
         }
-        _deliver!.Flush();
         return any;
     }
 
@@ -253,6 +258,7 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
             }
             any |= more;
         }
+        any |= Rewrite.Poll();
         return TakeResults() | any;
     }
 

@@ -20,11 +20,14 @@ public sealed class FailingCommitTests : IRewrite, IBounce, IResubmit, IDelivery
     private readonly QmgrService _queue;
     private readonly IncomingClient _incoming;
     private readonly DeliveryServer _agents;
+    private readonly RewriteServer _rewrite;
 
     public FailingCommitTests()
     {
         var log = new ServiceLog(_log, "postfix/qmgr");
-        _queue = new QmgrService(new TestConfig(), _spool, this, this, this, _ => 0, log, TimeProvider.System);
+        var (asks, answers) = PipePair.Create();
+        _rewrite = new RewriteServer(answers, this);
+        _queue = new QmgrService(new TestConfig(), _spool, asks, false, this, this, _ => 0, log, TimeProvider.System);
         var (engine, agents) = PipePair.Create();
         _agents = new DeliveryServer(agents, _ => this, log);
         _queue.Start(engine);
@@ -37,6 +40,7 @@ public sealed class FailingCommitTests : IRewrite, IBounce, IResubmit, IDelivery
     {
         _queue.Dispose();
         _agents.Dispose();
+        _rewrite.Dispose();
         _incoming.Dispose();
         _gate.Dispose();
     }
