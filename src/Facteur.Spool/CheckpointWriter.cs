@@ -12,7 +12,7 @@ internal sealed class CheckpointWriter(SpoolPaths paths, IDisk disk, CheckpointH
 {
     public const int FooterLength = 20;
 
-    private const int SyncBytes = 4 << 20;
+    private const int SyncBytes = 1 << 20;
 
     private int _file = -1;
     private long _length;
@@ -25,6 +25,9 @@ internal sealed class CheckpointWriter(SpoolPaths paths, IDisk disk, CheckpointH
     public ulong Sequence => header.Sequence;
 
     public Location From => header.From;
+
+    /// <summary>All slots were looked at.</summary>
+    public bool IsFilled { get; private set; }
 
     /// <summary>Makes the file and writes the header; 0 or the errno.</summary>
     public int Begin()
@@ -44,8 +47,7 @@ internal sealed class CheckpointWriter(SpoolPaths paths, IDisk disk, CheckpointH
     /// <summary>Writes the next entries; 0 or the errno.</summary>
     /// <param name="index">The index.</param>
     /// <param name="count">Slots to look at.</param>
-    /// <param name="done">All slots were looked at.</param>
-    public int Step(Index index, int count, out bool done)
+    public int Step(Index index, int count)
     {
         if (_buffer.Length == 0)
         {
@@ -61,7 +63,7 @@ internal sealed class CheckpointWriter(SpoolPaths paths, IDisk disk, CheckpointH
                 _count++;
             }
         }
-        done = _slot >= index.SlotEnd;
+        IsFilled = _slot >= index.SlotEnd;
         return filled == 0 ? 0 : Append(_buffer.AsSpan(0, filled));
     }
 

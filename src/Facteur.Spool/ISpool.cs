@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Facteur.Mail.Envelopes;
 
 namespace Facteur.Spool;
@@ -27,10 +28,10 @@ public enum CommitResult : byte
     /// <summary>Written and not synced, as asked; a later durable commit covers it.</summary>
     Written = 2,
 
-    /// <summary>No room. Nothing staged happened: answer 452 4.3.1.</summary>
+    /// <summary>No room. No new message is there: answer 452 4.3.1. Outcomes, moves and deletes stay staged.</summary>
     NoSpace = 3,
 
-    /// <summary>The disk failed. Nothing staged happened: answer 451 4.3.0. The segment is sealed.</summary>
+    /// <summary>The disk failed. No new message is there: answer 451 4.3.0. The segment is sealed; outcomes, moves and deletes stay staged or are in the next one.</summary>
     Failed = 4,
 }
 
@@ -108,7 +109,7 @@ public interface ISpool : IDisposable
     /// <summary>Stages a delete. Files of its own are unlinked once the delete is durable.</summary>
     void Delete(ulong id);
 
-    /// <summary>Bytes staged; the engine commits before this passes 4 MiB.</summary>
+    /// <summary>Bytes staged, with what a failed commit left to the next one; the engine commits before new ones pass 4 MiB.</summary>
     long StagedBytes { get; }
 
     /// <summary>Whether something written by an earlier commit without sync still waits for one, since when.</summary>
@@ -116,7 +117,8 @@ public interface ISpool : IDisposable
 
     /// <summary>
     /// Writes what is staged. With sync false it may stay unsynced until the next durable commit, unless the end of a message is staged.
-    /// After NoSpace or Failed nothing staged happened: stage again what must not be lost (outcomes, deletes).
+    /// After NoSpace or Failed the new messages are forgotten, with the marks their envelopes set; all else stays staged and the next commit
+    /// tries it again, so a caller stages nothing twice, and starts nothing new meanwhile, for what is staged has no other bound.
     /// What earlier commits had written without a sync is not lost by a failure: it is written again.
     /// </summary>
     CommitResult Commit(bool sync);
@@ -162,7 +164,13 @@ public interface ISpool : IDisposable
     /// The queue manager has this message in its active queue: <see cref="Next"/> and <see cref="NextDueSeconds"/> pass it over until a move
     /// or delete of it is committed. In memory only: after a restart nothing is claimed.
     /// </summary>
-    void Claim(ulong id);
+    /// <returns>False when it is not there, or claimed already: it is active, or the move or delete that ends that is staged.</returns>
+    bool Claim(ulong id);
+
+    /// <summary>A message of the last successful commit, without reading the disk; only until the next commit or background work.</summary>
+    /// <param name="id">The message. Asked for in the order of their ends they are found fastest.</param>
+    /// <param name="message">It, with the envelope given to <see cref="End"/>.</param>
+    bool TryTakeArrived(ulong id, [NotNullWhen(true)] out SpoolMessage? message);
 
     /// <summary>The earliest due time of any deferred message that is not claimed, or long.MaxValue.</summary>
     long NextDueSeconds { get; }

@@ -125,9 +125,12 @@ internal sealed class Index
     /// <summary>Whether a slot holds a message.</summary>
     public bool IsUsed(int slot) => this[slot].Id != 0;
 
+    /// <summary>Whether a message is out of the order of its queue.</summary>
+    public bool IsClaimed(int slot) => (this[slot].Flags & Entry.ClaimedFlag) != 0;
+
     private void Withdraw(int slot)
     {
-        if ((this[slot].Flags & Entry.ClaimedFlag) == 0)
+        if (!IsClaimed(slot))
         {
             _order.Remove(slot);
         }

@@ -19,6 +19,12 @@ internal sealed class OpenMessage
 
     public LargeFile? File { get; set; }
 
+    /// <summary>Once ended.</summary>
+    public Envelope? Envelope { get; set; }
+
+    /// <summary>Once ended.</summary>
+    public ContentLayout? Layout { get; set; }
+
     /// <summary>The lowest segment with content of it, or 0.</summary>
     public uint MinSegment
     {
@@ -43,5 +49,7 @@ internal sealed class OpenMessage
         JournalBytes = Batch = 0;
         Failed = false;
         File = null;
+        Envelope = null;
+        Layout = null;
     }
 }

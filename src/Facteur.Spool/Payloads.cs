@@ -72,5 +72,7 @@ internal static class Payloads
         BinaryPrimitives.WriteInt64LittleEndian(payload[4..], dueSeconds);
     }
 
+    public static ushort Attempts(ReadOnlySpan<byte> move) => BinaryPrimitives.ReadUInt16LittleEndian(move[2..]);
+
     public static byte Flags(in SpoolOutcome outcome) => (byte)((outcome.Done ? DoneFlag : 0) | (outcome.Unreported ? UnreportedFlag : 0));
 }

@@ -87,6 +87,14 @@ internal static class Record
     public static bool IsWhole(ReadOnlySpan<byte> record) =>
         BinaryPrimitives.ReadUInt32LittleEndian(record[8..]) == Crc32C.Of(record[12..]);
 
+    /// <summary>Takes the first of whole records that lie one after the other.</summary>
+    public static Span<byte> TakeFirst(ref Span<byte> rest)
+    {
+        var record = rest[..(HeaderLength + BinaryPrimitives.ReadInt32LittleEndian(rest[12..]))];
+        rest = rest[record.Length..];
+        return record;
+    }
+
     public static RecordType Type(ReadOnlySpan<byte> record) => (RecordType)record[16];
 
     public static uint Sequence(ReadOnlySpan<byte> record) => BinaryPrimitives.ReadUInt32LittleEndian(record[20..]);

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Facteur.Mail.Envelopes;
 
 namespace Facteur.Spool;
@@ -6,7 +7,8 @@ namespace Facteur.Spool;
 /// The journal's only writer. Invariants:
 /// the index changes only by <see cref="SpoolState.Apply"/> of records that were written; an end record is written only when all content it
 /// names is written before it, and large files are synced before it; after a failed sync nothing more goes to that segment, and the next
-/// segment's first record names its end; what was written without a sync is kept in memory until a sync covers it, to be written again.
+/// segment's first record names its end; what was written without a sync is kept in memory until a sync covers it, to be written again;
+/// so is what a failed commit staged of messages that exist, which the next batch begins with.
 /// </summary>
 public sealed partial class Spool : ISpool
 {
@@ -26,11 +28,15 @@ public sealed partial class Spool : ISpool
     private readonly List<ulong> _unlinks = [];
     private readonly List<ulong> _refused = [];
     private readonly SealList _seals = new();
-    private readonly Unsynced _unsynced = new();
+    private readonly KeptRecords _unsynced = new();
+    private readonly KeptRecords _carried = new();
+    private readonly List<OpenMessage> _arrived = [];
     private readonly Dictionary<ulong, Pending> _pending = [];
     private int _lock;
     private uint _nextSegment;
     private long _batch = 1;
+    private int _batchHead;
+    private int _arrivedNext;
     private bool _mustSync;
     private bool _stagedMail;
     private byte[] _buffer = new byte[4096];
@@ -56,7 +62,7 @@ public sealed partial class Spool : ISpool
     }
 
     /// <inheritdoc/>
-    public long StagedBytes => _young.Staged.Length;
+    public long StagedBytes => _young.Staged.Length + _carried.Length;
 
     /// <inheritdoc/>
     public bool HasUnsynced => _young.HasUnsynced || !_unsynced.IsEmpty;
@@ -175,9 +181,9 @@ public sealed partial class Spool : ISpool
     /// <inheritdoc/>
     public void Move(ulong id, QueueState state, long dueSeconds)
     {
+        BeginRecord(RecordType.Move, id);
         var pending = PendingOf(id);
         var attempts = state == QueueState.Deferred ? (ushort)Math.Min(ushort.MaxValue, pending.Attempts + 1) : pending.Attempts;
-        BeginRecord(RecordType.Move, id);
         Payloads.WriteMove(_young.Staged.Take(Payloads.MoveLength), state, attempts, dueSeconds);
         _young.Finish();
         _pending[id] = pending with { Attempts = attempts };
@@ -198,13 +204,37 @@ public sealed partial class Spool : ISpool
     }
 
     /// <inheritdoc/>
-    public void Claim(ulong id)
+    public bool Claim(ulong id)
     {
         var slot = _state.Index.Find(id);
-        if (slot != 0)
+        if (slot == 0 || _state.Index.IsClaimed(slot))
         {
-            _state.Index.Claim(slot);
+            return false;
         }
+        _state.Index.Claim(slot);
+        return true;
+    }
+
+    /// <inheritdoc/>
+    public bool TryTakeArrived(ulong id, [NotNullWhen(true)] out SpoolMessage? message)
+    {
+        message = null;
+        for (var i = 0; i < _arrived.Count; i++)
+        {
+            // Asked for in their order, each is found at once.
+            var at = (_arrivedNext + i) % _arrived.Count;
+            if (_arrived[at].Id == id)
+            {
+                _arrivedNext = at + 1;
+                var slot = _state.Index.Find(id);
+                if (slot != 0 && _state.Index[slot].Chain.IsNone)
+                {
+                    message = new SpoolMessage(_state.Index[slot].ToPublic(), _arrived[at].Envelope!, _arrived[at].Layout!, []);
+                }
+                break;
+            }
+        }
+        return message is not null;
     }
 
     /// <inheritdoc/>
@@ -283,13 +313,16 @@ public sealed partial class Spool : ISpool
 
     private bool StageEnd(OpenMessage message, Envelope envelope, QueueState state, long dueSeconds)
     {
+        BeginBatch();
         var closes = envelope.Closes;
         var head = new EndHead(state, message.File is not null, message.MinSegment, dueSeconds, envelope.ArrivalMicros, envelope.ContentSize,
             DestinationHash.Of(envelope), closes is null ? default : ChainOf(closes.MessageId), closes?.MessageId ?? 0);
         BeginRecord(RecordType.End, message.Id);
         head.Write(_young.Staged.Take(EndHead.Length));
         var writer = new FieldWriter(_young.Staged);
-        new ContentLayout(message.Extents).Write(ref writer);
+        message.Envelope = envelope;
+        message.Layout = new ContentLayout(message.Extents.ToArray());
+        message.Layout.Write(ref writer);
         EnvelopeCodec.Write(envelope, ref writer);
         if (_young.Staged.PayloadLength > Record.PayloadLimit)
         {

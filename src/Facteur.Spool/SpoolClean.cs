@@ -6,10 +6,10 @@ namespace Facteur.Spool;
 // A step copies, syncs, and only then changes the index.
 public sealed partial class Spool
 {
-    private const int StepBytes = 256 << 10;
+    private const int StepBytes = 128 << 10;
+    private const int StepMessages = 64;
 
     private readonly SegmentWriter _old;
-    private readonly List<uint> _freed = [];
     private readonly List<(ulong Id, Location End, Location Chain, bool Body, bool Outcomes)> _copies = [];
     private Segment? _cleaning;
     private int _cleaningSlot;
@@ -45,8 +45,9 @@ public sealed partial class Spool
     private bool StepCleaning()
     {
         _copies.Clear();
-        var errno = 0;
-        for (var looked = 0; looked < _options.StepEntries && _cleaningSlot < _state.Index.SlotEnd && _old.Staged.Length < StepBytes && errno == 0; looked++)
+        // Records kept to be written again name the place before them, which the copies make free: there must be none.
+        var errno = SyncYoung() ? 0 : Unix.Libc.EIO;
+        for (var looked = 0; looked < _options.StepEntries && _cleaningSlot < _state.Index.SlotEnd && _old.Staged.Length < StepBytes && _copies.Count < StepMessages && errno == 0; looked++)
         {
             if (_state.Index.IsUsed(_cleaningSlot))
             {
@@ -65,7 +66,7 @@ public sealed partial class Spool
         if (_cleaningSlot >= _state.Index.SlotEnd)
         {
             EndCleaning();
-            FreeDead();
+            _lookAt = 0;
         }
         return true;
     }

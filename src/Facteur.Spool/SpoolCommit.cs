@@ -10,12 +10,21 @@ public sealed partial class Spool
     /// <inheritdoc/>
     public CommitResult Commit(bool sync)
     {
-        if (_young.Staged.Length == 0)
+        ForgetArrived();
+        if (StagedBytes == 0)
         {
             return !sync || SyncYoung() ? CommitResult.Durable : CommitResult.Failed;
         }
         var started = _time.GetTimestamp();
+        BeginBatch();
+        var withMail = _stagedMail;
         var result = CommitStaged(sync || _mustSync || !_seals.IsEmpty || _unsynced.Length >= _options.UnsyncedBytes);
+        if (result == CommitResult.NoSpace && withMail && !_carried.IsEmpty)
+        {
+            // Without the mail they fit, or may use the reserve.
+            BeginBatch();
+            _ = CommitStaged(true);
+        }
         if (_time.GetElapsedTime(started) is var took && took > SlowCommit)
         {
             _events.SlowCommit(took);
@@ -60,26 +69,32 @@ public sealed partial class Spool
         }
         else
         {
-            _unsynced.Add(_young.Staged.All);
+            Keep(_unsynced, _young.Staged.All);
         }
         EndBatch();
         return sync ? CommitResult.Durable : CommitResult.Written;
     }
 
     /// <summary>Applies the batch just written at the end of the segment.</summary>
-    private void ApplyBatch(ReadOnlySpan<byte> batch)
+    private void ApplyBatch(Span<byte> batch)
     {
-        var offset = (uint)(_young.Append - batch.Length);
+        var start = (uint)(_young.Append - batch.Length);
         for (var rest = batch; !rest.IsEmpty;)
         {
-            var record = rest[..(Record.HeaderLength + BinaryPrimitives.ReadInt32LittleEndian(rest[12..]))];
-            rest = rest[record.Length..];
+            var offset = batch.Length - rest.Length;
+            var record = Record.TakeFirst(ref rest);
+            var id = Record.Id(record);
             if (Record.Type(record) == RecordType.Delete)
             {
-                NoteUnlink(Record.Id(record));
+                NoteUnlink(id);
             }
-            _state.Apply(record, new Location(_young.Segment!.Number, offset));
-            offset += (uint)record.Length;
+            // A move written again moves nothing a second time.
+            var claimed = offset < _batchHead && _state.Index.Find(id) is var slot and not 0 && _state.Index.IsClaimed(slot);
+            _state.Apply(record, new Location(_young.Segment!.Number, start + (uint)offset));
+            if (claimed)
+            {
+                Claim(id);
+            }
         }
         _journalBytes += batch.Length;
     }
@@ -118,15 +133,16 @@ public sealed partial class Spool
         foreach (var message in _ended)
         {
             message.File?.Close();
-            Recycle(message);
         }
+        _arrived.AddRange(_ended);
         _ended.Clear();
         ClearBatch();
     }
 
-    // Nothing of the batch happened: ended messages are forgotten, messages with content in it fail at their end.
+    // Ended messages are forgotten, messages with content in the batch fail at their end; what became of older messages goes into the next batch.
     private CommitResult Drop(int errno)
     {
+        Keep(_carried, _young.Staged.All[_batchHead..]);
         foreach (var message in _open.Values)
         {
             message.Failed |= message.Batch == _batch;
@@ -153,24 +169,48 @@ public sealed partial class Spool
         return result;
     }
 
+    // Of a message that is not there (its end is dropped with this batch, or it was deleted) nothing is kept.
+    private void Keep(KeptRecords kept, Span<byte> batch)
+    {
+        for (var rest = batch; !rest.IsEmpty;)
+        {
+            var record = Record.TakeFirst(ref rest);
+            if (KeptRecords.Takes(Record.Type(record)) && (kept == _unsynced || _state.Index.Find(Record.Id(record)) != 0))
+            {
+                kept.Add(record);
+            }
+        }
+    }
+
+    private void ForgetArrived()
+    {
+        foreach (var message in _arrived)
+        {
+            Recycle(message);
+        }
+        _arrived.Clear();
+        _arrivedNext = 0;
+    }
+
     private void ClearBatch()
     {
         _young.Staged.Clear();
         _pending.Clear();
+        _batchHead = 0;
         _mustSync = _stagedMail = false;
         _batch++;
     }
 
-    // Seals the segment at its durable end, and at once says so in the next one, with what was written without a sync.
+    // Seals the segment at its durable end, and at once says so in the next one, with what was written without a sync and what was not written.
     // When that fails too, the next batch says it.
     private bool Abandon(int errno)
     {
         for (var attempt = 0; attempt < 2; attempt++)
         {
             Seal(errno);
-            if (_seals.IsEmpty)
+            if (_seals.IsEmpty && _carried.IsEmpty)
             {
-                // The segment was not even made: there is nothing to say of it.
+                // The segment was not even made: there is nothing to say of it, nor anything else.
                 return true;
             }
             BeginBatch();
@@ -185,6 +225,7 @@ public sealed partial class Spool
                 ClearBatch();
                 return true;
             }
+            Keep(_carried, _young.Staged.All[_batchHead..]);
             ClearBatch();
             if (!written && DiskWrites.IsNoSpace(errno))
             {
@@ -252,25 +293,60 @@ public sealed partial class Spool
         _young.Begin(type, id);
     }
 
-    // The first batch of a segment names the ends of those before it and repeats what a failed sync lost.
+    // The first batch of a segment names the ends of those before it and repeats what a failed sync lost; any batch begins with what a failed commit left.
     private void BeginBatch()
     {
         if (_young.Staged.Length != 0)
         {
             return;
         }
+        PlanSegment();
+        if (!_seals.IsEmpty)
+        {
+            _young.Begin(RecordType.Seal, 0);
+            _seals.Write(_young.Staged);
+            _young.Finish();
+            Restage(_unsynced, applied: true);
+            _batchHead = _young.Staged.Length;
+        }
+        Restage(_carried, applied: false);
+        _carried.Clear();
+    }
+
+    private void PlanSegment()
+    {
         if (_young.Segment is null)
         {
             var segment = new Segment(_nextSegment++, false, _options.NewMark());
             _state.Segments.Add(segment);
             _young.Plan(segment);
         }
-        if (!_seals.IsEmpty)
+    }
+
+    // Of records the index has applied, the first one of a chain keeps its "previous", which is durable; all others are linked anew.
+    private void Restage(KeptRecords kept, bool applied)
+    {
+        for (var rest = kept.All; !rest.IsEmpty;)
         {
-            _young.Begin(RecordType.Seal, 0);
-            _seals.Write(_young.Staged);
+            var record = Record.TakeFirst(ref rest);
+            var (type, id) = (Record.Type(record), Record.Id(record));
+            _young.Begin(type, id);
+            var payload = _young.Staged.Take(record.Length - Record.HeaderLength);
+            Record.Payload(record).CopyTo(payload);
+            if (type is RecordType.Outcome or RecordType.Reported)
+            {
+                if (!applied || _pending.ContainsKey(id))
+                {
+                    Payloads.WritePrevious(payload, ChainOf(id));
+                }
+                Link(id, _young.Finish());
+                continue;
+            }
+            if (type == RecordType.Move && !applied)
+            {
+                _pending[id] = PendingOf(id) with { Attempts = Payloads.Attempts(payload) };
+            }
             _young.Finish();
-            _unsynced.Restage(_young);
         }
     }
 

@@ -13,6 +13,7 @@ public sealed partial class Spool
     /// <inheritdoc/>
     public bool Maintain()
     {
+        ForgetArrived();
         if (_young.Staged.Length != 0)
         {
             return false;
@@ -25,9 +26,13 @@ public sealed partial class Spool
         {
             return StepCheckpoint();
         }
-        if (_cleaning is not null || LookForWork())
+        if (_cleaning is not null)
         {
             return StepCleaning();
+        }
+        if (LookForWork())
+        {
+            return true;
         }
         if (_checkpointDue < 0)
         {
@@ -47,8 +52,11 @@ public sealed partial class Spool
         {
             return false;
         }
+        if (FreeDead())
+        {
+            return true;
+        }
         _lookAt = _journalBytes + _options.SegmentBytes / 8;
-        FreeDead();
         return FindCleaning();
     }
 
@@ -65,11 +73,7 @@ public sealed partial class Spool
     private bool BeginCheckpoint()
     {
         _checkpointDue = -1;
-        if (_young.Segment is null)
-        {
-            BeginBatch();
-            _young.Staged.Clear();
-        }
+        PlanSegment();
         var header = new CheckpointHeader(Format.Current, NextCheckpoint, new(_young.Segment!.Number, (uint)_young.Append), _state.IdEnd, _nextSegment);
         _checkpoint = new CheckpointWriter(_paths, _disk, header);
         return CheckpointResult(_checkpoint.Begin());
@@ -77,15 +81,19 @@ public sealed partial class Spool
 
     private bool StepCheckpoint()
     {
-        if (!CheckpointResult(_checkpoint!.Step(_state.Index, _options.StepEntries, out var done)) || !done)
+        if (!_checkpoint!.IsFilled)
         {
+            if (!CheckpointResult(_checkpoint.Step(_state.Index, _options.StepEntries)) || !_checkpoint.IsFilled)
+            {
+                return true;
+            }
+            // The entries may point to records not synced yet, and the place says that what is before it is durable: so it must be, before the name.
+            if (!SyncYoung() || _checkpoint is null)
+            {
+                AbandonCheckpoint();
+                return false;
+            }
             return true;
-        }
-        // The entries may point to records not synced yet, and the place says that what is before it is durable: so it must be, before the name.
-        if (!SyncYoung() || _checkpoint is null)
-        {
-            AbandonCheckpoint();
-            return false;
         }
         if (!CheckpointResult(_checkpoint.Complete()))
         {
@@ -99,8 +107,9 @@ public sealed partial class Spool
             _ = _disk.Unlink(_paths.Checkpoint(_checkpoints[0]));
             _checkpoints.RemoveAt(0);
         }
-        FreeDead();
-        return false;
+        // Marks what is dead from here on, and frees what may go.
+        _lookAt = 0;
+        return true;
     }
 
     private bool CheckpointResult(int errno)
@@ -120,8 +129,8 @@ public sealed partial class Spool
     }
 
     // A segment is freed only when the older kept checkpoint knows that nothing in it is needed: it then holds no record newer than that either.
-    // Young segments go in order, for a message keeps all from its lowest one on.
-    private void FreeDead()
+    // Young segments go in order, for a message keeps all from its lowest one on. One at a time: to unlink a whole segment takes milliseconds.
+    private bool FreeDead()
     {
         var lowestOpen = uint.MaxValue;
         foreach (var message in _open.Values)
@@ -129,7 +138,7 @@ public sealed partial class Spool
             lowestOpen = Math.Min(lowestOpen, message.MinSegment is var min and not 0 ? min : uint.MaxValue);
         }
         var inOrder = true;
-        _freed.Clear();
+        uint freed = 0;
         foreach (var segment in _state.Segments.All)
         {
             var dead = segment.References <= 0 && segment != _young.Segment && segment != _old.Segment
@@ -144,15 +153,16 @@ public sealed partial class Spool
             {
                 segment.DeadSince = NextCheckpoint + (_checkpoint is null ? 0u : 1u);
             }
-            if (_checkpoints.Count == 2 && segment.DeadSince <= _checkpoints[0])
+            if (freed == 0 && _checkpoints.Count == 2 && segment.DeadSince <= _checkpoints[0])
             {
-                _freed.Add(segment.Number);
+                freed = segment.Number;
             }
         }
-        foreach (var number in _freed)
+        if (freed != 0)
         {
-            _ = _disk.Unlink(_paths.Segment(number));
-            _state.Segments.Remove(number);
+            _ = _disk.Unlink(_paths.Segment(freed));
+            _state.Segments.Remove(freed);
         }
+        return freed != 0;
     }
 }

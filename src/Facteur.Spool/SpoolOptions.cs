@@ -31,7 +31,7 @@ public sealed record SpoolOptions
     public int IdBlock { get; init; } = 1 << 20;
 
     /// <summary>Index entries looked at, or written, in one step of background work.</summary>
-    public int StepEntries { get; init; } = 16_384;
+    public int StepEntries { get; init; } = 4096;
 
     /// <summary>Source of the segments' marks.</summary>
     internal Func<ulong> NewMark { get; init; } = static () => BitConverter.ToUInt64(Guid.NewGuid().ToByteArray(), 8) * 0x9E3779B97F4A7C15 ^ BitConverter.ToUInt64(Guid.NewGuid().ToByteArray(), 0);

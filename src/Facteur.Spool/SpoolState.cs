@@ -153,7 +153,7 @@ internal sealed class SpoolState
         var state = (QueueState)payload[0];
         if (slot != 0 && state is >= QueueState.Incoming and <= QueueState.Corrupt)
         {
-            Index[slot].Attempts = BinaryPrimitives.ReadUInt16LittleEndian(payload[2..]);
+            Index[slot].Attempts = Payloads.Attempts(payload);
             Index.Move(slot, state, Entry.Seconds(BinaryPrimitives.ReadInt64LittleEndian(payload[4..])));
         }
     }

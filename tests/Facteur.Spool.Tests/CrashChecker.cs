@@ -91,6 +91,7 @@ internal sealed class CrashChecker(Ledger ledger, Func<SimDisk, IDisk> second)
             }
         }
         CheckCloses(spool, what);
+        Require(Listed(spool) == seen.Count, $"{what}: {Listed(spool)} messages listed of {seen.Count}: claimed on disk");
         Require(Count(spool) == seen.Count, $"{what}: {Count(spool)} messages, {seen.Count} of them known");
         return seen;
     }
@@ -139,6 +140,21 @@ internal sealed class CrashChecker(Ledger ledger, Func<SimDisk, IDisk> second)
             envelope.Sender == expected.Envelope.Sender && envelope.ArrivalMicros == expected.Envelope.ArrivalMicros
             && envelope.Recipients.SequenceEqual(expected.Envelope.Recipients) && envelope.Closes?.MessageId == expected.Envelope.Closes?.MessageId,
             $"{what}: envelope of {expected.Id:x} differs");
+    }
+
+    private static long Listed(ISpool spool)
+    {
+        var entries = new SpoolEntry[64];
+        long count = 0;
+        foreach (var state in Enum.GetValues<QueueState>())
+        {
+            SpoolCursor cursor = default;
+            for (int n; (n = spool.Next(state, long.MaxValue, ref cursor, entries)) > 0;)
+            {
+                count += n;
+            }
+        }
+        return count;
     }
 
     private static long Count(ISpool spool) =>

@@ -15,17 +15,18 @@ internal sealed class CrashRun
     private readonly int _seed;
     private readonly int _faultAt;
     private readonly int _errno;
+    private readonly int _faults;
     private int _calls;
     private int _instant;
     private int _version = -1;
     private int _pending = -1;
 
-    public CrashRun(int seed, int faultAt = 0, int errno = 0, string kind = "", Mutation mutation = Mutation.None)
+    public CrashRun(int seed, int faultAt = 0, int errno = 0, string kind = "", Mutation mutation = Mutation.None, int faults = 1)
     {
-        (_seed, _faultAt, _errno) = (seed, faultAt, errno);
+        (_seed, _faultAt, _errno, _faults) = (seed, faultAt, errno, faults);
         _checker = new CrashChecker(_ledger, image => mutation == Mutation.None ? image : new MutantDisk(image, kind, mutation));
         _sim.Changed = () => AtInstant(true);
-        _sim.Fault = (_, _) => ++_calls == faultAt ? errno : 0;
+        _sim.Fault = (_, _) => ++_calls >= faultAt && _calls - faultAt < faults && faultAt > 0 ? errno : 0;
         Disk = new MutantDisk(_sim, kind, mutation);
     }
 
@@ -40,7 +41,7 @@ internal sealed class CrashRun
     /// <summary>Runs; a broken promise throws.</summary>
     public long Run(int steps)
     {
-        var workload = new Workload(_seed, Disk, _ledger) { Returned = () => AtInstant(false), Phase = phase => Disk.Phase = phase };
+        var workload = new Workload(_seed, Disk, _ledger) { Returned = () => AtInstant(false), Phase = phase => Disk.Phase = phase, Faults = _faults };
         Events = workload.Events;
         if (workload.Run(steps))
         {
@@ -57,7 +58,7 @@ internal sealed class CrashRun
         return States;
     }
 
-    private string Name => $"seed {_seed} fault {_errno} at {_faultAt} instant {_instant}";
+    private string Name => $"seed {_seed} fault {_errno} x{_faults} at {_faultAt} instant {_instant}";
 
     private void AtInstant(bool changed)
     {

@@ -57,6 +57,28 @@ public sealed class CrashTests(ITestOutputHelper output)
         Assert.True(seals > 0);
     }
 
+    [Fact]
+    public void Calls_that_go_on_failing_lose_or_repeat_no_mail()
+    {
+        long states = 0;
+        var seals = 0;
+        for (var seed = 11; seed <= 14; seed++)
+        {
+            var calls = Calls(seed);
+            for (var at = 20 + seed % 3; at <= calls; at += 3)
+            {
+                foreach (var errno in new[] { Libc.EIO, Libc.ENOSPC })
+                {
+                    var run = new CrashRun(seed, at, errno, faults: 2 + at % 9);
+                    states += run.Run(60);
+                    seals += run.Events!.Seals.Count;
+                }
+            }
+        }
+        Print($"crash states after calls that go on failing: {states}, {seals} segments sealed");
+        Assert.True(seals > 0);
+    }
+
     private static int Calls(int seed)
     {
         var run = new CrashRun(seed, int.MaxValue);

@@ -22,6 +22,7 @@ internal sealed class Ledger
     {
         foreach (var message in Messages.Values)
         {
+            message.Claimed &= !message.Log[message.Written..].Any(c => c.Kind == LedgerKind.Move);
             message.Written = message.Log.Count;
             if (durable)
             {
@@ -30,32 +31,38 @@ internal sealed class Ledger
             if (durable && wrote)
             {
                 message.Optional.Clear();
-                message.OptionalAt = 0;
             }
             message.Forget();
         }
         Version++;
     }
 
-    /// <summary>Nothing staged happened; without room, a part of it may still be seen after a crash.</summary>
-    public void Refused(bool noSpace)
+    /// <summary>New messages and the marks they set are gone, all else stays staged.</summary>
+    /// <param name="optional">A part of the batch may still be seen after a crash.</param>
+    /// <returns>Whether anything stays staged.</returns>
+    public bool Refused(bool optional)
     {
+        var kept = false;
         foreach (var message in Messages.Values)
         {
             if (message.Log.Count > message.Written)
             {
-                message.Optional.Clear();
-                if (noSpace)
+                if (optional)
                 {
-                    message.OptionalAt = message.Written;
-                    message.Optional.AddRange(message.Log[message.Written..]);
+                    message.Optional.Add([.. message.Log]);
                 }
-                message.Log.RemoveRange(message.Written, message.Log.Count - message.Written);
-                message.Dead |= message.Log.Count == 0;
+                if (message.Log[message.Written].Kind == LedgerKind.End)
+                {
+                    message.Log.Clear();
+                    message.Dead = true;
+                }
+                message.Log.RemoveAll(c => c.ByEnd && message.Log.IndexOf(c) >= message.Written);
+                kept |= message.Log.Count > message.Written;
             }
             message.Forget();
         }
         Version++;
+        return kept;
     }
 }
 
@@ -71,10 +78,8 @@ internal sealed class LedgerMessage(ulong id)
 
     public List<LedgerChange> Log { get; } = [];
 
-    public List<LedgerChange> Optional { get; } = [];
-
-    /// <summary>Where in the log the optional changes would have come.</summary>
-    public int OptionalAt { get; set; }
+    /// <summary>Logs as they would be had a refused commit happened.</summary>
+    public List<List<LedgerChange>> Optional { get; } = [];
 
     public int Written { get; set; }
 
@@ -82,6 +87,9 @@ internal sealed class LedgerMessage(ulong id)
 
     /// <summary>Aborted or refused: no more changes.</summary>
     public bool Dead { get; set; }
+
+    /// <summary>In the active queue: a move not in effect yet has not ended that.</summary>
+    public bool Claimed { get; set; }
 
     public LedgerState State => LedgerState.After(Log, Log.Count);
 
@@ -104,10 +112,14 @@ internal sealed class LedgerMessage(ulong id)
         {
             all.Add(LedgerState.After(Log, k).Signature());
         }
-        List<LedgerChange> refused = [.. Log[..OptionalAt], .. Optional];
-        for (var k = OptionalAt + 1; k <= refused.Count; k++)
+        // A commit under way may have been refused, and what stays of it written without the marks of new messages.
+        List<LedgerChange> rest = [.. Log[..Written], .. Log[Written..].Where(c => !c.ByEnd)];
+        foreach (var refused in Optional.Append(rest))
         {
-            all.Add(LedgerState.After(refused, k).Signature());
+            for (var k = Durable; k <= refused.Count; k++)
+            {
+                all.Add(LedgerState.After(refused, k).Signature());
+            }
         }
         return all;
     }
@@ -123,7 +135,12 @@ internal enum LedgerKind
     Delete,
 }
 
-internal sealed record LedgerChange(LedgerKind Kind, QueueState State = 0, long Due = 0, SpoolOutcome Outcome = default, IReadOnlyList<int>? Recipients = null);
+internal sealed record LedgerChange(LedgerKind Kind, QueueState State = 0, long Due = 0, SpoolOutcome Outcome = default, IReadOnlyList<int>? Recipients = null, bool ByEnd = false)
+{
+    public bool Equals(LedgerChange? other) => ReferenceEquals(this, other);
+
+    public override int GetHashCode() => System.Runtime.CompilerServices.RuntimeHelpers.GetHashCode(this);
+}
 
 internal sealed class LedgerState
 {
@@ -135,7 +152,7 @@ internal sealed class LedgerState
 
     public IEnumerable<SpoolOutcome> Outcomes => _outcomes.Values;
 
-    private long Due { get; set; }
+    public long Due { get; private set; }
 
     private int Attempts { get; set; }
 

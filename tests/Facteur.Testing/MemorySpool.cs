@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Facteur.Mail.Envelopes;
 using Facteur.Spool;
 
@@ -8,7 +9,7 @@ public sealed class MemorySpool : ISpool
 {
     private readonly Dictionary<ulong, Stored> _messages = [];
     private readonly Dictionary<ulong, List<byte>> _open = [];
-    private readonly List<Action> _staged = [];
+    private readonly List<(Action Change, bool Mail)> _staged = [];
     private readonly SortedSet<(long Key, ulong Id)> _incoming = [];
     private readonly SortedSet<(long Key, ulong Id)> _deferred = [];
     private readonly HashSet<ulong> _claimed = [];
@@ -16,6 +17,9 @@ public sealed class MemorySpool : ISpool
 
     /// <summary>What the next commits answer; Durable when empty.</summary>
     public Queue<CommitResult> Answers { get; } = new();
+
+    /// <summary>What all commits answer, from any thread; 0 for none.</summary>
+    public CommitResult Failing { get; set; }
 
     public int Commits { get; private set; }
 
@@ -51,7 +55,7 @@ public sealed class MemorySpool : ISpool
     public bool End(ulong id, Envelope envelope, QueueState state = QueueState.Incoming, long dueSeconds = 0)
     {
         _open.Remove(id, out var content);
-        _staged.Add(() =>
+        _staged.Add((() =>
         {
             var stored = new Stored { Envelope = envelope, Content = [.. content ?? []] };
             stored.Entry = new SpoolEntry(id, state, envelope.ContentSize, envelope.ArrivalMicros / 1_000_000, dueSeconds, 0, DestinationHash.Of(envelope), false);
@@ -61,7 +65,7 @@ public sealed class MemorySpool : ISpool
                 MarkReported(closes.MessageId, closes.Recipients);
             }
             Link(stored);
-        });
+        }, true));
         return true;
     }
 
@@ -70,7 +74,7 @@ public sealed class MemorySpool : ISpool
     public void Outcome(ulong id, in SpoolOutcome outcome)
     {
         var kept = outcome with { Detail = outcome.Detail.ToArray() };
-        _staged.Add(() =>
+        Stage(() =>
         {
             if (_messages.TryGetValue(id, out var stored))
             {
@@ -80,22 +84,28 @@ public sealed class MemorySpool : ISpool
         });
     }
 
-    public void Reported(ulong id, IReadOnlyList<int> recipients) => _staged.Add(() => MarkReported(id, recipients));
+    public void Reported(ulong id, IReadOnlyList<int> recipients) => Stage(() => MarkReported(id, recipients));
 
-    public void Move(ulong id, QueueState state, long dueSeconds) => _staged.Add(() =>
+    public void Move(ulong id, QueueState state, long dueSeconds) => Stage(() =>
     {
         if (_messages.TryGetValue(id, out var stored))
         {
             Unlink(stored);
             _claimed.Remove(id);
-            stored.Entry = stored.Entry with { State = state, DueSeconds = dueSeconds, Attempts = stored.Entry.Attempts + 1 };
+            stored.Entry = stored.Entry with { State = state, DueSeconds = dueSeconds, Attempts = stored.Entry.Attempts + (state == QueueState.Deferred ? 1 : 0) };
             Link(stored);
         }
     });
 
-    public void Expire(ulong id) => _staged.Add(() => _messages[id].Entry = _messages[id].Entry with { Expire = true });
+    public void Expire(ulong id) => Stage(() =>
+    {
+        if (_messages.TryGetValue(id, out var stored))
+        {
+            stored.Entry = stored.Entry with { Expire = true };
+        }
+    });
 
-    public void Delete(ulong id) => _staged.Add(() =>
+    public void Delete(ulong id) => Stage(() =>
     {
         if (_messages.Remove(id, out var stored))
         {
@@ -106,14 +116,18 @@ public sealed class MemorySpool : ISpool
     public CommitResult Commit(bool sync)
     {
         Commits++;
-        var answer = Answers.TryDequeue(out var next) ? next : sync ? CommitResult.Durable : CommitResult.Written;
+        var answer = Failing != 0 ? Failing : Answers.TryDequeue(out var next) ? next : sync ? CommitResult.Durable : CommitResult.Written;
         if (answer is CommitResult.Durable or CommitResult.Written)
         {
-            foreach (var change in _staged)
+            foreach (var (change, _) in _staged)
             {
                 change();
             }
             _staged.Clear();
+        }
+        else
+        {
+            _staged.RemoveAll(static s => s.Mail);
         }
         return answer;
     }
@@ -135,14 +149,17 @@ public sealed class MemorySpool : ISpool
 
     public long Count(QueueState state) => _messages.Values.Count(m => m.Entry.State == state);
 
-    public void Claim(ulong id)
+    public bool Claim(ulong id)
     {
-        if (_messages.TryGetValue(id, out var stored))
+        if (!_messages.TryGetValue(id, out var stored) || _claimed.Contains(id))
         {
-            _claimed.Add(id);
-            Unlink(stored);
+            return false;
         }
+        Unlink(stored);
+        return _claimed.Add(id);
     }
+
+    public bool TryTakeArrived(ulong id, [NotNullWhen(true)] out SpoolMessage? message) => (message = Read(id)) is not null;
 
     public int Next(QueueState state, long dueBeforeSeconds, ref SpoolCursor cursor, Span<SpoolEntry> into)
     {
@@ -222,8 +239,11 @@ public sealed class MemorySpool : ISpool
         }
     }
 
+    private void Stage(Action change) => _staged.Add((change, false));
+
     private void Unlink(Stored stored)
     {
+        _claimed.Remove(stored.Entry.Id);
         _incoming.Remove((stored.Entry.ArrivalSeconds, stored.Entry.Id));
         _deferred.Remove((stored.Entry.DueSeconds, stored.Entry.Id));
     }

@@ -57,12 +57,17 @@ internal sealed class Qmgr
     /// <summary>A message has just become durable: it is active at once while there is room, else its turn comes.</summary>
     public void Arrived(ulong id)
     {
+        if (!_spool.TryGet(id, out var entry) || entry.State != QueueState.Incoming)
+        {
+            // On hold.
+            return;
+        }
         if (Full || _stopping || _incomingLeft)
         {
             _incomingLeft = true;
             return;
         }
-        TryActivate(id, flushed: false);
+        TryActivate(id, flushed: false, justArrived: true);
     }
 
     /// <summary>Fills the active queue a little: one of incoming, one of deferred in turn (Postfix: qmgr_scan).</summary>
@@ -298,25 +303,26 @@ internal sealed class Qmgr
 
     private void TryNow(ulong id)
     {
-        if (!Full)
-        {
-            TryActivate(id, flushed: true);
-        }
-        else
+        // Not active and claimed: what ends its last attempt is staged, and the move comes after that.
+        if (Full || !TryActivate(id, flushed: true))
         {
             _spool.Move(id, QueueState.Incoming, 0);
             _incomingLeft = true;
         }
     }
 
-    private void TryActivate(ulong id, bool flushed)
+    private bool TryActivate(ulong id, bool flushed, bool justArrived = false)
     {
         // Claimed first: a message that can't be read must not be found again at once.
-        _spool.Claim(id);
-        if (!_active.ContainsKey(id) && _spool.Read(id) is { } message)
+        if (_active.ContainsKey(id) || !_spool.Claim(id))
+        {
+            return false;
+        }
+        if ((justArrived && _spool.TryTakeArrived(id, out var message)) || (message = _spool.Read(id)) is not null)
         {
             Activate(message, flushed);
         }
+        return true;
     }
 
     private void Activate(SpoolMessage stored, bool flushed = false)

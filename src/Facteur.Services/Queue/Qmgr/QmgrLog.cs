@@ -23,6 +23,11 @@ internal sealed class QmgrLog(ServiceLog log)
     public void CommitFailed(bool space) =>
         log.Error(space ? "queue: no space left on device: new mail is refused with 452 until there is room" : "queue: write error: new mail is refused with 451; the segment was sealed");
 
+    public void CommitRecovered() => log.Info("queue: can be written again");
+
+    public void LostAtStop(long bytes) =>
+        log.Error($"queue: write error at the stop: {bytes} bytes of outcomes are not on disk: the next start may deliver these messages again");
+
     public void ActiveFull(int limit) => log.Warning($"mail for the active queue waits: qmgr_message_active_limit = {limit} is reached");
 
     public void Failed(Exception e) => log.Error($"queue engine: {e}");

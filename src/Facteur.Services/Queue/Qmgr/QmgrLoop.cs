@@ -10,7 +10,8 @@ namespace Facteur.Services.Queue.Qmgr;
 /// <summary>
 /// The queue's engine: one thread that reads the links, is the committer, and runs the queue manager. Each turn takes what is there,
 /// makes one commit of it, says "durable", then starts deliveries. No timer decides a batch: while one is being synced the next one gathers.
-/// Invariants: "durable" is said only after a commit that said Durable; nothing on this thread waits for another role.
+/// Invariants: "durable" is said only after a commit that said Durable; nothing on this thread waits for another role; while what was staged
+/// of older messages can't be written, no message becomes active and no delivery starts, so that no more is staged than was under way.
 /// </summary>
 internal sealed class QmgrLoop : IIncomingSink, IDisposable
 {
@@ -25,6 +26,9 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
 
     /// <summary>How long outcomes without a sync of their own may wait for one.</summary>
     private static readonly TimeSpan OutcomeSync = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>How often to look whether the reserve can be made whole again.</summary>
+    private static readonly TimeSpan ReserveLook = TimeSpan.FromSeconds(1);
 
     private readonly ISpool _spool;
     private readonly QmgrLog _log;
@@ -43,6 +47,7 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
     private Qmgr? _qmgr;
     private long _unsyncedSince;
     private CommitResult _last = CommitResult.Durable;
+    private bool _stuck;
     private volatile bool _stop;
 
     public QmgrLoop(ISpool spool, IDuplexPipe rewrite, bool senderDependent, ServiceLog log, TimeProvider time)
@@ -173,7 +178,31 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
                 _bell.Wait(TimeSpan.FromSeconds(1));
             }
         }
-        Commit(sync: true);
+        try
+        {
+            End();
+        }
+        catch (Exception e)
+        {
+            _log.Failed(e);
+        }
+    }
+
+    // Results that came meanwhile count, so that these deliveries are not made again by the next start.
+    private void End()
+    {
+        while (TakeResults())
+        {
+        }
+        for (var attempt = 0; attempt < 2; attempt++)
+        {
+            Commit(sync: true);
+            if (_spool.StagedBytes == 0 && !_spool.HasUnsynced)
+            {
+                return;
+            }
+        }
+        _log.LostAtStop(_spool.StagedBytes);
     }
 
     private void Turn()
@@ -181,8 +210,24 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
         var any = TakeIn();
         any |= _ended.Count + _orders.Count + _refused.Count > 0;
         Commit(sync: _ended.Count + _orders.Count > 0 || _qmgr!.SyncWanted);
-        // Also while mail keeps coming: a checkpoint that waits for a quiet hour makes the next start slow.
-        any |= _spool.Maintain();
+        if (!_stuck)
+        {
+            any |= StartDeliveries();
+        }
+        Rewrite.Flush();
+        _deliver!.Flush();
+        Load = (_requests.Count, _qmgr!.Active.Count);
+        // Also while mail comes without a pause: one step each turn. It may end the use of the reserve: then deliveries start at once.
+        var onReserve = _spool.OnReserve;
+        if (!_spool.Maintain() && !any && onReserve == _spool.OnReserve)
+        {
+            _bell.Wait(WaitTime());
+        }
+    }
+
+    private bool StartDeliveries()
+    {
+        var any = false;
         any |= _qmgr!.Fill();
         for (var left = TurnLimit; left > 0 && _qmgr.Next() is { } request; left--)
         {
@@ -190,13 +235,7 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
             _deliver!.Send(request);
             any = true;
         }
-        Rewrite.Flush();
-        _deliver!.Flush();
-        Load = (_requests.Count, _qmgr.Active.Count);
-        if (!any)
-        {
-            _bell.Wait(WaitTime());
-        }
+        return any;
     }
 
     /// <summary>Takes frames and results until a batch is full or nothing more is there.</summary>
@@ -208,7 +247,8 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
             action();
             any = true;
         }
-        for (var more = true; more && _spool.StagedBytes < BatchBytes;)
+        var full = _spool.StagedBytes + BatchBytes;
+        for (var more = true; more && _spool.StagedBytes < full;)
         {
             more = false;
             for (var i = _writers.Count - 1; i >= 0; i--)
@@ -224,6 +264,12 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
             any |= more;
         }
         any |= Rewrite.Poll();
+        return TakeResults() | any;
+    }
+
+    private bool TakeResults()
+    {
+        var any = false;
         DeliveryResult? result = null;
         for (var left = TurnLimit; left > 0 && (result = _deliver!.Poll()) is not null; left--)
         {
@@ -252,24 +298,35 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
         }
         _unsyncedSince = _unsyncedSince == 0 ? now : _unsyncedSince;
         sync |= _time.GetElapsedTime(_unsyncedSince, now) >= OutcomeSync;
-        if (!sync && _spool.StagedBytes < OutcomeBytes)
+        if (!sync && (_stuck || _spool.StagedBytes < OutcomeBytes))
         {
-            // Outcomes ride with the next mail, or with the clock.
+            // Outcomes ride with the next mail, or with the clock; so does the next try of a commit that failed.
             Answer(CommitResult.Durable);
             return;
         }
+        var wrote = _spool.StagedBytes > 0;
         var result = _spool.Commit(sync);
-        if (result == CommitResult.Durable)
-        {
-            _unsyncedSince = 0;
-        }
-        if (result is CommitResult.NoSpace or CommitResult.Failed && _last is CommitResult.Durable or CommitResult.Written)
+        var failed = result is CommitResult.NoSpace or CommitResult.Failed;
+        _unsyncedSince = result == CommitResult.Durable ? 0 : failed ? now : _unsyncedSince;
+        _stuck = failed && _spool.StagedBytes > 0;
+        Note(result, failed, wrote);
+        _qmgr?.SyncWanted = false;
+        Answer(result);
+    }
+
+    // One line when commits begin to fail, one when something is written again.
+    private void Note(CommitResult result, bool failed, bool wrote)
+    {
+        var before = _last is CommitResult.NoSpace or CommitResult.Failed;
+        if (failed && !before)
         {
             _log.CommitFailed(result == CommitResult.NoSpace);
         }
-        _last = result;
-        _qmgr?.SyncWanted = false;
-        Answer(result);
+        else if (!failed && before && wrote)
+        {
+            _log.CommitRecovered();
+        }
+        _last = failed || wrote ? result : _last;
     }
 
     private void Answer(CommitResult result)
@@ -320,6 +377,10 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
         if (_spool.HasUnsynced || _spool.StagedBytes > 0)
         {
             return OutcomeSync;
+        }
+        if (_spool.OnReserve)
+        {
+            return ReserveLook;
         }
         var now = (_time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks / 10;
         var wait = _qmgr!.NextMicros - now;

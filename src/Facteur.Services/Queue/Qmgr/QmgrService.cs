@@ -65,7 +65,17 @@ public sealed class QmgrService : IDisposable
     /// </summary>
     private async ValueTask<bool> RequeueAsync(ulong id, CancellationToken cancel)
     {
-        var stored = await _loop.RunDurableAsync(() => PrepareRequeue(id), cancel).ConfigureAwait(false);
+        SpoolMessage? stored = null;
+        try
+        {
+            await _loop.RunDurableAsync(() => stored = PrepareRequeue(id), cancel).ConfigureAwait(false);
+        }
+        catch (Exception) when (stored is not null)
+        {
+            // The marks stay staged: they are taken back by what is staged after them.
+            _loop.Post(() => Reopen(stored, OpenRecipients(stored)));
+            throw;
+        }
         if (stored is null)
         {
             return false;
@@ -118,7 +128,11 @@ public sealed class QmgrService : IDisposable
         {
             _qmgr.Drop(active);
         }
-        _spool.Claim(id);
+        else if (!_spool.Claim(id))
+        {
+            // What ends its last attempt is staged.
+            return null;
+        }
         foreach (var index in OpenRecipients(stored))
         {
             _spool.Outcome(id, new SpoolOutcome(index, Done: true, Unreported: true, OutcomeDetail.Write(DeliveryStatus.Deferred(0, 0, "being requeued"), warned: false)));

@@ -1,0 +1,183 @@
+using System.Collections.Concurrent;
+using Facteur.Contracts;
+using Facteur.Contracts.Wire;
+using Facteur.Mail.Envelopes;
+using Facteur.Services.Queue.Qmgr;
+using Facteur.Spool;
+using Facteur.Testing;
+
+namespace Facteur.Services.Tests.Queue.Qmgr;
+
+/// <summary>The engine on its thread while commits fail: senders are told, what was delivered is not delivered again, nothing spins.</summary>
+public sealed class FailingCommitTests : IRewrite, IBounce, IResubmit, IDeliveryAgent, IDisposable
+{
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(20);
+
+    private readonly MemorySpool _spool = new();
+    private readonly TestLog _log = new();
+    private readonly ConcurrentQueue<ulong> _delivered = new();
+    private readonly SemaphoreSlim _gate = new(0);
+    private readonly QmgrService _queue;
+    private readonly IncomingClient _incoming;
+    private readonly DeliveryServer _agents;
+    private readonly RewriteServer _rewrite;
+
+    public FailingCommitTests()
+    {
+        var log = new ServiceLog(_log, "postfix/qmgr");
+        var (asks, answers) = PipePair.Create();
+        _rewrite = new RewriteServer(answers, this);
+        _queue = new QmgrService(new TestConfig(), _spool, asks, false, this, this, _ => 0, log, TimeProvider.System);
+        var (engine, agents) = PipePair.Create();
+        _agents = new DeliveryServer(agents, _ => this, log);
+        _queue.Start(engine);
+        var (server, client) = PipePair.Create();
+        _queue.Accept(server);
+        _incoming = new IncomingClient(client);
+    }
+
+    public void Dispose()
+    {
+        _queue.Dispose();
+        _agents.Dispose();
+        _rewrite.Dispose();
+        _incoming.Dispose();
+        _gate.Dispose();
+    }
+
+    [Theory]
+    [InlineData(CommitResult.NoSpace, CleanupStatus.NoSpace, "error: queue: no space left on device")]
+    [InlineData(CommitResult.Failed, CleanupStatus.WriteError, "error: queue: write error: new mail is refused")]
+    public async Task Senders_are_refused_and_what_was_delivered_is_not_delivered_again(CommitResult failing, CleanupStatus answer, string line)
+    {
+        Assert.Equal(CleanupStatus.Ok, await Submit());
+        await Until(() => _delivered.Count == 1);
+        _spool.Failing = failing;
+        Assert.Equal(answer, await Submit());
+        _gate.Release();
+        await Until(() => _spool.StagedBytes > 0);
+        var commits = _spool.Commits;
+        await Task.Delay(600, TestContext.Current.CancellationToken);
+        // One try in 100 ms.
+        Assert.InRange(_spool.Commits - commits, 2, 8);
+        Assert.True(await _queue.Control.FlushMessageAsync(_delivered.First(), default));
+        Assert.Equal(answer, await Submit());
+        Assert.Single(_spool.Ids);
+        _spool.Failing = 0;
+        await Until(() => _spool.Ids.Count == 0);
+        _gate.Release(10);
+        Assert.Equal(CleanupStatus.Ok, await Submit());
+        await Until(() => _delivered.Count == 2 && _spool.Ids.Count == 0);
+        Assert.Single(_log.Lines, l => l.Contains(line, StringComparison.Ordinal));
+        Assert.Single(_log.Lines, l => l.Contains("can be written again", StringComparison.Ordinal));
+        Assert.Single(_log.Lines, l => l.Contains(": error: ", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task No_delivery_starts_while_outcomes_have_no_room()
+    {
+        Assert.Equal(CleanupStatus.Ok, await Submit());
+        await Until(() => _delivered.Count == 1);
+        Assert.Equal(CleanupStatus.Ok, await Submit());
+        await Until(() => _delivered.Count == 2);
+        _spool.OnReserve = true;
+        Assert.Equal(CleanupStatus.Ok, await Submit());
+        _gate.Release(10);
+        await Until(() => _spool.Ids.Count == 1);
+        await Task.Delay(200, TestContext.Current.CancellationToken);
+        Assert.Equal(2, _delivered.Count);
+        _spool.OnReserve = false;
+        await Until(() => _delivered.Count == 3 && _spool.Ids.Count == 0);
+    }
+
+    [Fact]
+    public async Task An_order_is_refused_while_the_queue_cannot_be_written_and_done_later()
+    {
+        Assert.Equal(CleanupStatus.Ok, await Submit(MessageFlags.Hold));
+        var id = Assert.Single(_spool.Ids);
+        _spool.Failing = CommitResult.Failed;
+        await Assert.ThrowsAsync<IOException>(() => _queue.Control.SuperAsync(SuperOperation.Delete, id, default).AsTask());
+        await Assert.ThrowsAsync<IOException>(() => _queue.Control.SuperAsync(SuperOperation.Expire, id, default).AsTask());
+        Assert.Single(_spool.Ids);
+        _spool.Failing = 0;
+        await Until(() => _spool.Ids.Count == 0);
+        Assert.False(await _queue.Control.SuperAsync(SuperOperation.Delete, id, default));
+    }
+
+    [Fact]
+    public async Task A_requeue_whose_first_step_is_refused_leaves_the_message_as_it_was()
+    {
+        Assert.Equal(CleanupStatus.Ok, await Submit(MessageFlags.Hold));
+        var id = Assert.Single(_spool.Ids);
+        _spool.Failing = CommitResult.NoSpace;
+        await Assert.ThrowsAsync<IOException>(() => _queue.Control.SuperAsync(SuperOperation.Requeue, id, default).AsTask());
+        _spool.Failing = 0;
+        await Until(() => _queue.ReadAsync(id, default).GetAwaiter().GetResult().Message is { } message
+            && message.Entry.State == QueueState.Hold && message.Outcomes.Count == 1 && !message.Outcomes[0].Done);
+        Assert.Empty(_delivered);
+        _gate.Release();
+        Assert.True(await _queue.Control.SuperAsync(SuperOperation.Release, id, default));
+        await Until(() => _spool.Ids.Count == 0);
+    }
+
+    [Theory]
+    [InlineData(1, 0, 0)]
+    [InlineData(100, 1, 1)]
+    public async Task The_end_writes_what_is_staged_or_says_that_it_could_not(int failures, int left, int lines)
+    {
+        Assert.Equal(CleanupStatus.Ok, await Submit());
+        await Until(() => _delivered.Count == 1);
+        await _queue.ReadAsync(1, default);
+        _spool.Failing = CommitResult.Failed;
+        _gate.Release();
+        await Until(() => _spool.StagedBytes > 0);
+        if (failures == 1)
+        {
+            _spool.Failing = 0;
+        }
+        _queue.Dispose();
+        Assert.Equal(left, _spool.Ids.Count);
+        Assert.Equal(lines, _log.Lines.Count(l => l.Contains("write error at the stop", StringComparison.Ordinal)));
+    }
+
+    async ValueTask<DeliveryResult> IDeliveryAgent.DeliverAsync(DeliveryRequest request, CancellationToken cancel)
+    {
+        _delivered.Enqueue(request.MessageId);
+        await _gate.WaitAsync(cancel);
+        return QmgrSimulation.Ok(request);
+    }
+
+    ValueTask<string?> IRewrite.RewriteAsync(bool local, string address, CancellationToken cancel) => new(address);
+
+    ValueTask<Resolution> IRewrite.ResolveAsync(string sender, string recipient, CancellationToken cancel) =>
+        new(new Resolution("smtp", "one.example", recipient, ResolveFlags.Default));
+
+    ValueTask<ReportResult> IBounce.ReportAsync(ReportRequest request, CancellationToken cancel) => new(ReportResult.Discarded);
+
+    IResubmitMessage IResubmit.Begin(Envelope envelope) => throw new InvalidOperationException("nothing was to be made");
+
+    private async Task Until(Func<bool> holds)
+    {
+        var until = TimeProvider.System.GetUtcNow() + Limit;
+        while (!holds())
+        {
+            Assert.True(TimeProvider.System.GetUtcNow() < until, $"it did not come to this; the log: {string.Join("; ", _log.Lines)}");
+            await Task.Delay(5, TestContext.Current.CancellationToken);
+        }
+    }
+
+    private async Task<CleanupStatus> Submit(MessageFlags flags = MessageFlags.None)
+    {
+        var cancel = TestContext.Current.CancellationToken;
+        var id = await _incoming.TakeIdAsync(cancel);
+        var micros = (TimeProvider.System.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks / 10;
+        return await _incoming.EndAsync(id, "x\n"u8.ToArray(), new Envelope
+        {
+            Sender = "a@b.example",
+            ArrivalMicros = micros,
+            ContentSize = 2,
+            Flags = flags,
+            Recipients = [new EnvelopeRecipient("c@one.example")],
+        }, cancel);
+    }
+}
