@@ -36,7 +36,10 @@ public sealed class DeferralTests
     public void Mail_goes_by_itself_after_the_back_off()
     {
         using var sink = new Sink(started: false);
-        using var mail = Instance.Started(sink.Relayhost + "\nminimal_backoff_time = 1s\nmaximal_backoff_time = 2s\nqueue_run_delay = 1s");
+        using var mail = Instance.Started(sink.Relayhost);
+        // qmgr too takes what a reload brings.
+        mail.Set("minimal_backoff_time = 1s\nmaximal_backoff_time = 2s\nqueue_run_delay = 1s");
+        mail.Reload();
         Client.Send(mail.Smtp, "s@box.test", "far@else.test", "Subject: patient\n\nx\n");
         mail.Logged("status=deferred");
         sink.Start();

@@ -11,10 +11,10 @@ public sealed class QueueCommandTests
     {
         using var sink = new Sink();
         using var mail = Instance.Started(sink.Relayhost + "\ndefer_transports = smtp");
-        string Send(string subject) => Client.Send(mail.Smtp, "s@box.test", "far@else.test", $"Subject: {subject}\n\n.text of {subject}\u00e9\n".Replace("\n.", "\n..", StringComparison.Ordinal)).Split(" as ")[1];
+        string Send(string subject, string to = "far@else.test") => Client.Send(mail.Smtp, "s@box.test", to, $"Subject: {subject}\n\n.text of {subject}\u00e9\n".Replace("\n.", "\n..", StringComparison.Ordinal)).Split(" as ")[1];
         string Where(string id) => mail.Queue().Where(m => m.GetProperty("queue_id").GetString() == id).Select(m => m.GetProperty("queue_name").GetString()!).FirstOrDefault("gone");
         void Is(string id, string queue) => Poll.Until(() => Where(id) == queue, () => $"{id} is in {Where(id)}, not in {queue}\n{mail.Log}");
-        string[] ids = [Send("zero"), Send("one"), Send("two"), Send("three"), Send("four")];
+        string[] ids = [Send("zero"), Send("one"), Send("two"), Send("three"), Send("four", "later@else.test")];
         foreach (var id in ids)
         {
             Is(id, "deferred");
@@ -43,7 +43,7 @@ public sealed class QueueCommandTests
         // Expired mail goes back at the next attempt.
         Assert.Contains("Marked: 1 message", mail.Run("postsuper", "-e", ids[4]).Error.Replace("Force-expired", "Marked"), StringComparison.Ordinal);
         Assert.True(mail.Queue().Single(m => m.GetProperty("queue_id").GetString() == ids[4]).GetProperty("forced_expire").GetBoolean());
-        mail.Run("postqueue", "-f").Fine();
+        mail.Run("postqueue", "-i", ids[4]).Fine();
         mail.Delivered("s", "Subject: four");
 
         // Held mail stays over a restart and a flush; a stopped system's spool can be worked on.

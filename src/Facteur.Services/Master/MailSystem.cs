@@ -137,20 +137,27 @@ public sealed class MailSystem : IAsyncDisposable
             }
             return;
         }
+        Generation? next = null;
         try
         {
-            var next = new Generation(load, _around);
+            next = new Generation(load, _around);
             await _doors.ApplyAsync(next, DefaultLimit(load.Config)).ConfigureAwait(false);
-            var old = _generation;
-            _generation = next;
-            (_cleanup.Current, _rewrite.Current) = (next.DefaultCleanup, next.Rewrite);
-            await old.DisposeAsync().ConfigureAwait(false);
         }
-        catch (ConfigException e)
+        catch (Exception e)
         {
-            _master.Error($"reload: {e.Message}");
+            // Whatever is wrong with a new configuration, the system goes on with the old one.
+            _master.Error($"reload: {(e is ConfigException ? e.Message : e)}");
+            if (next is not null)
+            {
+                await next.DisposeAsync().ConfigureAwait(false);
+            }
             return;
         }
+        var old = _generation;
+        _generation = next;
+        (_cleanup.Current, _rewrite.Current) = (next.DefaultCleanup, next.Rewrite);
+        _qmgr.Reconfigure(EntryConfig(load, "qmgr"), name => ProcessLimit(load, name));
+        await old.DisposeAsync().ConfigureAwait(false);
         _master.Info($"reload -- version {load.Config.Get(CommonParameters.MailVersion)}, configuration {load.Config.ConfigDirectory}");
     }
 

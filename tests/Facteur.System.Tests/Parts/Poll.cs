@@ -5,7 +5,7 @@ namespace Facteur.System.Tests.Parts;
 /// <summary>Waits for something to become true, never longer than a limit.</summary>
 internal static class Poll
 {
-    public static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
+    public static readonly TimeSpan Limit = TimeSpan.FromSeconds(40);
 
     /// <summary>Asks again and again until the answer is not null.</summary>
     public static T Until<T>(Func<T?> ask, Func<string> what) where T : class

@@ -18,7 +18,8 @@ internal sealed class Qmgr
     private readonly IRewrite _rewrite;
     private readonly IBounce _bounce;
     private readonly Action<Action> _post;
-    private readonly QmgrSettings _settings;
+    private readonly bool _longQueueIds;
+    private QmgrSettings _settings;
     private readonly QmgrLog _log;
     private readonly TimeProvider _time;
     private readonly Dictionary<ulong, ActiveMessage> _active = [];
@@ -33,6 +34,7 @@ internal sealed class Qmgr
     public Qmgr(ISpool spool, IRewrite rewrite, IBounce bounce, QmgrSettings settings, ServiceLog log, TimeProvider time, Action<Action> post)
     {
         (_spool, _rewrite, _bounce, _settings, _time, _post) = (spool, rewrite, bounce, settings, time, post);
+        _longQueueIds = settings.LongQueueIds;
         _log = new QmgrLog(log);
         Scheduler = new Scheduler(settings);
     }
@@ -47,6 +49,13 @@ internal sealed class Qmgr
     private long NowMicros => (_time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks / 10;
 
     private bool Full => _active.Count >= _settings.ActiveLimit || _recipients >= _settings.RecipientLimit;
+
+    /// <summary>From now on other settings hold; only the form of queue ids stays.</summary>
+    public void Reconfigure(QmgrSettings settings)
+    {
+        _settings = settings;
+        Scheduler.Reconfigure(settings);
+    }
 
     /// <summary>No further message becomes active; what is under way ends.</summary>
     public void Stop() => _stopping = true;
@@ -294,7 +303,7 @@ internal sealed class Qmgr
     private void Activate(SpoolMessage stored, bool flushed = false)
     {
         var (id, now) = (stored.Entry.Id, NowMicros);
-        var message = new ActiveMessage(id, QueueId.Format(id, _settings.LongQueueIds), stored.Envelope, stored.Layout, now)
+        var message = new ActiveMessage(id, QueueId.Format(id, _longQueueIds), stored.Envelope, stored.Layout, now)
         {
             Expire = stored.Entry.Expire,
             Flushed = flushed,
