@@ -11,7 +11,7 @@ public sealed class FullDiskTests
     {
         Assert.SkipUnless(Libc.geteuid() == 0, "needs root to mount a small file system");
         var disk = Directory.CreateTempSubdirectory("facteur-disk-").FullName;
-        var mount = Parts.Program.Run("/bin/mount", ["-t", "tmpfs", "-o", "size=16m,mode=755", "tmpfs", disk]);
+        var mount = Parts.Program.Run("/bin/mount", ["-t", "tmpfs", "-o", "size=200m,mode=755", "tmpfs", disk]);
         Assert.SkipWhen(mount.Exit != 0, $"may not mount: {mount.Error.Trim()}");
         try
         {
@@ -30,6 +30,8 @@ public sealed class FullDiskTests
         using var mail = Instance.Started(sink.Relayhost + "\nmessage_size_limit = 4000000\nminimal_backoff_time = 1s\nmaximal_backoff_time = 2s\nqueue_run_delay = 1s", spool: disk);
         var body = string.Concat(Enumerable.Repeat(new string('x', 99) + "\n", 10_000));
         var kept = new List<int>();
+        // The spool keeps a reserve of 64 MB for itself, and wants as much again to begin with. 20 MB of the rest are enough to play with.
+        Ballast($"{disk}/ballast", 20 << 20);
         using var client = new Client(mail.Smtp);
         client.Expect("250", "EHLO x.test");
         var reply = "";
@@ -48,9 +50,8 @@ public sealed class FullDiskTests
 
         // Really full, with a message under way.
         using var late = new Client(mail.Smtp);
-        File.WriteAllBytes($"{disk}/ballast", []);
         late.Expect("250", "EHLO late.test");
-        Ballast($"{disk}/ballast");
+        Ballast($"{disk}/ballast", 0);
         Assert.StartsWith("452 4.3.1", late.Say("MAIL FROM:<s@box.test>"), StringComparison.Ordinal);
         Assert.Equal(0, mail.Postfix("status").Exit);
         Assert.Equal(kept.Count, mail.Queue().Count);
@@ -71,14 +72,16 @@ public sealed class FullDiskTests
         mail.Verify();
     }
 
-    private static void Ballast(string path)
+    private static void Ballast(string path, long left)
     {
+        var disk = new DriveInfo(Path.GetDirectoryName(path)!);
+        var piece = new byte[left > 0 ? 1 << 20 : 4096];
         try
         {
             using var file = new FileStream(path, FileMode.Append, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0);
-            while (true)
+            while (left == 0 || disk.AvailableFreeSpace > left)
             {
-                file.Write(new byte[4096]);
+                file.Write(piece);
             }
         }
         catch (IOException)

@@ -436,7 +436,7 @@ internal sealed class Qmgr
         message.States[index] = status.Outcome switch
         {
             DeliveryOutcome.Deferred => RecipientState.Deferred,
-            DeliveryOutcome.Bounced => Wants(notify, DsnNotify.Failure, byDefault: true) ? RecipientState.Unreported : RecipientState.Done,
+            DeliveryOutcome.Bounced => Failed(message, notify),
             DeliveryOutcome.Sent => WantsSuccess(message, notify, status) ? RecipientState.Unreported : RecipientState.Done,
             _ => RecipientState.Unreported,
         };
@@ -445,6 +445,10 @@ internal sealed class Qmgr
             StageOutcome(message, index);
         }
     }
+
+    // Reports themselves say NOTIFY=NEVER: of a failure without a sender the postmaster hears, if he wants to, whatever NOTIFY says.
+    private static RecipientState Failed(ActiveMessage message, DsnNotify notify) =>
+        message.Envelope.Sender.Length == 0 || Wants(notify, DsnNotify.Failure, byDefault: true) ? RecipientState.Unreported : RecipientState.Done;
 
     private static bool Wants(DsnNotify notify, DsnNotify what, bool byDefault) => notify == DsnNotify.None ? byDefault : (notify & what) != 0;
 
@@ -510,7 +514,7 @@ internal sealed class Qmgr
             if (message.States[i] == RecipientState.Deferred)
             {
                 message.Statuses[i] = message.Statuses[i]! with { Outcome = DeliveryOutcome.Bounced, Action = DsnAction.Failed };
-                message.States[i] = Wants(message.Envelope.Recipients[i].Notify, DsnNotify.Failure, byDefault: true) ? RecipientState.Unreported : RecipientState.Done;
+                message.States[i] = Failed(message, message.Envelope.Recipients[i].Notify);
                 StageOutcome(message, i);
             }
         }
