@@ -52,7 +52,7 @@ public sealed class FullDiskTests
         using var late = new Client(mail.Smtp);
         late.Expect("250", "EHLO late.test");
         Ballast($"{disk}/ballast", 0);
-        Assert.StartsWith("452 4.3.1", late.Say("MAIL FROM:<s@box.test>"), StringComparison.Ordinal);
+        Assert.StartsWith("452 4.3.1", late.Mail("s@box.test", "far@else.test", "Subject: late\n\n"), StringComparison.Ordinal);
         Assert.Equal(0, mail.Postfix("status").Exit);
         Assert.Equal(kept.Count, mail.Queue().Count);
 

@@ -12,6 +12,8 @@ public sealed class LimitTests
         using var one = new Client(mail.Smtp);
         Assert.Contains("SIZE 100000", one.Expect("250", "EHLO one.test"), StringComparison.Ordinal);
         Assert.StartsWith("552 5.3.4", one.Say("MAIL FROM:<s@box.test> SIZE=100001"), StringComparison.Ordinal);
+        // Postfix: the size of a refused MAIL is remembered until RSET.
+        one.Expect("250", "RSET");
         Assert.StartsWith("552 5.3.4", one.Mail("s@box.test", "big@box.test", "Subject: big\n\n" + string.Concat(Enumerable.Repeat(new string('y', 99) + "\n", 1100))), StringComparison.Ordinal);
         Assert.StartsWith("250", one.Mail("s@box.test", "big@box.test", "Subject: fits\n\n" + string.Concat(Enumerable.Repeat(new string('y', 98) + "\n", 900))), StringComparison.Ordinal);
         mail.Delivered("big", "Subject: fits");
@@ -64,7 +66,9 @@ public sealed class LimitTests
         Assert.StartsWith("250", client.Mail("s@box.test", string.Join(' ', Enumerable.Range(0, 300).Select(n => $"m{n}@else.test")), "Subject: many\n\n"), StringComparison.Ordinal);
         Poll.Until(() => mail.Queue().Count == 0, () => mail.Log);
         Assert.Equal(Messages, sink.Numbers.Count);
-        Assert.All(sink.Numbers.Values, count => Assert.Equal(1, count));
+        // Two recipients may go in two deliveries, but each goes once.
+        Assert.Equal(Messages, sink.Envelopes.Count(e => e.StartsWith("RCPT TO:<a@", StringComparison.Ordinal)));
+        Assert.Equal(Messages, sink.Envelopes.Count(e => e.StartsWith("RCPT TO:<b@", StringComparison.Ordinal)));
         Assert.Equal(300, sink.Envelopes.Where(e => e.StartsWith("RCPT TO:<m", StringComparison.Ordinal)).Distinct().Count());
         mail.Verify();
     }

@@ -300,7 +300,8 @@ public sealed class MailSystem : IAsyncDisposable
         if (asked == 0 || _time.GetElapsedTime(asked) > TimeSpan.FromSeconds(1))
         {
             Volatile.Write(ref _freeAsked, _time.GetTimestamp());
-            Volatile.Write(ref _freeBytes, _spool.FreeBytes);
+            // What the reserve gave back is not for new mail.
+            Volatile.Write(ref _freeBytes, _spool.OnReserve ? 0 : _spool.FreeBytes);
         }
         return Volatile.Read(ref _freeBytes);
     }

@@ -14,6 +14,8 @@ namespace Facteur.Services.Queue.Qmgr;
 /// </summary>
 internal sealed class Qmgr
 {
+    private const long RoomForOutcomes = 8 << 20;
+
     private readonly ISpool _spool;
     private readonly IRewrite _rewrite;
     private readonly IBounce _bounce;
@@ -48,6 +50,9 @@ internal sealed class Qmgr
 
     private long NowMicros => (_time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks / 10;
 
+    // A full disk: the reserve given back is room for the outcomes of what is delivered, and only deliveries make more. Below this nothing is begun.
+    private bool NoRoom => _spool.OnReserve && _spool.FreeBytes < RoomForOutcomes;
+
     private bool Full => _active.Count >= _settings.ActiveLimit || _recipients >= _settings.RecipientLimit;
 
     /// <summary>From now on other settings hold; only the form of queue ids stays.</summary>
@@ -75,7 +80,7 @@ internal sealed class Qmgr
     public void Fill()
     {
         var now = NowMicros / 1_000_000;
-        for (var more = true; more && !Full && !_stopping && !_spool.OnReserve;)
+        for (var more = true; more && !Full && !_stopping && !NoRoom;)
         {
             more = FillIncoming();
             more |= FillDeferred(now);
@@ -83,7 +88,7 @@ internal sealed class Qmgr
     }
 
     /// <summary>The next delivery to start, or null.</summary>
-    public DeliveryRequest? Next() => _spool.OnReserve ? null : Scheduler.Next(NowMicros);
+    public DeliveryRequest? Next() => NoRoom ? null : Scheduler.Next(NowMicros);
 
     /// <summary>When to look again without being rung, microseconds since 1970.</summary>
     public long NextMicros => Math.Min(Scheduler.NextMicros, Full || _stopping || _spool.NextDueSeconds > long.MaxValue / 2_000_000 ? long.MaxValue : _spool.NextDueSeconds * 1_000_000);

@@ -45,8 +45,6 @@ public sealed class SessionTests
         var world = new SmtpdWorld(("message_size_limit", "100"));
         var client = await world.Connect().HelloAsync();
         Assert.Equal("552 5.3.4 Message size exceeds fixed limit", await client.CommandAsync("MAIL FROM:<a@sender.example> SIZE=101"));
-        Assert.StartsWith("250 2.1.0", await client.CommandAsync("MAIL FROM:<a@sender.example>"), StringComparison.Ordinal);
-        await client.CommandAsync("RSET");
         await client.CommandAsync("RSET");
         await client.CommandAsync("MAIL FROM:<a@sender.example> SIZE=100");
         await client.CommandAsync("RCPT TO:<alice@dest.example>");

@@ -34,8 +34,6 @@ internal static class MailVerb
             return await session.RefuseAsync(SmtpdReplies.MustDeclareSmtputf8).ConfigureAwait(false);
         }
         var options = new Options();
-        // A size that came with a refused MAIL is not this one's.
-        session.DeclaredSize = 0;
         for (var i = 3; i < tokens.Count; i++)
         {
             if (Option(session, tokens[i], options) is { } error)
