@@ -15,44 +15,56 @@ internal sealed class Doors(HostsFile hosts, ServiceLog log, TimeProvider time) 
     /// <summary>Sessions of an entry without a limit of its own, unless default_process_limit is set in main.cf.</summary>
     private const int SessionLimit = 10_000;
 
-    private readonly Dictionary<string, (Listener Listener, Door Door)> _open = [];
+    /// <summary>Replaced whole: the accepting loops read it at any time.</summary>
+    private volatile Dictionary<string, (Listener Listener, Door Door)> _open = new(StringComparer.Ordinal);
     private readonly CancellationTokenSource _stop = new();
     private int _sessions;
 
     /// <summary>Sessions being served.</summary>
     public int Sessions => Volatile.Read(ref _sessions);
 
-    /// <summary>Makes the doors agree with a generation. New addresses are bound before old ones are left.</summary>
+    /// <summary>Makes the doors agree with a generation: all of them, or, when one can't be made, none. New addresses are bound before old ones are left.</summary>
     /// <param name="generation">The generation.</param>
     /// <param name="defaultLimit">default_process_limit when it is set in main.cf, else 0.</param>
-    /// <exception cref="ConfigException">An entry's name makes no sense.</exception>
-    /// <exception cref="SocketException">An address can't be bound.</exception>
+    /// <exception cref="ConfigException">An entry's name makes no sense, or its address can't be bound.</exception>
     public async ValueTask ApplyAsync(Generation generation, int defaultLimit)
     {
-        var wanted = new HashSet<string>(StringComparer.Ordinal);
-        foreach (var entry in generation.Entries.Where(e => e is { Type: ServiceType.Inet, Command: "smtpd" }))
+        var old = _open;
+        var next = new Dictionary<string, (Listener Listener, Door Door)>(StringComparer.Ordinal);
+        var bound = new Dictionary<string, Listener>(StringComparer.Ordinal);
+        try
         {
-            var service = generation.Smtpd(entry);
-            var limit = entry.MaxProcesses is { } explicitly ? (explicitly == 0 ? SessionLimit : explicitly) : defaultLimit > 0 ? defaultLimit : SessionLimit;
-            foreach (var address in ListenAddresses.Of(entry, generation.Config, hosts))
+            foreach (var entry in generation.Entries.Where(e => e is { Type: ServiceType.Inet, Command: "smtpd" }))
             {
-                var name = address.ToString();
-                wanted.Add(name);
-                var door = new Door(service, generation, new SemaphoreSlim(limit));
-                if (_open.TryGetValue(name, out var existing))
+                var service = generation.Smtpd(entry);
+                var limit = entry.MaxProcesses is { } explicitly ? (explicitly == 0 ? SessionLimit : explicitly) : defaultLimit > 0 ? defaultLimit : SessionLimit;
+                foreach (var address in ListenAddresses.Of(entry, generation.Config, hosts))
                 {
-                    _open[name] = (existing.Listener, door);
-                    continue;
+                    var name = address.ToString();
+                    var listener = old.GetValueOrDefault(name).Listener ?? bound.GetValueOrDefault(name) ?? (bound[name] = Bind(address, entry));
+                    next[name] = (listener, new Door(service, generation, new SemaphoreSlim(limit)));
                 }
-                var listener = Bind(address, entry);
-                _open[name] = (listener, door);
-                _ = AcceptAsync(name, listener);
             }
         }
-        foreach (var name in _open.Keys.Where(n => !wanted.Contains(n)).ToArray())
+        catch
         {
-            await _open[name].Listener.DisposeAsync().ConfigureAwait(false);
-            _open.Remove(name);
+            foreach (var listener in bound.Values)
+            {
+                await listener.DisposeAsync().ConfigureAwait(false);
+            }
+            throw;
+        }
+        _open = next;
+        foreach (var (name, listener) in bound)
+        {
+            _ = AcceptAsync(name, listener);
+        }
+        foreach (var (name, door) in old)
+        {
+            if (!next.ContainsKey(name))
+            {
+                await door.Listener.DisposeAsync().ConfigureAwait(false);
+            }
         }
     }
 

@@ -137,20 +137,27 @@ public sealed class MailSystem : IAsyncDisposable
             }
             return;
         }
+        Generation? next = null;
         try
         {
-            var next = new Generation(load, _around);
+            next = new Generation(load, _around);
             await _doors.ApplyAsync(next, DefaultLimit(load.Config)).ConfigureAwait(false);
-            var old = _generation;
-            _generation = next;
-            (_cleanup.Current, _rewrite.Current) = (next.DefaultCleanup, next.Rewrite);
-            await old.DisposeAsync().ConfigureAwait(false);
         }
-        catch (ConfigException e)
+        catch (Exception e)
         {
-            _master.Error($"reload: {e.Message}");
+            // Whatever is wrong with a new configuration, the system goes on with the old one.
+            _master.Error($"reload: {(e is ConfigException ? e.Message : e)}");
+            if (next is not null)
+            {
+                await next.DisposeAsync().ConfigureAwait(false);
+            }
             return;
         }
+        var old = _generation;
+        _generation = next;
+        (_cleanup.Current, _rewrite.Current) = (next.DefaultCleanup, next.Rewrite);
+        _qmgr.Reconfigure(EntryConfig(load, "qmgr"), name => ProcessLimit(load, name));
+        await old.DisposeAsync().ConfigureAwait(false);
         _master.Info($"reload -- version {load.Config.Get(CommonParameters.MailVersion)}, configuration {load.Config.ConfigDirectory}");
     }
 
@@ -284,7 +291,8 @@ public sealed class MailSystem : IAsyncDisposable
         if (asked == 0 || _time.GetElapsedTime(asked) > TimeSpan.FromSeconds(1))
         {
             Volatile.Write(ref _freeAsked, _time.GetTimestamp());
-            Volatile.Write(ref _freeBytes, _spool.FreeBytes);
+            // What the reserve gave back is not for new mail.
+            Volatile.Write(ref _freeBytes, _spool.OnReserve ? 0 : _spool.FreeBytes);
         }
         return Volatile.Read(ref _freeBytes);
     }

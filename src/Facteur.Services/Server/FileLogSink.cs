@@ -3,10 +3,16 @@ using Facteur.Unix;
 
 namespace Facteur.Services.Server;
 
-/// <summary>A log file, appended to with one write per batch; or standard output.</summary>
+/// <summary>
+/// A log file, appended to with one write per batch; or standard output. Nothing here waits for a reader: a named pipe that nobody reads, or not fast enough,
+/// loses lines, which are counted, and is opened again with every batch until somebody reads it.
+/// </summary>
 internal sealed class FileLogSink : ILogSink
 {
     private const string StandardOutput = "/dev/stdout";
+
+    /// <summary>ENXIO: a named pipe without a reader.</summary>
+    private const int NoReader = 6;
 
     private readonly string _path;
     private readonly uint _mode;
@@ -19,7 +25,7 @@ internal sealed class FileLogSink : ILogSink
         _path = path;
         _mode = mode;
         _descriptor = Open();
-        if (_descriptor < 0)
+        if (_descriptor < 0 && Marshal.GetLastPInvokeError() != NoReader)
         {
             throw new IOException($"open {path}: {Marshal.GetLastPInvokeErrorMessage()}");
         }
@@ -27,6 +33,10 @@ internal sealed class FileLogSink : ILogSink
 
     public unsafe int Write(ReadOnlySpan<byte> lines)
     {
+        if (_descriptor < 0)
+        {
+            _descriptor = Open();
+        }
         fixed (byte* start = lines)
         {
             var at = 0;
@@ -67,5 +77,5 @@ internal sealed class FileLogSink : ILogSink
     }
 
     private int Open() => _path == StandardOutput ? 1
-        : Libc.open(_path, Libc.O_WRONLY | Libc.O_APPEND | Libc.O_CREAT | Libc.O_CLOEXEC, _mode);
+        : Libc.open(_path, Libc.O_WRONLY | Libc.O_APPEND | Libc.O_CREAT | Libc.O_NONBLOCK | Libc.O_CLOEXEC, _mode);
 }

@@ -15,6 +15,8 @@ public sealed class MailLog : IMailLog, IDisposable
     /// <summary>A busy log is written every so often, in milliseconds; a line that comes when nothing was logged for as long is written at once.</summary>
     private const int BatchMilliseconds = 10;
 
+    private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(5);
+
     private readonly object _gate = new();
     private readonly LogLine _line;
     private readonly ILogSink _sink;
@@ -118,8 +120,11 @@ public sealed class MailLog : IMailLog, IDisposable
             _ended = true;
             Monitor.PulseAll(_gate);
         }
-        _thread.Join();
-        _sink.Dispose();
+        // Standard output may be a pipe whose reader hangs: then the process ends without the last lines.
+        if (_thread.Join(EndLimit))
+        {
+            _sink.Dispose();
+        }
     }
 
     private void Run()

@@ -5,6 +5,7 @@ using Facteur.Config;
 using Facteur.Contracts;
 using Facteur.Services.Server;
 using Facteur.Testing;
+using Facteur.Unix;
 
 namespace Facteur.Services.Tests.Server;
 
@@ -43,6 +44,25 @@ public sealed class MailLogTests : IDisposable
         log.Flush();
         Assert.Contains("one", File.ReadAllText(File1 + ".1"), StringComparison.Ordinal);
         Assert.Contains("two", Assert.Single(File.ReadAllLines(File1)), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_pipe_costs_lines_while_nobody_reads_it_and_never_waits()
+    {
+        Assert.Equal(0, Libc.mkfifo(File1, 0x180));
+        using var log = Open();
+        log.Write("t", LogLevel.Info, "nobody reads");
+        log.Flush();
+        using var reader = new FileStream(File1, FileMode.Open, FileAccess.ReadWrite);
+        log.Write("t", LogLevel.Info, "somebody reads");
+        log.Flush();
+        var bytes = new byte[4096];
+        Assert.Contains("somebody reads", Encoding.UTF8.GetString(bytes, 0, reader.Read(bytes)), StringComparison.Ordinal);
+        for (var i = 0; i < 1000; i++)
+        {
+            log.Write("t", LogLevel.Info, new string('x', 200));
+            log.Flush();
+        }
     }
 
     [Fact]

@@ -22,7 +22,7 @@ internal sealed class Transport(string name, TransportSettings settings)
 {
     public string Name { get; } = name;
 
-    public TransportSettings Settings { get; } = settings;
+    public TransportSettings Settings { get; set; } = settings;
 
     public Dictionary<string, Destination> Destinations { get; } = new(StringComparer.Ordinal);
 

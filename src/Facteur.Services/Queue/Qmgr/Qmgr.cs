@@ -16,12 +16,14 @@ internal sealed class Qmgr
 {
     /// <summary>Rounds of one turn that fill the active queue: new mail waits no longer than they take.</summary>
     private const int FillRounds = 64;
+    private const long RoomForOutcomes = 8 << 20;
 
     private readonly ISpool _spool;
     private readonly IRewrite _rewrite;
     private readonly IBounce _bounce;
     private readonly Action<Action> _post;
-    private readonly QmgrSettings _settings;
+    private readonly bool _longQueueIds;
+    private QmgrSettings _settings;
     private readonly QmgrLog _log;
     private readonly TimeProvider _time;
     private readonly Dictionary<ulong, ActiveMessage> _active = [];
@@ -36,6 +38,7 @@ internal sealed class Qmgr
     public Qmgr(ISpool spool, IRewrite rewrite, IBounce bounce, QmgrSettings settings, ServiceLog log, TimeProvider time, Action<Action> post)
     {
         (_spool, _rewrite, _bounce, _settings, _time, _post) = (spool, rewrite, bounce, settings, time, post);
+        _longQueueIds = settings.LongQueueIds;
         _log = new QmgrLog(log);
         Scheduler = new Scheduler(settings);
     }
@@ -49,7 +52,17 @@ internal sealed class Qmgr
 
     private long NowMicros => (_time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks / 10;
 
+    // A full disk: the reserve given back is room for the outcomes of what is delivered, and only deliveries make more. Below this nothing is begun.
+    private bool NoRoom => _spool.OnReserve && _spool.FreeBytes < RoomForOutcomes;
+
     private bool Full => _active.Count >= _settings.ActiveLimit || _recipients >= _settings.RecipientLimit;
+
+    /// <summary>From now on other settings hold; only the form of queue ids stays.</summary>
+    public void Reconfigure(QmgrSettings settings)
+    {
+        _settings = settings;
+        Scheduler.Reconfigure(settings);
+    }
 
     /// <summary>No further message becomes active; what is under way ends.</summary>
     public void Stop() => _stopping = true;
@@ -75,7 +88,7 @@ internal sealed class Qmgr
     public bool Fill()
     {
         var now = NowMicros / 1_000_000;
-        for (var left = FillRounds; !Full && !_stopping && !_spool.OnReserve; left--)
+        for (var left = FillRounds; !Full && !_stopping && !NoRoom; left--)
         {
             if (left == 0)
             {
@@ -92,7 +105,7 @@ internal sealed class Qmgr
     }
 
     /// <summary>The next delivery to start, or null.</summary>
-    public DeliveryRequest? Next() => _spool.OnReserve ? null : Scheduler.Next(NowMicros);
+    public DeliveryRequest? Next() => NoRoom ? null : Scheduler.Next(NowMicros);
 
     /// <summary>When to look again without being rung, microseconds since 1970.</summary>
     public long NextMicros => Math.Min(Scheduler.NextMicros, Full || _stopping || _spool.NextDueSeconds > long.MaxValue / 2_000_000 ? long.MaxValue : _spool.NextDueSeconds * 1_000_000);
@@ -328,7 +341,7 @@ internal sealed class Qmgr
     private void Activate(SpoolMessage stored, bool flushed = false)
     {
         var (id, now) = (stored.Entry.Id, NowMicros);
-        var message = new ActiveMessage(id, QueueId.Format(id, _settings.LongQueueIds), stored.Envelope, stored.Layout, now)
+        var message = new ActiveMessage(id, QueueId.Format(id, _longQueueIds), stored.Envelope, stored.Layout, now)
         {
             Expire = stored.Entry.Expire,
             Flushed = flushed,
@@ -464,7 +477,7 @@ internal sealed class Qmgr
         message.States[index] = status.Outcome switch
         {
             DeliveryOutcome.Deferred => RecipientState.Deferred,
-            DeliveryOutcome.Bounced => Wants(notify, DsnNotify.Failure, byDefault: true) ? RecipientState.Unreported : RecipientState.Done,
+            DeliveryOutcome.Bounced => Failed(message, notify),
             DeliveryOutcome.Sent => WantsSuccess(message, notify, status) ? RecipientState.Unreported : RecipientState.Done,
             _ => RecipientState.Unreported,
         };
@@ -473,6 +486,10 @@ internal sealed class Qmgr
             StageOutcome(message, index);
         }
     }
+
+    // Reports themselves say NOTIFY=NEVER: of a failure without a sender the postmaster hears, if he wants to, whatever NOTIFY says.
+    private static RecipientState Failed(ActiveMessage message, DsnNotify notify) =>
+        message.Envelope.Sender.Length == 0 || Wants(notify, DsnNotify.Failure, byDefault: true) ? RecipientState.Unreported : RecipientState.Done;
 
     private static bool Wants(DsnNotify notify, DsnNotify what, bool byDefault) => notify == DsnNotify.None ? byDefault : (notify & what) != 0;
 
@@ -538,7 +555,7 @@ internal sealed class Qmgr
             if (message.States[i] == RecipientState.Deferred)
             {
                 message.Statuses[i] = message.Statuses[i]! with { Outcome = DeliveryOutcome.Bounced, Action = DsnAction.Failed };
-                message.States[i] = Wants(message.Envelope.Recipients[i].Notify, DsnNotify.Failure, byDefault: true) ? RecipientState.Unreported : RecipientState.Done;
+                message.States[i] = Failed(message, message.Envelope.Recipients[i].Notify);
                 StageOutcome(message, i);
             }
         }

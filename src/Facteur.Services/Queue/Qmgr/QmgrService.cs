@@ -49,6 +49,15 @@ public sealed class QmgrService : IDisposable
     /// <summary>Adds a writer: a receive role.</summary>
     public void Accept(IDuplexPipe writer) => _loop.Accept(writer);
 
+    /// <summary>postfix reload: the next decisions follow another configuration.</summary>
+    /// <param name="config">The configuration of the qmgr entry.</param>
+    /// <param name="processLimit">Explicit process limit of a transport's entry, 0 for none.</param>
+    public void Reconfigure(IConfig config, Func<string, int> processLimit)
+    {
+        var settings = new QmgrSettings(config, processLimit);
+        _loop.Post(() => _qmgr.Reconfigure(settings));
+    }
+
     /// <summary>Starts no further delivery; what is under way may end.</summary>
     public void Stop() => _loop.Post(_qmgr.Stop);
 

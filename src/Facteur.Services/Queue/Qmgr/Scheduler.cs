@@ -23,6 +23,7 @@ internal sealed class Scheduler(QmgrSettings settings)
     private readonly Queue<Transport> _ring = new();
     private readonly Dictionary<ulong, (Destination Destination, Job Job, int First, int Count)> _underWay = [];
     private readonly PriorityQueue<Destination, long> _waiting = new();
+    private QmgrSettings _settings = settings;
     private ulong _number;
     private int _removed;
 
@@ -34,6 +35,17 @@ internal sealed class Scheduler(QmgrSettings settings)
 
     /// <summary>Known destinations, for tests and figures.</summary>
     public int DestinationCount => _transports.Values.Sum(t => t.Destinations.Count);
+
+    /// <summary>From now on other limits hold; windows that are wider narrow with the next result.</summary>
+    public void Reconfigure(QmgrSettings changed)
+    {
+        _settings = changed;
+        foreach (var transport in _transports.Values)
+        {
+            transport.Settings = changed.Transport(transport.Name);
+            Enlist(transport);
+        }
+    }
 
     /// <summary>
     /// Adds a recipient of a message. False when its destination is dead: then the reason says why, and the caller sends it to retry.
@@ -117,7 +129,7 @@ internal sealed class Scheduler(QmgrSettings settings)
         else if (destination.Failed())
         {
             destination.DeadReason = reason;
-            destination.DeadUntilMicros = nowMicros + settings.MinimalBackoffSeconds * 1_000_000;
+            destination.DeadUntilMicros = nowMicros + _settings.MinimalBackoffSeconds * 1_000_000;
             _waiting.Enqueue(destination, destination.DeadUntilMicros);
             while (destination.Jobs.TryDequeue(out var orphan))
             {
@@ -241,7 +253,7 @@ internal sealed class Scheduler(QmgrSettings settings)
     {
         if (!_transports.TryGetValue(name, out var transport))
         {
-            _transports.Add(name, transport = new Transport(name, settings.Transport(name)));
+            _transports.Add(name, transport = new Transport(name, _settings.Transport(name)));
         }
         return transport;
     }

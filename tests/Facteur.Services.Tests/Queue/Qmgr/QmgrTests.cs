@@ -81,6 +81,17 @@ public sealed class QmgrTests
     }
 
     [Fact]
+    public void A_report_that_fails_is_reported_although_it_says_never()
+    {
+        var sim = new QmgrSimulation();
+        sim.Deliver = request => (TimeSpan.Zero, QmgrSimulation.Fail(request, DeliveryStatus.Bounced(1, 1, "no")));
+        sim.Submit(new Envelope { Sender = "", Recipients = [new EnvelopeRecipient("c@d", Notify: DsnNotify.Never)] });
+        sim.Run(TimeSpan.FromSeconds(1));
+        Assert.Single(sim.Reports);
+        Assert.Empty(sim.Spool.Ids);
+    }
+
+    [Fact]
     public void A_dead_destination_rests_and_the_others_go_on()
     {
         var sim = new QmgrSimulation();

@@ -1,0 +1,67 @@
+using System.Text;
+using Facteur.System.Tests.Parts;
+
+namespace Facteur.System.Tests;
+
+/// <summary>postsuper and postcat on a running and on a stopped system.</summary>
+public sealed class QueueCommandTests
+{
+    [Fact]
+    public void Postsuper_and_postcat_do_what_they_say()
+    {
+        using var sink = new Sink();
+        using var mail = Instance.Started(sink.Relayhost + "\ndefer_transports = smtp");
+        string Send(string subject, string to = "far@else.test") => Client.Send(mail.Smtp, "s@box.test", to, $"Subject: {subject}\n\n.text of {subject}\u00e9\n".Replace("\n.", "\n..", StringComparison.Ordinal)).Split(" as ")[1];
+        string Where(string id) => mail.Queue().Where(m => m.GetProperty("queue_id").GetString() == id).Select(m => m.GetProperty("queue_name").GetString()!).FirstOrDefault("gone");
+        void Is(string id, string queue) => Poll.Until(() => Where(id) == queue, () => $"{id} is in {Where(id)}, not in {queue}\n{mail.Log}");
+        string[] ids = [Send("zero"), Send("one"), Send("two"), Send("three"), Send("four", "later@else.test")];
+        foreach (var id in ids)
+        {
+            Is(id, "deferred");
+        }
+
+        var cat = mail.Run("postcat", "-q", ids[0]).Fine();
+        Assert.Contains("sender: s@box.test\n", cat, StringComparison.Ordinal);
+        Assert.Contains("recipient: far@else.test\n", cat, StringComparison.Ordinal);
+        Assert.Contains("Subject: zero\n", cat, StringComparison.Ordinal);
+        Assert.Contains("\n.text of zero\u00e9\n", cat, StringComparison.Ordinal);
+        Assert.Equal(".text of zero\u00e9\n", mail.Run("postcat", "-bq", ids[0]).Fine().Split("\n\n")[^1].TrimStart('\n'));
+        Assert.Equal(1, mail.Run("postcat", "-q", "ABCDEF").Exit);
+
+        var hold = mail.Run("postsuper", "-h", ids[0]);
+        Assert.Equal($"postsuper: {ids[0]}: placed on hold\npostsuper: Placed on hold: 1 message\n", hold.Error);
+        Assert.Equal("hold", Where(ids[0]));
+        Assert.Contains($"{ids[0]}!", mail.Run("mailq").Fine(), StringComparison.Ordinal);
+        Assert.Contains("Deleted: 2 messages", mail.Run("postsuper", Encoding.Latin1.GetBytes($"{ids[1]}\n{ids[2]}\n"), "-d", "-").Error, StringComparison.Ordinal);
+        Assert.Equal("gone", Where(ids[1]));
+
+        // A new id; the rest is the same.
+        Assert.Contains("Requeued: 1 message", mail.Run("postsuper", "-r", ids[3]).Error, StringComparison.Ordinal);
+        Is(ids[3], "gone");
+        Poll.Until(() => mail.Queue().Count == 3, () => mail.Log);
+
+        // Expired mail goes back at the next attempt.
+        Assert.Contains("Marked: 1 message", mail.Run("postsuper", "-e", ids[4]).Error.Replace("Force-expired", "Marked"), StringComparison.Ordinal);
+        Assert.True(mail.Queue().Single(m => m.GetProperty("queue_id").GetString() == ids[4]).GetProperty("forced_expire").GetBoolean());
+        mail.Run("postqueue", "-i", ids[4]).Fine();
+        mail.Delivered("s", "Subject: four");
+
+        // Held mail stays over a restart and a flush; a stopped system's spool can be worked on.
+        mail.Stop();
+        mail.Verify();
+        Assert.Contains("Subject: zero\n", mail.Run("postcat", "-q", ids[0]).Fine(), StringComparison.Ordinal);
+        Assert.Equal("hold", Where(ids[0]));
+        mail.Set("defer_transports =");
+        mail.Start();
+        mail.Run("postqueue", "-f").Fine();
+        sink.Received("Subject: three");
+        Assert.Equal("hold", Where(ids[0]));
+        Assert.Contains("Released from hold: 1 message", mail.Run("postsuper", "-H", "ALL").Error, StringComparison.Ordinal);
+        mail.Run("postqueue", "-f").Fine();
+        sink.Received("Subject: zero");
+        Poll.Until(() => mail.Queue().Count == 0, () => mail.Log);
+        Assert.Equal(2, sink.Messages.Count);
+        Assert.Equal(0, mail.Run("postsuper", "-d", "ALL").Exit);
+        mail.Verify();
+    }
+}
