@@ -321,18 +321,19 @@ internal sealed class Qmgr
         var open = message.States.Count(s => s == RecipientState.Open);
         _log.Active(message, stored.Envelope.ContentSize, open);
         message.Pending = open + 1;
-        for (var i = 0; i < message.States.Length && !message.Removed; i++)
+        message.Resolving++;
+        for (var i = 0; i < message.States.Length; i++)
         {
             if (message.States[i] == RecipientState.Open)
             {
-                Route(message, i, now);
+                Route(message, i);
             }
         }
         message.Pending--;
-        Conclude(message);
+        Resolved(message);
     }
 
-    private void Route(ActiveMessage message, int index, long nowMicros)
+    private void Route(ActiveMessage message, int index)
     {
         if (message.Expire)
         {
@@ -342,7 +343,7 @@ internal sealed class Qmgr
         var pending = _rewrite.ResolveAsync(message.Envelope.Sender, message.Envelope.Recipients[index].Address, CancellationToken.None);
         if (pending.IsCompletedSuccessfully)
         {
-            Place(message, index, pending.Result, nowMicros);
+            message.Resolutions.Add((index, pending.Result));
             return;
         }
         message.Resolving++;
@@ -360,14 +361,33 @@ internal sealed class Qmgr
             }
             _post(() =>
             {
-                message.Resolving--;
-                if (!message.Removed)
-                {
-                    Place(message, index, resolution, NowMicros);
-                    Conclude(message);
-                }
+                message.Resolutions.Add((index, resolution));
+                Resolved(message);
             });
         }
+    }
+
+    /// <summary>
+    /// One more answer of trivial-rewrite; with the last one all recipients are placed at once, sorted, so that those of one destination
+    /// share deliveries and go in the order of Postfix: by transport, next hop, domain, address.
+    /// </summary>
+    private void Resolved(ActiveMessage message)
+    {
+        if (--message.Resolving > 0)
+        {
+            return;
+        }
+        message.Resolutions.Sort(ActiveMessage.InSendingOrder);
+        var now = NowMicros;
+        foreach (var (index, resolution) in message.Resolutions)
+        {
+            if (message.Removed)
+            {
+                return;
+            }
+            Place(message, index, resolution, now);
+        }
+        Conclude(message);
     }
 
     private void Place(ActiveMessage message, int index, Resolution resolution, long nowMicros)
@@ -427,17 +447,19 @@ internal sealed class Qmgr
         message.States[index] = status.Outcome switch
         {
             DeliveryOutcome.Deferred => RecipientState.Deferred,
-            DeliveryOutcome.Bounced => Wants(notify, DsnNotify.Failure, byDefault: true) ? RecipientState.Unreported : RecipientState.Done,
+            // NOTIFY=NEVER spares the sender, not the postmaster: bounce decides.
+            DeliveryOutcome.Bounced => RecipientState.Unreported,
             DeliveryOutcome.Sent => WantsSuccess(message, notify, status) ? RecipientState.Unreported : RecipientState.Done,
             _ => RecipientState.Unreported,
         };
-        if (message.States[index] != RecipientState.Deferred && message.Pending + message.Resolving > 0)
+        // The last outcome of a message that ends is covered by its delete; one that stays needs every outcome, or its mail goes out twice.
+        if (message.States[index] != RecipientState.Deferred && (message.Pending + message.Resolving > 0 || message.Stays))
         {
             StageOutcome(message, index);
         }
     }
 
-    private static bool Wants(DsnNotify notify, DsnNotify what, bool byDefault) => notify == DsnNotify.None ? byDefault : (notify & what) != 0;
+    private static bool WantsDelay(DsnNotify notify) => notify == DsnNotify.None || (notify & DsnNotify.Delay) != 0;
 
     private static bool WantsSuccess(ActiveMessage message, DsnNotify notify, DeliveryStatus status) =>
         (message.Envelope.Flags & (MessageFlags.ReportDeliveries | MessageFlags.VerifyOnly)) != 0
@@ -501,7 +523,7 @@ internal sealed class Qmgr
             if (message.States[i] == RecipientState.Deferred)
             {
                 message.Statuses[i] = message.Statuses[i]! with { Outcome = DeliveryOutcome.Bounced, Action = DsnAction.Failed };
-                message.States[i] = Wants(message.Envelope.Recipients[i].Notify, DsnNotify.Failure, byDefault: true) ? RecipientState.Unreported : RecipientState.Done;
+                message.States[i] = RecipientState.Unreported;
                 StageOutcome(message, i);
             }
         }
@@ -511,7 +533,7 @@ internal sealed class Qmgr
     {
         var failures = new List<RecipientResult>();
         var successes = new List<RecipientResult>();
-        for (var i = 0; i < message.States.Length; i++)
+        foreach (var i in message.InOrder())
         {
             if (message.States[i] != RecipientState.Unreported)
             {
@@ -598,7 +620,7 @@ internal sealed class Qmgr
             var late = new List<RecipientResult>();
             for (var i = 0; i < message.States.Length; i++)
             {
-                if (message.States[i] == RecipientState.Deferred && Wants(message.Envelope.Recipients[i].Notify, DsnNotify.Delay, byDefault: true))
+                if (message.States[i] == RecipientState.Deferred && WantsDelay(message.Envelope.Recipients[i].Notify))
                 {
                     late.Add(new RecipientResult(i, message.Statuses[i]!));
                 }
