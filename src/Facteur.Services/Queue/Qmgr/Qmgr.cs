@@ -8,7 +8,7 @@ namespace Facteur.Services.Queue.Qmgr;
 
 /// <summary>
 /// The queue manager: which messages are active, what became of their recipients, when the others are tried again.
-/// One thread (the engine's) calls everything. Answers of others (trivial-rewrite, bounce) come back through <c>post</c>.
+/// One thread (the engine's) calls everything. Answers of trivial-rewrite come within its polls, those of bounce through <c>post</c>.
 /// Invariants: a message is deleted only when every recipient is Done and no report is open; an outcome is staged in the journal
 /// before the message leaves the active queue; the active queue never exceeds qmgr_message_active_limit.
 /// </summary>
@@ -359,17 +359,14 @@ internal sealed class Qmgr
             catch (OperationCanceledException)
             {
             }
-            _post(() =>
-            {
-                message.Resolutions.Add((index, resolution));
-                Resolved(message);
-            });
+            message.Resolutions.Add((index, resolution));
+            Resolved(message);
         }
     }
 
     /// <summary>
     /// One more answer of trivial-rewrite; with the last one all recipients are placed at once, sorted, so that those of one destination
-    /// share deliveries and go in the order of Postfix: by transport, next hop, domain, address.
+    /// share deliveries and go in the order of Postfix: by transport, next hop, domain, address. On the engine's thread, which takes the answers in.
     /// </summary>
     private void Resolved(ActiveMessage message)
     {
