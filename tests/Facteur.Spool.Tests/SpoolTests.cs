@@ -170,6 +170,22 @@ public sealed class SpoolTests : IDisposable
         Assert.InRange(Directory.GetFiles(_root + "/journal", "*.seg").Length, 1, 8);
     }
 
+    [Fact]
+    public void Numbers_of_short_queue_ids_begin_with_seven_digits_and_go_on()
+    {
+        ulong first, next;
+        using (var spool = Spool.Open(new SpoolOptions { Directory = _root, ReserveBytes = 0, TimedIds = false }, _disk, new TestTime(), _events))
+        {
+            Assert.True(spool.TryTakeIds(1, out first));
+        }
+        using (var spool = Spool.Open(new SpoolOptions { Directory = _root, ReserveBytes = 0, TimedIds = false }, _disk, new TestTime(), _events))
+        {
+            Assert.True(spool.TryTakeIds(1, out next));
+        }
+        Assert.InRange(first, 0x1000000ul, 0x7FFFFFFul);
+        Assert.InRange(next, first + 1, 0xFFFFFFFul);
+    }
+
     private ISpool Open() => Spool.Open(new SpoolOptions { Directory = _root, ReserveBytes = 1 << 20 }, _disk, new TestTime(), _events);
 
     private static ulong Put(ISpool spool, string text, QueueState state = QueueState.Incoming, long due = 0)

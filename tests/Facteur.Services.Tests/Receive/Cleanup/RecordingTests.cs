@@ -3,7 +3,7 @@ using Facteur.Mail.Envelopes;
 
 namespace Facteur.Services.Tests.Receive.Cleanup;
 
-/// <summary>Messages of the recordings of Postfix 3.11.6, with their sizes. Queue ids were of 7 characters there and are of 10 here.</summary>
+/// <summary>Messages of the recordings of Postfix 3.11.6, with their sizes. Queue ids were of 7 characters there, as here.</summary>
 public sealed class RecordingTests
 {
     private const string Date = "Sun, 22 Nov 2026 13:26:24 +0000 (UTC)";
