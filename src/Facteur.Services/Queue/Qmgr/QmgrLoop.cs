@@ -20,7 +20,7 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
     /// <summary>Staged outcomes that are written without waiting for mail to ride with.</summary>
     private const long OutcomeBytes = 256 << 10;
 
-    /// <summary>How long outcomes without a sync of their own may wait for one (design: at most 100 ms).</summary>
+    /// <summary>How long outcomes without a sync of their own may wait for one.</summary>
     private static readonly TimeSpan OutcomeSync = TimeSpan.FromMilliseconds(100);
 
     private readonly ISpool _spool;
