@@ -56,8 +56,8 @@ internal static class SmtpCommands
         line.Put(">"u8);
         if ((offered & SmtpExtensions.Dsn) != 0)
         {
-            // Postfix: of mail that nobody could ask SMTPUTF8 for, the type stays rfc822.
-            OriginalRecipient(ref line, recipient, (offered & SmtpExtensions.SmtpUtf8) != 0 && origin != MessageOrigin.Pickup);
+            // Postfix: of mail that came by SMTP without ORCPT the type stays rfc822.
+            OriginalRecipient(ref line, recipient, (offered & SmtpExtensions.SmtpUtf8) != 0 && origin != MessageOrigin.Smtpd);
             Notify(ref line, recipient.Notify);
         }
         line.Put("\r\n"u8);

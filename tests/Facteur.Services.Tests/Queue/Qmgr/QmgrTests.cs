@@ -98,7 +98,7 @@ public sealed class QmgrTests
         sim.Deliver = request => (TimeSpan.Zero, QmgrSimulation.Fail(request, DeliveryStatus.Bounced(1, 1, "no")));
         sim.Submit(new Envelope { Sender = "a@b", Recipients = [new EnvelopeRecipient("c@d", Notify: notify)] });
         sim.Run(TimeSpan.FromSeconds(1));
-        Assert.Equal(1, sim.Reports.Count);
+        Assert.Single(sim.Reports);
         Assert.Empty(sim.Spool.Ids);
     }
 
