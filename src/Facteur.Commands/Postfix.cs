@@ -52,7 +52,7 @@ public static class Postfix
         var queue = load.Config.Get(CommonParameters.QueueDirectory);
         return command switch
         {
-            "start" => Start(context, directory, queue),
+            "start" => Start(context, load.Config, directory, queue),
             "start-fg" => StartForeground(context, directory, queue, serve),
             "stop" => Signal(context, queue, Libc.SIGTERM, "stopping", wait: true),
             "abort" => Signal(context, queue, Libc.SIGKILL, "aborting", wait: true),
@@ -70,7 +70,7 @@ public static class Postfix
         return Fail(context, "usage: postfix start (or stop, reload, abort, flush, check, status, start-fg)");
     }
 
-    private static int Start(CommandContext context, string directory, string queue)
+    private static int Start(CommandContext context, IConfig config, string directory, string queue)
     {
         if (Blocked(context, queue) is { } status)
         {
@@ -81,6 +81,11 @@ public static class Postfix
         foreach (var argument in (string[])["master", "-d", "-c", directory])
         {
             start.ArgumentList.Add(argument);
+        }
+        start.Environment.Clear();
+        foreach (var (name, value) in ImportedEnvironment.Of(config.Get(CommonParameters.ImportEnvironment), context.Environment))
+        {
+            start.Environment[name] = value;
         }
         using var process = Process.Start(start);
         if (process is null)

@@ -360,14 +360,15 @@ public sealed partial class Spool
 
     private void WriteIdBlock(int count)
     {
-        var micros = (ulong)Math.Max(1, (_time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond);
-        var first = Math.Max(_state.IdEnd, micros);
+        var first = Math.Max(_state.IdEnd, _options.TimedIds ? Micros() : _options.FirstId());
         BeginRecord(RecordType.IdBlock, 0);
         var payload = _young.Staged.Take(Payloads.IdBlockLength);
         BinaryPrimitives.WriteUInt64LittleEndian(payload, first);
         BinaryPrimitives.WriteUInt64LittleEndian(payload[8..], first + (ulong)Math.Max(_options.IdBlock, count));
         _young.Finish();
     }
+
+    private ulong Micros() => (ulong)Math.Max(1, (_time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond);
 
     // The block made durable by an earlier commit, or one made now; the rest of the last block is given up.
     private bool NextBlock(int count)

@@ -30,6 +30,12 @@ public sealed record SpoolOptions
     /// <summary>Message numbers made durable at once.</summary>
     public int IdBlock { get; init; } = 1 << 20;
 
+    /// <summary>Message numbers are microseconds since 1970 or more, for enable_long_queue_ids; otherwise they count up from <see cref="FirstId"/>.</summary>
+    public bool TimedIds { get; init; } = true;
+
+    /// <summary>Where a new spool begins to count: anywhere in the lower half of 7 hexadecimal digits, so that spools made anew do not repeat each other.</summary>
+    internal Func<ulong> FirstId { get; init; } = static () => 0x1000000 + (ulong)Random.Shared.Next(0x7000000);
+
     /// <summary>Index entries looked at, or written, in one step of background work.</summary>
     public int StepEntries { get; init; } = 4096;
 

@@ -46,8 +46,9 @@ internal static class Names
         }
         try
         {
-            var spool = Facteur.Spool.Spool.Open(new SpoolOptions { Directory = Path.Combine(queue, "journal") }, new UnixDisk(), TimeProvider.System, new QuietEvents());
-            return new OfflineQueue(spool, config.Get(CommonParameters.EnableLongQueueIds));
+            var longIds = config.Get(CommonParameters.EnableLongQueueIds);
+            var options = new SpoolOptions { Directory = Path.Combine(queue, "journal"), TimedIds = longIds };
+            return new OfflineQueue(Facteur.Spool.Spool.Open(options, new UnixDisk(), TimeProvider.System, new QuietEvents()), longIds);
         }
         catch (SpoolException)
         {

@@ -33,7 +33,7 @@ public sealed class OfflineQueueTests : IDisposable
             (var page, cursor) = await _queue.ListAsync(cursor, 1, default);
             seen.AddRange(page);
         }
-        Assert.Equal(["incoming 0000A00003 bob@a.example", "deferred 0000A00002 bob@a.example", "hold 0000A00001 MAILER-DAEMON"], seen.Select(m => $"{m.QueueName} {m.QueueId} {m.Sender}"));
+        Assert.Equal(["incoming 0A00003 bob@a.example", "deferred 0A00002 bob@a.example", "hold 0A00001 MAILER-DAEMON"], seen.Select(m => $"{m.QueueName} {m.QueueId} {m.Sender}"));
         Assert.Equal([new ListedRecipient("r1@b.example", "o@b.example", "refused", false), new ListedRecipient("r2@b.example", "", "unknown", true)], seen[1].Recipients);
     }
 

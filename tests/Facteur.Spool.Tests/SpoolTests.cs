@@ -171,6 +171,22 @@ public sealed class SpoolTests : IDisposable
     }
 
     [Fact]
+    public void Numbers_of_short_queue_ids_begin_with_seven_digits_and_go_on()
+    {
+        ulong first, next;
+        using (var spool = Spool.Open(new SpoolOptions { Directory = _root, ReserveBytes = 0, TimedIds = false }, _disk, new TestTime(), _events))
+        {
+            Assert.True(spool.TryTakeIds(1, out first));
+        }
+        using (var spool = Spool.Open(new SpoolOptions { Directory = _root, ReserveBytes = 0, TimedIds = false }, _disk, new TestTime(), _events))
+        {
+            Assert.True(spool.TryTakeIds(1, out next));
+        }
+        Assert.InRange(first, 0x1000000ul, 0x7FFFFFFul);
+        Assert.InRange(next, first + 1, 0xFFFFFFFul);
+    }
+
+    [Fact]
     public void A_scan_meets_each_message_once_whatever_moves_meanwhile()
     {
         using var spool = Open();

@@ -87,11 +87,17 @@ public static class CommonParameters
     /// <summary>enable_original_recipient.</summary>
     public static readonly BoolParameter EnableOriginalRecipient = new("enable_original_recipient", "yes", "Whether the original recipient is kept.");
 
+    /// <summary>import_environment.</summary>
+    public static readonly StringParameter ImportEnvironment = new("import_environment",
+        "MAIL_CONFIG MAIL_DEBUG MAIL_LOGTAG TZ XAUTHORITY DISPLAY LANG=C POSTLOG_SERVICE POSTLOG_HOSTNAME XDG_RUNTIME_DIR",
+        "What the mail system keeps of the environment it is started in.");
+
     /// <summary>All rows.</summary>
     public static IReadOnlyList<Parameter> All { get; } =
     [
         CompatibilityLevel, MailName, MailVersion, Myhostname, Mydomain, Myorigin, Mydestination, Mynetworks, InetInterfaces, ProxyInterfaces, InetProtocols,
         RecipientDelimiter, QueueDirectory, DataDirectory, MailOwner, SetgidGroup, SyslogName, MessageSizeLimit, Smtputf8Enable, EnableLongQueueIds,
         DoubleBounceSender, EmptyAddressRecipient, SoftBounce, LineLengthLimit, HeaderSizeLimit, HopcountLimit, MaximalQueueLifetime, EnableOriginalRecipient,
+        ImportEnvironment,
     ];
 }

@@ -35,7 +35,7 @@ public sealed record BounceTemplate(BounceTemplateKind Kind, string Charset, str
             Mail system at $myhostname: your message did not reach everyone.
 
             It could not be delivered to the recipients listed below, and no further
-            attempt will be made for them. The reason is given after each address;
+            attempt will be made for them. The reasons are given after each address;
             your message, or its headers, is attached.
 
             If the reason does not help you, write to the postmaster here and include

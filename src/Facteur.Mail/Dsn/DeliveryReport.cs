@@ -194,8 +194,9 @@ public sealed class DeliveryReport
     private string AddressType(string address) => Utf8 && !Ascii.IsValid(address) ? "utf-8" : "rfc822";
 
     private string Reason(DeliveryStatus status) =>
-        status.Relay is { Length: > 0 } relay && Template.Kind is BounceTemplateKind.Success or BounceTemplateKind.Verify && status.Outcome == DeliveryOutcome.Sent
-            ? $"delivery via {status.Relay}: {status.Reason}" : status.Reason;
+        status.Relay is { Length: > 0 } relay && Template.Kind is BounceTemplateKind.Success or BounceTemplateKind.Verify
+            && status.Outcome is DeliveryOutcome.Sent or DeliveryOutcome.Deliverable
+            ? $"delivery via {relay}: {status.Reason}" : status.Reason;
 
     private string Action(DeliveryStatus status) => Template.Kind switch
     {

@@ -3,8 +3,8 @@ using System.Globalization;
 namespace Facteur.Mail.Envelopes;
 
 /// <summary>
-/// The text of a message's number in Postfix's two forms. Numbers grow like microseconds since 1970 but come from durable blocks,
-/// so that a clock set back never repeats one. Short: upper-case hexadecimal. Long: seconds (6 or more digits of base 52),
+/// The text of a message's number in Postfix's two forms. Numbers come from durable blocks, so that none is ever repeated; for the long form
+/// they grow like microseconds since 1970. Short: upper-case hexadecimal, 7 digits or more. Long: seconds (6 or more digits of base 52),
 /// microseconds (4 digits of base 52), "z", and a last part in base 51 that is always "0" here.
 /// </summary>
 public static class QueueId
@@ -21,7 +21,7 @@ public static class QueueId
     {
         if (!longForm)
         {
-            return id.ToString("X10", CultureInfo.InvariantCulture);
+            return id.ToString("X7", CultureInfo.InvariantCulture);
         }
         Span<char> text = stackalloc char[24];
         var at = text.Length;

@@ -102,8 +102,9 @@ public sealed class MailSystem : IAsyncDisposable
             ?? throw new ConfigException(error ?? $"the mail system is already running: process {holder} holds {queue}/pid/master.pid");
         try
         {
-            var options = new SpoolOptions { Directory = Path.Combine(queue, "journal") };
-            var spool = Spool.Spool.Open(options, new UnixDisk(), time, new SpoolLog(LogOf(log, config, "qmgr"), config.Get(CommonParameters.EnableLongQueueIds)));
+            var longIds = config.Get(CommonParameters.EnableLongQueueIds);
+            var options = new SpoolOptions { Directory = Path.Combine(queue, "journal"), TimedIds = longIds };
+            var spool = Spool.Spool.Open(options, new UnixDisk(), time, new SpoolLog(master, longIds));
             var system = new MailSystem(load, masterLock, spool, log, master, time);
             await system._doors.ApplyAsync(system._generation, DefaultLimit(config)).ConfigureAwait(false);
             foreach (var warning in load.Warnings)

@@ -1,5 +1,6 @@
 using Facteur.Contracts;
 using Facteur.Mail.Dsn;
+using Facteur.Mail.Envelopes;
 
 namespace Facteur.Services.Server;
 
@@ -41,9 +42,17 @@ public static class DeliveryLog
             result = status with { Outcome = DeliveryOutcome.Deferred, Status = status.Status with { Class = 4 }, Action = DsnAction.Delayed };
             word = "SOFTBOUNCE";
         }
+        if (relay != "none" && Told(request, recipient))
+        {
+            result = result with { Relay = relay };
+        }
         log.Info(Line(request, recipient, status, times, relay, connectionUse, tls, word, resolution));
         return new RecipientResult(recipient.Index, result);
     }
+
+    // Only a report of success names the relay.
+    private static bool Told(DeliveryRequest request, in DeliveryRecipient recipient) =>
+        (recipient.Recipient.Notify & DsnNotify.Success) != 0 || (request.Envelope.Flags & (MessageFlags.ReportDeliveries | MessageFlags.VerifyOnly)) != 0;
 
     /// <summary>
     /// A time as Postfix writes it: two significant digits, at most so many behind the point, no zeros at the end.

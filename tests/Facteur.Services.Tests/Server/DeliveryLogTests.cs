@@ -86,6 +86,14 @@ public sealed class DeliveryLogTests
         Assert.Contains("status=undeliverable (no)", _log.Lines[1], StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void The_relay_goes_to_a_report_of_success_only()
+    {
+        Assert.Equal("local", Write(Request(), new EnvelopeRecipient("x@y", Notify: DsnNotify.Success), DeliveryStatus.Sent("ok"), "local").Status.Relay);
+        Assert.Null(Write(Request(), new EnvelopeRecipient("x@y", Notify: DsnNotify.Success), DeliveryStatus.Sent("ok"), "none").Status.Relay);
+        Assert.Null(Write(Request(), new EnvelopeRecipient("x@y"), DeliveryStatus.Sent("ok"), "local").Status.Relay);
+    }
+
     private RecipientResult Write(DeliveryRequest request, EnvelopeRecipient recipient, DeliveryStatus status, string relay, bool softBounce = false) =>
         DeliveryLog.Write(
             new ServiceLog(_log, "postfix/local"), request, new DeliveryRecipient(7, recipient), status,

@@ -46,7 +46,7 @@ internal static class SmtpCommands
         output.Advance(line.Length);
     }
 
-    internal static void Rcpt(PipeWriter output, EnvelopeRecipient recipient, SmtpExtensions offered)
+    internal static void Rcpt(PipeWriter output, EnvelopeRecipient recipient, SmtpExtensions offered, MessageOrigin origin)
     {
         // utf-8-addr-xtext makes up to ten bytes of a character.
         var span = output.GetSpan(Overhead + 3 * recipient.Address.Length + 10 * Original(recipient).Length);
@@ -56,7 +56,8 @@ internal static class SmtpCommands
         line.Put(">"u8);
         if ((offered & SmtpExtensions.Dsn) != 0)
         {
-            OriginalRecipient(ref line, recipient, (offered & SmtpExtensions.SmtpUtf8) != 0);
+            // Postfix: of mail that came by SMTP without ORCPT the type stays rfc822.
+            OriginalRecipient(ref line, recipient, (offered & SmtpExtensions.SmtpUtf8) != 0 && origin != MessageOrigin.Smtpd);
             Notify(ref line, recipient.Notify);
         }
         line.Put("\r\n"u8);

@@ -149,7 +149,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
             {
                 if (delivery[next] == State.Left)
                 {
-                    SmtpCommands.Rcpt(session.Output, recipients[next].Recipient, session.Extensions);
+                    SmtpCommands.Rcpt(session.Output, recipients[next].Recipient, session.Extensions, delivery.Request.Envelope.Origin);
                     bytes += recipients[next].Recipient.Address.Length + 100;
                 }
             }
@@ -195,7 +195,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
         {
             if (delivery[i] == State.Left)
             {
-                SmtpCommands.Rcpt(session.Output, delivery.Request.Recipients[i].Recipient, session.Extensions);
+                SmtpCommands.Rcpt(session.Output, delivery.Request.Recipients[i].Recipient, session.Extensions, delivery.Request.Envelope.Origin);
                 await session.FlushAsync().ConfigureAwait(false);
                 if (!await RcptReplyAsync(i).ConfigureAwait(false))
                 {
@@ -270,7 +270,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
             if (_verify)
             {
                 _probe ??= [];
-                _probe[index] = DeliveryStatus.Sent(SmtpReplyText.OneLine(reply.Text)) with { Status = SmtpReplyText.Status(reply.Code, reply.Text) };
+                _probe[index] = Sent(reply, delivery.Request.Recipients[index].Recipient) with { Action = DsnAction.Delivered };
             }
             return true;
         }

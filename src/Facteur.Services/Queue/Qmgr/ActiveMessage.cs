@@ -1,3 +1,4 @@
+using Facteur.Contracts;
 using Facteur.Mail.Dsn;
 using Facteur.Mail.Envelopes;
 
@@ -30,6 +31,7 @@ internal sealed class ActiveMessage
         (Id, QueueId, Envelope, Layout, ActiveMicros) = (id, queueId, envelope, layout, activeMicros);
         States = new RecipientState[envelope.Recipients.Count];
         Statuses = new DeliveryStatus?[envelope.Recipients.Count];
+        Resolutions = new List<(int, Resolution)>(envelope.Recipients.Count);
         Header = new Envelope
         {
             Sender = envelope.Sender,
@@ -68,6 +70,12 @@ internal sealed class ActiveMessage
     /// <summary>Questions to trivial-rewrite without an answer.</summary>
     public int Resolving { get; set; }
 
+    /// <summary>Where the recipients of this pass go; in the order of sending once all are known.</summary>
+    public List<(int Index, Resolution Resolution)> Resolutions { get; }
+
+    /// <summary>Something of it is left to do after this pass.</summary>
+    public bool Stays => Array.Exists(States, state => state is RecipientState.Deferred or RecipientState.Unreported);
+
     /// <summary>Reports under way; the message waits for them.</summary>
     public int Reports { get; set; }
 
@@ -88,4 +96,29 @@ internal sealed class ActiveMessage
 
     /// <summary>It is tried because the queue was flushed: defer_transports does not hold it back.</summary>
     public bool Flushed { get; set; }
+
+    /// <summary>Postfix: by transport, next hop, domain (none last) and address.</summary>
+    public static int InSendingOrder((int Index, Resolution Resolution) one, (int Index, Resolution Resolution) other)
+    {
+        var (a, b) = (one.Resolution, other.Resolution);
+        var order = string.CompareOrdinal(a.Transport, b.Transport);
+        order = order != 0 ? order : string.CompareOrdinal(a.Nexthop, b.Nexthop);
+        order = order != 0 ? order : CompareAddresses(a.Recipient, b.Recipient);
+        return order != 0 ? order : one.Index - other.Index;
+    }
+
+    /// <summary>Recipients that were finished earlier, then those of this pass in the order of sending.</summary>
+    public IEnumerable<int> InOrder()
+    {
+        var sent = new HashSet<int>(Resolutions.Select(r => r.Index));
+        return Enumerable.Range(0, States.Length).Where(i => !sent.Contains(i)).Concat(Resolutions.Select(r => r.Index));
+    }
+
+    /// <summary>By domain, none last, then by address.</summary>
+    public static int CompareAddresses(string a, string b)
+    {
+        var (atA, atB) = (a.LastIndexOf('@'), b.LastIndexOf('@'));
+        var order = atA < 0 || atB < 0 ? (atA < 0).CompareTo(atB < 0) : a.AsSpan(atA).CompareTo(b.AsSpan(atB), StringComparison.OrdinalIgnoreCase);
+        return order != 0 ? order : string.CompareOrdinal(a, b);
+    }
 }

@@ -368,18 +368,19 @@ internal sealed class Qmgr
         var open = message.States.Count(s => s == RecipientState.Open);
         _log.Active(message, stored.Envelope.ContentSize, open);
         message.Pending = open + 1;
-        for (var i = 0; i < message.States.Length && !message.Removed; i++)
+        message.Resolving++;
+        for (var i = 0; i < message.States.Length; i++)
         {
             if (message.States[i] == RecipientState.Open)
             {
-                Route(message, i, now);
+                Route(message, i);
             }
         }
         message.Pending--;
-        Conclude(message);
+        Resolved(message);
     }
 
-    private void Route(ActiveMessage message, int index, long nowMicros)
+    private void Route(ActiveMessage message, int index)
     {
         if (message.Expire)
         {
@@ -389,7 +390,7 @@ internal sealed class Qmgr
         var pending = _rewrite.ResolveAsync(message.Envelope.Sender, message.Envelope.Recipients[index].Address, CancellationToken.None);
         if (pending.IsCompletedSuccessfully)
         {
-            Place(message, index, pending.Result, nowMicros);
+            message.Resolutions.Add((index, pending.Result));
             return;
         }
         message.Resolving++;
@@ -405,19 +406,32 @@ internal sealed class Qmgr
             catch (OperationCanceledException)
             {
             }
-            Resolved(message, index, resolution);
+            message.Resolutions.Add((index, resolution));
+            Resolved(message);
         }
     }
 
-    /// <summary>An answer of trivial-rewrite; on the engine's thread, which takes the answers in.</summary>
-    private void Resolved(ActiveMessage message, int index, Resolution resolution)
+    /// <summary>
+    /// One more answer of trivial-rewrite; with the last one all recipients are placed at once, sorted, so that those of one destination
+    /// share deliveries and go in the order of Postfix: by transport, next hop, domain, address. On the engine's thread, which takes the answers in.
+    /// </summary>
+    private void Resolved(ActiveMessage message)
     {
-        message.Resolving--;
-        if (!message.Removed)
+        if (--message.Resolving > 0)
         {
-            Place(message, index, resolution, NowMicros);
-            Conclude(message);
+            return;
         }
+        message.Resolutions.Sort(ActiveMessage.InSendingOrder);
+        var now = NowMicros;
+        foreach (var (index, resolution) in message.Resolutions)
+        {
+            if (message.Removed)
+            {
+                return;
+            }
+            Place(message, index, resolution, now);
+        }
+        Conclude(message);
     }
 
     private void Place(ActiveMessage message, int index, Resolution resolution, long nowMicros)
@@ -477,21 +491,19 @@ internal sealed class Qmgr
         message.States[index] = status.Outcome switch
         {
             DeliveryOutcome.Deferred => RecipientState.Deferred,
-            DeliveryOutcome.Bounced => Failed(message, notify),
+            // NOTIFY=NEVER spares the sender, not the postmaster: bounce decides.
+            DeliveryOutcome.Bounced => RecipientState.Unreported,
             DeliveryOutcome.Sent => WantsSuccess(message, notify, status) ? RecipientState.Unreported : RecipientState.Done,
             _ => RecipientState.Unreported,
         };
-        if (message.States[index] != RecipientState.Deferred && message.Pending + message.Resolving > 0)
+        // The last outcome of a message that ends is covered by its delete; one that stays needs every outcome, or its mail goes out twice.
+        if (message.States[index] != RecipientState.Deferred && (message.Pending + message.Resolving > 0 || message.Stays))
         {
             StageOutcome(message, index);
         }
     }
 
-    // Reports themselves say NOTIFY=NEVER: of a failure without a sender the postmaster hears, if he wants to, whatever NOTIFY says.
-    private static RecipientState Failed(ActiveMessage message, DsnNotify notify) =>
-        message.Envelope.Sender.Length == 0 || Wants(notify, DsnNotify.Failure, byDefault: true) ? RecipientState.Unreported : RecipientState.Done;
-
-    private static bool Wants(DsnNotify notify, DsnNotify what, bool byDefault) => notify == DsnNotify.None ? byDefault : (notify & what) != 0;
+    private static bool WantsDelay(DsnNotify notify) => notify == DsnNotify.None || (notify & DsnNotify.Delay) != 0;
 
     private static bool WantsSuccess(ActiveMessage message, DsnNotify notify, DeliveryStatus status) =>
         (message.Envelope.Flags & (MessageFlags.ReportDeliveries | MessageFlags.VerifyOnly)) != 0
@@ -555,7 +567,7 @@ internal sealed class Qmgr
             if (message.States[i] == RecipientState.Deferred)
             {
                 message.Statuses[i] = message.Statuses[i]! with { Outcome = DeliveryOutcome.Bounced, Action = DsnAction.Failed };
-                message.States[i] = Failed(message, message.Envelope.Recipients[i].Notify);
+                message.States[i] = RecipientState.Unreported;
                 StageOutcome(message, i);
             }
         }
@@ -565,7 +577,7 @@ internal sealed class Qmgr
     {
         var failures = new List<RecipientResult>();
         var successes = new List<RecipientResult>();
-        for (var i = 0; i < message.States.Length; i++)
+        foreach (var i in message.InOrder())
         {
             if (message.States[i] != RecipientState.Unreported)
             {
@@ -652,7 +664,7 @@ internal sealed class Qmgr
             var late = new List<RecipientResult>();
             for (var i = 0; i < message.States.Length; i++)
             {
-                if (message.States[i] == RecipientState.Deferred && Wants(message.Envelope.Recipients[i].Notify, DsnNotify.Delay, byDefault: true))
+                if (message.States[i] == RecipientState.Deferred && WantsDelay(message.Envelope.Recipients[i].Notify))
                 {
                     late.Add(new RecipientResult(i, message.Statuses[i]!));
                 }

@@ -7,6 +7,10 @@ namespace Facteur.Services.Queue.Qmgr;
 /// <summary>Operators' questions and orders, handed to the engine's thread in small pieces, so that a listing of a million messages never holds mail up.</summary>
 internal sealed class QmgrControl(ISpool spool, Qmgr qmgr, QmgrLoop loop, bool longIds, Func<ulong, CancellationToken, ValueTask<bool>> requeue) : IQueueControl
 {
+    // Postfix: those with a reason first, in the order in which they were tried.
+    private static readonly Comparer<ListedRecipient> AsTried = Comparer<ListedRecipient>.Create(static (a, b) => a.Reason is null || b.Reason is null
+        ? (a.Reason is null).CompareTo(b.Reason is null) : ActiveMessage.CompareAddresses(a.Address, b.Address));
+
     private const int Slice = 64;
     private const int SuperSlice = 1024;
     private const int CursorLimit = 64;
@@ -157,7 +161,7 @@ internal sealed class QmgrControl(ISpool spool, Qmgr qmgr, QmgrLoop loop, bool l
         };
         return new ListedMessage(
             queue, QueueId.Format(id, longIds), stored.Entry.ArrivalSeconds, stored.Entry.Size, stored.Entry.Expire,
-            stored.Envelope.Sender.Length == 0 ? "MAILER-DAEMON" : stored.Envelope.Sender, recipients);
+            stored.Envelope.Sender.Length == 0 ? "MAILER-DAEMON" : stored.Envelope.Sender, [.. recipients.Order(AsTried)]);
     }
 
     /// <summary>A listing under way: incoming, then what was active when it began, then deferred, hold, corrupt.</summary>

@@ -283,6 +283,9 @@ public sealed class SmtpAgentTests : IAsyncDisposable
         var envelope = new Envelope { Sender = "bob@dest.example", Flags = MessageFlags.SmtpUtf8 };
         await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["zoé@y.example"], envelope: envelope);
         Assert.Contains("MAIL FROM:<bob@dest.example> SIZE=0 SMTPUTF8", peer.Commands);
+        Assert.Contains("RCPT TO:<zoé@y.example> ORCPT=rfc822;zo+C3+A9@y.example", peer.Commands);
+        envelope = new Envelope { Sender = "bob@dest.example", Flags = MessageFlags.SmtpUtf8, Origin = MessageOrigin.Pickup };
+        await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["zoé@y.example"], envelope: envelope);
         Assert.Contains("RCPT TO:<zoé@y.example> ORCPT=utf-8;zo\\x{E9}@y.example", peer.Commands);
         peer.Extensions = ["PIPELINING"];
         var refused = await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["zoé@y.example"], envelope: envelope);

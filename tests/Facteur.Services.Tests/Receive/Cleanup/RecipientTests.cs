@@ -47,8 +47,8 @@ public sealed class RecipientTests
         Assert.Equal(new CleanupResult(CleanupStatus.TryAgain, "4.6.0 Alias expansion error"), result);
         Assert.Empty(bench.Incoming.Messages);
         Assert.Equal(
-            ["postfix/cleanup: 00000A1000: message-id=<>", $"postfix/cleanup: warning: 00000A1000: {warning} -- message not accepted, try again later",
-                "postfix/cleanup: 00000A1000: removed (canceled)"],
+            ["postfix/cleanup: 00A1000: message-id=<>", $"postfix/cleanup: warning: 00A1000: {warning} -- message not accepted, try again later",
+                "postfix/cleanup: 00A1000: removed (canceled)"],
             bench.Log.Lines);
     }
 
