@@ -90,6 +90,8 @@ internal sealed class Qmgr
         foreach (var (message, index, address, reason) in _orphans)
         {
             Suspend(message, index, address, reason, now);
+            // Nobody else looks at a message whose last recipient was settled here.
+            Conclude(message);
         }
         _orphans.Clear();
         if (done.Message.Removed)
@@ -197,32 +199,31 @@ internal sealed class Qmgr
                 {
                     return false;
                 }
+                _spool.Move(id, QueueState.Hold, 0);
                 if (active is not null)
                 {
-                    Drop(active);
+                    Hold(active);
                 }
-                _spool.Move(id, QueueState.Hold, 0);
                 break;
             case SuperOperation.Release:
                 if (entry.State != QueueState.Hold)
                 {
                     return false;
                 }
-                _spool.Move(id, QueueState.Deferred, NowMicros / 1_000_000);
+                Release(id, active);
                 break;
+            // postsuper(1): a held message may be expired; it is returned once it is released, which -f does with it.
             case SuperOperation.Expire or SuperOperation.ForceExpire:
-                if (entry.State == QueueState.Corrupt || (operation == SuperOperation.Expire && entry.State == QueueState.Hold))
+                var release = operation == SuperOperation.ForceExpire && entry.State == QueueState.Hold;
+                if (entry.State == QueueState.Corrupt || (entry.Expire && !release))
                 {
                     return false;
                 }
                 _spool.Expire(id);
-                if (active is not null)
+                active?.Expire = true;
+                if (release)
                 {
-                    active.Expire = true;
-                }
-                else if (operation == SuperOperation.ForceExpire)
-                {
-                    _spool.Move(id, QueueState.Deferred, NowMicros / 1_000_000);
+                    Release(id, active);
                 }
                 break;
             default:
@@ -247,6 +248,51 @@ internal sealed class Qmgr
         message.Removed = true;
         Scheduler.Remove(message);
         Retire(message);
+    }
+
+    /// <summary>
+    /// Starts nothing more of a message; true once nothing of it is under way. A message in the middle of deliveries can't be taken
+    /// elsewhere: who has it already would get it again.
+    /// </summary>
+    public bool Quiet(ulong id)
+    {
+        if (!_active.TryGetValue(id, out var active))
+        {
+            return true;
+        }
+        Hold(active);
+        return !_active.ContainsKey(id);
+    }
+
+    /// <summary>Undoes <see cref="Quiet"/> for a message that is still active.</summary>
+    public void Unquiet(ulong id)
+    {
+        if (_active.TryGetValue(id, out var active))
+        {
+            active.HoldWanted = false;
+        }
+    }
+
+    /// <summary>What was not started stays; what is under way ends, and its outcome counts.</summary>
+    private void Hold(ActiveMessage message)
+    {
+        message.HoldWanted = true;
+        Scheduler.Remove(message);
+        for (var i = 0; i < message.States.Length; i++)
+        {
+            if (message.States[i] == RecipientState.Open && !message.Unresolved.Contains(i))
+            {
+                message.States[i] = RecipientState.Deferred;
+                message.Pending--;
+            }
+        }
+        Conclude(message);
+    }
+
+    private void Release(ulong id, ActiveMessage? active)
+    {
+        active?.HoldWanted = false;
+        _spool.Move(id, QueueState.Deferred, NowMicros / 1_000_000);
     }
 
     private bool FillIncoming()
@@ -313,7 +359,8 @@ internal sealed class Qmgr
             var (status, warned) = OutcomeDetail.Read(outcome.Detail.Span);
             message.Warned |= warned;
             message.Statuses[outcome.Recipient] = status;
-            if (outcome.Done)
+            // "Done" and "to be reported" without a final status marks a requeue that was cut off: the recipient is open still.
+            if (outcome.Done && !(outcome.Unreported && status?.Outcome == DeliveryOutcome.Deferred))
             {
                 message.States[outcome.Recipient] = outcome.Unreported ? RecipientState.Unreported : RecipientState.Done;
             }
@@ -336,7 +383,7 @@ internal sealed class Qmgr
     {
         if (message.Expire)
         {
-            Settle(message, index, message.Statuses[index] ?? DeliveryStatus.Deferred(0, 0, "delivery was expired by an operator"));
+            Settle(message, index, message.Statuses[index] ?? DeliveryStatus.Deferred(0, 0, "message is administratively expired"));
             return;
         }
         var pending = _rewrite.ResolveAsync(message.Envelope.Sender, message.Envelope.Recipients[index].Address, CancellationToken.None);
@@ -345,7 +392,7 @@ internal sealed class Qmgr
             Place(message, index, pending.Result, nowMicros);
             return;
         }
-        message.Resolving++;
+        message.Unresolved.Add(index);
         _ = Later(pending);
 
         async Task Later(ValueTask<Resolution> pending)
@@ -355,12 +402,17 @@ internal sealed class Qmgr
             {
                 resolution = await pending.ConfigureAwait(false);
             }
-            catch (OperationCanceledException)
+            catch (Exception e)
             {
+                // Whatever it was: the recipient is deferred, not forgotten.
+                if (e is not OperationCanceledException)
+                {
+                    _log.Failed(e);
+                }
             }
             _post(() =>
             {
-                message.Resolving--;
+                message.Unresolved.Remove(index);
                 if (!message.Removed)
                 {
                     Place(message, index, resolution, NowMicros);
@@ -373,9 +425,21 @@ internal sealed class Qmgr
     private void Place(ActiveMessage message, int index, Resolution resolution, long nowMicros)
     {
         var recipient = message.Envelope.Recipients[index].Address;
+        if (message.HoldWanted)
+        {
+            message.States[index] = RecipientState.Deferred;
+            message.Pending--;
+            return;
+        }
         if ((resolution.Flags & ResolveFlags.Fail) != 0)
         {
             Settle(message, index, DeliveryStatus.Deferred(3, 0, "address resolver failure"));
+            return;
+        }
+        if (!EnvelopeCodec.Fits(resolution.Recipient) || !EnvelopeCodec.Fits(resolution.Nexthop))
+        {
+            // The agents would take the request for a broken link.
+            Settle(message, index, DeliveryStatus.Bounced(1, 3, "address is too long"));
             return;
         }
         // The report of a report that failed: it went to the postmaster and could not be delivered. It ends here.
@@ -427,17 +491,24 @@ internal sealed class Qmgr
         message.States[index] = status.Outcome switch
         {
             DeliveryOutcome.Deferred => RecipientState.Deferred,
-            DeliveryOutcome.Bounced => Wants(notify, DsnNotify.Failure, byDefault: true) ? RecipientState.Unreported : RecipientState.Done,
+            // All that failed goes to bounce, which looks at NOTIFY: a copy for the postmaster lists them all.
+            DeliveryOutcome.Bounced => RecipientState.Unreported,
             DeliveryOutcome.Sent => WantsSuccess(message, notify, status) ? RecipientState.Unreported : RecipientState.Done,
             _ => RecipientState.Unreported,
         };
-        if (message.States[index] != RecipientState.Deferred && message.Pending + message.Resolving > 0)
+        if (message.States[index] != RecipientState.Deferred)
         {
-            StageOutcome(message, index);
+            if (message.Pending > 0)
+            {
+                StageOutcome(message, index);
+            }
+            else
+            {
+                // Most messages are deleted now: the outcome is needed only by those that stay.
+                message.Unstaged = index;
+            }
         }
     }
-
-    private static bool Wants(DsnNotify notify, DsnNotify what, bool byDefault) => notify == DsnNotify.None ? byDefault : (notify & what) != 0;
 
     private static bool WantsSuccess(ActiveMessage message, DsnNotify notify, DeliveryStatus status) =>
         (message.Envelope.Flags & (MessageFlags.ReportDeliveries | MessageFlags.VerifyOnly)) != 0
@@ -456,7 +527,7 @@ internal sealed class Qmgr
     /// <summary>When nothing of a message is under way any more: report, defer, or remove it.</summary>
     private void Conclude(ActiveMessage message)
     {
-        if (message.Pending > 0 || message.Resolving > 0 || message.Reports > 0 || message.Removed)
+        if (message.Pending > 0 || message.Reports > 0 || message.Removed)
         {
             return;
         }
@@ -467,7 +538,12 @@ internal sealed class Qmgr
             deferred |= state == RecipientState.Deferred;
             unreported |= state == RecipientState.Unreported;
         }
-        if (deferred && TooOld(message))
+        if ((deferred || unreported) && message.Unstaged >= 0)
+        {
+            StageOutcome(message, message.Unstaged);
+            message.Unstaged = -1;
+        }
+        if (deferred && !message.HoldWanted && TooOld(message))
         {
             Expire(message);
             (deferred, unreported) = (false, true);
@@ -500,8 +576,8 @@ internal sealed class Qmgr
         {
             if (message.States[i] == RecipientState.Deferred)
             {
-                message.Statuses[i] = message.Statuses[i]! with { Outcome = DeliveryOutcome.Bounced, Action = DsnAction.Failed };
-                message.States[i] = Wants(message.Envelope.Recipients[i].Notify, DsnNotify.Failure, byDefault: true) ? RecipientState.Unreported : RecipientState.Done;
+                message.Statuses[i] = (message.Statuses[i] ?? DeliveryStatus.Deferred(0, 0, "delivery time expired")) with { Outcome = DeliveryOutcome.Bounced, Action = DsnAction.Failed };
+                message.States[i] = RecipientState.Unreported;
                 StageOutcome(message, i);
             }
         }
@@ -593,14 +669,14 @@ internal sealed class Qmgr
     {
         var now = NowMicros;
         var age = (now - message.Envelope.ArrivalMicros) / 1_000_000;
-        if (!message.Warned && !message.ReportFailed && _settings.DelayWarningSeconds > 0 && age >= _settings.DelayWarningSeconds && message.Reports == 0)
+        if (!message.Warned && !message.ReportFailed && !message.HoldWanted && _settings.DelayWarningSeconds > 0 && age >= _settings.DelayWarningSeconds && message.Reports == 0)
         {
             var late = new List<RecipientResult>();
             for (var i = 0; i < message.States.Length; i++)
             {
-                if (message.States[i] == RecipientState.Deferred && Wants(message.Envelope.Recipients[i].Notify, DsnNotify.Delay, byDefault: true))
+                if (message.States[i] == RecipientState.Deferred && message.Statuses[i] is { } status)
                 {
-                    late.Add(new RecipientResult(i, message.Statuses[i]!));
+                    late.Add(new RecipientResult(i, status));
                 }
             }
             if (late.Count > 0 && message.Envelope.Sender.Length > 0)

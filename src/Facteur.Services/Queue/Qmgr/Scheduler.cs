@@ -110,7 +110,8 @@ internal sealed class Scheduler(QmgrSettings settings)
         {
             destination.Succeeded();
         }
-        else if (destination.Failed())
+        // What the retry service can't do, nobody can: its mail is deferred and not sent to it again.
+        else if (destination.Failed() && destination.Transport.Name != "retry")
         {
             destination.DeadReason = reason;
             destination.DeadUntilMicros = nowMicros + settings.MinimalBackoffSeconds * 1_000_000;
@@ -246,7 +247,11 @@ internal sealed class Scheduler(QmgrSettings settings)
         }
         if (nowMicros < destination.NotBeforeMicros)
         {
-            _waiting.Enqueue(destination, destination.NotBeforeMicros);
+            if (!destination.Waits)
+            {
+                destination.Waits = true;
+                _waiting.Enqueue(destination, destination.NotBeforeMicros);
+            }
             return;
         }
         destination.InRing = true;
@@ -265,7 +270,7 @@ internal sealed class Scheduler(QmgrSettings settings)
 
     private void Wake(Destination destination, long nowMicros)
     {
-        destination.Lingers = false;
+        (destination.Lingers, destination.Waits) = (false, false);
         if (nowMicros >= destination.DeadUntilMicros)
         {
             destination.DeadReason = null;
@@ -293,7 +298,11 @@ internal sealed class Scheduler(QmgrSettings settings)
                 _waiting.Enqueue(destination, until);
                 return;
             }
-            destination.Transport.Destinations.Remove(destination.Key);
+            // Another of the same name may have come since.
+            if (destination.Transport.Destinations.GetValueOrDefault(destination.Key) == destination)
+            {
+                destination.Transport.Destinations.Remove(destination.Key);
+            }
             return;
         }
         MakeReady(destination, nowMicros);

@@ -65,21 +65,6 @@ public sealed class QmgrTests
         Assert.Single(sim.Requests);
     }
 
-    [Theory]
-    [InlineData(DsnNotify.None, true)]
-    [InlineData(DsnNotify.Failure, true)]
-    [InlineData(DsnNotify.Never, false)]
-    [InlineData(DsnNotify.Success, false)]
-    public void Notify_decides_who_is_told_of_a_failure(DsnNotify notify, bool told)
-    {
-        var sim = new QmgrSimulation();
-        sim.Deliver = request => (TimeSpan.Zero, QmgrSimulation.Fail(request, DeliveryStatus.Bounced(1, 1, "no")));
-        sim.Submit(new Envelope { Sender = "a@b", Recipients = [new EnvelopeRecipient("c@d", Notify: notify)] });
-        sim.Run(TimeSpan.FromSeconds(1));
-        Assert.Equal(told ? 1 : 0, sim.Reports.Count);
-        Assert.Empty(sim.Spool.Ids);
-    }
-
     [Fact]
     public void A_dead_destination_rests_and_the_others_go_on()
     {
