@@ -179,7 +179,7 @@ public sealed class DeliveryServer : IFrameHandler, IDisposable
         _stop.Cancel();
         _writer.Complete();
         _pump.Dispose();
-        _stop.Dispose();
+        // The source itself stays: disposed on the pump's own thread, the pump still ends with OnClosed.
     }
 
     bool IFrameHandler.OnFrame(in Frame frame)

@@ -38,14 +38,15 @@ public static class RewriteFrames
 
 /// <summary>
 /// The client of the arrow → trivial-rewrite. Answers are kept for a few seconds, so that a table's change is seen as soon as
-/// Postfix's daemons would see it, and a busy destination costs one question now and then.
+/// Postfix's daemons would see it, and a busy destination costs one question now and then. Polled by its owner: questions leave with
+/// <see cref="Flush"/>, and what waits for an answer goes on within <see cref="Poll"/>.
 /// </summary>
-public sealed class RewriteClient : IRewrite, IFrameHandler, IDisposable
+public sealed class RewriteClient : IRewrite, IDisposable
 {
     private const int KeepLimit = 8192;
     private static readonly TimeSpan KeepTime = TimeSpan.FromSeconds(2);
     private readonly LinkWriter _writer;
-    private readonly LinkPump _pump;
+    private readonly LinkReader _reader;
     private readonly TimeProvider _time;
     private readonly bool _senderDependent;
     private readonly ConcurrentDictionary<ulong, TaskCompletionSource<object?>> _waiters = new();
@@ -53,19 +54,19 @@ public sealed class RewriteClient : IRewrite, IFrameHandler, IDisposable
     private volatile Answers _old = new();
     private long _turnAt;
     private ulong _number;
-    private volatile bool _closed;
 
     /// <summary>The client over a link.</summary>
     /// <param name="link">The link.</param>
     /// <param name="senderDependent">Routing depends on the sender (sender_dependent_* is set): answers are kept per sender.</param>
     /// <param name="time">The clock.</param>
-    public RewriteClient(IDuplexPipe link, bool senderDependent, TimeProvider time)
+    /// <param name="bell">Rung when there is something to poll.</param>
+    public RewriteClient(IDuplexPipe link, bool senderDependent, TimeProvider time, Action bell)
     {
         _time = time;
         _senderDependent = senderDependent;
         _turnAt = time.GetTimestamp();
         _writer = new LinkWriter(link.Output);
-        _pump = new LinkPump(link.Input, this, "rewrite client");
+        _reader = new LinkReader(link.Input, bell);
     }
 
     /// <inheritdoc/>
@@ -134,14 +135,43 @@ public sealed class RewriteClient : IRewrite, IFrameHandler, IDisposable
         }
     }
 
+    /// <summary>Handles the answers that are there.</summary>
+    /// <returns>Whether there was one.</returns>
+    public bool Poll()
+    {
+        var any = false;
+        while (_reader.TryRead(out var frame))
+        {
+            any = true;
+            if (!OnFrame(frame))
+            {
+                _reader.Close();
+            }
+        }
+        if (_reader.Closed && !_waiters.IsEmpty)
+        {
+            foreach (var number in _waiters.Keys)
+            {
+                if (_waiters.TryRemove(number, out var waiter))
+                {
+                    waiter.TrySetResult(null);
+                }
+            }
+        }
+        return any;
+    }
+
+    /// <summary>Sends the questions.</summary>
+    public void Flush() => _writer.Flush();
+
     /// <inheritdoc/>
     public void Dispose()
     {
         _writer.Complete();
-        _pump.Dispose();
+        _reader.Close();
     }
 
-    bool IFrameHandler.OnFrame(in Frame frame)
+    private bool OnFrame(in Frame frame)
     {
         var reader = new FieldReader(frame.Payload);
         object? answer;
@@ -167,32 +197,20 @@ public sealed class RewriteClient : IRewrite, IFrameHandler, IDisposable
         return true;
     }
 
-    void IFrameHandler.OnBatchEnd()
-    {
-    }
-
-    void IFrameHandler.OnClosed()
-    {
-        _closed = true;
-        foreach (var number in _waiters.Keys)
-        {
-            if (_waiters.TryRemove(number, out var waiter))
-            {
-                waiter.TrySetResult(null);
-            }
-        }
-    }
-
     private async ValueTask<object?> AskAsync<T>(ushort type, T question, FrameBody<T> fields, CancellationToken cancel)
     {
         var number = Interlocked.Increment(ref _number);
-        var waiter = new TaskCompletionSource<object?>(TaskCreationOptions.RunContinuationsAsynchronously);
+        // Goes on within Poll, on the owner's thread: a hand-over to the thread pool would cost more than the answer.
+        var waiter = new TaskCompletionSource<object?>();
+        if (_reader.Closed)
+        {
+            return null;
+        }
         _waiters[number] = waiter;
         _writer.Write(type, RewriteFrames.Version, number, question, fields);
-        _writer.Flush();
-        if (_closed)
+        if (!cancel.CanBeCanceled)
         {
-            waiter.TrySetResult(null);
+            return await waiter.Task.ConfigureAwait(false);
         }
         try
         {
@@ -253,6 +271,7 @@ public sealed class RewriteServer : IFrameHandler, IDisposable
     private readonly LinkWriter _writer;
     private readonly LinkPump _pump;
     private readonly CancellationTokenSource _stop = new();
+    private int _reading;
 
     /// <summary>Serves a link.</summary>
     public RewriteServer(IDuplexPipe link, IRewrite rewrite)
@@ -273,6 +292,7 @@ public sealed class RewriteServer : IFrameHandler, IDisposable
 
     bool IFrameHandler.OnFrame(in Frame frame)
     {
+        _reading = Environment.CurrentManagedThreadId;
         var reader = new FieldReader(frame.Payload);
         switch (frame.Type)
         {
@@ -316,7 +336,7 @@ public sealed class RewriteServer : IFrameHandler, IDisposable
             // Stopped, or a fault in one answer: "can't say now", which defers the mail that asked; never the end of the process.
         }
         _writer.Write(RewriteFrames.Rewritten, RewriteFrames.Version, number, answer, static (string? text, ref FieldWriter writer) => writer.OptionalText(text));
-        _writer.Flush();
+        FlushLate();
     }
 
     private async void Answer(ulong number, string sender, string recipient)
@@ -338,6 +358,15 @@ public sealed class RewriteServer : IFrameHandler, IDisposable
             writer.Text(r.Recipient);
             writer.UInt16((ushort)r.Flags);
         });
-        _writer.Flush();
+        FlushLate();
+    }
+
+    /// <summary>An answer given while frames are read leaves with the batch; one that had to wait leaves at once.</summary>
+    private void FlushLate()
+    {
+        if (_reading != Environment.CurrentManagedThreadId)
+        {
+            _writer.Flush();
+        }
     }
 }

@@ -76,7 +76,7 @@ public sealed partial class RuleTests
         var missing = services.MainModule.Types.Select(t => Service(t.Namespace)).OfType<string>().Distinct().Select(s => ("man8", s[(s.LastIndexOf('.') + 1)..]))
             .Concat(commands.MainModule.Types.Where(t => t.IsPublic && t.Methods.Any(m => m.Name == "Run" && m.IsStatic && m.Parameters is [{ ParameterType.Name: "CommandContext" }, ..]))
                 .Select(t => ("man1", t.Name)))
-            .Select(page => $"docs/man/{page.Item1}/{page.Item2.ToLowerInvariant()}.md")
+            .Select(page => $"docs/man/{page.Item1}/{PageName(page.Item2)}.md")
             .Where(path => !File.Exists(Path.Combine(House.Root, path)));
         Assert.Empty(missing);
     }
@@ -84,6 +84,13 @@ public sealed partial class RuleTests
     // Facteur.Services.Area.Service…; what lies in an area itself is shared by its services, Server by all.
     private static string? Service(string space) =>
         space.Split('.') is ["Facteur", "Services", not "Server" and var area, var service, ..] ? $"{area}.{service}" : null;
+
+    // TrivialRewrite is trivial-rewrite; SpoolCommand is "facteur spool", whose own name would be the library's.
+    private static string PageName(string name) =>
+        InnerCapital().Replace(name.EndsWith("Command", StringComparison.Ordinal) ? name[..^"Command".Length] : name, "-$0").ToLowerInvariant();
+
+    [GeneratedRegex("(?<=[a-z])[A-Z]")]
+    private static partial Regex InnerCapital();
 
     [GeneratedRegex("(Manager|Helpers?|Utils?|Utilities|Misc)$")]
     private static partial Regex Vague();

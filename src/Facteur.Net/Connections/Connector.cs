@@ -9,6 +9,10 @@ public static class Connector
     /// <summary>The words of libc for an address in use, which callers compare with.</summary>
     public const string TimedOut = "Connection timed out";
 
+    /// <summary>The address of a Unix-domain socket.</summary>
+    /// <param name="path">Its path.</param>
+    public static EndPoint UnixAddress(string path) => new UnixDomainSocketEndPoint(path);
+
     /// <summary>Connects to a TCP address or a Unix-domain socket.</summary>
     /// <param name="remote">Where to.</param>
     /// <param name="bind">Our own address, or null.</param>

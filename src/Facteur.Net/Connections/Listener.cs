@@ -31,6 +31,9 @@ public sealed class Listener : IAsyncDisposable
     /// <summary>The address listened on; its port is the one the kernel chose when 0 was asked.</summary>
     public EndPoint LocalEndPoint { get; }
 
+    /// <summary>Whether this system has IPv6 at all.</summary>
+    public static bool HasIPv6 => Socket.OSSupportsIPv6;
+
     /// <summary>Listens on a TCP address.</summary>
     /// <param name="address">The address; port 0 lets the kernel choose.</param>
     /// <param name="backlog">Connections the kernel may keep waiting.</param>

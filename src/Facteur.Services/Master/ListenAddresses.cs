@@ -3,6 +3,7 @@ using System.Net;
 using Facteur.Config;
 using Facteur.Config.MasterCf;
 using Facteur.Config.Parameters;
+using Facteur.Net.Connections;
 using Facteur.Net.Dns;
 
 namespace Facteur.Services.Master;
@@ -30,7 +31,7 @@ internal static class ListenAddresses
                 _ => Lookup(element, hosts, entry),
             });
         }
-        addresses.RemoveAll(a => a.AddressFamily == System.Net.Sockets.AddressFamily.InterNetwork ? !four : !six || !System.Net.Sockets.Socket.OSSupportsIPv6);
+        addresses.RemoveAll(a => a.AddressFamily == System.Net.Sockets.AddressFamily.InterNetwork ? !four : !six || !Listener.HasIPv6);
         return [.. addresses.Distinct().Select(a => new IPEndPoint(a, port))];
     }
 

@@ -55,9 +55,9 @@ public sealed class MailSystem : IAsyncDisposable
         _threads = new BlockingThreads("deliver", 64);
         var senderDependent = config.Find("sender_dependent_relayhost_maps") is { Length: > 0 } || config.Find("sender_dependent_default_transport_maps") is { Length: > 0 };
 
-        // rewrite: receive and queue ask it.
-        var receiveRewrite = RewriteLink(senderDependent);
-        var queueRewrite = RewriteLink(senderDependent);
+        // rewrite: receive holds its tables in process; queue asks over a link.
+        var (queueAsks, rewriteAnswers) = PipePair.Create();
+        _links.Add(new RewriteServer(rewriteAnswers, _rewrite));
 
         // receive -> queue -> deliver.
         var (receiveEnd, queueEnd) = PipePair.Create();
@@ -68,13 +68,13 @@ public sealed class MailSystem : IAsyncDisposable
 
         var queueConfig = EntryConfig(load, "qmgr");
         var bounce = new BounceService(EntryConfig(load, "bounce"), queueResubmit, spool.OpenReader(), LogOf(config, "bounce"), time);
-        _qmgr = new QmgrService(queueConfig, spool, queueRewrite, bounce, queueResubmit, name => ProcessLimit(load, name), LogOf(config, "qmgr"), time);
+        _qmgr = new QmgrService(queueConfig, spool, queueAsks, senderDependent, bounce, queueResubmit, name => ProcessLimit(load, name), LogOf(config, "qmgr"), time);
         _qmgr.Accept(queueEnd);
         var incoming = new IncomingClient(receiveEnd);
         _links.Add(incoming);
 
         _around = new Surroundings(
-            incoming, receiveRewrite, deliverResubmit, spool.OpenReader(), dns, hosts, anvil, _threads, _qmgr.Control.FlushSiteAsync, FreeBytes, log, time);
+            incoming, _rewrite, deliverResubmit, spool.OpenReader(), dns, hosts, anvil, _threads, _qmgr.Control.FlushSiteAsync, FreeBytes, log, time);
         _generation = new Generation(load, _around);
         (_cleanup.Current, _rewrite.Current) = (_generation.DefaultCleanup, _generation.Rewrite);
         _deliver = new DeliveryServer(deliverEnd, transport => _generation.AgentOf(transport), LogOf(config, "master"));
@@ -217,15 +217,6 @@ public sealed class MailSystem : IAsyncDisposable
     private static ServiceLog LogOf(IMailLog log, IConfig config, string service) => new(log, $"{config.Get(CommonParameters.SyslogName)}/{service}");
 
     private ServiceLog LogOf(IConfig config, string service) => LogOf(_log, config, service);
-
-    private RewriteClient RewriteLink(bool senderDependent)
-    {
-        var (asks, answers) = PipePair.Create();
-        _links.Add(new RewriteServer(answers, _rewrite));
-        var client = new RewriteClient(asks, senderDependent, _time);
-        _links.Add(client);
-        return client;
-    }
 
     private ResubmitClient ResubmitLink()
     {

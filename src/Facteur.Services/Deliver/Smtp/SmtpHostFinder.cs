@@ -22,7 +22,7 @@ internal sealed class SmtpHostFinder(SmtpSettings settings, IDnsResolver dns, Ho
     {
         if (destination.UnixPath is { } path)
         {
-            return new SmtpHosts([new SmtpHost(destination.Name, path, new UnixDomainSocketEndPoint(path), 0, true)], null);
+            return new SmtpHosts([new SmtpHost(destination.Name, path, Connector.UnixAddress(path), 0, true)], null);
         }
         if (IPAddress.TryParse(destination.Name, out var literal))
         {

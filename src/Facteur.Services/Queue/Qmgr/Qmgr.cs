@@ -8,7 +8,7 @@ namespace Facteur.Services.Queue.Qmgr;
 
 /// <summary>
 /// The queue manager: which messages are active, what became of their recipients, when the others are tried again.
-/// One thread (the engine's) calls everything. Answers of others (trivial-rewrite, bounce) come back through <c>post</c>.
+/// One thread (the engine's) calls everything. Answers of trivial-rewrite come within its polls, those of bounce through <c>post</c>.
 /// Invariants: a message is deleted only when every recipient is Done and no report is open; an outcome is staged in the journal
 /// before the message leaves the active queue; the active queue never exceeds qmgr_message_active_limit.
 /// </summary>
@@ -410,15 +410,18 @@ internal sealed class Qmgr
                     _log.Failed(e);
                 }
             }
-            _post(() =>
-            {
-                message.Unresolved.Remove(index);
-                if (!message.Removed)
-                {
-                    Place(message, index, resolution, NowMicros);
-                    Conclude(message);
-                }
-            });
+            Resolved(message, index, resolution);
+        }
+    }
+
+    /// <summary>An answer of trivial-rewrite; on the engine's thread, which takes the answers in.</summary>
+    private void Resolved(ActiveMessage message, int index, Resolution resolution)
+    {
+        message.Unresolved.Remove(index);
+        if (!message.Removed)
+        {
+            Place(message, index, resolution, NowMicros);
+            Conclude(message);
         }
     }
 

@@ -20,7 +20,7 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
     /// <summary>Staged outcomes that are written without waiting for mail to ride with.</summary>
     private const long OutcomeBytes = 256 << 10;
 
-    /// <summary>How long outcomes without a sync of their own may wait for one (design: at most 100 ms).</summary>
+    /// <summary>How long outcomes without a sync of their own may wait for one.</summary>
     private static readonly TimeSpan OutcomeSync = TimeSpan.FromMilliseconds(100);
 
     private readonly ISpool _spool;
@@ -42,12 +42,16 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
     private CommitResult _last = CommitResult.Durable;
     private volatile bool _stop;
 
-    public QmgrLoop(ISpool spool, ServiceLog log, TimeProvider time)
+    public QmgrLoop(ISpool spool, IDuplexPipe rewrite, bool senderDependent, ServiceLog log, TimeProvider time)
     {
+        Rewrite = new RewriteClient(rewrite, senderDependent, time, _bell.Ring);
         (_spool, _time) = (spool, time);
         _log = new QmgrLog(log);
         _thread = new Thread(Run) { IsBackground = true, Name = "queue" };
     }
+
+    /// <summary>Where recipients go; its answers are taken in by this thread.</summary>
+    public RewriteClient Rewrite { get; }
 
     /// <summary>Deliveries under way and messages active, for a drain.</summary>
     public (int UnderWay, int Active) Load { get; private set; }
@@ -199,6 +203,7 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
             _deliver!.Send(request);
             any = true;
         }
+        Rewrite.Flush();
         _deliver!.Flush();
         Load = (_requests.Count, _qmgr.Active.Count);
         if (!any && !_spool.Maintain())
@@ -231,6 +236,7 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
             }
             any |= more;
         }
+        any |= Rewrite.Poll();
         while (_deliver!.Poll() is { } result)
         {
             _requests.Remove(result.RequestId);

@@ -23,21 +23,22 @@ public sealed class QmgrService : IDisposable
     /// <summary>Makes the role; nothing runs before <see cref="Start"/>.</summary>
     /// <param name="config">The configuration of the qmgr entry.</param>
     /// <param name="spool">The queues; owned by the caller, used by nobody else until this is disposed.</param>
-    /// <param name="rewrite">Where recipients go.</param>
+    /// <param name="rewrite">The link to trivial-rewrite, which says where recipients go.</param>
+    /// <param name="senderDependent">Routing depends on the sender.</param>
     /// <param name="bounce">Reports.</param>
     /// <param name="resubmit">Mail made inside, for postsuper -r.</param>
     /// <param name="processLimit">Explicit process limit of a transport's entry, 0 for none.</param>
     /// <param name="log">The log of qmgr.</param>
     /// <param name="time">The clock.</param>
     public QmgrService(
-        IConfig config, ISpool spool, IRewrite rewrite, IBounce bounce, IResubmit resubmit, Func<string, int> processLimit, ServiceLog log, TimeProvider time)
+        IConfig config, ISpool spool, IDuplexPipe rewrite, bool senderDependent, IBounce bounce, IResubmit resubmit, Func<string, int> processLimit, ServiceLog log, TimeProvider time)
     {
         var settings = new QmgrSettings(config, processLimit);
         _spool = spool;
         _resubmit = resubmit;
         _time = time;
-        _loop = new QmgrLoop(spool, log, time);
-        _qmgr = new Qmgr(spool, rewrite, bounce, settings, log, time, _loop.Post);
+        _loop = new QmgrLoop(spool, rewrite, senderDependent, log, time);
+        _qmgr = new Qmgr(spool, _loop.Rewrite, bounce, settings, log, time, _loop.Post);
         Control = new QmgrControl(spool, _qmgr, _loop, settings.LongQueueIds, RequeueAsync);
     }
 

@@ -1,0 +1,255 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using Facteur.Contracts.Wire;
+using Facteur.Mail.Dsn;
+using Facteur.Mail.Envelopes;
+
+namespace Facteur.Contracts.Tests;
+
+/// <summary>docs/formats/contracts.md: what the ends of each link put on the wire, frame by frame. A change here is a new version.</summary>
+public sealed class FrameFormatTests : IDisposable
+{
+    private readonly IDuplexPipe _near;
+    private readonly IDuplexPipe _far;
+    private string _contract = "";
+
+    public FrameFormatTests() => (_near, _far) = PipePair.Create();
+
+    private static Envelope Small => new() { Sender = "s", Recipients = [new EnvelopeRecipient("r")] };
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    public void Dispose()
+    {
+        _far.Output.Complete();
+        _far.Input.Complete();
+    }
+
+    [Fact]
+    public async Task Incoming()
+    {
+        _contract = "Incoming";
+        using var client = new IncomingClient(_near);
+        await Sends("TakeIds");
+        await client.ContentAsync(5, "hi\n"u8.ToArray(), Cancel);
+        await Sends("Content");
+        var end = client.EndAsync(5, "x\n"u8.ToArray(), Small, Cancel);
+        await Sends("End");
+        client.Abort(6);
+        await Sends("Abort");
+        _far.Output.Complete();
+        Assert.Equal(CleanupStatus.WriteError, await end);
+    }
+
+    [Fact]
+    public async Task Incoming_from_the_queue()
+    {
+        _contract = "Incoming";
+        var server = new IncomingServer(_near, static () => { });
+        server.Ids(1000, 16);
+        server.Flush();
+        await Sends("Ids");
+        server.Done(5, CleanupStatus.Ok);
+        server.Done(6, CleanupStatus.NoSpace);
+        server.Flush();
+        await Sends("Done");
+        await Receives("Content");
+        Assert.True(server.Poll(new NoSink()));
+        server.Flush();
+        await Sends("Credit");
+    }
+
+    [Fact]
+    public async Task Rewrite()
+    {
+        _contract = "Rewrite";
+        using var client = new RewriteClient(_near, senderDependent: false, TimeProvider.System, static () => { });
+        var rewritten = client.RewriteAsync(true, "joe", Cancel);
+        client.Flush();
+        await Sends("Rewrite");
+        await Receives("Rewritten");
+        Assert.True(client.Poll());
+        Assert.Equal("joe@a.example", await rewritten);
+        var resolved = client.ResolveAsync("s", "joe@a.example", Cancel);
+        client.Flush();
+        await Sends("Resolve");
+        await Receives("Resolved");
+        Assert.True(client.Poll());
+        Assert.Equal(new Resolution("local", "a.example", "joe@a.example", ResolveFlags.Local), await resolved);
+    }
+
+    [Fact]
+    public async Task Rewrite_from_trivial_rewrite()
+    {
+        _contract = "Rewrite";
+        using var server = new RewriteServer(_near, new OneAnswer());
+        await Receives("Rewrite");
+        await Sends("Rewritten");
+        await Receives("Resolve");
+        await Sends("Resolved");
+    }
+
+    [Fact]
+    public async Task Delivery()
+    {
+        _contract = "Delivery";
+        var client = new DeliveryClient(_near, static () => { });
+        client.Send(new DeliveryRequest
+        {
+            RequestId = 7,
+            MessageId = 5,
+            QueueId = "Q5",
+            Transport = "smtp",
+            Nexthop = "b.example",
+            Envelope = new Envelope { Sender = "s" },
+            Recipients = [new DeliveryRecipient(1, new EnvelopeRecipient("r"))],
+            Layout = new ContentLayout([new Extent(ExtentKind.Journal, 2, 64, 3)]),
+            ActiveMicros = 1_000_000,
+            Flags = DeliveryFlags.KeepConnection,
+        });
+        client.Flush();
+        await Sends("Deliver");
+    }
+
+    [Fact]
+    public async Task Delivery_from_the_agents()
+    {
+        _contract = "Delivery";
+        using var server = new DeliveryServer(_near, static _ => new OneAgent(), new ServiceLog(new NoLog(), "test"));
+        await Receives("Deliver");
+        await Sends("Result");
+    }
+
+    [Fact]
+    public async Task Resubmit()
+    {
+        _contract = "Resubmit";
+        using var client = new ResubmitClient(_near);
+        using (var message = client.Begin(Small))
+        {
+            await message.WriteAsync("hi\n"u8.ToArray(), Cancel);
+            await Sends("Begin");
+            await Sends("Content");
+            await Receives("Taken");
+            var done = message.EndAsync(Cancel);
+            await Sends("End");
+            await Receives("Done");
+            Assert.Equal(new ResubmitResult(new CleanupResult(CleanupStatus.Rejected, "no"), "Q9"), await done);
+        }
+        var forgotten = client.Begin(Small);
+        forgotten.Dispose();
+        await Take(Bytes("Begin").Length);
+        await Sends("Abort");
+    }
+
+    [Fact]
+    public async Task Resubmit_from_cleanup()
+    {
+        _contract = "Resubmit";
+        using var server = new ResubmitServer(_near, new OneCleanup(), new ServiceLog(new NoLog(), "test"));
+        await Receives("Begin");
+        await Receives("Content");
+        await Sends("Taken");
+        await Receives("End");
+        await Sends("Taken");
+        await Sends("Done");
+    }
+
+    private async Task Sends(string frame)
+    {
+        var expected = Bytes(frame);
+        Assert.Equal(Convert.ToHexString(expected), Convert.ToHexString(await Take(expected.Length)));
+    }
+
+    private async Task Receives(string frame) => await _far.Output.WriteAsync(Bytes(frame), Cancel);
+
+    private async Task<byte[]> Take(int count)
+    {
+        var result = await _far.Input.ReadAtLeastAsync(count, Cancel);
+        var bytes = result.Buffer.Slice(0, count).ToArray();
+        _far.Input.AdvanceTo(result.Buffer.GetPosition(count));
+        return bytes;
+    }
+
+    /// <summary>The golden bytes of a frame: a line of the page's block of the contract.</summary>
+    private byte[] Bytes(string frame)
+    {
+        var block = Page.Split("```golden " + _contract + "\n")[1].Split("```")[0];
+        var line = block.Split('\n').Single(l => l.StartsWith(frame + " ", StringComparison.Ordinal));
+        return Convert.FromHexString(line[frame.Length..].Replace(" ", "", StringComparison.Ordinal));
+    }
+
+    private static string Page { get; } = ReadPage();
+
+    private static string ReadPage()
+    {
+        var directory = new DirectoryInfo(AppContext.BaseDirectory);
+        while (!File.Exists(Path.Combine(directory!.FullName, "Facteur.slnx")))
+        {
+            directory = directory.Parent;
+        }
+        return File.ReadAllText(Path.Combine(directory.FullName, "docs", "formats", "contracts.md"));
+    }
+
+    private sealed class NoSink : IIncomingSink
+    {
+        public void TakeIds(IncomingServer from, int count)
+        {
+        }
+
+        public void Content(IncomingServer from, ulong id, ReadOnlySpan<byte> content)
+        {
+        }
+
+        public void End(IncomingServer from, ulong id, ReadOnlySpan<byte> lastContent, Envelope envelope)
+        {
+        }
+
+        public void Abort(ulong id)
+        {
+        }
+
+        public void Closed(IncomingServer from)
+        {
+        }
+    }
+
+    private sealed class OneAnswer : IRewrite
+    {
+        public ValueTask<string?> RewriteAsync(bool local, string address, CancellationToken cancel) => new(address + "@a.example");
+
+        public ValueTask<Resolution> ResolveAsync(string sender, string recipient, CancellationToken cancel) => new(new Resolution("local", "a.example", recipient, ResolveFlags.Local));
+    }
+
+    private sealed class OneAgent : IDeliveryAgent
+    {
+        public ValueTask<DeliveryResult> DeliverAsync(DeliveryRequest request, CancellationToken cancel) =>
+            new(new DeliveryResult(request.RequestId, [new RecipientResult(request.Recipients[0].Index, DeliveryStatus.Sent("ok"))], DeliveryStatus.Deferred(4, 1, "down")));
+    }
+
+    private sealed class OneCleanup : ICleanup, ICleanupMessage
+    {
+        public ulong Id => 9;
+
+        public string QueueId => "Q9";
+
+        public bool RecipientsFromHeaders { get; set; }
+
+        public ValueTask<ICleanupMessage?> OpenAsync(Envelope envelope, CancellationToken cancel) => new(this);
+
+        public void AddRecipient(EnvelopeRecipient recipient) => Assert.Equal("r", recipient.Address);
+
+        public ValueTask WriteAsync(ReadOnlyMemory<byte> content, CancellationToken cancel) => default;
+
+        public ValueTask<CleanupResult> CompleteAsync(CancellationToken cancel) => new(new CleanupResult(CleanupStatus.Rejected, "no"));
+
+        public ValueTask DisposeAsync() => default;
+    }
+
+    private sealed class NoLog : IMailLog
+    {
+        public void Write(string tag, LogLevel level, string text)
+        {
+        }
+    }
+}
