@@ -43,6 +43,7 @@ internal static class CheckpointReader
         {
             return false;
         }
+        state.Index.Reserve(entries);
         var buffer = new byte[(int)Math.Min(ReadLength, Math.Max(entries, 2) * CheckpointEntry.Length)];
         if (disk.Read(file, buffer.AsSpan(0, CheckpointHeader.Length), 0) != CheckpointHeader.Length)
         {
@@ -71,6 +72,7 @@ internal static class CheckpointReader
             at += count * CheckpointEntry.Length;
             left -= count;
         }
+        state.Index.Arrange();
         var footer = buffer.AsSpan(0, CheckpointWriter.FooterLength);
         return disk.Read(file, footer, at) == footer.Length
             && BinaryPrimitives.ReadUInt64LittleEndian(footer) == ulong.MaxValue

@@ -148,6 +148,17 @@ public interface ISpool : IDisposable
     int Next(QueueState state, long dueBeforeSeconds, ref SpoolCursor cursor, Span<SpoolEntry> into);
 
     /// <summary>
+    /// All messages that are not claimed, whatever their queue, in the order of their places in the index. A message keeps its place as long as
+    /// it exists, so one that moves between queues meanwhile is met once; one that is new may be met or not. Each call looks at as many
+    /// places as the span has room for.
+    /// </summary>
+    /// <param name="place">Where to go on; 0 at first.</param>
+    /// <param name="into">The messages found.</param>
+    /// <param name="count">How many were written to the span.</param>
+    /// <returns>True when there is more to look at.</returns>
+    bool Scan(ref int place, Span<SpoolEntry> into, out int count);
+
+    /// <summary>
     /// The queue manager has this message in its active queue: <see cref="Next"/> and <see cref="NextDueSeconds"/> pass it over until a move
     /// or delete of it is committed. In memory only: after a restart nothing is claimed.
     /// </summary>

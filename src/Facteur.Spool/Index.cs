@@ -1,3 +1,6 @@
+using System.Numerics;
+using System.Runtime.InteropServices;
+
 namespace Facteur.Spool;
 
 /// <summary>
@@ -40,7 +43,7 @@ internal sealed class Index
         return 0;
     }
 
-    /// <summary>Adds a message that is not in the index.</summary>
+    /// <summary>Adds a message that is not in the index; a claimed one stands in no order.</summary>
     public int Add(in Entry entry)
     {
         if ((Count + 1) * 4 > (long)_table.Length * 3)
@@ -53,7 +56,10 @@ internal sealed class Index
         Place(entry.Id, slot);
         Count++;
         _counts[(int)entry.State]++;
-        _order.Insert(slot);
+        if ((entry.Flags & Entry.ClaimedFlag) == 0)
+        {
+            _order.Insert(slot);
+        }
         return slot;
     }
 
@@ -89,6 +95,30 @@ internal sealed class Index
         this[slot].Flags |= Entry.ClaimedFlag;
     }
 
+    /// <summary>Puts all messages in the order of their queues, where none stood in any: far cheaper than one by one.</summary>
+    public unsafe void Arrange()
+    {
+        // Not the collector's memory: so much of it would stay with the process.
+        var memory = (IndexOrder.Place*)NativeMemory.Alloc((nuint)Math.Max(1, Count), (nuint)sizeof(IndexOrder.Place));
+        for (var state = QueueState.Incoming; state <= QueueState.Corrupt; state++)
+        {
+            var places = new Span<IndexOrder.Place>(memory, (int)_counts[(int)state]);
+            var n = 0;
+            for (var slot = 1; slot < SlotEnd && n < places.Length; slot++)
+            {
+                ref var entry = ref this[slot];
+                if (entry.Id != 0 && entry.State == state)
+                {
+                    entry.Flags &= unchecked((byte)~Entry.ClaimedFlag);
+                    places[n++] = new IndexOrder.Place((uint)entry.Key, slot, entry.Id);
+                }
+            }
+            places.Sort();
+            _order.Build(state, places);
+        }
+        NativeMemory.Free(memory);
+    }
+
     /// <summary>The first message of a queue after a place, or 0.</summary>
     public int After(QueueState state, long key, ulong id) => _order.After(state, key, id);
 
@@ -118,6 +148,17 @@ internal sealed class Index
         }
         _chunks[chunk] ??= new Entry[ChunkSize];
         return SlotEnd++;
+    }
+
+    /// <summary>Makes room for so many messages at once: growing step by step leaves as much again for the collector.</summary>
+    public void Reserve(long count)
+    {
+        var length = (int)BitOperations.RoundUpToPowerOf2((uint)Math.Clamp(count * 4 / 3 + 1, 64, 1 << 30));
+        if (Count == 0 && length > _table.Length)
+        {
+            _table = new int[length];
+            _mask = length - 1;
+        }
     }
 
     // Numbers come in sequence; the multiplication spreads them.

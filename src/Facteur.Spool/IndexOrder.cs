@@ -28,6 +28,29 @@ internal sealed class IndexOrder(Index index)
         link = slot;
     }
 
+    /// <summary>Makes the order of a queue that has none, of its messages in order: each goes to the end of the right edge.</summary>
+    public void Build(QueueState state, ReadOnlySpan<Place> places)
+    {
+        var edge = new List<int>();
+        foreach (var place in places)
+        {
+            ref var entry = ref index[place.Slot];
+            entry.Left = entry.Right = 0;
+            var priority = Priority(entry.Id);
+            while (edge.Count > 0 && Priority(index[edge[^1]].Id) < priority)
+            {
+                entry.Left = edge[^1];
+                edge.RemoveAt(edge.Count - 1);
+            }
+            if (edge.Count > 0)
+            {
+                index[edge[^1]].Right = place.Slot;
+            }
+            edge.Add(place.Slot);
+        }
+        _roots[(int)state] = edge.Count > 0 ? edge[0] : 0;
+    }
+
     public void Remove(int slot)
     {
         ref var entry = ref index[slot];
@@ -61,6 +84,12 @@ internal sealed class IndexOrder(Index index)
             }
         }
         return best;
+    }
+
+    /// <summary>A message's place in the order of its queue, for sorting.</summary>
+    internal readonly record struct Place(uint Key, int Slot, ulong Id) : IComparable<Place>
+    {
+        public int CompareTo(Place other) => Key != other.Key ? Key.CompareTo(other.Key) : Id.CompareTo(other.Id);
     }
 
     private static bool Less(in Entry entry, long key, ulong id)

@@ -237,6 +237,22 @@ public sealed partial class Spool : ISpool
     }
 
     /// <inheritdoc/>
+    public bool Scan(ref int place, Span<SpoolEntry> into, out int count)
+    {
+        count = 0;
+        place = Math.Max(place, 1);
+        for (var end = Math.Min(_state.Index.SlotEnd, place + into.Length); place < end; place++)
+        {
+            ref var entry = ref _state.Index[place];
+            if (entry.Id != 0 && (entry.Flags & Entry.ClaimedFlag) == 0)
+            {
+                into[count++] = entry.ToPublic();
+            }
+        }
+        return place < _state.Index.SlotEnd;
+    }
+
+    /// <inheritdoc/>
     public ISpoolReader OpenReader() => new SpoolReader(_paths, _disk);
 
     /// <inheritdoc/>

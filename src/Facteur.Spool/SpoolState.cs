@@ -55,13 +55,14 @@ internal sealed class SpoolState
         }
     }
 
-    /// <summary>Adds an entry of a checkpoint.</summary>
-    public void Load(in Entry entry)
+    /// <summary>Adds an entry of a checkpoint; it stands in no order until <see cref="Index.Arrange"/>.</summary>
+    public void Load(Entry entry)
     {
         if (Index.Find(entry.Id) is var old and not 0)
         {
             Remove(old);
         }
+        entry.Flags |= Entry.ClaimedFlag;
         Index.Add(entry);
         AddReferences(entry);
         RaiseIdEnd(entry.Id + 1);

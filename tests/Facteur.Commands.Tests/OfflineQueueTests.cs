@@ -112,6 +112,8 @@ public sealed class OfflineQueueTests : IDisposable
             return count;
         }
 
+        public bool Scan(ref int place, Span<SpoolEntry> into, out int count) => throw new InvalidOperationException("an offline command goes queue by queue");
+
         public void Move(ulong id, QueueState state, long dueSeconds)
         {
             Calls.Add($"move {id} {state}");

@@ -170,6 +170,35 @@ public sealed class SpoolTests : IDisposable
         Assert.InRange(Directory.GetFiles(_root + "/journal", "*.seg").Length, 1, 8);
     }
 
+    [Fact]
+    public void A_scan_meets_each_message_once_whatever_moves_meanwhile()
+    {
+        using var spool = Open();
+        var ids = Enumerable.Range(0, 50).Select(i => Put(spool, "x\n", QueueState.Deferred, due: 1000 + i)).ToList();
+        spool.Claim(ids[7]);
+        spool.Delete(ids[8]);
+        Assert.Equal(CommitResult.Durable, spool.Commit(true));
+        var seen = new List<ulong>();
+        var entries = new SpoolEntry[4];
+        var place = 0;
+        for (var more = true; more;)
+        {
+            more = spool.Scan(ref place, entries, out var n);
+            foreach (var entry in entries.AsSpan(0, n))
+            {
+                seen.Add(entry.Id);
+                spool.Move(entry.Id, QueueState.Deferred, 5000 + place);
+            }
+            spool.Commit(true);
+        }
+        Assert.Equal(ids.Where(id => id != ids[7] && id != ids[8]), seen.Order());
+        spool.Move(ids[7], QueueState.Hold, 0);
+        spool.Commit(true);
+        place = 0;
+        Assert.False(spool.Scan(ref place, new SpoolEntry[100], out var all));
+        Assert.Equal(49, all);
+    }
+
     private ISpool Open() => Spool.Open(new SpoolOptions { Directory = _root, ReserveBytes = 1 << 20 }, _disk, new TestTime(), _events);
 
     private static ulong Put(ISpool spool, string text, QueueState state = QueueState.Incoming, long due = 0)

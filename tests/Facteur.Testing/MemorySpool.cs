@@ -11,6 +11,7 @@ public sealed class MemorySpool : ISpool
     private readonly List<Action> _staged = [];
     private readonly SortedSet<(long Key, ulong Id)> _incoming = [];
     private readonly SortedSet<(long Key, ulong Id)> _deferred = [];
+    private readonly HashSet<ulong> _claimed = [];
     private ulong _ids = 1;
 
     /// <summary>What the next commits answer; Durable when empty.</summary>
@@ -86,6 +87,7 @@ public sealed class MemorySpool : ISpool
         if (_messages.TryGetValue(id, out var stored))
         {
             Unlink(stored);
+            _claimed.Remove(id);
             stored.Entry = stored.Entry with { State = state, DueSeconds = dueSeconds, Attempts = stored.Entry.Attempts + 1 };
             Link(stored);
         }
@@ -137,6 +139,7 @@ public sealed class MemorySpool : ISpool
     {
         if (_messages.TryGetValue(id, out var stored))
         {
+            _claimed.Add(id);
             Unlink(stored);
         }
     }
@@ -167,6 +170,23 @@ public sealed class MemorySpool : ISpool
             cursor = new SpoolCursor(key, id);
         }
         return n;
+    }
+
+    public bool Scan(ref int place, Span<SpoolEntry> into, out int count)
+    {
+        // The place is the number last looked at.
+        var after = (ulong)place;
+        var ids = _messages.Keys.Where(id => id > after).Order().Take(into.Length).ToArray();
+        count = 0;
+        foreach (var id in ids)
+        {
+            if (!_claimed.Contains(id))
+            {
+                into[count++] = _messages[id].Entry;
+            }
+            place = (int)id;
+        }
+        return ids.Length == into.Length;
     }
 
     public ISpoolReader OpenReader() => new Reader(this);

@@ -51,7 +51,7 @@ public sealed class SmtpParameters
         TlsMandatoryExcludeCiphers = Text("tls_mandatory_exclude_ciphers", "", "More of them where TLS is mandatory.");
         TlsMandatoryProtocols = Text("tls_mandatory_protocols", ">=TLSv1", "Protocols where TLS is mandatory.", 1);
         TlsProtocols = Text("tls_protocols", ">=TLSv1", "Protocols where TLS is opportunistic.", 1);
-        TlsLoglevel = Number("tls_loglevel", "0", "1 logs each handshake.");
+        TlsLoglevel = Text("tls_loglevel", "0", "1 logs each handshake.");
         TlsSecurityLevel = Text(
             "tls_security_level", lmtp ? "" : "${{$compatibility_level} <level {3.11} ? {} : {may}}", "none, may or encrypt.");
         TlsServername = Text("tls_servername", "", "The name asked for: a name, hostname or nexthop.");
@@ -128,7 +128,7 @@ public sealed class SmtpParameters
     public StringParameter TcpPort { get; }
     public StringParameter TlsCAfile { get; }
     public StringParameter TlsExcludeCiphers { get; }
-    public IntParameter TlsLoglevel { get; }
+    public StringParameter TlsLoglevel { get; }
     public StringParameter TlsMandatoryExcludeCiphers { get; }
     public StringParameter TlsMandatoryProtocols { get; }
     public StringParameter TlsProtocols { get; }

@@ -68,7 +68,7 @@ internal sealed class SmtpSettings
         TlsLevel = Level(config, p);
         TlsWrapper = config.Get(p.TlsWrappermode);
         TlsServerName = config.Get(p.TlsServername);
-        TlsLog = config.Get(p.TlsLoglevel) > 0;
+        TlsLog = config.Get(p.TlsLoglevel) is not ("0" or "");
         LogTls = config.Get(p.LogTlsFeatureStatus);
         var mandatory = TlsLevel == SmtpTlsLevel.Encrypt;
         var protocols = mandatory ? p.TlsMandatoryProtocols : p.TlsProtocols;

@@ -14,7 +14,7 @@ internal sealed class Job(ActiveMessage message, string nexthop)
 
     public int Sent { get; set; }
 
-    public bool Finished => Sent >= Recipients.Count;
+    public bool Finished => Sent >= Recipients.Count || Message.Removed;
 }
 
 /// <summary>A transport of master.cf as the scheduler sees it.</summary>

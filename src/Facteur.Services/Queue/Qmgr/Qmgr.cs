@@ -14,6 +14,9 @@ namespace Facteur.Services.Queue.Qmgr;
 /// </summary>
 internal sealed class Qmgr
 {
+    /// <summary>Rounds of one turn that fill the active queue: new mail waits no longer than they take.</summary>
+    private const int FillRounds = 64;
+
     private readonly ISpool _spool;
     private readonly IRewrite _rewrite;
     private readonly IBounce _bounce;
@@ -23,8 +26,8 @@ internal sealed class Qmgr
     private readonly TimeProvider _time;
     private readonly Dictionary<ulong, ActiveMessage> _active = [];
     private readonly List<(ActiveMessage Message, int Index, string Address, DeliveryStatus Reason)> _orphans = [];
-    private readonly SpoolEntry[] _entries = new SpoolEntry[64];
-    private SpoolCursor _flush;
+    private readonly SpoolEntry[] _entries = new SpoolEntry[256];
+    private int _flush;
     private bool _flushing;
     private long _recipients;
     private bool _incomingLeft = true;
@@ -62,15 +65,25 @@ internal sealed class Qmgr
         TryActivate(id, flushed: false);
     }
 
-    /// <summary>Fills the active queue: one of incoming, one of deferred in turn (Postfix: qmgr_scan).</summary>
-    public void Fill()
+    /// <summary>Fills the active queue a little: one of incoming, one of deferred in turn (Postfix: qmgr_scan).</summary>
+    /// <returns>True when there is more to do and room for it.</returns>
+    public bool Fill()
     {
         var now = NowMicros / 1_000_000;
-        for (var more = true; more && !Full && !_stopping && !_spool.OnReserve;)
+        for (var left = FillRounds; !Full && !_stopping && !_spool.OnReserve; left--)
         {
-            more = FillIncoming();
-            more |= FillDeferred(now);
+            if (left == 0)
+            {
+                return true;
+            }
+            var more = FillIncoming();
+            more |= !Full && FillDeferred(now);
+            if (!more)
+            {
+                return false;
+            }
         }
+        return false;
     }
 
     /// <summary>The next delivery to start, or null.</summary>
@@ -125,7 +138,7 @@ internal sealed class Qmgr
     /// <summary>postqueue -f.</summary>
     public void Flush()
     {
-        _flush = default;
+        _flush = 0;
         _flushing = true;
         Scheduler.Revive();
     }
@@ -142,39 +155,31 @@ internal sealed class Qmgr
             return false;
         }
         Scheduler.Revive();
-        if (!Full)
-        {
-            TryActivate(id, flushed: true);
-        }
-        else
-        {
-            _spool.Move(id, QueueState.Incoming, 0);
-            _incomingLeft = true;
-        }
+        TryNow(id);
         return true;
     }
 
-    /// <summary>postqueue -s, ETRN: a question to the index; only messages with several domains are read.</summary>
-    public void FlushSite(string domain)
+    /// <summary>postqueue -s, ETRN, a piece of the queue at a time: a question to the index; only messages with several domains are read.</summary>
+    /// <param name="domain">The domain.</param>
+    /// <param name="place">Where to go on; 0 at first.</param>
+    /// <returns>True when there is more to look at.</returns>
+    public bool FlushSite(string domain, ref int place)
     {
-        Scheduler.Revive();
-        var mark = DestinationHash.Of(domain);
-        var found = new List<ulong>();
-        SpoolCursor cursor = default;
-        for (int n; (n = _spool.Next(QueueState.Deferred, long.MaxValue, ref cursor, _entries)) > 0;)
+        if (place == 0)
         {
-            foreach (var entry in _entries.AsSpan(0, n))
+            Scheduler.Revive();
+        }
+        var mark = DestinationHash.Of(domain);
+        var more = _spool.Scan(ref place, _entries, out var n);
+        foreach (var entry in _entries.AsSpan(0, n))
+        {
+            if (entry.State == QueueState.Deferred
+                && (entry.DestinationHash == mark || (entry.DestinationHash == DestinationHash.Several && HasDomain(entry.Id, domain))))
             {
-                if (entry.DestinationHash == mark || (entry.DestinationHash == DestinationHash.Several && HasDomain(entry.Id, domain)))
-                {
-                    found.Add(entry.Id);
-                }
+                TryNow(entry.Id);
             }
         }
-        foreach (var id in found)
-        {
-            FlushMessage(id);
-        }
+        return more;
     }
 
     /// <summary>One order of postsuper; durable with the next commit.</summary>
@@ -246,7 +251,7 @@ internal sealed class Qmgr
     public void Drop(ActiveMessage message)
     {
         message.Removed = true;
-        Scheduler.Remove(message);
+        Scheduler.Removed();
         Retire(message);
     }
 
@@ -309,14 +314,9 @@ internal sealed class Qmgr
 
     private bool FillDeferred(long nowSeconds)
     {
-        if (_flushing)
+        if (_flushing && FillFlushed())
         {
-            if (_spool.Next(QueueState.Deferred, long.MaxValue, ref _flush, _entries.AsSpan(0, 1)) > 0)
-            {
-                TryActivate(_entries[0].Id, flushed: true);
-                return true;
-            }
-            _flushing = false;
+            return true;
         }
         SpoolCursor start = default;
         if (_spool.NextDueSeconds > nowSeconds || _spool.Next(QueueState.Deferred, nowSeconds, ref start, _entries.AsSpan(0, 1)) == 0)
@@ -325,6 +325,34 @@ internal sealed class Qmgr
         }
         TryActivate(_entries[0].Id, flushed: false);
         return true;
+    }
+
+    // By place, not by due time: a message deferred again lies behind in due time and would be tried again and again.
+    private bool FillFlushed()
+    {
+        for (var look = _entries.Length; look > 0 && _flushing; look--)
+        {
+            _flushing = _spool.Scan(ref _flush, _entries.AsSpan(0, 1), out var n);
+            if (n > 0 && _entries[0].State == QueueState.Deferred)
+            {
+                TryActivate(_entries[0].Id, flushed: true);
+                return true;
+            }
+        }
+        return _flushing;
+    }
+
+    private void TryNow(ulong id)
+    {
+        if (!Full)
+        {
+            TryActivate(id, flushed: true);
+        }
+        else
+        {
+            _spool.Move(id, QueueState.Incoming, 0);
+            _incomingLeft = true;
+        }
     }
 
     private void TryActivate(ulong id, bool flushed)

@@ -8,6 +8,7 @@ namespace Facteur.Services.Queue.Qmgr;
 internal sealed class QmgrControl(ISpool spool, Qmgr qmgr, QmgrLoop loop, bool longIds, Func<ulong, CancellationToken, ValueTask<bool>> requeue) : IQueueControl
 {
     private const int Slice = 64;
+    private const int SuperSlice = 1024;
     private const int CursorLimit = 64;
     private readonly Dictionary<ulong, Listing> _listings = [];
     private ulong _number;
@@ -23,11 +24,13 @@ internal sealed class QmgrControl(ISpool spool, Qmgr qmgr, QmgrLoop loop, bool l
 
     public ValueTask<bool> FlushMessageAsync(ulong id, CancellationToken cancel) => new(loop.RunAsync(() => qmgr.FlushMessage(id), cancel));
 
-    public ValueTask FlushSiteAsync(string domain, CancellationToken cancel) => new(loop.RunAsync(() =>
+    public async ValueTask FlushSiteAsync(string domain, CancellationToken cancel)
     {
-        qmgr.FlushSite(domain);
-        return true;
-    }, cancel));
+        var place = 0;
+        while (await loop.RunAsync(() => qmgr.FlushSite(domain, ref place), cancel).ConfigureAwait(false))
+        {
+        }
+    }
 
     public async ValueTask<bool> SuperAsync(SuperOperation operation, ulong id, CancellationToken cancel) => operation == SuperOperation.Requeue
         ? await requeue(id, cancel).ConfigureAwait(false)
@@ -36,49 +39,55 @@ internal sealed class QmgrControl(ISpool spool, Qmgr qmgr, QmgrLoop loop, bool l
     public async ValueTask<int> SuperAllAsync(SuperOperation operation, string? queueName, CancellationToken cancel)
     {
         var done = 0;
-        var ids = await loop.RunAsync(() => Ids(queueName), cancel).ConfigureAwait(false);
-        foreach (var slice in ids.Chunk(operation == SuperOperation.Requeue ? 1 : 1024))
+        // A requeued message is a new one, which must not be met again: all numbers first.
+        var requeued = new List<ulong>();
+        if (queueName is null or "active")
         {
-            done += operation == SuperOperation.Requeue
-                ? (await requeue(slice[0], cancel).ConfigureAwait(false) ? 1 : 0)
-                : await loop.RunDurableAsync(() => slice.Count(id => qmgr.Super(operation, id)), cancel).ConfigureAwait(false);
+            var active = await loop.RunAsync(() => qmgr.Active.Keys.ToArray(), cancel).ConfigureAwait(false);
+            foreach (var slice in active.Chunk(SuperSlice))
+            {
+                done += await loop.RunDurableAsync(() => Carry(operation, slice, requeued), cancel).ConfigureAwait(false);
+            }
+        }
+        if (queueName != "active")
+        {
+            var state = State(queueName);
+            var (place, more, entries) = (0, true, new SpoolEntry[SuperSlice]);
+            while (more)
+            {
+                done += await loop.RunDurableAsync(() =>
+                {
+                    more = spool.Scan(ref place, entries, out var n);
+                    return Carry(operation, entries.Take(n).Where(e => state is null || e.State == state).Select(e => e.Id), requeued);
+                }, cancel).ConfigureAwait(false);
+            }
+        }
+        foreach (var id in requeued)
+        {
+            done += await requeue(id, cancel).ConfigureAwait(false) ? 1 : 0;
         }
         return done;
     }
 
-    private List<ulong> Ids(string? queueName)
+    private int Carry(SuperOperation operation, IEnumerable<ulong> ids, List<ulong> requeued)
     {
-        var ids = new List<ulong>();
-        if (queueName is null or "active")
+        if (operation == SuperOperation.Requeue)
         {
-            ids.AddRange(qmgr.Active.Keys);
+            requeued.AddRange(ids);
+            return 0;
         }
-        foreach (var state in States(queueName))
-        {
-            SpoolCursor cursor = default;
-            var entries = new SpoolEntry[256];
-            for (int n; (n = spool.Next(state, long.MaxValue, ref cursor, entries)) > 0;)
-            {
-                foreach (var entry in entries.AsSpan(0, n))
-                {
-                    if (!qmgr.Active.ContainsKey(entry.Id))
-                    {
-                        ids.Add(entry.Id);
-                    }
-                }
-            }
-        }
-        return ids;
+        return ids.Count(id => qmgr.Super(operation, id));
     }
 
-    private static IEnumerable<QueueState> States(string? queueName) => queueName switch
+    private static QueueState? State(string? queueName) => queueName switch
     {
-        null => [QueueState.Incoming, QueueState.Deferred, QueueState.Hold, QueueState.Corrupt],
-        "incoming" => [QueueState.Incoming],
-        "deferred" => [QueueState.Deferred],
-        "hold" => [QueueState.Hold],
-        "corrupt" => [QueueState.Corrupt],
-        _ => [],
+        null => null,
+        "incoming" => QueueState.Incoming,
+        "deferred" => QueueState.Deferred,
+        "hold" => QueueState.Hold,
+        "corrupt" => QueueState.Corrupt,
+        // maildrop is a directory: nothing of it is in the journal.
+        _ => (QueueState)0,
     };
 
     private (IReadOnlyList<ListedMessage> Messages, ulong Cursor) List(ulong number, int limit)

@@ -17,6 +17,9 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
     /// <summary>Staged bytes after which a turn commits.</summary>
     private const long BatchBytes = 1 << 20;
 
+    /// <summary>Results taken, and deliveries started, in one turn: new mail waits no longer than they take.</summary>
+    private const int TurnLimit = 256;
+
     /// <summary>Staged outcomes that are written without waiting for mail to ride with.</summary>
     private const long OutcomeBytes = 256 << 10;
 
@@ -196,8 +199,10 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
         var any = TakeIn();
         any |= _ended.Count + _orders.Count + _refused.Count > 0;
         Commit(sync: _ended.Count + _orders.Count > 0 || _qmgr!.SyncWanted);
-        _qmgr!.Fill();
-        while (_qmgr.Next() is { } request)
+        // Also while mail keeps coming: a checkpoint that waits for a quiet hour makes the next start slow.
+        any |= _spool.Maintain();
+        any |= _qmgr!.Fill();
+        for (var left = TurnLimit; left > 0 && _qmgr.Next() is { } request; left--)
         {
             _requests.Add(request.RequestId);
             _deliver!.Send(request);
@@ -206,7 +211,7 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
         Rewrite.Flush();
         _deliver!.Flush();
         Load = (_requests.Count, _qmgr.Active.Count);
-        if (!any && !_spool.Maintain())
+        if (!any)
         {
             _bell.Wait(WaitTime());
         }
@@ -237,13 +242,15 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
             any |= more;
         }
         any |= Rewrite.Poll();
-        while (_deliver!.Poll() is { } result)
+        DeliveryResult? result = null;
+        for (var left = TurnLimit; left > 0 && (result = _deliver!.Poll()) is not null; left--)
         {
             _requests.Remove(result.RequestId);
             _qmgr!.Finished(result);
             any = true;
         }
-        if (_deliver.Closed && _requests.Count > 0)
+        // Lost are only those whose result is not among the ones still to be read.
+        if (result is null && _deliver!.Closed && _requests.Count > 0)
         {
             var lost = _requests.ToArray();
             _requests.Clear();

@@ -13,6 +13,9 @@ internal sealed class Scheduler(QmgrSettings settings)
     /// <summary>Delivery requests under way at a time; beyond it mail waits in the queue.</summary>
     public const int Window = 2000;
 
+    /// <summary>Messages removed before their jobs are swept out.</summary>
+    private const int SweepAfter = 1024;
+
     /// <summary>How long an idle destination is remembered.</summary>
     private const long LingerMicros = 2_000_000;
 
@@ -21,6 +24,7 @@ internal sealed class Scheduler(QmgrSettings settings)
     private readonly Dictionary<ulong, (Destination Destination, Job Job, int First, int Count)> _underWay = [];
     private readonly PriorityQueue<Destination, long> _waiting = new();
     private ulong _number;
+    private int _removed;
 
     /// <summary>Requests without a result.</summary>
     public int UnderWay => _underWay.Count;
@@ -135,26 +139,30 @@ internal sealed class Scheduler(QmgrSettings settings)
         return (job.Message, indices);
     }
 
-    /// <summary>Forgets what was not sent of a message.</summary>
-    /// <returns>How many recipients.</returns>
-    public int Remove(ActiveMessage message)
+    /// <summary>
+    /// A message was removed (<see cref="ActiveMessage.Removed"/>): its jobs count as finished from then on. They are swept out when they may
+    /// be many, so that removing a whole queue costs little per message.
+    /// </summary>
+    public void Removed()
     {
-        var removed = 0;
+        if (++_removed < SweepAfter)
+        {
+            return;
+        }
+        _removed = 0;
         foreach (var transport in _transports.Values)
         {
             foreach (var destination in transport.Destinations.Values)
             {
-                foreach (var job in destination.Jobs)
+                for (var left = destination.Jobs.Count; left > 0; left--)
                 {
-                    if (job.Message == message && !job.Finished)
+                    if (destination.Jobs.Dequeue() is { Finished: false } job)
                     {
-                        removed += job.Recipients.Count - job.Sent;
-                        job.Sent = job.Recipients.Count;
+                        destination.Jobs.Enqueue(job);
                     }
                 }
             }
         }
-        return removed;
     }
 
     /// <summary>Dead destinations live again: the queue was flushed.</summary>

@@ -102,7 +102,9 @@ internal sealed class QmgrSimulation : IRewrite, IBounce
             Qmgr.Finished(result);
         }
         Spool.Commit(false);
-        Qmgr.Fill();
+        while (Qmgr.Fill())
+        {
+        }
         while (Qmgr.Next() is { } request)
         {
             Requests.Add(request);

@@ -180,13 +180,77 @@ public sealed class QmgrTests
         sim.Submit("a@b", "u@one.example", "v@three.example");
         sim.Run(TimeSpan.FromSeconds(1));
         sim.Requests.Clear();
-        sim.Qmgr.FlushSite("ONE.example");
+        var place = 0;
+        while (sim.Qmgr.FlushSite("ONE.example", ref place))
+        {
+        }
         sim.Run(TimeSpan.FromSeconds(1));
         Assert.Equal(["one.example", "one.example", "three.example"], sim.Requests.Select(r => r.Nexthop).Order());
         sim.Requests.Clear();
         sim.Qmgr.Flush();
         sim.Run(TimeSpan.FromSeconds(1));
         Assert.Equal(4, sim.Requests.Count);
+    }
+
+    [Fact]
+    public void A_flush_of_more_than_fits_tries_each_message_once()
+    {
+        var sim = new QmgrSimulation(("qmgr_message_active_limit", "3"));
+        sim.Deliver = static request => (TimeSpan.FromSeconds(1), QmgrSimulation.Fail(request, DeliveryStatus.Deferred(2, 0, "busy")));
+        for (var i = 0; i < 20; i++)
+        {
+            sim.Submit("a@b", $"u@site{i}.example");
+        }
+        sim.Run(TimeSpan.FromSeconds(30));
+        sim.Requests.Clear();
+        sim.Qmgr.Flush();
+        sim.Run(TimeSpan.FromSeconds(60));
+        Assert.Equal(Enumerable.Range(0, 20).Select(i => $"site{i}.example").Order(), sim.Requests.Select(r => r.Nexthop).Order());
+    }
+
+    [Fact]
+    public void The_active_queue_stays_within_its_limit()
+    {
+        var sim = new QmgrSimulation(("qmgr_message_active_limit", "3"));
+        for (var i = 1UL; i <= 20; i++)
+        {
+            sim.Spool.End(i, new Envelope { Sender = "a@b", Recipients = [new EnvelopeRecipient("u@one.example")] }, i % 2 == 0 ? QueueState.Deferred : QueueState.Incoming);
+        }
+        sim.Spool.Commit(true);
+        Assert.False(sim.Qmgr.Fill());
+        Assert.Equal(3, sim.Qmgr.Active.Count);
+        sim.Run(TimeSpan.FromMinutes(1));
+        Assert.Empty(sim.Spool.Ids);
+    }
+
+    [Fact]
+    public void A_long_queue_becomes_active_a_little_at_a_time()
+    {
+        var sim = new QmgrSimulation();
+        for (var i = 1UL; i <= 1000; i++)
+        {
+            sim.Spool.End(i, new Envelope { Sender = "a@b", Recipients = [new EnvelopeRecipient("u@one.example")] }, QueueState.Deferred);
+        }
+        sim.Spool.Commit(true);
+        Assert.True(sim.Qmgr.Fill());
+        Assert.InRange(sim.Qmgr.Active.Count, 1, 200);
+        sim.Run(TimeSpan.FromMinutes(1));
+        Assert.Empty(sim.Spool.Ids);
+    }
+
+    [Fact]
+    public void A_deleted_message_is_not_sent_and_the_others_of_its_destination_are()
+    {
+        var sim = new QmgrSimulation(("default_destination_concurrency_limit", "1"), ("default_destination_rate_delay", "1s"));
+        var ids = Enumerable.Range(0, 3000).Select(i => sim.Submit("a@b", $"u{i}@one.example")).ToList();
+        sim.Turn();
+        foreach (var id in ids.Skip(1).SkipLast(2))
+        {
+            Assert.True(sim.Qmgr.Super(SuperOperation.Delete, id));
+        }
+        sim.Run(TimeSpan.FromMinutes(1));
+        Assert.Equal([ids[0], ids[^2], ids[^1]], sim.Requests.Select(r => r.MessageId));
+        Assert.Empty(sim.Spool.Ids);
     }
 
     [Fact]
