@@ -139,6 +139,24 @@ internal sealed class Scheduler(QmgrSettings settings)
         return (job.Message, indices);
     }
 
+    /// <summary>Forgets for good what was not sent of a message that stays, held: were its jobs only overlooked, they would come back with its release.</summary>
+    public void Remove(ActiveMessage message)
+    {
+        foreach (var transport in _transports.Values)
+        {
+            foreach (var destination in transport.Destinations.Values)
+            {
+                foreach (var job in destination.Jobs)
+                {
+                    if (job.Message == message)
+                    {
+                        job.Sent = job.Recipients.Count;
+                    }
+                }
+            }
+        }
+    }
+
     /// <summary>
     /// A message was removed (<see cref="ActiveMessage.Removed"/>): its jobs count as finished from then on. They are swept out when they may
     /// be many, so that removing a whole queue costs little per message.
