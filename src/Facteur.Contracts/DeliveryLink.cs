@@ -196,7 +196,12 @@ public sealed class DeliveryServer : IFrameHandler, IDisposable
     {
     }
 
-    void IFrameHandler.OnClosed() => _stop.Cancel();
+    void IFrameHandler.OnClosed()
+    {
+        // qmgr defers what has no result once it knows that none will come.
+        _stop.Cancel();
+        _writer.Complete();
+    }
 
     private async void Run(DeliveryRequest request)
     {
@@ -218,9 +223,9 @@ public sealed class DeliveryServer : IFrameHandler, IDisposable
             _log.Error($"{request.QueueId}: {request.Transport}: {e}");
             result = new DeliveryResult(request.RequestId, []);
         }
-        _underWay.TryRemove(request.RequestId, out _);
         _writer.Write(DeliveryFrames.Result, DeliveryFrames.Version, request.RequestId, result, DeliveryFrames.WriteResult);
         _writer.Flush();
+        _underWay.TryRemove(request.RequestId, out _);
     }
 
     private DeliveryResult NoTransport(DeliveryRequest request)

@@ -126,6 +126,12 @@ public sealed class IncomingClient : IIncoming, IFrameHandler, IDisposable
     /// <inheritdoc/>
     public ValueTask<CleanupStatus> EndAsync(ulong id, ReadOnlyMemory<byte> lastContent, Envelope envelope, CancellationToken cancel)
     {
+        if (!EnvelopeCodec.Fits(envelope))
+        {
+            // The queue would take it for a broken link and end it, and all other mail with it.
+            Abort(id);
+            return new ValueTask<CleanupStatus>(CleanupStatus.TooLarge);
+        }
         if (!_pool.TryDequeue(out var waiter))
         {
             waiter = new Waiter(this);

@@ -43,7 +43,9 @@ public sealed class IncomingServer(IDuplexPipe link, Action bell)
         }
         if (!Handle(frame, sink))
         {
+            // The writer must learn of it: its sessions wait for answers.
             _reader.Close();
+            _writer.Complete();
         }
         return true;
     }

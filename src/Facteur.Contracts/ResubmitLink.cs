@@ -57,6 +57,12 @@ public sealed class ResubmitClient : IResubmit, IFrameHandler, IDisposable
     public IResubmitMessage Begin(Envelope envelope)
     {
         var message = new Message(this, Interlocked.Increment(ref _number));
+        if (!EnvelopeCodec.Fits(envelope))
+        {
+            // The other end would take it for a broken link.
+            message.Refused();
+            return message;
+        }
         _messages[message.Number] = message;
         _writer.Write(ResubmitFrames.Begin, ResubmitFrames.Version, message.Number, envelope, EnvelopeCodec.Write);
         if (_closed)
@@ -151,6 +157,8 @@ public sealed class ResubmitClient : IResubmit, IFrameHandler, IDisposable
             _window.Release(ResubmitFrames.Window);
         }
 
+        public void Refused() => Done(new ResubmitResult(new CleanupResult(CleanupStatus.TooLarge), ""));
+
         public void Lost() => Done(new ResubmitResult(new CleanupResult(CleanupStatus.WriteError), ""));
 
         public void Dispose()
@@ -168,6 +176,7 @@ public sealed class ResubmitClient : IResubmit, IFrameHandler, IDisposable
 /// <summary>cleanup's end of the arrow: each message made inside becomes one of <see cref="ICleanup"/>'s.</summary>
 public sealed class ResubmitServer : IFrameHandler, IDisposable
 {
+    private const int TextLimit = 1000;
     private readonly ICleanup _cleanup;
     private readonly LinkWriter _writer;
     private readonly LinkPump _pump;
@@ -238,6 +247,11 @@ public sealed class ResubmitServer : IFrameHandler, IDisposable
             pieces.Writer.TryComplete();
         }
         _open.Clear();
+        if (!_stop.IsCancellationRequested)
+        {
+            // The client waits for answers; it must learn that none will come.
+            _writer.Complete();
+        }
     }
 
     private async void Run(ulong number, Envelope envelope, ChannelReader<byte[]?> pieces)
@@ -281,6 +295,10 @@ public sealed class ResubmitServer : IFrameHandler, IDisposable
         {
             _log.Error($"mail made inside was not taken: {e}");
         }
+        if (result.Text is { Length: > TextLimit } text)
+        {
+            result = result with { Text = text[..TextLimit] };
+        }
         _writer.Write(ResubmitFrames.Done, ResubmitFrames.Version, number, (result, queueId), static ((CleanupResult Result, string QueueId) done, ref FieldWriter writer) =>
         {
             writer.Byte((byte)done.Result.Status);
@@ -288,5 +306,17 @@ public sealed class ResubmitServer : IFrameHandler, IDisposable
             writer.Text(done.QueueId);
         });
         _writer.Flush();
+        await DrainAsync(pieces).ConfigureAwait(false);
+    }
+
+    /// <summary>Takes what its client sent before it saw the answer: a full channel would be taken for a broken link.</summary>
+    private static async ValueTask DrainAsync(ChannelReader<byte[]?> pieces)
+    {
+        while (await pieces.WaitToReadAsync().ConfigureAwait(false))
+        {
+            while (pieces.TryRead(out _))
+            {
+            }
+        }
     }
 }

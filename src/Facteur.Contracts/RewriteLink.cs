@@ -25,6 +25,15 @@ public static class RewriteFrames
 
     /// <summary>Longest text.</summary>
     public const int TextLimit = 8192;
+
+    /// <summary>Longest address asked about, in bytes: an answer may be longer by a domain.</summary>
+    public const int AddressLimit = 6000;
+
+    /// <summary>Whether a text fits a frame.</summary>
+    public static bool IsText(string text) => text.Length <= TextLimit / 3 || System.Text.Encoding.UTF8.GetByteCount(text) <= TextLimit;
+
+    /// <summary>Whether an address may be asked about.</summary>
+    public static bool Fits(string address) => address.Length <= AddressLimit / 3 || System.Text.Encoding.UTF8.GetByteCount(address) <= AddressLimit;
 }
 
 /// <summary>
@@ -63,6 +72,11 @@ public sealed class RewriteClient : IRewrite, IDisposable
     /// <inheritdoc/>
     public ValueTask<string?> RewriteAsync(bool local, string address, CancellationToken cancel)
     {
+        if (!RewriteFrames.Fits(address))
+        {
+            // A header's word as long as this is no address: it stays as it is. What does not fit a frame would end the link.
+            return new ValueTask<string?>(address);
+        }
         Turn();
         var key = (local, address);
         if (_young.Rewritten.TryGetValue(key, out var kept) || _old.Rewritten.TryGetValue(key, out kept))
@@ -90,6 +104,10 @@ public sealed class RewriteClient : IRewrite, IDisposable
     /// <inheritdoc/>
     public ValueTask<Resolution> ResolveAsync(string sender, string recipient, CancellationToken cancel)
     {
+        if (!RewriteFrames.Fits(sender) || !RewriteFrames.Fits(recipient))
+        {
+            return new ValueTask<Resolution>(new Resolution("", "", recipient, ResolveFlags.Fail));
+        }
         Turn();
         var key = (_senderDependent ? sender : "", recipient);
         if (_young.Resolved.TryGetValue(key, out var kept) || _old.Resolved.TryGetValue(key, out kept))
@@ -302,9 +320,8 @@ public sealed class RewriteServer : IFrameHandler, IDisposable
 
     void IFrameHandler.OnBatchEnd() => _writer.Flush();
 
-    void IFrameHandler.OnClosed()
-    {
-    }
+    // Who asks must learn of it, whatever the cause.
+    void IFrameHandler.OnClosed() => _writer.Complete();
 
     private async void Answer(ulong number, bool local, string address)
     {
@@ -312,9 +329,11 @@ public sealed class RewriteServer : IFrameHandler, IDisposable
         try
         {
             answer = await _rewrite.RewriteAsync(local, address, _stop.Token).ConfigureAwait(false);
+            answer = answer is null || RewriteFrames.IsText(answer) ? answer : null;
         }
-        catch (OperationCanceledException)
+        catch (Exception)
         {
+            // Stopped, or a fault in one answer: "can't say now", which defers the mail that asked; never the end of the process.
         }
         _writer.Write(RewriteFrames.Rewritten, RewriteFrames.Version, number, answer, static (string? text, ref FieldWriter writer) => writer.OptionalText(text));
         FlushLate();
@@ -325,10 +344,12 @@ public sealed class RewriteServer : IFrameHandler, IDisposable
         var answer = new Resolution("", "", recipient, ResolveFlags.Fail);
         try
         {
-            answer = await _rewrite.ResolveAsync(sender, recipient, _stop.Token).ConfigureAwait(false);
+            var found = await _rewrite.ResolveAsync(sender, recipient, _stop.Token).ConfigureAwait(false);
+            answer = RewriteFrames.IsText(found.Transport) && RewriteFrames.IsText(found.Nexthop) && RewriteFrames.IsText(found.Recipient) ? found : answer;
         }
-        catch (OperationCanceledException)
+        catch (Exception)
         {
+            // As above: it fails.
         }
         _writer.Write(RewriteFrames.Resolved, RewriteFrames.Version, number, answer, static (Resolution r, ref FieldWriter writer) =>
         {

@@ -29,7 +29,7 @@ public sealed class MemorySpool : ISpool
 
     public bool OnReserve { get; set; }
 
-    public long FreeBytes => 1L << 40;
+    public long FreeBytes { get; set; } = 1L << 40;
 
     public long NextDueSeconds => _deferred.Count == 0 ? long.MaxValue : _deferred.Min.Key;
 

@@ -16,6 +16,9 @@ internal sealed class FrameBuffer : IBufferWriter<byte>
 
     public void Advance(int count) => Length += count;
 
+    /// <summary>Forgets what was written after a place.</summary>
+    public void Cut(int length) => Length = length;
+
     public Memory<byte> GetMemory(int sizeHint = 0)
     {
         Grow(sizeHint);

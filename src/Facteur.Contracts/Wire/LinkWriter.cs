@@ -46,7 +46,16 @@ public sealed class LinkWriter
             _buffer.GetSpan(Frame.HeaderLength);
             _buffer.Advance(Frame.HeaderLength);
             var writer = new FieldWriter(_buffer);
-            fields(body, ref writer);
+            try
+            {
+                fields(body, ref writer);
+            }
+            catch
+            {
+                // Half a frame would make all that follow unreadable.
+                _buffer.Cut(start);
+                throw;
+            }
             Frame.WriteHeader(_buffer.At(start), _buffer.Length - start - Frame.HeaderLength, type, version, id);
         }
     }

@@ -1,9 +1,10 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 
 namespace Facteur.Mail.Addresses;
 
-/// <summary>Checks domains of addresses (RFC 5321 4.1.2, 4.1.3).</summary>
+/// <summary>Host names and address literals, of addresses and of HELO (RFC 5321 4.1.2, 4.1.3; Postfix: valid_hostname, valid_mailhost_literal).</summary>
 public static class HostName
 {
     /// <summary>Whether a text is a host name: labels of letters, digits, "-" and "_" of at most 63, not all of digits; no bare address.</summary>
@@ -38,6 +39,33 @@ public static class HostName
             label++;
         }
         return label <= 63 && letters && name[^1] != '-';
+    }
+
+    /// <summary>Fully qualified: valid, with a dot inside; one dot at the end is allowed.</summary>
+    public static bool IsFullyQualified(ReadOnlySpan<char> name)
+    {
+        name = WithoutFinalDot(name);
+        return IsValid(name) && name.Contains('.');
+    }
+
+    /// <summary>Without one final dot.</summary>
+    public static ReadOnlySpan<char> WithoutFinalDot(ReadOnlySpan<char> name) => name.Length > 1 && name[^1] == '.' && name[^2] != '.' ? name[..^1] : name;
+
+    /// <summary>The A-label form, or null when there is none (RFC 5890).</summary>
+    public static string? ToAscii(string name)
+    {
+        if (!name.AsSpan().ContainsAnyExceptInRange('\0', '\x7f'))
+        {
+            return name;
+        }
+        try
+        {
+            return new IdnMapping { UseStd3AsciiRules = false }.GetAscii(name);
+        }
+        catch (ArgumentException)
+        {
+            return null;
+        }
     }
 
     /// <summary>The address of a domain literal, "[192.0.2.1]" or "[IPv6:2001:db8::1]"; null when it is none.</summary>

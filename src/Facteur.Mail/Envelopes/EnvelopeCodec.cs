@@ -1,3 +1,4 @@
+using System.Text;
 using Facteur.Mail.Dsn;
 
 namespace Facteur.Mail.Envelopes;
@@ -14,7 +15,38 @@ public static class EnvelopeCodec
     /// <summary>Most recipients of one message.</summary>
     public const int RecipientLimit = 1_000_000;
 
+    // Read; what is written stays below, so that an address may still get a domain on its way.
     private const int TextLimit = 4096;
+    private const int WriteLimit = 3500;
+
+    /// <summary>Most bytes of an envelope.</summary>
+    public const int SizeLimit = 32 << 20;
+
+    /// <summary>Whether an envelope can be read back: its texts, its recipients and its size are within the format's bounds.</summary>
+    public static bool Fits(Envelope envelope)
+    {
+        var client = envelope.Client;
+        var size = 0L;
+        var fits = envelope.Recipients.Count <= RecipientLimit && (envelope.Closes?.Recipients.Count ?? 0) <= RecipientLimit
+            && Add(envelope.Sender, ref size) && Add(envelope.EnvelopeId, ref size) && Add(envelope.Entry, ref size)
+            && Add(client.Name, ref size) && Add(client.Address, ref size) && Add(client.ReverseName, ref size) && Add(client.Helo, ref size) && Add(client.Protocol, ref size);
+        for (var i = 0; fits && i < envelope.Recipients.Count; i++)
+        {
+            var recipient = envelope.Recipients[i];
+            fits = Add(recipient.Address, ref size) && Add(recipient.OriginalAddress, ref size) && Add(recipient.DsnOriginalRecipient, ref size) && size <= SizeLimit;
+        }
+        return fits;
+
+        static bool Add(string text, ref long size)
+        {
+            var bytes = Encoding.UTF8.GetByteCount(text);
+            size += bytes + 2;
+            return bytes <= WriteLimit;
+        }
+    }
+
+    /// <summary>Whether an address can be read back.</summary>
+    public static bool Fits(string address) => address.Length <= TextLimit / 3 || Encoding.UTF8.GetByteCount(address) <= TextLimit;
 
     /// <summary>Appends the envelope's bytes.</summary>
     public static void Write(Envelope envelope, ref FieldWriter writer)

@@ -20,8 +20,23 @@ public sealed class HostNameTests
     [InlineData("1.2.3.4", false)]
     [InlineData("a b", false)]
     [InlineData("::1", false)]
+    [InlineData("-bad_name-", false)]
+    [InlineData("a_b", true)]
     [InlineData("b\u00fccher.example", false)]
     public void Knows_host_names(string name, bool expected) => Assert.Equal(expected, HostName.IsValid(name));
+
+    [Theory]
+    [InlineData("a.b", true)]
+    [InlineData("a.b.", true)]
+    [InlineData("a", false)]
+    [InlineData("a.b..", false)]
+    [InlineData("a.", false)]
+    public void Knows_full_names(string name, bool expected) => Assert.Equal(expected, HostName.IsFullyQualified(name));
+
+    [Theory]
+    [InlineData("a.example", "a.example")]
+    [InlineData("b\u00fccher.example", "xn--bcher-kva.example")]
+    public void Makes_a_labels(string name, string expected) => Assert.Equal(expected, HostName.ToAscii(name));
 
     [Fact]
     public void Bounds_labels_and_names()

@@ -118,13 +118,4 @@ public sealed class GrammarTests
     [InlineData("rfc822;a+0Ab", null)]
     public void Reads_orcpt(string text, string? expected) =>
         Assert.Equal(expected, DsnParameters.TryOriginalRecipient(text, out var value) ? value : null);
-
-    [Theory]
-    [InlineData("a.example", true)]
-    [InlineData("-bad_name-", false)]
-    [InlineData("a..b", false)]
-    [InlineData("1.2.3.4", false)]
-    [InlineData("a_b", true)]
-    [InlineData("a.", false)]
-    public void Knows_host_names(string name, bool valid) => Assert.Equal(valid, HostName.IsValid(name));
 }

@@ -67,14 +67,14 @@ internal sealed class ActiveMessage
     /// <summary>Recipients of this pass that have no outcome yet.</summary>
     public int Pending { get; set; }
 
-    /// <summary>Questions to trivial-rewrite without an answer.</summary>
+    /// <summary>The recipient whose outcome came last and is not in the journal yet, or -1.</summary>
+    public int Unstaged { get; set; } = -1;
+
+    /// <summary>Recipients of which trivial-rewrite has not answered yet; while there are any, none is scheduled.</summary>
     public int Resolving { get; set; }
 
     /// <summary>Where the recipients of this pass go; in the order of sending once all are known.</summary>
     public List<(int Index, Resolution Resolution)> Resolutions { get; }
-
-    /// <summary>Something of it is left to do after this pass.</summary>
-    public bool Stays => Array.Exists(States, state => state is RecipientState.Deferred or RecipientState.Unreported);
 
     /// <summary>Reports under way; the message waits for them.</summary>
     public int Reports { get; set; }
@@ -85,7 +85,7 @@ internal sealed class ActiveMessage
     /// <summary>Deleted by an operator or put aside: what still comes in for it is ignored.</summary>
     public bool Removed { get; set; }
 
-    /// <summary>postsuper -h came while it was active.</summary>
+    /// <summary>postsuper -h or -r came while it was active: it leaves for hold once nothing of it is under way.</summary>
     public bool HoldWanted { get; set; }
 
     /// <summary>postsuper -e or -f: not delivered any more.</summary>

@@ -68,6 +68,9 @@ internal sealed class Destination(Transport transport, string key)
     /// <summary>Not before this time: rate delay.</summary>
     public long NotBeforeMicros { get; set; }
 
+    /// <summary>In the scheduler's list of destinations to look at again because of the rate delay.</summary>
+    public bool Waits { get; set; }
+
     /// <summary>Dead until this time, for this reason.</summary>
     public long DeadUntilMicros { get; set; }
 

@@ -121,6 +121,8 @@ internal sealed class Qmgr
         foreach (var (message, index, address, reason) in _orphans)
         {
             Suspend(message, index, address, reason, now);
+            // Nobody else looks at a message whose last recipient was settled here.
+            Conclude(message);
         }
         _orphans.Clear();
         if (done.Message.Removed)
@@ -220,32 +222,31 @@ internal sealed class Qmgr
                 {
                     return false;
                 }
+                _spool.Move(id, QueueState.Hold, 0);
                 if (active is not null)
                 {
-                    Drop(active);
+                    Hold(active);
                 }
-                _spool.Move(id, QueueState.Hold, 0);
                 break;
             case SuperOperation.Release:
                 if (entry.State != QueueState.Hold)
                 {
                     return false;
                 }
-                _spool.Move(id, QueueState.Deferred, NowMicros / 1_000_000);
+                Release(id, active);
                 break;
+            // postsuper(1): a held message may be expired; it is returned once it is released, which -f does with it.
             case SuperOperation.Expire or SuperOperation.ForceExpire:
-                if (entry.State == QueueState.Corrupt || (operation == SuperOperation.Expire && entry.State == QueueState.Hold))
+                var release = operation == SuperOperation.ForceExpire && entry.State == QueueState.Hold;
+                if (entry.State == QueueState.Corrupt || (entry.Expire && !release))
                 {
                     return false;
                 }
                 _spool.Expire(id);
-                if (active is not null)
+                active?.Expire = true;
+                if (release)
                 {
-                    active.Expire = true;
-                }
-                else if (operation == SuperOperation.ForceExpire)
-                {
-                    _spool.Move(id, QueueState.Deferred, NowMicros / 1_000_000);
+                    Release(id, active);
                 }
                 break;
             default:
@@ -270,6 +271,55 @@ internal sealed class Qmgr
         message.Removed = true;
         Scheduler.Removed();
         Retire(message);
+    }
+
+    /// <summary>
+    /// Starts nothing more of a message; true once nothing of it is under way. A message in the middle of deliveries can't be taken
+    /// elsewhere: who has it already would get it again.
+    /// </summary>
+    public bool Quiet(ulong id)
+    {
+        if (!_active.TryGetValue(id, out var active))
+        {
+            return true;
+        }
+        Hold(active);
+        return !_active.ContainsKey(id);
+    }
+
+    /// <summary>Undoes <see cref="Quiet"/> for a message that is still active.</summary>
+    public void Unquiet(ulong id)
+    {
+        if (_active.TryGetValue(id, out var active))
+        {
+            active.HoldWanted = false;
+        }
+    }
+
+    /// <summary>What was not started stays; what is under way ends, and its outcome counts.</summary>
+    private void Hold(ActiveMessage message)
+    {
+        message.HoldWanted = true;
+        if (message.Resolving > 0)
+        {
+            return;
+        }
+        Scheduler.Remove(message);
+        for (var i = 0; i < message.States.Length; i++)
+        {
+            if (message.States[i] == RecipientState.Open)
+            {
+                message.States[i] = RecipientState.Deferred;
+                message.Pending--;
+            }
+        }
+        Conclude(message);
+    }
+
+    private void Release(ulong id, ActiveMessage? active)
+    {
+        active?.HoldWanted = false;
+        _spool.Move(id, QueueState.Deferred, NowMicros / 1_000_000);
     }
 
     private bool FillIncoming()
@@ -360,7 +410,8 @@ internal sealed class Qmgr
             var (status, warned) = OutcomeDetail.Read(outcome.Detail.Span);
             message.Warned |= warned;
             message.Statuses[outcome.Recipient] = status;
-            if (outcome.Done)
+            // "Done" and "to be reported" without a final status marks a requeue that was cut off: the recipient is open still.
+            if (outcome.Done && !(outcome.Unreported && status?.Outcome == DeliveryOutcome.Deferred))
             {
                 message.States[outcome.Recipient] = outcome.Unreported ? RecipientState.Unreported : RecipientState.Done;
             }
@@ -384,7 +435,7 @@ internal sealed class Qmgr
     {
         if (message.Expire)
         {
-            Settle(message, index, message.Statuses[index] ?? DeliveryStatus.Deferred(0, 0, "delivery was expired by an operator"));
+            Settle(message, index, message.Statuses[index] ?? DeliveryStatus.Deferred(0, 0, "message is administratively expired"));
             return;
         }
         var pending = _rewrite.ResolveAsync(message.Envelope.Sender, message.Envelope.Recipients[index].Address, CancellationToken.None);
@@ -403,8 +454,13 @@ internal sealed class Qmgr
             {
                 resolution = await pending.ConfigureAwait(false);
             }
-            catch (OperationCanceledException)
+            catch (Exception e)
             {
+                // Whatever it was: the recipient is deferred, not forgotten.
+                if (e is not OperationCanceledException)
+                {
+                    _log.Failed(e);
+                }
             }
             message.Resolutions.Add((index, resolution));
             Resolved(message);
@@ -429,6 +485,13 @@ internal sealed class Qmgr
             {
                 return;
             }
+            if (message.HoldWanted)
+            {
+                // The hold came while it was asked about: nothing of it is started.
+                message.States[index] = RecipientState.Deferred;
+                message.Pending--;
+                continue;
+            }
             Place(message, index, resolution, now);
         }
         Conclude(message);
@@ -437,9 +500,21 @@ internal sealed class Qmgr
     private void Place(ActiveMessage message, int index, Resolution resolution, long nowMicros)
     {
         var recipient = message.Envelope.Recipients[index].Address;
+        if (message.HoldWanted)
+        {
+            message.States[index] = RecipientState.Deferred;
+            message.Pending--;
+            return;
+        }
         if ((resolution.Flags & ResolveFlags.Fail) != 0)
         {
             Settle(message, index, DeliveryStatus.Deferred(3, 0, "address resolver failure"));
+            return;
+        }
+        if (!EnvelopeCodec.Fits(resolution.Recipient) || !EnvelopeCodec.Fits(resolution.Nexthop))
+        {
+            // The agents would take the request for a broken link.
+            Settle(message, index, DeliveryStatus.Bounced(1, 3, "address is too long"));
             return;
         }
         // The report of a report that failed: it went to the postmaster and could not be delivered. It ends here.
@@ -491,19 +566,24 @@ internal sealed class Qmgr
         message.States[index] = status.Outcome switch
         {
             DeliveryOutcome.Deferred => RecipientState.Deferred,
-            // NOTIFY=NEVER spares the sender, not the postmaster: bounce decides.
+            // All that failed goes to bounce, which looks at NOTIFY: a copy for the postmaster lists them all.
             DeliveryOutcome.Bounced => RecipientState.Unreported,
             DeliveryOutcome.Sent => WantsSuccess(message, notify, status) ? RecipientState.Unreported : RecipientState.Done,
             _ => RecipientState.Unreported,
         };
-        // The last outcome of a message that ends is covered by its delete; one that stays needs every outcome, or its mail goes out twice.
-        if (message.States[index] != RecipientState.Deferred && (message.Pending + message.Resolving > 0 || message.Stays))
+        if (message.States[index] != RecipientState.Deferred)
         {
-            StageOutcome(message, index);
+            if (message.Pending > 0)
+            {
+                StageOutcome(message, index);
+            }
+            else
+            {
+                // Most messages are deleted now: the outcome is needed only by those that stay.
+                message.Unstaged = index;
+            }
         }
     }
-
-    private static bool WantsDelay(DsnNotify notify) => notify == DsnNotify.None || (notify & DsnNotify.Delay) != 0;
 
     private static bool WantsSuccess(ActiveMessage message, DsnNotify notify, DeliveryStatus status) =>
         (message.Envelope.Flags & (MessageFlags.ReportDeliveries | MessageFlags.VerifyOnly)) != 0
@@ -522,7 +602,7 @@ internal sealed class Qmgr
     /// <summary>When nothing of a message is under way any more: report, defer, or remove it.</summary>
     private void Conclude(ActiveMessage message)
     {
-        if (message.Pending > 0 || message.Resolving > 0 || message.Reports > 0 || message.Removed)
+        if (message.Pending > 0 || message.Reports > 0 || message.Removed)
         {
             return;
         }
@@ -533,7 +613,12 @@ internal sealed class Qmgr
             deferred |= state == RecipientState.Deferred;
             unreported |= state == RecipientState.Unreported;
         }
-        if (deferred && TooOld(message))
+        if ((deferred || unreported) && message.Unstaged >= 0)
+        {
+            StageOutcome(message, message.Unstaged);
+            message.Unstaged = -1;
+        }
+        if (deferred && !message.HoldWanted && TooOld(message))
         {
             Expire(message);
             (deferred, unreported) = (false, true);
@@ -566,7 +651,7 @@ internal sealed class Qmgr
         {
             if (message.States[i] == RecipientState.Deferred)
             {
-                message.Statuses[i] = message.Statuses[i]! with { Outcome = DeliveryOutcome.Bounced, Action = DsnAction.Failed };
+                message.Statuses[i] = (message.Statuses[i] ?? DeliveryStatus.Deferred(0, 0, "delivery time expired")) with { Outcome = DeliveryOutcome.Bounced, Action = DsnAction.Failed };
                 message.States[i] = RecipientState.Unreported;
                 StageOutcome(message, i);
             }
@@ -659,14 +744,14 @@ internal sealed class Qmgr
     {
         var now = NowMicros;
         var age = (now - message.Envelope.ArrivalMicros) / 1_000_000;
-        if (!message.Warned && !message.ReportFailed && _settings.DelayWarningSeconds > 0 && age >= _settings.DelayWarningSeconds && message.Reports == 0)
+        if (!message.Warned && !message.ReportFailed && !message.HoldWanted && _settings.DelayWarningSeconds > 0 && age >= _settings.DelayWarningSeconds && message.Reports == 0)
         {
             var late = new List<RecipientResult>();
             for (var i = 0; i < message.States.Length; i++)
             {
-                if (message.States[i] == RecipientState.Deferred && WantsDelay(message.Envelope.Recipients[i].Notify))
+                if (message.States[i] == RecipientState.Deferred && message.Statuses[i] is { } status)
                 {
-                    late.Add(new RecipientResult(i, message.Statuses[i]!));
+                    late.Add(new RecipientResult(i, status));
                 }
             }
             if (late.Count > 0 && message.Envelope.Sender.Length > 0)

@@ -86,7 +86,18 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
     public Task<T> RunAsync<T>(Func<T> question, CancellationToken cancel)
     {
         var done = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
-        Post(() => done.TrySetResult(question()));
+        Post(() =>
+        {
+            try
+            {
+                done.TrySetResult(question());
+            }
+            catch (Exception e)
+            {
+                // The asker must not wait for ever for a fault of ours.
+                done.TrySetException(e);
+            }
+        });
         return done.Task.WaitAsync(cancel);
     }
 
@@ -98,8 +109,15 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
         T? answer = default;
         Post(() =>
         {
-            answer = order();
-            _orders.Add(durable);
+            try
+            {
+                answer = order();
+                _orders.Add(durable);
+            }
+            catch (Exception e)
+            {
+                durable.TrySetException(e);
+            }
         });
         await durable.Task.WaitAsync(cancel).ConfigureAwait(false);
         return answer!;

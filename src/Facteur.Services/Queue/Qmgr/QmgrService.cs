@@ -10,10 +10,15 @@ namespace Facteur.Services.Queue.Qmgr;
 /// <summary>The queue role: the spool's only writer, its engine, and what operators ask of it.</summary>
 public sealed class QmgrService : IDisposable
 {
+    private const int QuietRounds = 100;
+    private static readonly TimeSpan QuietRound = TimeSpan.FromMilliseconds(100);
+
     private readonly ISpool _spool;
     private readonly IResubmit _resubmit;
     private readonly QmgrLoop _loop;
     private readonly Qmgr _qmgr;
+    private readonly TimeProvider _time;
+    private readonly HashSet<ulong> _requeued = [];
 
     /// <summary>Makes the role; nothing runs before <see cref="Start"/>.</summary>
     /// <param name="config">The configuration of the qmgr entry.</param>
@@ -31,6 +36,7 @@ public sealed class QmgrService : IDisposable
         var settings = new QmgrSettings(config, processLimit);
         _spool = spool;
         _resubmit = resubmit;
+        _time = time;
         _loop = new QmgrLoop(spool, rewrite, senderDependent, log, time);
         _qmgr = new Qmgr(spool, _loop.Rewrite, bounce, settings, log, time, _loop.Post);
         Control = new QmgrControl(spool, _qmgr, _loop, settings.LongQueueIds, RequeueAsync);
@@ -74,15 +80,26 @@ public sealed class QmgrService : IDisposable
     /// </summary>
     private async ValueTask<bool> RequeueAsync(ulong id, CancellationToken cancel)
     {
+        var held = await _loop.RunAsync(() => _spool.TryGet(id, out var entry) && entry.State == QueueState.Hold, cancel).ConfigureAwait(false);
+        // From here on the asker may leave: what is begun is ended.
+        cancel = CancellationToken.None;
+        if (!await QuietAsync(id, held, cancel).ConfigureAwait(false))
+        {
+            return false;
+        }
         SpoolMessage? stored = null;
         try
         {
-            await _loop.RunDurableAsync(() => stored = PrepareRequeue(id), cancel).ConfigureAwait(false);
+            await _loop.RunDurableAsync(() => stored = PrepareRequeue(id, held), cancel).ConfigureAwait(false);
         }
         catch (Exception) when (stored is not null)
         {
             // The marks stay staged: they are taken back by what is staged after them.
-            _loop.Post(() => Reopen(stored, OpenRecipients(stored)));
+            _loop.Post(() =>
+            {
+                _requeued.Remove(id);
+                Reopen(stored, OpenRecipients(stored), held);
+            });
             throw;
         }
         if (stored is null)
@@ -90,6 +107,54 @@ public sealed class QmgrService : IDisposable
             return false;
         }
         var open = OpenRecipients(stored);
+        var done = false;
+        try
+        {
+            done = open.Count > 0 && await ResubmitAsync(id, stored, open, cancel).ConfigureAwait(false);
+        }
+        finally
+        {
+            await _loop.RunDurableAsync(() =>
+            {
+                _requeued.Remove(id);
+                if (done)
+                {
+                    _spool.Delete(id);
+                }
+                else
+                {
+                    Reopen(stored, open, held);
+                }
+                return true;
+            }, cancel).ConfigureAwait(false);
+        }
+        return done;
+    }
+
+    /// <summary>Waits until nothing of a message is under way.</summary>
+    private async ValueTask<bool> QuietAsync(ulong id, bool held, CancellationToken cancel)
+    {
+        for (var i = 0; i < QuietRounds; i++)
+        {
+            if (await _loop.RunAsync(() => _qmgr.Quiet(id), cancel).ConfigureAwait(false))
+            {
+                return true;
+            }
+            await Task.Delay(QuietRound, _time, cancel).ConfigureAwait(false);
+        }
+        if (!held)
+        {
+            await _loop.RunAsync(() =>
+            {
+                _qmgr.Unquiet(id);
+                return true;
+            }, cancel).ConfigureAwait(false);
+        }
+        return false;
+    }
+
+    private async ValueTask<bool> ResubmitAsync(ulong id, SpoolMessage stored, List<int> open, CancellationToken cancel)
+    {
         var envelope = new Envelope
         {
             Sender = stored.Envelope.Sender,
@@ -104,44 +169,28 @@ public sealed class QmgrService : IDisposable
             Recipients = [.. open.Select(i => stored.Envelope.Recipients[i])],
             Closes = new ClosedRecipients(id, open),
         };
-        var done = false;
-        using (var message = _resubmit.Begin(envelope))
-        {
-            if (await CopyAsync(stored, message, cancel).ConfigureAwait(false))
-            {
-                done = (await message.EndAsync(cancel).ConfigureAwait(false)).Result.Status == CleanupStatus.Ok;
-            }
-        }
-        await _loop.RunDurableAsync(() =>
-        {
-            if (done)
-            {
-                _spool.Delete(id);
-            }
-            else
-            {
-                Reopen(stored, open);
-            }
-            return true;
-        }, cancel).ConfigureAwait(false);
-        return done;
+        using var message = _resubmit.Begin(envelope);
+        return await CopyAsync(stored, message, cancel).ConfigureAwait(false)
+            && (await message.EndAsync(cancel).ConfigureAwait(false)).Result.Status == CleanupStatus.Ok;
     }
 
-    private SpoolMessage? PrepareRequeue(ulong id)
+    private SpoolMessage? PrepareRequeue(ulong id, bool held)
     {
         if (!_spool.TryGet(id, out var entry) || entry.State == QueueState.Corrupt || _spool.Read(id) is not { } stored)
         {
             return null;
         }
-        if (_qmgr.Active.GetValueOrDefault(id) is { } active)
+        // It became active again in between, or it was asked for twice.
+        if (_requeued.Contains(id) || !_qmgr.Quiet(id))
         {
-            _qmgr.Drop(active);
-        }
-        else if (!_spool.Claim(id))
-        {
-            // What ends its last attempt is staged.
+            if (!held)
+            {
+                _qmgr.Unquiet(id);
+            }
             return null;
         }
+        _requeued.Add(id);
+        _spool.Claim(id);
         foreach (var index in OpenRecipients(stored))
         {
             _spool.Outcome(id, new SpoolOutcome(index, Done: true, Unreported: true, OutcomeDetail.Write(DeliveryStatus.Deferred(0, 0, "being requeued"), warned: false)));
@@ -149,13 +198,13 @@ public sealed class QmgrService : IDisposable
         return stored;
     }
 
-    private void Reopen(SpoolMessage stored, List<int> open)
+    private void Reopen(SpoolMessage stored, List<int> open, bool held)
     {
         foreach (var index in open)
         {
             _spool.Outcome(stored.Entry.Id, new SpoolOutcome(index, Done: false, Unreported: false, OutcomeDetail.Write(DeliveryStatus.Deferred(0, 0, "could not be requeued"), warned: false)));
         }
-        _spool.Move(stored.Entry.Id, stored.Entry.State, stored.Entry.DueSeconds);
+        _spool.Move(stored.Entry.Id, held ? QueueState.Hold : QueueState.Deferred, held ? 0 : stored.Entry.DueSeconds);
     }
 
     private static List<int> OpenRecipients(SpoolMessage stored)

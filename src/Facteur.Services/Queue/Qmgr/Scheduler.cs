@@ -126,7 +126,8 @@ internal sealed class Scheduler(QmgrSettings settings)
         {
             destination.Succeeded();
         }
-        else if (destination.Failed())
+        // What the retry service can't do, nobody can: its mail is deferred and not sent to it again.
+        else if (destination.Failed() && destination.Transport.Name != "retry")
         {
             destination.DeadReason = reason;
             destination.DeadUntilMicros = nowMicros + _settings.MinimalBackoffSeconds * 1_000_000;
@@ -148,6 +149,24 @@ internal sealed class Scheduler(QmgrSettings settings)
             indices[i] = job.Recipients[sent.First + i].Index;
         }
         return (job.Message, indices);
+    }
+
+    /// <summary>Forgets for good what was not sent of a message that stays, held: were its jobs only overlooked, they would come back with its release.</summary>
+    public void Remove(ActiveMessage message)
+    {
+        foreach (var transport in _transports.Values)
+        {
+            foreach (var destination in transport.Destinations.Values)
+            {
+                foreach (var job in destination.Jobs)
+                {
+                    if (job.Message == message)
+                    {
+                        job.Sent = job.Recipients.Count;
+                    }
+                }
+            }
+        }
     }
 
     /// <summary>
@@ -266,7 +285,11 @@ internal sealed class Scheduler(QmgrSettings settings)
         }
         if (nowMicros < destination.NotBeforeMicros)
         {
-            _waiting.Enqueue(destination, destination.NotBeforeMicros);
+            if (!destination.Waits)
+            {
+                destination.Waits = true;
+                _waiting.Enqueue(destination, destination.NotBeforeMicros);
+            }
             return;
         }
         destination.InRing = true;
@@ -285,7 +308,7 @@ internal sealed class Scheduler(QmgrSettings settings)
 
     private void Wake(Destination destination, long nowMicros)
     {
-        destination.Lingers = false;
+        (destination.Lingers, destination.Waits) = (false, false);
         if (nowMicros >= destination.DeadUntilMicros)
         {
             destination.DeadReason = null;
@@ -313,7 +336,11 @@ internal sealed class Scheduler(QmgrSettings settings)
                 _waiting.Enqueue(destination, until);
                 return;
             }
-            destination.Transport.Destinations.Remove(destination.Key);
+            // Another of the same name may have come since.
+            if (destination.Transport.Destinations.GetValueOrDefault(destination.Key) == destination)
+            {
+                destination.Transport.Destinations.Remove(destination.Key);
+            }
             return;
         }
         MakeReady(destination, nowMicros);

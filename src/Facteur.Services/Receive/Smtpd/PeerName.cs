@@ -1,6 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
-using Facteur.Mail.Smtp;
+using Facteur.Mail.Addresses;
 using Facteur.Net.Dns;
 
 namespace Facteur.Services.Receive.Smtpd;

@@ -31,7 +31,6 @@ public sealed class SmtpdService : IDisposable
         Log = new SmtpdLog(log);
         Settings = new SmtpdSettings(config, arrows);
         Stages = new RestrictionStages(config, arrows.Tables, Log);
-        Date = new MailDate(time);
         Connections = new ConnectionLimits(Settings, arrows.Anvil, Log, name);
         _heartbeat = new Heartbeat(time);
         _peerName = new PeerName(arrows.Dns, arrows.Hosts, Log, Settings.PeernameLookup, Settings.PortLogging);
@@ -51,8 +50,6 @@ public sealed class SmtpdService : IDisposable
     internal SmtpdSettings Settings { get; }
 
     internal RestrictionStages Stages { get; }
-
-    internal MailDate Date { get; }
 
     internal ConnectionLimits Connections { get; }
 

@@ -100,7 +100,7 @@ internal sealed class SmtpdSettings
         var alias = Open(config, arrows, RecipientMapsParameters.VirtualAliasMaps);
         RecipientAcceptingMaps = [recipientCanonical, canonical, alias];
         SenderAcceptingMaps = [recipientCanonical, Open(config, arrows, RecipientMapsParameters.SenderCanonicalMaps), canonical, alias];
-        Ehlo = new EhloKeywords(config, arrows.Tables);
+        Ehlo = new EhloAnswer(config, arrows.Tables);
     }
 
     public string Myhostname { get; }
@@ -244,7 +244,7 @@ internal sealed class SmtpdSettings
 
     public IReadOnlyList<Maps> SenderAcceptingMaps { get; }
 
-    public EhloKeywords Ehlo { get; }
+    public EhloAnswer Ehlo { get; }
 
     private static int Code(IConfig config, IntParameter parameter) => (int)config.Get(parameter);
 

@@ -81,6 +81,7 @@ public sealed class FailingCommitTests : IRewrite, IBounce, IResubmit, IDelivery
         Assert.Equal(CleanupStatus.Ok, await Submit());
         await Until(() => _delivered.Count == 2);
         _spool.OnReserve = true;
+        _spool.FreeBytes = 0;
         Assert.Equal(CleanupStatus.Ok, await Submit());
         _gate.Release(10);
         await Until(() => _spool.Ids.Count == 1);

@@ -46,6 +46,12 @@ internal sealed class QmgrSimulation : IRewrite, IBounce
     public Func<DeliveryRequest, (TimeSpan Takes, DeliveryResult Result)> Deliver { get; set; } =
         static request => (TimeSpan.FromMilliseconds(10), Ok(request));
 
+    /// <summary>Where a recipient goes, null for its domain by smtp.</summary>
+    public Func<string, ValueTask<Resolution>>? Resolver { get; set; }
+
+    /// <summary>The retry service is missing in master.cf.</summary>
+    public bool RetryFails { get; set; }
+
     public int UnderWay => _ends.Count;
 
     private long Now => Time.GetUtcNow().Ticks;
@@ -103,7 +109,7 @@ internal sealed class QmgrSimulation : IRewrite, IBounce
         {
             Requests.Add(request);
             var (takes, result) = request.Transport == "retry"
-                ? (TimeSpan.Zero, Fail(request, DeliveryStatus.Deferred(4, 1, request.Nexthop)))
+                ? (TimeSpan.Zero, RetryFails ? Unreachable(request) : Fail(request, DeliveryStatus.Deferred(4, 1, request.Nexthop)))
                 : Deliver(request);
             _ends.Enqueue(result with { RequestId = request.RequestId }, Now + takes.Ticks);
         }
@@ -135,7 +141,7 @@ internal sealed class QmgrSimulation : IRewrite, IBounce
     public ValueTask<string?> RewriteAsync(bool local, string address, CancellationToken cancel) => new(address);
 
     public ValueTask<Resolution> ResolveAsync(string sender, string recipient, CancellationToken cancel) =>
-        new(new Resolution("smtp", AddressParts.Split(recipient).Domain, recipient, ResolveFlags.Default));
+        Resolver is { } other ? other(recipient) : new(new Resolution("smtp", AddressParts.Split(recipient).Domain, recipient, ResolveFlags.Default));
 
     public ValueTask<ReportResult> ReportAsync(ReportRequest request, CancellationToken cancel)
     {

@@ -1,4 +1,4 @@
-using Facteur.Mail.Smtp;
+using Facteur.Mail.Addresses;
 using Facteur.Net.Dns;
 
 namespace Facteur.Services.Receive.Smtpd.Restrictions;
@@ -74,7 +74,7 @@ internal static class HeloRestrictions
     }
 
     private static Verdict Literal(RestrictionContext context, string helo) =>
-        HostName.TryParseLiteral(helo, out _)
+        HostName.ParseLiteral(helo) is not null
             ? Verdict.Dunno
             : context.Reject(context.Settings.InvalidHostnameCode, "5.5.2", $"<{helo}>: {Subject.HeloCommand} rejected: invalid ip address");
 }

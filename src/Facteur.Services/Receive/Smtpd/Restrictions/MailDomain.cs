@@ -1,6 +1,5 @@
 using Facteur.Contracts;
 using Facteur.Mail.Addresses;
-using HostName = Facteur.Mail.Smtp.HostName;
 using Facteur.Net.Dns;
 
 namespace Facteur.Services.Receive.Smtpd.Restrictions;

@@ -13,11 +13,11 @@ internal static class EhloVerb
         {
             return false;
         }
-        if (session.Discarded is not EhloMask.None && (session.Discarded & EhloMask.Silent) == 0 && EhloKeywords.Words(session.Discarded) is { Length: > 0 } words)
+        if (session.Discarded is not EhloMask.None && (session.Discarded & EhloMask.Silent) == 0 && EhloAnswer.Words(session.Discarded) is { Length: > 0 } words)
         {
             session.Log.DiscardedKeywords(words);
         }
-        session.Channel.Write(session.Settings.Ehlo.Answer(session.Discarded));
+        session.Channel.Write(session.Settings.Ehlo.Bytes(session.Discarded));
         await session.Channel.FlushIfManyAsync().ConfigureAwait(false);
         return true;
     }

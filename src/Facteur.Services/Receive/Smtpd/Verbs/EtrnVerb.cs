@@ -1,4 +1,4 @@
-using Facteur.Mail.Smtp;
+using Facteur.Mail.Addresses;
 using Facteur.Services.Receive.Smtpd.Restrictions;
 using Facteur.Tables;
 
@@ -19,7 +19,7 @@ internal static class EtrnVerb
         }
         // RFC 1985 5: "@domain" asks for subdomains too, "#queue" for a queue; neither is needed here.
         var domain = session.Tokens[1].Text.TrimStart('@', '#');
-        if (!HostName.TryParseLiteral(domain, out _) && (HostName.ToAscii(domain) is not { } ascii || !HostName.IsValid(ascii)))
+        if (HostName.ParseLiteral(domain) is null && (HostName.ToAscii(domain) is not { } ascii || !HostName.IsValid(ascii)))
         {
             return await session.RefuseAsync(SmtpdReplies.BadEtrnParameter).ConfigureAwait(false);
         }

@@ -1,3 +1,5 @@
+using Facteur.Mail.Headers;
+
 namespace Facteur.Services.Receive.Smtpd.Verbs;
 
 /// <summary>What smtpd puts in front of a message's content.</summary>
@@ -19,6 +21,6 @@ internal static class MessageHead
             transaction.Smtputf8 ? "UTF8SMTP" : context.Protocol,
             transaction.Message!.QueueId,
             transaction.Recipients.Count == 1 ? transaction.Recipients[0].Address : null,
-            session.Service.Date.Text(transaction.Arrival));
+            MailDate.Format(transaction.Arrival, session.Service.Time.LocalTimeZone));
     }
 }

@@ -27,7 +27,7 @@ internal enum EhloMask : ushort
 }
 
 /// <summary>The EHLO answer: what is offered, and what is left out for whom. An answer is made once per combination.</summary>
-internal sealed class EhloKeywords
+internal sealed class EhloAnswer
 {
     private static readonly Dictionary<string, EhloMask> Names = new(StringComparer.OrdinalIgnoreCase)
     {
@@ -58,7 +58,7 @@ internal sealed class EhloKeywords
     private readonly System.Collections.Concurrent.ConcurrentDictionary<EhloMask, byte[]> _answers = new();
 
     /// <exception cref="ConfigException">A keyword is not known.</exception>
-    public EhloKeywords(IConfig config, ITableSet tables)
+    public EhloAnswer(IConfig config, ITableSet tables)
     {
         _hostname = config.Get(CommonParameters.Myhostname);
         _sizeLimit = config.Get(CommonParameters.MessageSizeLimit);
@@ -96,7 +96,7 @@ internal sealed class EhloKeywords
         string.Join(' ', Names.Where(name => name.Value is not (EhloMask.Silent or EhloMask.Absent) && (mask & name.Value) != 0).Select(name => name.Key));
 
     /// <summary>The whole answer.</summary>
-    public ReadOnlySpan<byte> Answer(EhloMask discarded) => _answers.GetOrAdd(discarded & ~(EhloMask.Silent | EhloMask.Absent), Make);
+    public ReadOnlySpan<byte> Bytes(EhloMask discarded) => _answers.GetOrAdd(discarded & ~(EhloMask.Silent | EhloMask.Absent), Make);
 
     private byte[] Make(EhloMask discarded)
     {
