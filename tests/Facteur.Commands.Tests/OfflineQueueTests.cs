@@ -74,7 +74,9 @@ public sealed class OfflineQueueTests : IDisposable
 
         public CommitResult Result { get; set; } = CommitResult.Durable;
 
-        public void Claim(ulong id) => throw new InvalidOperationException("an offline command has no active queue");
+        public bool Claim(ulong id) => true;
+
+        public bool TryTakeArrived(ulong id, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out SpoolMessage? message) => (message = null) is not null;
 
         public long StagedBytes => 0;
 
