@@ -99,6 +99,11 @@ internal sealed class QmgrControl(ISpool spool, Qmgr qmgr, QmgrLoop loop, bool l
         Listing? listing;
         if (number == 0)
         {
+            if (spool.StagedBytes > 0)
+            {
+                // What has just left the active queue is listed where it went, not nowhere. No mail is staged at this point of a turn.
+                _ = spool.Commit(sync: false);
+            }
             while (_listings.Count >= CursorLimit)
             {
                 _listings.Remove(_listings.Keys.Min());
