@@ -1,11 +1,10 @@
 using Facteur;
 using Facteur.Commands;
 
-// Continuations of sockets run where they complete: a hand-over to the thread pool costs more than what they do.
-if (Environment.GetEnvironmentVariable("DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS") is null)
-{
-    Environment.SetEnvironmentVariable("DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS", "1");
-}
+// Continuations of sockets run where they complete: a hand-over to the thread pool costs more than what they do. One thread waits for
+// the sockets of four cores: a second one that shares them splits what arrives together into twice as many wake-ups.
+Default("DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS", "1");
+Default("DOTNET_SYSTEM_NET_SOCKETS_THREAD_COUNT", Math.Max(1, (Environment.ProcessorCount + 2) / 4).ToString(System.Globalization.CultureInfo.InvariantCulture));
 
 // The name it is called by chooses; "facteur NAME args" is the same as "NAME args".
 var name = Path.GetFileName(Environment.GetCommandLineArgs()[0]);
@@ -32,3 +31,11 @@ _ = Facteur.Unix.Libc.signal(Facteur.Unix.Libc.SIGXFSZ, 1); // SIG_IGN: a file t
 var status = Names.Run(new CommandContext(name, arguments, input, output, error, TimeProvider.System, environment));
 output.Flush();
 return status;
+
+static void Default(string variable, string value)
+{
+    if (Environment.GetEnvironmentVariable(variable) is null)
+    {
+        Environment.SetEnvironmentVariable(variable, value);
+    }
+}
