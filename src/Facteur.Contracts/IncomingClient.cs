@@ -33,8 +33,8 @@ public static class IncomingFrames
     /// <summary>← queue: id is how many bytes of Content were taken.</summary>
     public const ushort Credit = 7;
 
-    /// <summary>Bytes of content a client may have under way: beyond it, it waits.</summary>
-    public const long CreditLimit = 32 << 20;
+    /// <summary>Bytes of content a client may have under way: beyond it, it waits. Enough for what arrives while one batch is synced, and no more than a link's window.</summary>
+    public const long CreditLimit = 2 << 20;
 
     /// <summary>Numbers asked for at a time.</summary>
     public const int IdBlock = 4096;
@@ -114,7 +114,7 @@ public sealed class IncomingClient : IIncoming, IFrameHandler, IDisposable
                 {
                     break;
                 }
-                _credit.Enqueue(wait = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+                _credit.Enqueue(wait = new TaskCompletionSource());
             }
             await wait.Task.WaitAsync(cancel).ConfigureAwait(false);
         }
@@ -203,11 +203,8 @@ public sealed class IncomingClient : IIncoming, IFrameHandler, IDisposable
         lock (_gate)
         {
             _ids.TrySetResult();
-            while (_credit.TryDequeue(out var wait))
-            {
-                wait.TrySetResult();
-            }
         }
+        GiveCredit();
         foreach (var id in _waiters.Keys)
         {
             if (_waiters.TryRemove(id, out var waiter))
@@ -254,12 +251,23 @@ public sealed class IncomingClient : IIncoming, IFrameHandler, IDisposable
         {
             return;
         }
-        lock (_gate)
+        GiveCredit();
+    }
+
+    // Sessions go on here, on the link's thread, and so outside the gate; one that uses up the credit leaves the others waiting.
+    private void GiveCredit()
+    {
+        while (_closed || Interlocked.Read(ref _underWay) <= IncomingFrames.CreditLimit)
         {
-            while (_credit.TryDequeue(out var wait))
+            TaskCompletionSource? wait;
+            lock (_gate)
             {
-                wait.TrySetResult();
+                if (!_credit.TryDequeue(out wait))
+                {
+                    return;
+                }
             }
+            wait.TrySetResult();
         }
     }
 

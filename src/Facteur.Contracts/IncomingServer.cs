@@ -57,14 +57,20 @@ public sealed class IncomingServer(IDuplexPipe link, Action bell)
     /// <summary>Says how a message ended; sent with the next flush.</summary>
     public void Done(ulong id, CleanupStatus status) => _done.Add((id, status));
 
-    /// <summary>Sends what was said.</summary>
-    public void Flush()
+    /// <summary>Gives back the credit of what was taken, so that the writer goes on while a batch is synced.</summary>
+    public void FlushCredit()
     {
         if (_credit > 0)
         {
             _writer.Write(IncomingFrames.Credit, IncomingFrames.Version, _credit);
             _credit = 0;
+            _writer.Flush();
         }
+    }
+
+    /// <summary>Sends what was said.</summary>
+    public void Flush()
+    {
         if (_done.Count > 0)
         {
             _writer.Write(IncomingFrames.Done, IncomingFrames.Version, (ulong)_done.Count, _done, static (List<(ulong Id, CleanupStatus Status)> done, ref FieldWriter writer) =>

@@ -3,12 +3,12 @@ using Facteur.Unix;
 namespace Facteur.Spool;
 
 /// <summary>
-/// Open segments, at most 16, the one unused for longest closed first. An open segment stays readable after it was unlinked.
+/// Open segments, at most 8, the one unused for longest closed first. An open segment stays readable after it was unlinked.
 /// Fetches records by place: checksum, mark, type and message are checked on the copy in the caller's buffer.
 /// </summary>
 internal sealed class Descriptors(SpoolPaths paths, IDisk disk) : IDisposable
 {
-    private const int Limit = 16;
+    private const int Limit = 8;
 
     private readonly List<(uint Segment, int File, ulong Mark)> _open = [];
 

@@ -35,6 +35,9 @@ public interface IDisk
     /// <summary>Writes at an offset; may write fewer bytes than asked.</summary>
     int Write(int file, ReadOnlySpan<byte> bytes, long offset);
 
+    /// <summary>Lets the kernel begin to write out what was written to a range; promises nothing, waits for nothing, hides no error from <see cref="SyncData"/>.</summary>
+    void StartWriting(int file, long offset, long length);
+
     /// <summary>fdatasync(2): the file's bytes and size are on stable storage when this returns 0.</summary>
     int SyncData(int file);
 

@@ -8,6 +8,7 @@ namespace Facteur.Spool;
 /// </summary>
 internal sealed class LargeBodies(SpoolPaths paths, IDisk disk)
 {
+    private readonly Stack<byte[]> _blocks = [];
     private readonly HashSet<string> _known = [];
     private readonly HashSet<string> _unsynced = [];
 
@@ -26,7 +27,7 @@ internal sealed class LargeBodies(SpoolPaths paths, IDisk disk)
         }
         var file = disk.Open(paths.LargeFile(id), DiskOpen.Create);
         errno = file < 0 ? -file : 0;
-        return file < 0 ? null : new LargeFile(disk, file, id);
+        return file < 0 ? null : new LargeFile(disk, file, id, _blocks);
     }
 
     /// <summary>Makes the files of ended messages and their names durable: one sync for each file and for each directory.</summary>

@@ -4,12 +4,15 @@ namespace Facteur.Spool;
 /// The file of a message's own: blocks of 64 KiB of content, each a record of type Block whose sequence is its number and whose mark
 /// comes from the message's number. Content offset o lies in block o / 65536 at file offset (o / 65536) * 65568 + 32 + o % 65536.
 /// </summary>
-internal sealed class LargeFile(IDisk disk, int file, ulong id)
+internal sealed class LargeFile(IDisk disk, int file, ulong id, Stack<byte[]> blocks)
 {
     public const int BlockContent = 64 << 10;
     public const int BlockLength = BlockContent + Record.HeaderLength;
 
-    private readonly byte[] _block = GC.AllocateUninitializedArray<byte>(BlockLength);
+    /// <summary>Blocks after which the kernel begins to write: at the end less is left to wait for.</summary>
+    private const int StartEvery = 4;
+
+    private readonly byte[] _block = blocks.TryPop(out var block) ? block : GC.AllocateUninitializedArray<byte>(BlockLength);
     private uint _number;
     private int _filled;
 
@@ -37,11 +40,27 @@ internal sealed class LargeFile(IDisk disk, int file, ulong id)
     }
 
     /// <summary>Writes the last, shorter block.</summary>
-    public int Flush() => _filled == 0 ? 0 : WriteBlock();
+    public int Flush()
+    {
+        if (_filled != 0 && WriteBlock() is var errno and not 0)
+        {
+            return errno;
+        }
+        if (_number % StartEvery is not 0 and var rest)
+        {
+            Start(rest);
+        }
+        return 0;
+    }
 
     public int Sync() => -disk.SyncData(file);
 
-    public void Close() => _ = disk.Close(file);
+    /// <summary>Closes; nothing may be appended after it.</summary>
+    public void Close()
+    {
+        _ = disk.Close(file);
+        blocks.Push(_block);
+    }
 
     private int WriteBlock()
     {
@@ -51,6 +70,12 @@ internal sealed class LargeFile(IDisk disk, int file, ulong id)
         var errno = disk.WriteAll(file, block, (long)_number * BlockLength);
         _number++;
         _filled = 0;
+        if (_number % StartEvery == 0)
+        {
+            Start(StartEvery);
+        }
         return errno;
     }
+
+    private void Start(uint blocks) => disk.StartWriting(file, (long)(_number - blocks) * BlockLength, (long)blocks * BlockLength);
 }

@@ -4,21 +4,26 @@ using Facteur.Unix;
 namespace Facteur.Spool;
 
 /// <summary>
-/// Reads content for one thread at a time, in the spool's process or another. Bytes are copied first, checked on the copy, then handed out.
+/// Reads content, in the spool's process or another, from any thread. Bytes are copied first, checked on the copy, then handed out.
+/// What is open is borrowed for one read and given back: no two reads ever share a descriptor list, and a long message's file stays open
+/// between its pieces, also when many are read in turn.
 /// </summary>
 public sealed class SpoolReader : ISpoolReader
 {
+    /// <summary>Files of long messages kept open; the one given back longest ago is closed first (its delivery may have been given up).</summary>
+    private const int LargeLimit = 64;
+
     private readonly SpoolPaths _paths;
     private readonly IDisk _disk;
-    private readonly Descriptors _segments;
-    private int _largeFile = -1;
-    private ulong _largeId;
+    private readonly Lock _gate = new();
+    private readonly Stack<Descriptors> _segments = [];
+    private readonly List<(ulong Id, int File)> _large = [];
+    private bool _disposed;
 
     internal SpoolReader(SpoolPaths paths, IDisk disk)
     {
         _paths = paths;
         _disk = disk;
-        _segments = new Descriptors(paths, disk);
     }
 
     /// <summary>A reader of the spool in a directory; opens nothing yet.</summary>
@@ -42,7 +47,9 @@ public sealed class SpoolReader : ISpoolReader
         {
             return ContentRead.Damaged;
         }
-        var result = _segments.FetchContent(id, new Location(piece.Segment, (uint)piece.Offset), buffer.Span[..length], out _);
+        var segments = BorrowSegments();
+        var result = segments.FetchContent(id, new Location(piece.Segment, (uint)piece.Offset), buffer.Span[..length], out _);
+        GiveBack(segments);
         if (result != FetchResult.Whole)
         {
             return result switch { FetchResult.Gone => ContentRead.Moved, FetchResult.Damaged => ContentRead.Damaged, _ => ContentRead.Failed };
@@ -54,8 +61,19 @@ public sealed class SpoolReader : ISpoolReader
     /// <inheritdoc/>
     public void Dispose()
     {
-        _segments.Dispose();
-        CloseLarge();
+        lock (_gate)
+        {
+            _disposed = true;
+            while (_segments.TryPop(out var segments))
+            {
+                segments.Dispose();
+            }
+            foreach (var (_, file) in _large)
+            {
+                _ = _disk.Close(file);
+            }
+            _large.Clear();
+        }
     }
 
     private ContentRead ReadBlock(ulong id, in Extent piece, long offset, Memory<byte> buffer, out ReadOnlyMemory<byte> content)
@@ -65,20 +83,35 @@ public sealed class SpoolReader : ISpoolReader
         {
             return ContentRead.End;
         }
-        if (_largeId != id || _largeFile < 0)
+        var file = BorrowLarge(id);
+        if (file < 0)
         {
-            CloseLarge();
-            _largeFile = _disk.Open(_paths.LargeFile(id), DiskOpen.Read);
-            _largeId = id;
-            if (_largeFile < 0)
+            file = _disk.Open(_paths.LargeFile(id), DiskOpen.Read);
+            if (file < 0)
             {
-                return _largeFile == -Libc.ENOENT ? ContentRead.Moved : ContentRead.Failed;
+                return file == -Libc.ENOENT ? ContentRead.Moved : ContentRead.Failed;
             }
         }
+        var result = ReadBlock(file, id, piece, offset, buffer, out content);
+        // After the last piece the file is closed: an unlinked one would go on taking room on the disk.
+        if (result != ContentRead.Data || offset + content.Length >= piece.Length)
+        {
+            _ = _disk.Close(file);
+        }
+        else
+        {
+            GiveBack(id, file);
+        }
+        return result;
+    }
+
+    private ContentRead ReadBlock(int file, ulong id, in Extent piece, long offset, Memory<byte> buffer, out ReadOnlyMemory<byte> content)
+    {
+        content = default;
         var at = piece.Offset + offset;
         var number = at / LargeFile.BlockContent;
         var within = (int)(at % LargeFile.BlockContent);
-        var n = _disk.Read(_largeFile, buffer.Span[..LargeFile.BlockLength], number * LargeFile.BlockLength);
+        var n = _disk.Read(file, buffer.Span[..LargeFile.BlockLength], number * LargeFile.BlockLength);
         if (n < 0)
         {
             return ContentRead.Failed;
@@ -95,12 +128,59 @@ public sealed class SpoolReader : ISpoolReader
         return ContentRead.Data;
     }
 
-    private void CloseLarge()
+    private Descriptors BorrowSegments()
     {
-        if (_largeFile >= 0)
+        lock (_gate)
         {
-            _ = _disk.Close(_largeFile);
-            _largeFile = -1;
+            return _segments.TryPop(out var segments) ? segments : new Descriptors(_paths, _disk);
         }
+    }
+
+    private void GiveBack(Descriptors segments)
+    {
+        lock (_gate)
+        {
+            if (!_disposed)
+            {
+                _segments.Push(segments);
+                return;
+            }
+        }
+        segments.Dispose();
+    }
+
+    private int BorrowLarge(ulong id)
+    {
+        lock (_gate)
+        {
+            for (var i = _large.Count - 1; i >= 0; i--)
+            {
+                if (_large[i].Id == id)
+                {
+                    var file = _large[i].File;
+                    _large.RemoveAt(i);
+                    return file;
+                }
+            }
+            return -1;
+        }
+    }
+
+    private void GiveBack(ulong id, int file)
+    {
+        lock (_gate)
+        {
+            if (!_disposed)
+            {
+                _large.Add((id, file));
+                if (_large.Count <= LargeLimit)
+                {
+                    return;
+                }
+                file = _large[0].File;
+                _large.RemoveAt(0);
+            }
+        }
+        _ = _disk.Close(file);
     }
 }

@@ -69,6 +69,10 @@ public sealed unsafe class UnixDisk : IDisk
         }
     }
 
+    // Without a flag that waits it leaves the file's error for fdatasync to say.
+    /// <inheritdoc/>
+    public void StartWriting(int file, long offset, long length) => _ = Libc.sync_file_range(file, offset, length, Libc.SYNC_FILE_RANGE_WRITE);
+
     /// <inheritdoc/>
     public int SyncData(int file) => Result(Libc.fdatasync(file));
 

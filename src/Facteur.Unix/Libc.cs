@@ -16,6 +16,7 @@ public static unsafe partial class Libc
     public const int LOCK_SH = 1, LOCK_EX = 2, LOCK_NB = 4, LOCK_UN = 8;
     public const int F_GETFL = 3, F_SETFL = 4, F_SETLK = 6, F_SETLKW = 7, F_OFD_SETLK = 37, F_OFD_SETLKW = 38;
     public const short F_RDLCK = 0, F_WRLCK = 1, F_UNLCK = 2;
+    public const uint SYNC_FILE_RANGE_WRITE = 2;
     public const int AT_FDCWD = -100, AT_SYMLINK_NOFOLLOW = 0x100, AT_EMPTY_PATH = 0x1000, AT_REMOVEDIR = 0x200;
     public const int EPERM = 1, ENOENT = 2, EINTR = 4, EIO = 5, EAGAIN = 11, ENOMEM = 12, EACCES = 13, EEXIST = 17, ENOTDIR = 20, EISDIR = 21,
         EINVAL = 22, ENFILE = 23, EMFILE = 24, EFBIG = 27, ENOSPC = 28, EROFS = 30, EPIPE = 32, ENAMETOOLONG = 36, ELOOP = 40, EDQUOT = 122;
@@ -33,6 +34,7 @@ public static unsafe partial class Libc
     [LibraryImport(C, SetLastError = true)] public static partial long lseek(int fd, long offset, int whence);
     [LibraryImport(C, SetLastError = true)] public static partial int fsync(int fd);
     [LibraryImport(C, SetLastError = true)] public static partial int fdatasync(int fd);
+    [LibraryImport(C, SetLastError = true)] public static partial int sync_file_range(int fd, long offset, long count, uint flags);
     [LibraryImport(C, SetLastError = true)] public static partial int ftruncate(int fd, long length);
     [LibraryImport(C, SetLastError = true)] public static partial int posix_fallocate(int fd, long offset, long length);
     [LibraryImport(C, SetLastError = true)] public static partial int fchmod(int fd, uint mode);

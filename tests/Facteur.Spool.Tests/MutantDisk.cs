@@ -72,6 +72,8 @@ internal sealed class MutantDisk(IDisk inner, string kind = "", Mutation mutatio
         return inner.Write(file, bytes, offset);
     }
 
+    public void StartWriting(int file, long offset, long length) => inner.StartWriting(file, offset, length);
+
     public int SyncData(int file)
     {
         var opened = _files[file];

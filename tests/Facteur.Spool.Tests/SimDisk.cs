@@ -164,6 +164,11 @@ internal sealed class SimDisk : IDisk
         return bytes.Length;
     }
 
+    public void StartWriting(int file, long offset, long length)
+    {
+        // What is pending may reach the disk at any time anyway.
+    }
+
     public int SyncData(int file)
     {
         var target = _files[file]!;

@@ -139,6 +139,54 @@ public sealed class SpoolTests : IDisposable
     }
 
     [Fact]
+    public void One_reader_serves_many_threads_and_keeps_no_file_of_a_message_read_to_its_end()
+    {
+        using var spool = Open();
+        // Short ones, in many segments, and long ones in files of their own.
+        var ids = Enumerable.Range(0, 24).Select(i => Put(spool, string.Concat(Enumerable.Repeat($"line of message {i}\n", i % 2 == 0 ? 3 : 200_000)))).ToList();
+        var layouts = ids.ToDictionary(id => id, id => spool.Read(id)!.Layout);
+        Assert.Contains(layouts.Values, layout => layout.Extents.Any(e => e.Kind == ExtentKind.File));
+        using var reader = spool.OpenReader();
+        var wrong = 0;
+        var threads = Enumerable.Range(0, 6).Select(t => new Thread(() =>
+        {
+            var buffer = new byte[(64 << 10) + 64];
+            // Pieces of several messages in turn, as deliveries share a thread.
+            foreach (var group in ids.Concat(ids).Skip(t).Chunk(5))
+            {
+                var places = group.Select(_ => (Extent: 0, Offset: 0L)).ToArray();
+                for (var left = true; left;)
+                {
+                    left = false;
+                    for (var k = 0; k < group.Length; k++)
+                    {
+                        var layout = layouts[group[k]];
+                        if (places[k].Extent >= layout.Extents.Count)
+                        {
+                            continue;
+                        }
+                        left = true;
+                        var expected = $"line of message {ids.IndexOf(group[k])}\n";
+                        if (reader.Read(group[k], layout, places[k].Extent, places[k].Offset, buffer, out var content) != ContentRead.Data
+                            || !Encoding.Latin1.GetString(content.Span).Contains(expected, StringComparison.Ordinal))
+                        {
+                            Interlocked.Increment(ref wrong);
+                            places[k] = (int.MaxValue, 0);
+                            continue;
+                        }
+                        var offset = places[k].Offset + content.Length;
+                        places[k] = offset >= layout.Extents[places[k].Extent].Length ? (places[k].Extent + 1, 0) : (places[k].Extent, offset);
+                    }
+                }
+            }
+        })).ToArray();
+        Array.ForEach(threads, t => t.Start());
+        Array.ForEach(threads, t => t.Join());
+        Assert.Equal(0, wrong);
+        Assert.DoesNotContain(Directory.GetFiles("/proc/self/fd").Select(f => File.ResolveLinkTarget(f, false)?.FullName ?? ""), name => name.StartsWith(_root + "/large/", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public void A_steady_flow_of_mail_allocates_little_and_frees_its_segments()
     {
         using var spool = Spool.Open(new SpoolOptions { Directory = _root, SegmentBytes = 1 << 20, CheckpointBytes = 1 << 20, ReserveBytes = 0 }, _disk, new TestTime(), _events);

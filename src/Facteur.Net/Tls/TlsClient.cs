@@ -16,7 +16,10 @@ namespace Facteur.Net.Tls;
 public sealed class TlsClient(
     SslProtocols protocols, IReadOnlyList<TlsCipherSuite> ciphers, X509Certificate2Collection authorities, TimeProvider time) : ITlsHandshake
 {
-    private readonly CipherSuitesPolicy _ciphers = TlsCiphers.Policy(ciphers);
+    // Made with the first handshake: it loads OpenSSL, 4 MB that a relay without TLS never needs.
+#pragma warning disable CA1416 // Linux only, as the whole system.
+    private readonly Lazy<CipherSuitesPolicy> _ciphers = new(() => TlsCiphers.Policy(ciphers));
+#pragma warning restore CA1416
 
     /// <inheritdoc/>
     public async ValueTask<TlsResult> HandshakeAsync(Connection connection, string? serverName, CancellationToken cancel)
@@ -27,7 +30,9 @@ public sealed class TlsClient(
         {
             TargetHost = serverName ?? "",
             EnabledSslProtocols = protocols,
-            CipherSuitesPolicy = _ciphers,
+#pragma warning disable CA1416
+            CipherSuitesPolicy = _ciphers.Value,
+#pragma warning restore CA1416
             CertificateChainPolicy = ChainPolicy(),
 #pragma warning disable CA5359 // Opportunistic: the caller gets to know the trust and decides.
             RemoteCertificateValidationCallback = (_, certificate, _, errors) =>

@@ -91,6 +91,9 @@ internal sealed class ActiveMessage
     /// <summary>postsuper -e or -f: not delivered any more.</summary>
     public bool Expire { get; set; }
 
+    /// <summary>A delivery of this pass ended without a word of the next hop (content moved meanwhile, agents restarted): no reason for a long wait.</summary>
+    public bool Interrupted { get; set; }
+
     /// <summary>The sender was told of the delay.</summary>
     public bool Warned { get; set; }
 

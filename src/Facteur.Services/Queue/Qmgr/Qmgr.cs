@@ -147,6 +147,7 @@ internal sealed class Qmgr
         {
             if (done.Message.States[index] == RecipientState.InFlight)
             {
+                done.Message.Interrupted |= result.DestinationFailed is null;
                 Settle(done.Message, index, result.DestinationFailed ?? DeliveryStatus.Deferred(3, 0, "delivery was interrupted"));
             }
         }
@@ -769,8 +770,8 @@ internal sealed class Qmgr
                 StageOutcome(message, i);
             }
         }
-        // Exponential back-off: as long again as the message is old, within bounds.
-        var wait = Math.Clamp(age, _settings.MinimalBackoffSeconds, _settings.MaximalBackoffSeconds);
+        // Exponential back-off: as long again as the message is old, within bounds; without the lower one when it was not the next hop's doing.
+        var wait = Math.Clamp(age, message.Interrupted ? Math.Min(1, _settings.MaximalBackoffSeconds) : _settings.MinimalBackoffSeconds, _settings.MaximalBackoffSeconds);
         Retire(message);
         _spool.Move(message.Id, message.HoldWanted ? QueueState.Hold : QueueState.Deferred, now / 1_000_000 + wait);
     }

@@ -281,6 +281,10 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
             }
             any |= more;
         }
+        foreach (var writer in _writers)
+        {
+            writer.FlushCredit();
+        }
         any |= Rewrite.Poll();
         return TakeResults() | any;
     }

@@ -74,6 +74,19 @@ public sealed class QmgrTests
     }
 
     [Fact]
+    public void A_delivery_without_a_word_of_the_next_hop_is_tried_again_soon_and_then_ever_more_rarely()
+    {
+        var s = new QmgrSimulation();
+        s.Deliver = request => (TimeSpan.FromMilliseconds(10), new DeliveryResult(request.RequestId, []));
+        s.Submit("s@example.com", "a@one.test");
+        s.Run(TimeSpan.FromSeconds(30));
+        Assert.InRange(s.Requests.Count, 4, 8);
+        s.Deliver = static request => (TimeSpan.FromMilliseconds(10), QmgrSimulation.Ok(request));
+        s.Run(TimeSpan.FromSeconds(60));
+        Assert.Equal(0, s.Spool.Count(Spool.QueueState.Deferred));
+    }
+
+    [Fact]
     public void A_bounce_that_cannot_be_reported_stays_queued_until_it_can()
     {
         var sim = new QmgrSimulation { ReportAnswer = ReportResult.TryAgain };
