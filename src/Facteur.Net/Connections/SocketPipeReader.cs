@@ -15,6 +15,9 @@ internal sealed class SocketPipeReader(Socket socket) : PipeReader, IValueTaskSo
     /// <summary>Room for the usual commands of one round trip.</summary>
     private const int SmallSize = 512;
     private const int LargeSize = 16 * 1024;
+
+    /// <summary>For a peer that filled a large one: content of a long message.</summary>
+    private const int HugeSize = 64 * 1024;
     private const int SizeLimit = 16 * 1024 * 1024;
 
     private readonly Lock _gate = new();
@@ -31,6 +34,7 @@ internal sealed class SocketPipeReader(Socket socket) : PipeReader, IValueTaskSo
     private bool _waiting;
     private bool _ended;
     private bool _filled;
+    private bool _bulk;
     private bool _cancelRequested;
     private bool _closed;
 
@@ -164,10 +168,10 @@ internal sealed class SocketPipeReader(Socket socket) : PipeReader, IValueTaskSo
     /// <returns>True when bytes or the end are there already.</returns>
     private bool StartReceive()
     {
-        if (_filled && _start == _end)
+        if ((_filled || _bulk) && _start == _end)
         {
             // The last receive filled its buffer, so that more is likely there: ask once before waiting.
-            Grow(LargeSize);
+            Grow(_bulk ? HugeSize : LargeSize);
             if (ReceiveNow())
             {
                 return true;
@@ -259,9 +263,10 @@ internal sealed class SocketPipeReader(Socket socket) : PipeReader, IValueTaskSo
         }
         _end += count;
         _filled = _end == Buffer.Length;
+        _bulk = _filled ? _bulk || _large is not null : _bulk && count > SmallSize;
         if (more && _filled && _large is null)
         {
-            Grow(LargeSize);
+            Grow(_bulk ? HugeSize : LargeSize);
             ReceiveNow();
         }
     }
