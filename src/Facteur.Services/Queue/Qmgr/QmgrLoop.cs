@@ -24,6 +24,9 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
     /// <summary>Staged outcomes that are written without waiting for mail to ride with.</summary>
     private const long OutcomeBytes = 256 << 10;
 
+    /// <summary>How long staged outcomes wait for mail to be written with: what the end of this process would lose, and the next one deliver again.</summary>
+    private static readonly TimeSpan OutcomeWrite = TimeSpan.FromMilliseconds(10);
+
     /// <summary>How long outcomes without a sync of their own may wait for one.</summary>
     private static readonly TimeSpan OutcomeSync = TimeSpan.FromMilliseconds(100);
 
@@ -46,6 +49,7 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
     private DeliveryClient? _deliver;
     private Qmgr? _qmgr;
     private long _unsyncedSince;
+    private long _stagedSince;
     private CommitResult _last = CommitResult.Durable;
     private bool _stuck;
     private volatile bool _stop;
@@ -314,13 +318,14 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
         var now = _time.GetTimestamp();
         if (_spool.StagedBytes == 0 && !sync && !_spool.HasUnsynced)
         {
-            _unsyncedSince = 0;
+            _unsyncedSince = _stagedSince = 0;
             Answer(CommitResult.Durable);
             return;
         }
         _unsyncedSince = _unsyncedSince == 0 ? now : _unsyncedSince;
+        _stagedSince = _spool.StagedBytes == 0 ? 0 : _stagedSince == 0 ? now : _stagedSince;
         sync |= _time.GetElapsedTime(_unsyncedSince, now) >= OutcomeSync;
-        if (!sync && (_stuck || _spool.StagedBytes < OutcomeBytes))
+        if (!sync && (_stuck || _stagedSince == 0 || (_spool.StagedBytes < OutcomeBytes && _time.GetElapsedTime(_stagedSince, now) < OutcomeWrite)))
         {
             // Outcomes ride with the next mail, or with the clock; so does the next try of a commit that failed.
             Answer(CommitResult.Durable);
@@ -329,6 +334,7 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
         var wrote = _spool.StagedBytes > 0;
         var result = _spool.Commit(sync);
         var failed = result is CommitResult.NoSpace or CommitResult.Failed;
+        _stagedSince = 0;
         _unsyncedSince = result == CommitResult.Durable ? 0 : failed ? now : _unsyncedSince;
         _stuck = failed && _spool.StagedBytes > 0;
         Note(result, failed, wrote);
@@ -396,6 +402,10 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
 
     private TimeSpan WaitTime()
     {
+        if (_spool.StagedBytes > 0 && !_stuck)
+        {
+            return OutcomeWrite;
+        }
         if (_spool.HasUnsynced || _spool.StagedBytes > 0)
         {
             return OutcomeSync;
