@@ -119,7 +119,7 @@ public sealed class IncomingClient : IIncoming, IFrameHandler, IDisposable
             await wait.Task.WaitAsync(cancel).ConfigureAwait(false);
         }
         Interlocked.Add(ref _underWay, content.Length);
-        _writer.Write(IncomingFrames.Content, IncomingFrames.Version, id, content.Span, static (ReadOnlySpan<byte> bytes, ref FieldWriter writer) => writer.Bytes(bytes));
+        _writer.Write(IncomingFrames.Content, IncomingFrames.Version, id, content.Span);
         _writer.Flush();
     }
 

@@ -55,7 +55,7 @@ public sealed class FrameFormatTests : IDisposable
         await Sends("Done");
         await Receives("Content");
         Assert.True(server.Poll(new NoSink()));
-        server.Flush();
+        server.FlushCredit();
         await Sends("Credit");
     }
 
@@ -165,7 +165,7 @@ public sealed class FrameFormatTests : IDisposable
 
     private async Task<byte[]> Take(int count)
     {
-        var result = await _far.Input.ReadAtLeastAsync(count, Cancel);
+        var result = await _far.Input.ReadAtLeastAsync(count, Cancel).AsTask().WaitAsync(TimeSpan.FromSeconds(20), Cancel);
         var bytes = result.Buffer.Slice(0, count).ToArray();
         _far.Input.AdvanceTo(result.Buffer.GetPosition(count));
         return bytes;

@@ -58,6 +58,7 @@ public sealed class IncomingTests
                     while (_server.Poll(this))
                     {
                     }
+                    _server.FlushCredit();
                     _server.Flush();
                     _bell.Wait(TimeSpan.FromSeconds(1));
                 }

@@ -19,7 +19,15 @@ public sealed class LinkTests
         {
             for (var i = 0; i < count; i++)
             {
-                writer.Write(7, 1, (ulong)i, new byte[i * 37 % 70_000], static (byte[] bytes, ref FieldWriter w) => w.Bytes(bytes));
+                // Both ways into the link, in any order.
+                if (i % 5 < 2)
+                {
+                    writer.Write(7, 1, (ulong)i, new byte[i * 37 % 70_000]);
+                }
+                else
+                {
+                    writer.Write(7, 1, (ulong)i, new byte[i * 37 % 70_000], static (byte[] bytes, ref FieldWriter w) => w.Bytes(bytes));
+                }
                 if (i % 3 == 0)
                 {
                     writer.Flush();
