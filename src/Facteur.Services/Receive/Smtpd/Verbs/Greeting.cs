@@ -9,12 +9,11 @@ internal static class Greeting
     // Postfix: NEUTER_CHARACTERS. The name stands bare in Received: headers and between "<" and ">" in the log: it must not be able to end either.
     private static readonly SearchValues<char> Forging = SearchValues.Create(" <>()\\\";@");
 
-    public static async ValueTask<bool> TakeAsync(SmtpdSession session, string protocol)
+    public static async ValueTask<bool> TakeAsync(SmtpdSession session)
     {
         var name = session.Tokens.Count == 2 ? session.Tokens[1].Text : string.Join(' ', session.Tokens.Skip(1).Select(token => token.Text));
         var context = session.Context;
         await session.ResetAsync().ConfigureAwait(false);
-        context.Protocol = protocol;
         context.Helo = Neuter(SmtpdLog.Printable(name));
         context.HeloDoubt = null;
         session.State = SmtpdState.Greeted;
