@@ -81,20 +81,14 @@ public struct DataDecoder
             switch (_state)
             {
                 case State.LineStart:
-                    if (_first && (input[at] is (byte)'>' or (byte)'F'))
+                    if (_dots && input[at] == Dot)
                     {
-                        _state = State.Mark;
-                    }
-                    else if (_dots && input[at] == Dot)
-                    {
-                        LeaveFirst(input[at], ref writer);
                         _state = State.Dot;
                         at++;
                     }
                     else
                     {
-                        LeaveFirst(input[at], ref writer);
-                        _state = State.Body;
+                        BeginText(input[at], ref writer);
                     }
                     break;
                 case State.Mark:
@@ -201,10 +195,15 @@ public struct DataDecoder
             _state = State.DotCr;
             at++;
         }
+        else if (_state == State.DotCr)
+        {
+            _first = false;
+            _state = State.BodyCr;
+        }
         else
         {
-            // RFC 5321 4.5.2: the first dot of a longer line is removed.
-            _state = _state == State.DotCr ? State.BodyCr : State.Body;
+            // RFC 5321 4.5.2: the first dot of a longer line is removed; what the line is, the byte behind it says.
+            BeginText(c, ref writer);
         }
         return false;
     }
@@ -224,13 +223,19 @@ public struct DataDecoder
         WireSize += bytes.Length;
     }
 
-    private void LeaveFirst(byte next, ref Cursor writer)
+    private void BeginText(byte next, ref Cursor writer)
     {
+        if (_first && (next is (byte)'>' or (byte)'F'))
+        {
+            _state = State.Mark;
+            return;
+        }
         if (_first && (next is (byte)' ' or (byte)'\t'))
         {
             writer.Add(Lf);
         }
         _first = false;
+        _state = State.Body;
     }
 
     // Postfix: a mailbox's "From " line, with any number of ">" in front, is no header.

@@ -18,6 +18,9 @@ public abstract class Connection : IDuplexPipe, IAsyncDisposable
     /// <summary>Our address, or null when there is none.</summary>
     public abstract EndPoint? LocalEndPoint { get; }
 
+    /// <summary>Bytes that have come and that <see cref="Input"/> has not taken yet; 0 where nobody but it knows of them.</summary>
+    public virtual int Available => 0;
+
     /// <summary>Ends the connection at once, from any thread: pending reads and writes end.</summary>
     public abstract void Abort();
 

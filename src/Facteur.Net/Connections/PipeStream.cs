@@ -3,22 +3,8 @@ using System.Buffers;
 namespace Facteur.Net.Connections;
 
 /// <summary>A connection as a stream, for TLS to stand on. A read of no bytes waits until there are some. Disposing it leaves the connection alone.</summary>
-internal sealed class PipeStream(Connection connection) : Stream
+internal sealed class PipeStream(Connection connection) : AsyncStream
 {
-    public override bool CanRead => true;
-
-    public override bool CanWrite => true;
-
-    public override bool CanSeek => false;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
-
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
         while (true)
@@ -48,24 +34,4 @@ internal sealed class PipeStream(Connection connection) : Stream
             throw new IOException("the peer is gone");
         }
     }
-
-    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
-        ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-
-    public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
-        WriteAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-
-    public override Task FlushAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-    public override void Flush()
-    {
-    }
-
-    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException("only asynchronous");
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException("only asynchronous");
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
 }

@@ -40,6 +40,22 @@ public sealed class SocketConnection : Connection
     /// <summary>Our address, null for a Unix-domain socket or when the connection has ended.</summary>
     public override EndPoint? LocalEndPoint => _local ??= Local();
 
+    /// <inheritdoc/>
+    public override int Available
+    {
+        get
+        {
+            try
+            {
+                return _socket.Available;
+            }
+            catch (Exception e) when (e is SocketException or ObjectDisposedException)
+            {
+                return 0;
+            }
+        }
+    }
+
     /// <summary>Who connected to a Unix-domain socket, as the kernel knows it: the user number, or null for TCP (unix(7), SO_PEERCRED).</summary>
     public uint? PeerUser()
     {

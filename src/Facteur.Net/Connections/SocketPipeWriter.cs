@@ -219,9 +219,9 @@ internal sealed class SocketPipeWriter(Socket socket) : PipeWriter, IValueTaskSo
     private void Release()
     {
         _length = 0;
-        if (_buffer is { } buffer)
+        // The end of a send and the end of the connection may meet here on two threads.
+        if (Interlocked.Exchange(ref _buffer, null) is { } buffer)
         {
-            _buffer = null;
             ArrayPool<byte>.Shared.Return(buffer);
         }
     }

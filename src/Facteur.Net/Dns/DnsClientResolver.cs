@@ -13,6 +13,9 @@ public sealed class DnsClientResolver : IDnsResolver
     private static readonly TimeSpan PositiveLimit = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan NegativeLimit = TimeSpan.FromSeconds(10);
 
+    // Answers are kept: who answers over TCP could fill 64 KiB with each of them. Postfix takes as many.
+    private const int RecordLimit = 100;
+
     private readonly WatchedFile<LookupClient> _client;
     private readonly DnsCache<MxRecord> _mx;
     private readonly DnsCache<IPAddress> _ipv4;
@@ -109,7 +112,7 @@ public sealed class DnsClientResolver : IDnsResolver
             {
                 found++;
                 var (valid, converted) = convert(wanted);
-                if (valid)
+                if (valid && records.Count < RecordLimit)
                 {
                     records.Add(converted);
                 }

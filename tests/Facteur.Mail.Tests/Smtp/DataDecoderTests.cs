@@ -17,6 +17,10 @@ public sealed class DataDecoderTests
     [InlineData(">>From x\r\n>From y\r\n>z\r\n.\r\n", "X-Mailbox-Line: >>From x\nX-Mailbox-Line: >From y\n>z\n")]
     [InlineData(" x\r\n.\r\n", "\n x\n")]
     [InlineData("Fro\r\n.\r\n", "Fro\n")]
+    [InlineData(". x\r\n y\r\n.\r\n", "\n x\n y\n")]
+    [InlineData(".From x\r\n.>From y\r\nA: b\r\n.\r\n", "X-Mailbox-Line: From x\nX-Mailbox-Line: >From y\nA: b\n")]
+    [InlineData(".\n\tx\r\n.\r\n", "\n\tx\n")]
+    [InlineData(".\rx\r\n y\r\n.\r\n", "\rx\n y\n")]
     [InlineData("a\r\nFrom b\r\n.\r\n", "a\nFrom b\n")]
     public void Decodes_data(string wire, string content)
     {

@@ -84,6 +84,18 @@ public sealed class DnsTests : IDisposable
         await serving;
     }
 
+    [Fact]
+    public async Task A_huge_answer_is_kept_in_part()
+    {
+        using var server = new UdpClient(new IPEndPoint(IPAddress.Loopback, 0));
+        var serving = ServeAsync(server);
+        var conf = new ResolvConf([(IPEndPoint)server.Client.LocalEndPoint!], TimeSpan.FromSeconds(5), 1);
+        var answer = await new DnsClientResolver("/nonexistent", _ => conf, TimeProvider.System).MxAsync("many.example", CancellationToken.None);
+        Assert.Equal(Enumerable.Range(0, 100), answer.Records.Select(record => record.Preference));
+        server.Close();
+        await serving;
+    }
+
     private static async Task ServeAsync(UdpClient server)
     {
         try
@@ -115,6 +127,7 @@ public sealed class DnsTests : IDisposable
         (int Preference, string[] Host)[] answers = labels[0] switch
         {
             "mx" => [(10, ["a", "mx", "example"]), (20, ["b", "mx", "example"])],
+            "many" => [.. Enumerable.Range(0, 150).Select(i => (i, new[] { "h" }))],
             "null" => [(0, [])],
             "bad" => [(10, ["b\nad", "example"])],
             _ => [],

@@ -11,6 +11,8 @@ internal sealed class CleanupLog(ServiceLog log)
 
     public void Canceled(string queueId) => log.Info($"{queueId}: removed (canceled)");
 
+    public void Discarded(string queueId) => log.Info($"{queueId}: removed (discarded)");
+
     public void HopcountExceeded(string queueId) => log.Warning($"{queueId}: message rejected: hopcount exceeded");
 
     public void LookupProblem(string queueId, string parameter, string address) =>

@@ -87,6 +87,10 @@ internal sealed class CleanupMessage : ICleanupMessage
 
     public async ValueTask WriteAsync(ReadOnlyMemory<byte> content, CancellationToken cancel)
     {
+        if (IsDiscarded)
+        {
+            return;
+        }
         byte[]? replaced = null;
         try
         {
@@ -118,6 +122,12 @@ internal sealed class CleanupMessage : ICleanupMessage
 
     public async ValueTask<CleanupResult> CompleteAsync(CancellationToken cancel)
     {
+        if (IsDiscarded)
+        {
+            // The client is told that it was queued.
+            Cancel();
+            return new CleanupResult(CleanupStatus.Ok);
+        }
         while (!_inBody && _status == CleanupStatus.Ok)
         {
             await FoundAsync(_scanner.Finish(), cancel).ConfigureAwait(false);
@@ -153,6 +163,8 @@ internal sealed class CleanupMessage : ICleanupMessage
         _sink.Dispose();
         return default;
     }
+
+    private bool IsDiscarded => (_envelope.Flags & MessageFlags.Discard) != 0;
 
     private DateTimeOffset Arrival => DateTimeOffset.UnixEpoch.AddMicroseconds(_envelope.ArrivalMicros);
 
@@ -362,6 +374,13 @@ internal sealed class CleanupMessage : ICleanupMessage
         {
             _service.Incoming.Abort(Id);
         }
-        _log.Canceled(QueueId);
+        if (IsDiscarded)
+        {
+            _log.Discarded(QueueId);
+        }
+        else
+        {
+            _log.Canceled(QueueId);
+        }
     }
 }

@@ -57,19 +57,29 @@ internal sealed class Heartbeat : IDisposable
     private void Beat()
     {
         var now = _time.GetTimestamp();
+        List<IHeartbeatMember>? due = null;
         lock (_lock)
         {
             foreach (var member in _members)
             {
-                member.Beat(now);
+                if (member.IsDue(now))
+                {
+                    (due ??= []).Add(member);
+                }
             }
         }
+        // Outside the lock: a session goes on here, upon this thread, and leaves the set when it ends.
+        due?.ForEach(member => member.Beat(now));
     }
 }
 
 /// <summary>A session with a time limit.</summary>
 internal interface IHeartbeatMember
 {
+    /// <summary>Whether its deadline has passed.</summary>
+    /// <param name="now">TimeProvider.GetTimestamp().</param>
+    bool IsDue(long now);
+
     /// <summary>Ends its wait when its deadline has passed; must not block.</summary>
     /// <param name="now">TimeProvider.GetTimestamp().</param>
     void Beat(long now);

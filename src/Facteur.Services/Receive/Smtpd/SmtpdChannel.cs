@@ -3,6 +3,7 @@ using System.IO.Pipelines;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Unicode;
+using Facteur.Net.Connections;
 
 namespace Facteur.Services.Receive.Smtpd;
 
@@ -32,9 +33,13 @@ internal sealed class SmtpdChannel(IDuplexPipe pipe, TimeProvider time, SmtpdSet
 
     private readonly PipeReader _reader = pipe.Input;
     private readonly PipeWriter _writer = pipe.Output;
+    private readonly Connection? _connection = pipe as Connection;
+
+    // 0 while nothing waits. Whoever sets it to 0 decides how the wait ended: the wait itself, or the heartbeat.
     private long _deadline;
-    private volatile bool _expired;
+    private volatile bool _flushing;
     private volatile bool _stopping;
+    private ReadOutcome _lost;
     private TimeSpan _budget = settings.Timeout;
     private long _examined = -1;
     private int _unflushed;
@@ -55,7 +60,7 @@ internal sealed class SmtpdChannel(IDuplexPipe pipe, TimeProvider time, SmtpdSet
     public bool LineMalformed { get; private set; }
 
     /// <summary>The peer can't be reached any more.</summary>
-    public bool IsLost { get; private set; }
+    public bool IsLost => _lost != ReadOutcome.Data;
 
     /// <summary>A new request: with smtpd_per_request_deadline its time begins now.</summary>
     public void BeginRequest() => _budget = settings.Timeout;
@@ -75,15 +80,25 @@ internal sealed class SmtpdChannel(IDuplexPipe pipe, TimeProvider time, SmtpdSet
     }
 
     /// <inheritdoc/>
+    public bool IsDue(long now) => Volatile.Read(ref _deadline) is not 0 and var deadline && now >= deadline;
+
+    /// <inheritdoc/>
     public void Beat(long now)
     {
         var deadline = Volatile.Read(ref _deadline);
-        if (deadline != 0 && now >= deadline)
+        var flushing = _flushing;
+        if (deadline == 0 || now < deadline || Interlocked.CompareExchange(ref _deadline, 0, deadline) != deadline)
         {
-            Volatile.Write(ref _deadline, 0);
-            _expired = true;
-            _reader.CancelPendingRead();
+            return;
+        }
+        // Only what waits: cancelling a flush aborts the connection, and who is merely idle is still to be told.
+        if (flushing)
+        {
             _writer.CancelPendingFlush();
+        }
+        else
+        {
+            _reader.CancelPendingRead();
         }
     }
 
@@ -125,6 +140,12 @@ internal sealed class SmtpdChannel(IDuplexPipe pipe, TimeProvider time, SmtpdSet
     {
         while (true)
         {
+            // Before the pipe is asked: a look ahead may have used up the cancelled read that told of it.
+            if (IsLost || _stopping)
+            {
+                return IsLost ? _lost : ReadOutcome.Stopped;
+            }
+            var expired = false;
             if (!TryRead(out var result))
             {
                 var flushed = await FlushAsync().ConfigureAwait(false);
@@ -132,26 +153,27 @@ internal sealed class SmtpdChannel(IDuplexPipe pipe, TimeProvider time, SmtpdSet
                 {
                     return flushed;
                 }
-                result = await WaitAsync().ConfigureAwait(false);
+                (result, expired) = await WaitAsync().ConfigureAwait(false);
             }
             if (IsLost)
             {
-                return ReadOutcome.Lost;
+                return _lost;
+            }
+            if (expired)
+            {
+                _reader.AdvanceTo(result.Buffer.Start);
+                return ReadOutcome.TimedOut;
             }
             if (result.IsCanceled)
             {
                 _reader.AdvanceTo(result.Buffer.Start);
-                if (_stopping || _expired)
-                {
-                    return _stopping ? ReadOutcome.Stopped : ReadOutcome.TimedOut;
-                }
                 continue;
             }
             if (result.IsCompleted && result.Buffer.Length == Math.Max(_examined, 0))
             {
                 _reader.AdvanceTo(result.Buffer.End);
-                IsLost = true;
-                return ReadOutcome.Lost;
+                _lost = ReadOutcome.Lost;
+                return _lost;
             }
             Buffer = result.Buffer;
             return ReadOutcome.Data;
@@ -169,10 +191,19 @@ internal sealed class SmtpdChannel(IDuplexPipe pipe, TimeProvider time, SmtpdSet
         Buffer = default;
     }
 
-    /// <summary>The first bytes of input that is here already, at most a given number; empty when there is none.</summary>
-    public byte[] Peek(int limit)
+    /// <summary>The first bytes of input that is here already, with us or in the kernel, at most a given number; empty when there is none.</summary>
+    public async ValueTask<byte[]> PeekAsync(int limit)
     {
-        if (!TryRead(out var result) || IsLost)
+        if (!TryRead(out var result))
+        {
+            if (_connection is not { Available: > 0 })
+            {
+                return [];
+            }
+            // Does not wait: there is something.
+            (result, _) = await WaitAsync().ConfigureAwait(false);
+        }
+        if (IsLost)
         {
             return [];
         }
@@ -205,28 +236,22 @@ internal sealed class SmtpdChannel(IDuplexPipe pipe, TimeProvider time, SmtpdSet
     /// <summary>Sends what was collected.</summary>
     public async ValueTask<ReadOutcome> FlushAsync()
     {
-        if (_unflushed == 0)
+        if (_unflushed == 0 || IsLost)
         {
-            return ReadOutcome.Data;
+            return _lost;
         }
         _unflushed = 0;
         try
         {
-            Arm();
+            Arm(flushing: true);
             var result = await _writer.FlushAsync(CancellationToken.None).ConfigureAwait(false);
-            Disarm();
-            if (!result.IsCompleted && !(result.IsCanceled && _expired))
-            {
-                return ReadOutcome.Data;
-            }
-            IsLost = true;
-            return result.IsCompleted ? ReadOutcome.Lost : ReadOutcome.TimedOut;
+            _lost = Disarm() ? ReadOutcome.TimedOut : result.IsCompleted ? ReadOutcome.Lost : ReadOutcome.Data;
         }
         catch (Exception e) when (IsPeersFault(e))
         {
-            IsLost = true;
-            return ReadOutcome.Lost;
+            _lost = ReadOutcome.Lost;
         }
+        return _lost;
     }
 
     private bool TryRead(out ReadResult result)
@@ -237,43 +262,43 @@ internal sealed class SmtpdChannel(IDuplexPipe pipe, TimeProvider time, SmtpdSet
         }
         catch (Exception e) when (IsPeersFault(e))
         {
-            IsLost = true;
+            _lost = ReadOutcome.Lost;
             result = default;
             return true;
         }
     }
 
-    private async ValueTask<ReadResult> WaitAsync()
+    private async ValueTask<(ReadResult Result, bool Expired)> WaitAsync()
     {
         try
         {
-            Arm();
+            Arm(flushing: false);
             var result = await _reader.ReadAsync(CancellationToken.None).ConfigureAwait(false);
-            Disarm();
-            return result;
+            return (result, Disarm());
         }
         catch (Exception e) when (IsPeersFault(e))
         {
-            IsLost = true;
+            _lost = ReadOutcome.Lost;
             return default;
         }
     }
 
-    private void Arm()
+    private void Arm(bool flushing)
     {
-        _expired = false;
+        _flushing = flushing;
         var limit = settings.PerRequestDeadline ? _budget : settings.Timeout;
         Volatile.Write(ref _deadline, time.GetTimestamp() + (long)(Math.Max(limit.TotalSeconds, 0) * time.TimestampFrequency) + 1);
     }
 
-    // The deadline tells how much of the request's time is left: only waiting is counted.
-    private void Disarm()
+    // The deadline tells how much of the request's time is left: only waiting is counted. True when the heartbeat was here first.
+    private bool Disarm()
     {
         var deadline = Interlocked.Exchange(ref _deadline, 0);
         if (settings.PerRequestDeadline && deadline != 0)
         {
             _budget = TimeSpan.FromSeconds((deadline - time.GetTimestamp()) / (double)time.TimestampFrequency);
         }
+        return deadline == 0;
     }
 
     private void TakeLine(ReadOnlySequence<byte> line, bool whole)

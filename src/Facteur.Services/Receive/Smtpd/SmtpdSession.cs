@@ -225,6 +225,11 @@ internal sealed class SmtpdSession
             await ReplyAsync(refusal).ConfigureAwait(false);
             return false;
         }
+        // RFC 5321 4.3.1: the server speaks first.
+        if (!await IsSynchronizedAsync().ConfigureAwait(false))
+        {
+            return false;
+        }
         Discarded = await Settings.Ehlo.DiscardedAsync(Client.Address, Log, Cancel).ConfigureAwait(false);
         if (!Settings.DelayReject && await Stages.ClientAsync(Context).ConfigureAwait(false) == Verdict.Reject)
         {
@@ -314,10 +319,9 @@ internal sealed class SmtpdSession
             return;
         }
         Context.Where = verb.Name;
-        if (!Synchronized(verb))
+        // RFC 2920 3.1: without ESMTP each command, with it some, wait for the reply before anything follows.
+        if ((Context.Protocol != "ESMTP" || (verb.Flags & VerbFlags.Last) != 0) && !await IsSynchronizedAsync().ConfigureAwait(false))
         {
-            State = SmtpdState.Ended;
-            await ReplyAsync(SmtpdReplies.NotSynchronized).ConfigureAwait(false);
             return;
         }
         await RunAsync(verb).ConfigureAwait(false);
@@ -356,21 +360,27 @@ internal sealed class SmtpdSession
         await ErrorAsync(_denied is null ? SmtpdReplies.NotRecognized : $"503 5.7.0 Error: access denied for {Client.Printable}").ConfigureAwait(false);
     }
 
-    // RFC 2920 3.1: without ESMTP each command, with it some, wait for the reply before anything follows.
-    private bool Synchronized(SmtpdVerb verb)
+    // False when the client talked before it was its turn, and was shown out for it.
+    private async ValueTask<bool> IsSynchronizedAsync()
     {
-        if (Context.ImproperPipelining || (Context.Protocol == "ESMTP" && (verb.Flags & VerbFlags.Last) == 0))
+        if (Context.ImproperPipelining)
         {
             return true;
         }
-        var early = Channel.Peek(100);
+        var early = await Channel.PeekAsync(100).ConfigureAwait(false);
         if (early.Length == 0)
         {
             return true;
         }
-        Log.ImproperPipelining(Client, verb.Name, early);
+        Log.ImproperPipelining(Client, Context.Where, early);
         Context.ImproperPipelining = true;
-        return !Settings.ForbidUnauthPipelining;
+        if (!Settings.ForbidUnauthPipelining)
+        {
+            return true;
+        }
+        State = SmtpdState.Ended;
+        await ReplyAsync(SmtpdReplies.NotSynchronized).ConfigureAwait(false);
+        return false;
     }
 
     private void CountJunk()

@@ -34,7 +34,7 @@ internal enum VerbFlags : byte
     /// <summary>The client must wait for the reply (RFC 2920 3.1).</summary>
     Last = 1,
 
-    /// <summary>Has no effect of its own: counted by smtpd_junk_command_limit.</summary>
+    /// <summary>Brings no mail nearer: counted by smtpd_junk_command_limit.</summary>
     Junk = 2,
 }
 
@@ -57,8 +57,8 @@ internal static class SmtpdVerbs
 
     public static IReadOnlyList<SmtpdVerb> All { get; } = Number(
     [
-        new("HELO", 0, Never, VerbFlags.Last, HeloVerb.RunAsync), // RFC 5321 4.1.1.1
-        new("EHLO", 0, Never, VerbFlags.Last, EhloVerb.RunAsync),
+        new("HELO", 0, Never, VerbFlags.Junk | VerbFlags.Last, HeloVerb.RunAsync), // RFC 5321 4.1.1.1
+        new("EHLO", 0, Never, VerbFlags.Junk | VerbFlags.Last, EhloVerb.RunAsync),
         new("STARTTLS", 0, Never, VerbFlags.Last, StarttlsVerb.RunAsync), // RFC 3207
         new("AUTH", 0, Never, VerbFlags.None, AuthVerb.RunAsync), // RFC 4954
         new("MAIL", InTransaction, state => state == SmtpdState.Chunks ? SmtpdReplies.MailAfterBdat : SmtpdReplies.NestedMail, VerbFlags.None, MailVerb.RunAsync),
@@ -72,7 +72,7 @@ internal static class SmtpdVerbs
         new("QUIT", 0, Never, VerbFlags.None, QuitVerb.RunAsync),
         new("XCLIENT", InTransaction, _ => SmtpdReplies.InTransaction, VerbFlags.Last, XclientVerb.RunAsync),
         new("XFORWARD", InTransaction, _ => SmtpdReplies.InTransaction, VerbFlags.None, XclientVerb.RunAsync),
-        new("HELP", 0, Never, VerbFlags.None, HelpVerb.RunAsync),
+        new("HELP", 0, Never, VerbFlags.Junk, HelpVerb.RunAsync),
     ]);
 
     private static readonly Dictionary<string, SmtpdVerb> ByName = All.ToDictionary(verb => verb.Name, StringComparer.OrdinalIgnoreCase);

@@ -143,6 +143,25 @@ public sealed class ContentTests
     }
 
     [Fact]
+    public async Task Says_of_mail_that_is_thrown_away_that_it_was_taken()
+    {
+        var bench = new CleanupBench();
+        var envelope = CleanupBench.From("a@b.example");
+        envelope.Flags |= MessageFlags.Discard;
+        Assert.Equal(CleanupStatus.Ok, (await bench.SendAsync(envelope, "Subject: x\n\n" + new string('x', 100_000), ["bob@dest.example"])).Status);
+        Assert.Equal(["postfix/cleanup: 00A1000: removed (discarded)"], bench.Log.Lines);
+        Assert.Empty(bench.Incoming.Messages);
+        // The decision may come when content is under way.
+        var message = await bench.Service.OpenAsync(envelope = CleanupBench.From("a@b.example"), default);
+        await message!.WriteAsync(new byte[100_000], default);
+        envelope.Flags |= MessageFlags.Discard;
+        await message.CompleteAsync(default);
+        await message.DisposeAsync();
+        Assert.Equal([message.Id], bench.Incoming.Aborted);
+        Assert.Equal("postfix/cleanup: 00A1001: removed (discarded)", bench.Log.Lines[^1]);
+    }
+
+    [Fact]
     public async Task Hands_on_what_the_queue_says()
     {
         var bench = new CleanupBench();

@@ -154,4 +154,25 @@ public sealed class HostilePeerTests
         var output = await world.TalkAsync(Begin + string.Concat(Enumerable.Repeat("BAD\r\n", 50)));
         Assert.Equal("220 mx.dest.example ESMTP Postfix\n554 5.5.0 Error: SMTP protocol synchronization\n", output);
     }
+
+    [Theory]
+    [InlineData("mail.bank.example (mail.bank.example [192.0.2.1]) by mx", "mail.bank.example??mail.bank.example?[192.0.2.1]??by?mx")]
+    [InlineData("x> to=<a@b> helo=<y", "x??to=?a?b??helo=?y")]
+    [InlineData("a\\b\"c;d\te", "a?b?c?d?e")]
+    [InlineData("[IPv6:2001:db8::1]", "[IPv6:2001:db8::1]")]
+    public async Task A_name_cant_forge_a_header_or_a_log_line(string name, string taken)
+    {
+        var world = new SmtpdWorld();
+        var client = await world.Connect().HelloAsync(name);
+        await client.CommandAsync("MAIL FROM:<a@sender.example>");
+        await client.CommandAsync("RCPT TO:<a@elsewhere.example>");
+        Assert.EndsWith($" helo=<{taken}>", world.LogLines.Last(), StringComparison.Ordinal);
+        await client.CommandAsync("RCPT TO:<alice@dest.example>");
+        await client.CommandAsync("DATA");
+        await client.SendAsync("x\r\n.\r\n");
+        await client.ReplyAsync();
+        await client.FinishAsync();
+        Assert.StartsWith($"Received: from {taken} (client.good.example [127.0.7.1])\n", world.Cleanup.Completed.Single().Content, StringComparison.Ordinal);
+        Assert.Equal(taken, world.Cleanup.Completed.Single().Envelope.Client.Helo);
+    }
 }

@@ -111,6 +111,34 @@ public sealed class RestrictionTests
     }
 
     [Fact]
+    public async Task What_is_to_be_thrown_away_is_told_before_the_content()
+    {
+        var world = World(("smtpd_recipient_restrictions", "check_recipient_access t:discard"));
+        world.Tables["t:discard"] = new() { ["alice@dest.example"] = "DISCARD" };
+        var client = await world.Connect().HelloAsync();
+        await client.CommandAsync("MAIL FROM:<a@sender.example>");
+        await client.CommandAsync("RCPT TO:<alice@dest.example>");
+        await client.CommandAsync("BDAT 0 LAST");
+        await client.CommandAsync("MAIL FROM:<a@sender.example>");
+        await client.CommandAsync("RCPT TO:<alice@dest.example>");
+        await client.CommandAsync("DATA");
+        Assert.True((world.Cleanup.Messages[1].Envelope.Flags & MessageFlags.Discard) != 0);
+        await client.SendAsync("x\r\n.\r\n");
+        Assert.Equal("250 2.0.0 Ok: queued as Q2", await client.ReplyAsync());
+        await client.FinishAsync();
+    }
+
+    [Fact]
+    public async Task What_one_command_left_open_does_not_concern_the_next()
+    {
+        var world = World(("smtpd_delay_reject", "no"), ("smtpd_sender_restrictions", "defer_if_reject, defer"));
+        var client = await world.Connect().HelloAsync();
+        Assert.Equal("450 4.3.2 <a@sender.example>: Sender address rejected: Try again later", await client.CommandAsync("MAIL FROM:<a@sender.example>"));
+        Assert.Equal("552 5.3.4 Message size exceeds fixed limit", await client.CommandAsync("MAIL FROM:<a@sender.example> SIZE=99999999"));
+        await client.FinishAsync();
+    }
+
+    [Fact]
     public async Task Classes_that_name_each_other_end()
     {
         var world = World(("smtpd_restriction_classes", "one, two"), ("one", "two"), ("two", "one"), ("smtpd_recipient_restrictions", "one"));

@@ -115,6 +115,36 @@ public sealed class SessionTests
         Assert.Equal(0, world.Service.SessionCount);
     }
 
+    [Theory]
+    [InlineData("EHLO c.example", "250 CHUNKING")]
+    [InlineData("HELO c.example", "250 mx.dest.example")]
+    [InlineData("HELP", "214 2.0.0 Commands: AUTH BDAT DATA EHLO ETRN HELO HELP MAIL NOOP QUIT RCPT RSET STARTTLS VRFY XCLIENT XFORWARD")]
+    [InlineData("RSET", "250 2.0.0 Ok")]
+    public async Task Commands_that_bring_no_mail_nearer_are_limited(string command, string reply)
+    {
+        var world = new SmtpdWorld(("smtpd_junk_command_limit", "2"), ("smtpd_hard_error_limit", "3"));
+        var client = world.Connect();
+        await client.ReplyAsync();
+        for (var i = 0; i < 6; i++)
+        {
+            Assert.Equal(reply, await client.CommandAsync(command));
+        }
+        Assert.Equal("421 4.7.0 mx.dest.example Error: too many errors", await client.ReplyAsync());
+        await client.FinishAsync();
+    }
+
+    [Fact]
+    public async Task Helo_does_not_take_back_that_the_client_may_pipeline()
+    {
+        var world = new SmtpdWorld();
+        var client = await world.Connect().HelloAsync();
+        await client.CommandAsync("HELO c.example");
+        await client.SendAsync("MAIL FROM:<a@sender.example>\r\nRCPT TO:<alice@dest.example>\r\n");
+        Assert.Equal("250 2.1.0 Ok", await client.ReplyAsync());
+        Assert.Equal("250 2.1.5 Ok", await client.ReplyAsync());
+        await client.FinishAsync();
+    }
+
     [Fact]
     public async Task A_client_that_vanishes_is_logged_with_its_place()
     {

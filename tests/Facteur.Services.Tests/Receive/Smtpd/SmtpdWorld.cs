@@ -82,12 +82,13 @@ internal sealed class SmtpdWorld
 
     public SmtpdClient Connect(string from = Stranger, CancellationToken cancel = default) => new(this, new IPEndPoint(IPAddress.Parse(from), 12345), cancel);
 
-    /// <summary>Sends all input at once and returns all output.</summary>
+    /// <summary>Waits for the greeting, sends all input at once and returns all output.</summary>
     public async Task<string> TalkAsync(string input, string from = Stranger)
     {
         var client = Connect(from);
+        var greeting = await client.ReadLineAsync();
         await client.SendAsync(input);
-        return await client.FinishAsync();
+        return greeting + "\n" + await client.FinishAsync();
     }
 }
 

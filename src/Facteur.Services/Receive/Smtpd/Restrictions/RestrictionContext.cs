@@ -101,6 +101,16 @@ internal sealed class RestrictionContext(SmtpdSettings settings, SmtpdArrows arr
             : AskAsync(sender, address, isSender);
     }
 
+    /// <summary>Begins a check: what an earlier one left open does not concern it.</summary>
+    /// <param name="doubt">What the stages it builds on left in doubt.</param>
+    public void Begin(Deferral? doubt)
+    {
+        Depth = 0;
+        WarnIfReject = false;
+        DeferIfReject = null;
+        DeferIfPermit = doubt;
+    }
+
     /// <summary>Forgets what is kept between commands of one message.</summary>
     public void Reset()
     {

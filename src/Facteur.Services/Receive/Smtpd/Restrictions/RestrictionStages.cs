@@ -50,7 +50,7 @@ internal sealed class RestrictionStages
 
     public async ValueTask<Verdict> ClientAsync(RestrictionContext context)
     {
-        Begin(context, null);
+        context.Begin(null);
         var verdict = await _client.CheckAsync(context, new Subject(context.Client.Printable, Subject.ClientHost)).ConfigureAwait(false);
         context.ClientDoubt = context.DeferIfPermit;
         return verdict;
@@ -58,7 +58,7 @@ internal sealed class RestrictionStages
 
     public async ValueTask<Verdict> HeloAsync(RestrictionContext context)
     {
-        Begin(context, context.ClientDoubt);
+        context.Begin(context.ClientDoubt);
         var verdict = context.Helo is { } helo
             ? await _helo.CheckAsync(context, new Subject(helo, Subject.HeloCommand)).ConfigureAwait(false)
             : Verdict.Dunno;
@@ -68,7 +68,7 @@ internal sealed class RestrictionStages
 
     public async ValueTask<Verdict> SenderAsync(RestrictionContext context)
     {
-        Begin(context, context.HeloDoubt ?? context.ClientDoubt);
+        context.Begin(context.HeloDoubt ?? context.ClientDoubt);
         context.SenderMapsChecked = false;
         var verdict = await _sender.CheckAsync(context, new Subject(context.Sender ?? "", Subject.SenderAddress)).ConfigureAwait(false);
         context.SenderDoubt = context.DeferIfPermit;
@@ -95,12 +95,12 @@ internal sealed class RestrictionStages
         }
         context.RecipientMapsChecked = false;
         var subject = new Subject(context.Recipient, Subject.RecipientAddress);
-        Begin(context, context.SenderDoubt);
+        context.Begin(context.SenderDoubt);
         if (await (_relayFirst ? _relay : _recipient).CheckAsync(context, subject).ConfigureAwait(false) == Verdict.Reject)
         {
             return Verdict.Reject;
         }
-        Begin(context, context.DeferIfPermit);
+        context.Begin(context.DeferIfPermit);
         if (await (_relayFirst ? _recipient : _relay).CheckAsync(context, subject).ConfigureAwait(false) == Verdict.Reject || Doubt(context) == Verdict.Reject)
         {
             return Verdict.Reject;
@@ -117,7 +117,7 @@ internal sealed class RestrictionStages
                 return Verdict.Reject;
             }
         }
-        Begin(context, context.HeloDoubt ?? context.ClientDoubt);
+        context.Begin(context.HeloDoubt ?? context.ClientDoubt);
         var verdict = await _etrn.CheckAsync(context, new Subject(context.EtrnDomain ?? "", Subject.EtrnCommand)).ConfigureAwait(false);
         return verdict == Verdict.Reject ? verdict : Doubt(context);
     }
@@ -130,7 +130,7 @@ internal sealed class RestrictionStages
     /// <summary>Whether the client's mail is completed as local mail (local_header_rewrite_clients).</summary>
     public async ValueTask<bool> RewritesAsLocalAsync(RestrictionContext context)
     {
-        Begin(context, null);
+        context.Begin(null);
         return await _localRewrite.CheckAsync(context, new Subject(context.Client.Printable, Subject.ClientHost)).ConfigureAwait(false) == Verdict.Ok;
     }
 
@@ -150,7 +150,7 @@ internal sealed class RestrictionStages
         {
             return Verdict.Dunno;
         }
-        Begin(context, null);
+        context.Begin(null);
         var only = context.Recipient;
         context.Recipient = context.RecipientCount > 1 ? null : only;
         var verdict = await list.CheckAsync(context, subject).ConfigureAwait(false);
@@ -161,12 +161,4 @@ internal sealed class RestrictionStages
 
     private static Verdict Doubt(RestrictionContext context) =>
         context.DeferIfPermit is { } doubt ? context.Reject(doubt.Code, doubt.Dsn, doubt.Text) : Verdict.Dunno;
-
-    private static void Begin(RestrictionContext context, Deferral? doubt)
-    {
-        context.Depth = 0;
-        context.WarnIfReject = false;
-        context.DeferIfReject = null;
-        context.DeferIfPermit = doubt;
-    }
 }

@@ -9,10 +9,12 @@ internal static class EhloVerb
         {
             return await session.RefuseAsync(SmtpdReplies.EhloSyntax).ConfigureAwait(false);
         }
-        if (!await Greeting.TakeAsync(session, "ESMTP").ConfigureAwait(false))
+        if (!await Greeting.TakeAsync(session).ConfigureAwait(false))
         {
             return false;
         }
+        // Postfix: a later HELO does not take it back, or the client's pipelining would be held against it.
+        session.Context.Protocol = "ESMTP";
         if (session.Discarded is not EhloMask.None && (session.Discarded & EhloMask.Silent) == 0 && EhloAnswer.Words(session.Discarded) is { Length: > 0 } words)
         {
             session.Log.DiscardedKeywords(words);

@@ -9,7 +9,7 @@ internal static class HeloVerb
         {
             return await session.RefuseAsync(SmtpdReplies.HeloSyntax).ConfigureAwait(false);
         }
-        if (!await Greeting.TakeAsync(session, "SMTP").ConfigureAwait(false))
+        if (!await Greeting.TakeAsync(session).ConfigureAwait(false))
         {
             return false;
         }

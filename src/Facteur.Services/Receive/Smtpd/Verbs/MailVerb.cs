@@ -112,6 +112,7 @@ internal static class MailVerb
     private static bool HasNoRoom(SmtpdSession session)
     {
         var settings = session.Settings;
+        session.Context.Begin(null);
         if (settings.MessageSizeLimit > 0 && session.DeclaredSize > settings.MessageSizeLimit)
         {
             return session.Context.Reject(552, "5.3.4", "Message size exceeds fixed limit") == Verdict.Reject;

@@ -45,12 +45,6 @@ internal static class MessageEnd
         }
         var queueId = transaction.Message!.QueueId;
         var queued = isBdat ? SmtpdReplies.QueuedBytes(content.WireSize, queueId) : SmtpdReplies.Queued(queueId);
-        if (session.Context.Effects.Discard)
-        {
-            // Never completed: cleanup forgets it when it is disposed, the client is told that it was queued.
-            transaction.Envelope!.Flags |= MessageFlags.Discard;
-            return queued;
-        }
         Address(transaction, session.Context.Effects);
         // Not cancelled when the service stops: what is durable is answered, else it would come twice.
         var result = await transaction.Message.CompleteAsync(CancellationToken.None).ConfigureAwait(false);
@@ -62,6 +56,10 @@ internal static class MessageEnd
         if (effects.Hold)
         {
             transaction.Envelope!.Flags |= MessageFlags.Hold;
+        }
+        if (effects.Discard)
+        {
+            transaction.Envelope!.Flags |= MessageFlags.Discard;
         }
         if (effects.Redirect is { } target)
         {

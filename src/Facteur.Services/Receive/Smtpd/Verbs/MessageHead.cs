@@ -1,3 +1,4 @@
+using Facteur.Mail.Envelopes;
 using Facteur.Mail.Headers;
 
 namespace Facteur.Services.Receive.Smtpd.Verbs;
@@ -8,11 +9,16 @@ internal static class MessageHead
     /// <summary>Sends headers that access tables asked for (PREPEND), and makes the Received: header that goes with the first content.</summary>
     public static async ValueTask<string> MakeAsync(SmtpdSession session, ContentIntake content)
     {
+        var transaction = session.Transaction!;
+        if (session.Context.Effects.Discard)
+        {
+            // Postfix: cleanup learns it before the content, and reads none.
+            transaction.Envelope!.Flags |= MessageFlags.Discard;
+        }
         foreach (var line in session.Context.Effects.Prepend)
         {
             await content.HeaderAsync(line + "\n", session.Cancel).ConfigureAwait(false);
         }
-        var transaction = session.Transaction!;
         var context = session.Context;
         return ReceivedHeader.Make(
             session.Settings,
