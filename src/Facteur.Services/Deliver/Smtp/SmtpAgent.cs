@@ -77,6 +77,7 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
         {
             for (var i = 0; i < sites.Count && delivery.LeftCount > 0 && !attempt.Stop; i++)
             {
+                attempt.Fallback = i >= sites.Count - _settings.FallbackRelay.Count;
                 await TrySiteAsync(delivery, sites[i], i == sites.Count - 1, attempt, cancel).ConfigureAwait(false);
             }
         }
@@ -85,7 +86,7 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
             // What was handed over already is told, or it would be sent again.
             delivery.Unreadable = true;
         }
-        return delivery.End(attempt.Why, attempt.Tls);
+        return delivery.End(WhyLeft(delivery, attempt), attempt.Tls);
     }
 
     /// <summary>Closes the kept connections.</summary>
@@ -131,6 +132,22 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
         List<string> sites = nexthop.AsSpan().IndexOfAny(", \t") < 0
             ? [nexthop] : [.. nexthop.Split([',', ' ', '\t'], StringSplitOptions.RemoveEmptyEntries)];
         return _settings.FallbackRelay.Count == 0 ? sites : [.. sites, .. _settings.FallbackRelay];
+    }
+
+    /// <summary>
+    /// Why recipients are left. Postfix: don't bounce mail after a host lookup problem with a relayhost or with a fallback relay, nor when mail for it
+    /// loops; what a host says is the host's own word.
+    /// </summary>
+    private DeliveryStatus? WhyLeft(SmtpDelivery delivery, Attempt attempt)
+    {
+        var parameter = attempt.Fallback ? _settings.Prefix + "fallback_relay"
+            : delivery.Request.Nexthop == _settings.Relayhost ? TrivialRewriteParameters.Relayhost.Name : null;
+        if (parameter is null || delivery.LeftCount == 0 || delivery.Unreadable || attempt.Why is not { Outcome: DeliveryOutcome.Bounced } why)
+        {
+            return attempt.Why;
+        }
+        _log.Misconfigured(parameter);
+        return SmtpFailures.Misconfigured(why);
     }
 
     /// <summary>A kept connection, never the last resort: whatever it puts off is tried with a new one.</summary>
@@ -269,6 +286,9 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
         internal bool Plain { get; set; }
 
         internal bool Stop { get; set; }
+
+        /// <summary>The site tried last is a fallback relay.</summary>
+        internal bool Fallback { get; set; }
 
         internal DeliveryStatus? Why { get; set; }
 

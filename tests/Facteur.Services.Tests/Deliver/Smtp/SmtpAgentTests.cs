@@ -374,6 +374,28 @@ public sealed class SmtpAgentTests : IAsyncDisposable
         Assert.Equal(DeliveryOutcome.Sent, result.Recipients[0].Status.Outcome);
     }
 
+    [Theory]
+    [InlineData("nosuch.invalid", "relayhost", "Host or domain name not found. Name service error for name=nosuch.invalid type=A: Host not found")]
+    [InlineData("[nosuch.invalid]", "relayhost", "Host or domain name not found. Name service error for name=nosuch.invalid type=A: Host not found")]
+    [InlineData("loop.example", "relayhost", "mail for loop.example loops back to myself")]
+    [InlineData("nullmx.example", "relayhost", "Domain nullmx.example does not accept mail (nullMX)")]
+    [InlineData("nosuch.invalid", "smtp_fallback_relay", "Host or domain name not found. Name service error for name=nosuch.invalid type=A: Host not found")]
+    [InlineData("loop.example", "smtp_fallback_relay", "mail for loop.example loops back to myself")]
+    public async Task Mail_waits_while_a_relayhost_or_fallback_relay_is_wrong(string relay, string parameter, string reason)
+    {
+        _dns.Add("nullmx.example", "MX 0 .").Add("loop.example", "MX 10 me.example").Add("me.example", "A 127.0.0.1");
+        var isRelayhost = parameter == "relayhost";
+        var result = await Deliver(Agent((parameter, relay)), isRelayhost ? relay : "other.invalid", ["x@y.example"]);
+        var status = Assert.Single(result.Recipients).Status;
+        Assert.Equal((DeliveryOutcome.Deferred, "4.3.5", reason), (status.Outcome, status.Status.ToString(), status.Reason));
+        Assert.Equal(DsnAction.Delayed, status.Action);
+        Assert.Equal(status, result.DestinationFailed);
+        Assert.Equal($"postfix/smtp: warning: {parameter} configuration problem", _log.Lines[0]);
+        // A next hop that is no relayhost is still refused for good.
+        var other = await Deliver(Agent(("relayhost", relay)), "other.invalid", ["x@other.invalid"]);
+        Assert.Equal(DeliveryOutcome.Bounced, Assert.Single(other.Recipients).Status.Outcome);
+    }
+
     [Fact]
     public async Task Many_recipients_are_pipelined_in_parts_and_counted_exactly()
     {
