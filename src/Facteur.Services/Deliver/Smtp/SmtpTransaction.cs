@@ -175,9 +175,9 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
                     return 0;
                 }
             }
-            if (last)
+            if (last || _refused)
             {
-                return withData ? await DataReplyAsync().ConfigureAwait(false) : EndWithoutData();
+                return last && withData ? await DataReplyAsync().ConfigureAwait(false) : EndWithoutData();
             }
         }
     }

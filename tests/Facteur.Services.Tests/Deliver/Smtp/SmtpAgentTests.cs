@@ -415,6 +415,19 @@ public sealed class SmtpAgentTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_refused_sender_of_many_recipients_waits_for_no_reply_to_what_was_not_sent()
+    {
+        var peer = Peer().On("MAIL", "550 5.7.1 no such sender").On("RCPT", "503 5.5.1 need MAIL");
+        var result = await Deliver(
+            Agent(("smtp_rcpt_timeout", "5s"), ("smtp_mail_timeout", "5s")), $"[127.0.0.1]:{peer.Port}", [.. Enumerable.Range(0, 300).Select(i => $"r{i}@y.example")],
+            DeliveryFlags.KeepConnection);
+        Assert.Equal(300, result.Recipients.Count(r => r.Status.Outcome == DeliveryOutcome.Bounced));
+        Assert.InRange(peer.Commands.Count(c => c.StartsWith("RCPT", StringComparison.Ordinal)), 1, 299);
+        Assert.Equal("RSET", peer.Commands[^1]);
+        Assert.DoesNotContain("DATA", peer.Commands);
+    }
+
+    [Fact]
     public async Task Several_next_hops_are_tried_in_turn()
     {
         var peer = Peer();
