@@ -157,7 +157,6 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
         {
             delivery.Connected();
             await TransactAsync(delivery, session, false, delivery.Request.Nexthop, keep).ConfigureAwait(false);
-            delivery.HostSpoke |= session.Loss == SmtpLoss.None;
             delivery.NextHost();
         }
     }
@@ -216,7 +215,6 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
         if (why is null)
         {
             attempt.Sessions++;
-            delivery.HostSpoke = true;
             delivery.Connected();
             var final = lastSite && (lastHost || (_settings.MxSessionLimit > 0 && attempt.Sessions >= _settings.MxSessionLimit));
             await TransactAsync(delivery, session, final, delivery.Request.Nexthop, attempt.Keep).ConfigureAwait(false);
@@ -265,6 +263,8 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
     {
         var transaction = new SmtpTransaction(delivery, session, _settings, _reader, _log, final);
         await transaction.RunAsync().ConfigureAwait(false);
+        // Postfix, smtp_stream_except: a destination whose hosts go away in the middle has failed as one without hosts.
+        delivery.HostSpoke |= !transaction.IsLost;
         var clean = transaction.IsClean;
         if (!clean && session.IsUsable)
         {

@@ -30,6 +30,9 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
     /// <summary>Whether the session is as after EHLO: no RSET is needed.</summary>
     internal bool IsClean { get; private set; }
 
+    /// <summary>The host went away or fell silent in the middle: what it would have said of the recipients is not known.</summary>
+    internal bool IsLost { get; private set; }
+
     /// <summary>Carries it out; outcomes go to the delivery.</summary>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     internal async ValueTask RunAsync()
@@ -413,6 +416,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
             if (reply.IsLost)
             {
                 // It may have been delivered: no other host gets it now.
+                IsLost = true;
                 delivery.FailAll(session.Lost("sending end of data -- message may be sent more than once"), session, true);
                 return;
             }
@@ -446,6 +450,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
             // The write failed; a last word of the server is not waited for.
             session.Abort();
         }
+        IsLost = true;
         delivery.FailAll(session.Lost(doing), session, final);
         return false;
     }

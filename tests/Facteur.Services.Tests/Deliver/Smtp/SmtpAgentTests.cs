@@ -143,8 +143,30 @@ public sealed class SmtpAgentTests : IAsyncDisposable
     public async Task A_lost_connection_defers(string at, string reason)
     {
         var peer = Peer().On(at, "close");
-        var status = Assert.Single((await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["x@y.example"])).Recipients).Status;
+        var result = await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["x@y.example"]);
+        var status = Assert.Single(result.Recipients).Status;
         Assert.Equal((DeliveryOutcome.Deferred, "4.4.2", reason), (status.Outcome, status.Status.ToString(), status.Reason));
+        Assert.Equal(status, result.DestinationFailed);
+    }
+
+    [Fact]
+    public async Task A_connection_that_is_lost_does_not_fail_a_destination_whose_next_host_speaks()
+    {
+        var first = Peer("127.0.0.2").On("MAIL", "close");
+        PeerAt("127.0.0.3", first.Port).On("RCPT", "450 4.2.1 greylisted");
+        _dns.Add("r.example", "MX 10 a.example", "MX 20 b.example").Add("a.example", "A 127.0.0.2").Add("b.example", "A 127.0.0.3");
+        var result = await Deliver(Agent(), $"r.example:{first.Port}", ["x@r.example"]);
+        Assert.Equal("4.2.1", Assert.Single(result.Recipients).Status.Status.ToString());
+        Assert.Null(result.DestinationFailed);
+    }
+
+    [Fact]
+    public async Task A_probe_that_ends_at_DATA_drops_the_connection_and_does_not_fail_the_destination()
+    {
+        var peer = Peer();
+        var result = await Deliver(Agent(("smtp_address_verify_target", "data")), $"[127.0.0.1]:{peer.Port}", ["x@y.example"], DeliveryFlags.VerifyOnly);
+        Assert.Equal(DeliveryOutcome.Deliverable, Assert.Single(result.Recipients).Status.Outcome);
+        Assert.Null(result.DestinationFailed);
     }
 
     [Theory]
@@ -154,8 +176,10 @@ public sealed class SmtpAgentTests : IAsyncDisposable
     public async Task A_silent_server_times_out(string at, string parameter, string doing)
     {
         var peer = Peer().On(at, "hang");
-        var status = Assert.Single((await Deliver(Agent((parameter, "1s")), $"[127.0.0.1]:{peer.Port}", ["x@y.example"])).Recipients).Status;
+        var result = await Deliver(Agent((parameter, "1s")), $"[127.0.0.1]:{peer.Port}", ["x@y.example"]);
+        var status = Assert.Single(result.Recipients).Status;
         Assert.Equal(("4.4.2", $"conversation with 127.0.0.1[127.0.0.1] timed out while {doing}"), (status.Status.ToString(), status.Reason));
+        Assert.Equal(status, result.DestinationFailed);
     }
 
     [Fact]
