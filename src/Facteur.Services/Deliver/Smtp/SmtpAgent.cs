@@ -66,27 +66,26 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
             return delivery.End(bad, null);
         }
         var keep = await KeepsConnectionAsync(request, cancel).ConfigureAwait(false);
-        await TryCachedAsync(delivery, keep).ConfigureAwait(false);
-        if (delivery.LeftCount == 0 || delivery.Unreadable)
-        {
-            return delivery.End(null, null);
-        }
-        var attempt = new Attempt { Keep = keep };
-        var sites = Sites(request.Nexthop);
+        Attempt? attempt = null;
         try
         {
-            for (var i = 0; i < sites.Count && delivery.LeftCount > 0 && !attempt.Stop; i++)
+            await TryCachedAsync(delivery, keep).ConfigureAwait(false);
+            if (delivery.LeftCount > 0 && !delivery.Unreadable)
             {
-                attempt.Fallback = i >= sites.Count - _settings.FallbackRelay.Count;
-                await TrySiteAsync(delivery, sites[i], i == sites.Count - 1, attempt, cancel).ConfigureAwait(false);
+                attempt = new Attempt { Keep = keep };
+                await TrySitesAsync(delivery, attempt, cancel).ConfigureAwait(false);
             }
         }
-        catch (OperationCanceledException) when (delivery.HasResults)
+        catch (Exception e) when (delivery.HasResults)
         {
             // What was handed over already is told, or it would be sent again.
             delivery.Unreadable = true;
+            if (e is not OperationCanceledException)
+            {
+                _log.Fault(request.QueueId, e);
+            }
         }
-        return delivery.End(WhyLeft(delivery, attempt), attempt.Tls);
+        return delivery.End(attempt is null ? null : WhyLeft(delivery, attempt), attempt?.Tls);
     }
 
     /// <summary>Closes the kept connections.</summary>
@@ -161,6 +160,16 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
         }
     }
 
+    private async ValueTask TrySitesAsync(SmtpDelivery delivery, Attempt attempt, CancellationToken cancel)
+    {
+        var sites = Sites(delivery.Request.Nexthop);
+        for (var i = 0; i < sites.Count && delivery.LeftCount > 0 && !attempt.Stop; i++)
+        {
+            attempt.Fallback = i >= sites.Count - _settings.FallbackRelay.Count;
+            await TrySiteAsync(delivery, sites[i], i == sites.Count - 1, attempt, cancel).ConfigureAwait(false);
+        }
+    }
+
     private async ValueTask TrySiteAsync(SmtpDelivery delivery, string site, bool lastSite, Attempt attempt, CancellationToken cancel)
     {
         if (!SmtpDestination.TryParse(site, _settings, out var destination))
@@ -207,7 +216,7 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
         {
             why = await session.OpenAsync(attempt.Plain, _tls, destination.Name, cancel).ConfigureAwait(false);
         }
-        catch (OperationCanceledException)
+        catch
         {
             await session.DisposeAsync().ConfigureAwait(false);
             throw;
@@ -261,18 +270,28 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
 
     private async ValueTask TransactAsync(SmtpDelivery delivery, SmtpSession session, bool final, string nexthop, bool keep)
     {
-        var transaction = new SmtpTransaction(delivery, session, _settings, _reader, _log, final);
-        await transaction.RunAsync().ConfigureAwait(false);
-        // Postfix, smtp_stream_except: a destination whose hosts go away in the middle has failed as one without hosts.
-        delivery.HostSpoke |= !transaction.IsLost;
-        var clean = transaction.IsClean;
-        if (!clean && session.IsUsable)
+        var isKept = false;
+        try
         {
-            clean = await session.ResetAsync().ConfigureAwait(false);
+            var transaction = new SmtpTransaction(delivery, session, _settings, _reader, _log, final);
+            await transaction.RunAsync().ConfigureAwait(false);
+            // Postfix, smtp_stream_except: a destination whose hosts go away in the middle has failed as one without hosts.
+            delivery.HostSpoke |= !transaction.IsLost;
+            var clean = transaction.IsClean || (session.IsUsable && await session.ResetAsync().ConfigureAwait(false));
+            isKept = clean && keep && session.MayBeReused && _cache.Put(nexthop, session);
         }
-        if (!(clean && keep && session.MayBeReused && _cache.Put(nexthop, session)))
+        catch
         {
-            await session.QuitAsync().ConfigureAwait(false);
+            // A fault of ours; a message half sent must not look whole.
+            session.Abort();
+            throw;
+        }
+        finally
+        {
+            if (!isKept)
+            {
+                await session.QuitAsync().ConfigureAwait(false);
+            }
         }
     }
 

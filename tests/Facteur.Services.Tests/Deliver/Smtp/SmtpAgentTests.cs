@@ -17,6 +17,7 @@ public sealed class SmtpAgentTests : IAsyncDisposable
     private readonly StaticResolver _dns = new();
     private readonly List<IAsyncDisposable> _made = [];
     private MemoryContent _content = new(Message);
+    private Exception? _fault;
 
     public async ValueTask DisposeAsync()
     {
@@ -212,6 +213,22 @@ public sealed class SmtpAgentTests : IAsyncDisposable
         Assert.Empty(result.Recipients);
         Assert.Equal(damaged, result.Damaged);
         await Until(() => peer.Commands.Contains("== eof in data"));
+        Assert.Empty(peer.Messages);
+    }
+
+    [Fact]
+    public async Task A_fault_of_ours_closes_the_connection_and_keeps_what_is_settled()
+    {
+        var peer = Peer().On("RCPT TO:<no@", "550 5.1.1 unknown");
+        _content = new MemoryContent("Subject: x\n\n", "more\n");
+        _fault = new InvalidOperationException("broken");
+        var thrown = await Assert.ThrowsAsync<InvalidOperationException>(() => Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["x@y.example"]).AsTask());
+        Assert.Same(_fault, thrown);
+        await Until(() => peer.Commands.Contains("== eof in data"));
+        var result = await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["no@y.example", "x@y.example"]);
+        Assert.Equal((0, DeliveryOutcome.Bounced), (Assert.Single(result.Recipients).Index, result.Recipients[0].Status.Outcome));
+        Assert.Contains(_log.Lines, l => l.Contains("Q1: System.InvalidOperationException: broken", StringComparison.Ordinal));
+        await Until(() => peer.Commands.Count(c => c == "== eof in data") == 2);
         Assert.Empty(peer.Messages);
     }
 
@@ -554,7 +571,7 @@ public sealed class SmtpAgentTests : IAsyncDisposable
     private sealed class Forward(SmtpAgentTests owner) : ISpoolReader
     {
         public ContentRead Read(ulong id, ContentLayout layout, int extent, long offset, Memory<byte> buffer, out ReadOnlyMemory<byte> content) =>
-            owner._content.Read(id, layout, extent, offset, buffer, out content);
+            owner._fault is { } fault && extent > 0 ? throw fault : owner._content.Read(id, layout, extent, offset, buffer, out content);
 
         public void Dispose()
         {
