@@ -50,8 +50,13 @@ internal sealed class LocalForwards(LocalRooms rooms, DeliveryRequest request, E
             }
             content.Rewind();
             ContentRead read;
-            while ((read = content.Read(out var piece)) == ContentRead.Data)
+            while (true)
             {
+                (read, var piece) = await rooms.Threads.RunAsync(() => (content.Read(out var next), next), cancel).ConfigureAwait(false);
+                if (read != ContentRead.Data)
+                {
+                    break;
+                }
                 await message.WriteAsync(piece, cancel).ConfigureAwait(false);
             }
             if (read != ContentRead.End)

@@ -8,6 +8,7 @@ using Facteur.Mail.Dsn;
 using Facteur.Net.Connections;
 using Facteur.Net.Dns;
 using Facteur.Net.Tls;
+using Facteur.Services.Server;
 using Facteur.Spool;
 using Facteur.Tables;
 
@@ -23,7 +24,7 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
     private readonly SmtpHostFinder _finder;
     private readonly SmtpSessionCache _cache;
     private readonly IDomainList? _alwaysCached;
-    private readonly ISpoolReader _reader;
+    private readonly SmtpContent _content;
     private readonly SmtpLog _log;
     private readonly TimeProvider _time;
     private readonly TlsClient _tls;
@@ -36,17 +37,18 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
     /// <param name="hosts">/etc/hosts.</param>
     /// <param name="lists">Makes match lists.</param>
     /// <param name="reader">Reads contents; used by many deliveries at once.</param>
+    /// <param name="threads">Threads for contents that may not be in memory.</param>
     /// <param name="log">The entry's log.</param>
     /// <param name="time">The clock.</param>
     /// <exception cref="ConfigException">A value can't be used.</exception>
     public SmtpAgent(
-        IConfig config, bool lmtp, IReadOnlyList<string> arguments, IDnsResolver dns, HostsFile hosts, IMatchLists lists, ISpoolReader reader, ServiceLog log,
-        TimeProvider time)
+        IConfig config, bool lmtp, IReadOnlyList<string> arguments, IDnsResolver dns, HostsFile hosts, IMatchLists lists, ISpoolReader reader, BlockingThreads threads,
+        ServiceLog log, TimeProvider time)
     {
         _settings = new SmtpSettings(config, lmtp, arguments);
         _log = new SmtpLog(log);
         _time = time;
-        _reader = reader;
+        _content = new SmtpContent(reader, threads, time);
         var own = new OwnAddresses(
             [.. ListSyntax.Split(config.Get(CommonParameters.InetInterfaces)), .. ListSyntax.Split(config.Get(CommonParameters.ProxyInterfaces))], hosts);
         _finder = new SmtpHostFinder(_settings, dns, new HostLookup(dns, hosts, _settings.Sources), own, _log);
@@ -273,7 +275,7 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
         var isKept = false;
         try
         {
-            var transaction = new SmtpTransaction(delivery, session, _settings, _reader, _log, final);
+            var transaction = new SmtpTransaction(delivery, session, _settings, _content, _log, final);
             await transaction.RunAsync().ConfigureAwait(false);
             // Postfix, smtp_stream_except: a destination whose hosts go away in the middle has failed as one without hosts.
             delivery.HostSpoke |= !transaction.IsLost;

@@ -135,6 +135,14 @@ public sealed class LocalAgentTests : IDisposable
     }
 
     [Fact]
+    public async Task Content_is_read_on_threads_for_file_work()
+    {
+        await Agent().DeliverAsync(_room.Request(Content, ["team@dest.example", "remote@dest.example"], cuts: [12, 20]), default);
+        Assert.Equal(Content, Assert.Single(_room.Forwards).Content[^Content.Length..]);
+        Assert.Equal("test", Assert.Single(_room.ReadOn.Keys));
+    }
+
+    [Fact]
     public async Task Nothing_is_sent_on_while_another_branch_is_deferred()
     {
         File.WriteAllText(_room.Path("daemon.lock"), "");

@@ -4,6 +4,7 @@ using Facteur.Mail.Dsn;
 using Facteur.Mail.Envelopes;
 using Facteur.Net.Dns;
 using Facteur.Services.Deliver.Smtp;
+using Facteur.Services.Server;
 using Facteur.Spool;
 using Facteur.Tables;
 using Facteur.Testing;
@@ -17,7 +18,9 @@ public sealed class SmtpAgentTests : IAsyncDisposable
     private readonly StaticResolver _dns = new();
     private readonly List<IAsyncDisposable> _made = [];
     private MemoryContent _content = new(Message);
+    private readonly BlockingThreads _threads = new("content", 2);
     private Exception? _fault;
+    private string? _readOn;
 
     public async ValueTask DisposeAsync()
     {
@@ -25,6 +28,7 @@ public sealed class SmtpAgentTests : IAsyncDisposable
         {
             await made.DisposeAsync();
         }
+        _threads.Dispose();
     }
 
     [Fact]
@@ -214,6 +218,25 @@ public sealed class SmtpAgentTests : IAsyncDisposable
         Assert.Equal(damaged, result.Damaged);
         await Until(() => peer.Commands.Contains("== eof in data"));
         Assert.Empty(peer.Messages);
+    }
+
+    [Theory]
+    [InlineData(0, false)]
+    [InlineData(3600, true)]
+    public async Task Content_of_mail_that_waited_is_read_on_other_threads_than_the_sockets(int seconds, bool aside)
+    {
+        var peer = Peer();
+        await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["x@y.example"], waited: seconds);
+        Assert.Single(peer.Messages);
+        Assert.Equal(aside, _readOn == "content");
+        // So are the headers of a message that asks for SMTPUTF8.
+        peer.Extensions = ["PIPELINING"];
+        _content = new MemoryContent("Subject: \u00e9\n\n", "x\n");
+        _readOn = null;
+        var result = await Deliver(
+            Agent(), $"[127.0.0.1]:{peer.Port}", ["x@y.example"], envelope: new Envelope { Sender = "bob@dest.example", Flags = MessageFlags.SmtpUtf8 }, waited: seconds);
+        Assert.Equal("5.6.7", result.Recipients[0].Status.Status.ToString());
+        Assert.Equal(aside, _readOn == "content");
     }
 
     [Fact]
@@ -532,7 +555,7 @@ public sealed class SmtpAgentTests : IAsyncDisposable
         var config = new TestConfig([.. values, .. set.Contains("smtp_tls_security_level") ? [] : new[] { ("smtp_tls_security_level", "may") }, ("inet_protocols", "ipv4")]);
         var agent = new SmtpAgent(
             config, lmtp, [], _dns, new HostsFile("/nonexistent", TimeProvider.System), new NoLists(), new Forward(this),
-            new ServiceLog(_log, lmtp ? "postfix/lmtp" : "postfix/smtp"), TimeProvider.System);
+            _threads, new ServiceLog(_log, lmtp ? "postfix/lmtp" : "postfix/smtp"), TimeProvider.System);
         _made.Add(agent);
         return agent;
     }
@@ -542,7 +565,7 @@ public sealed class SmtpAgentTests : IAsyncDisposable
         DsnNotify notify = DsnNotify.None, int waited = 0)
     {
         envelope ??= new Envelope { Sender = "bob@dest.example" };
-        var now = (DateTimeOffset.FromUnixTimeMilliseconds(Environment.TickCount64) - DateTimeOffset.UnixEpoch).Ticks / 10;
+        var now = DeliveryTimes.Now(TimeProvider.System);
         envelope.ArrivalMicros = now - waited * 1_000_000L;
         return agent.DeliverAsync(
             new DeliveryRequest
@@ -570,8 +593,11 @@ public sealed class SmtpAgentTests : IAsyncDisposable
 
     private sealed class Forward(SmtpAgentTests owner) : ISpoolReader
     {
-        public ContentRead Read(ulong id, ContentLayout layout, int extent, long offset, Memory<byte> buffer, out ReadOnlyMemory<byte> content) =>
-            owner._fault is { } fault && extent > 0 ? throw fault : owner._content.Read(id, layout, extent, offset, buffer, out content);
+        public ContentRead Read(ulong id, ContentLayout layout, int extent, long offset, Memory<byte> buffer, out ReadOnlyMemory<byte> content)
+        {
+            owner._readOn = Thread.CurrentThread.Name;
+            return owner._fault is { } fault && extent > 0 ? throw fault : owner._content.Read(id, layout, extent, offset, buffer, out content);
+        }
 
         public void Dispose()
         {
