@@ -15,7 +15,7 @@ internal readonly record struct SmtpPiece(ContentRead End, ReadOnlyMemory<byte> 
 /// </summary>
 internal sealed class SmtpContent(ISpoolReader reader, BlockingThreads threads, TimeProvider time)
 {
-    /// <summary>Linux writes dirty pages back after 30 s (vm.dirty_expire_centisecs); until then they can't leave the cache.</summary>
+    /// <summary>What was written so recently leaves the page cache only where memory is very short.</summary>
     private const long RecentMicros = 30_000_000;
 
     /// <summary>Reads as <see cref="ISpoolReader.Read"/> does.</summary>
