@@ -1,4 +1,5 @@
 using Facteur.Config;
+using Facteur.Services.Server;
 using Facteur.Unix;
 
 namespace Facteur.Services.Deliver;
@@ -31,47 +32,55 @@ internal sealed record MailboxLocks(bool Fcntl, bool Flock, bool Dotlock, int At
             ? throw new ConfigException($"{parameter}: empty: expected fcntl, flock or dotlock") : locks;
     }
 
+    /// <summary>Delivers on one of the threads, again and again while another keeps the mailbox locked. No thread waits meanwhile, and nothing is held.</summary>
+    /// <param name="threads">The threads.</param>
+    /// <param name="deliver">One attempt.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="cancel">Ends the waiting: the attempt before is the last.</param>
+    public async ValueTask<MailboxResult> DeliverAsync(BlockingThreads threads, Func<MailboxResult> deliver, TimeProvider time, CancellationToken cancel)
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            var result = await threads.RunAsync(deliver, cancel).ConfigureAwait(false);
+            if (!result.Locked || attempt >= Attempts)
+            {
+                return result;
+            }
+            await Task.Delay(Delay, time, cancel).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (cancel.IsCancellationRequested)
+            {
+                return result;
+            }
+        }
+    }
+
     /// <summary>Takes the kernel's locks of an open file; they end when it is closed.</summary>
-    /// <returns>0 or the errno.</returns>
+    /// <returns>0 or the errno; EAGAIN when another keeps one.</returns>
     public int TakeKernelLocks(UnixFile file)
     {
-        var errno = Flock ? Try(file.TryLockFlock) : 0;
-        return errno == 0 && Fcntl ? Try(file.TryLockPosix) : errno;
+        var errno = Flock ? file.TryLockFlock() : 0;
+        return errno == 0 && Fcntl ? file.TryLockPosix() : errno;
     }
 
     /// <summary>Makes the lock file of a mailbox.</summary>
     /// <returns>0 or the errno; EEXIST when another keeps it.</returns>
     public int TakeDotlock(string mailbox, TimeProvider time)
     {
+        const int flags = Libc.O_WRONLY | Libc.O_CREAT | Libc.O_EXCL | Libc.O_NOFOLLOW;
         var path = mailbox + ".lock";
-        return Try(() =>
+        for (var isStale = false; ; isStale = true)
         {
-            const int flags = Libc.O_WRONLY | Libc.O_CREAT | Libc.O_EXCL | Libc.O_NOFOLLOW;
             var errno = UnixFile.Open(path, flags, 0, out var file);
             file?.Dispose();
-            if (errno == Libc.EEXIST && UnixFile.Status(path, followLinks: false, out var status) == 0
-                && time.GetUtcNow() - DateTimeOffset.FromUnixTimeSeconds(status.Changed.Seconds) > StaleAfter)
+            if (errno != Libc.EEXIST || isStale || UnixFile.Status(path, followLinks: false, out var status) != 0
+                || time.GetUtcNow() - DateTimeOffset.FromUnixTimeSeconds(status.Changed.Seconds) <= StaleAfter)
             {
-                _ = UnixPath.Unlink(path);
-                return Libc.EAGAIN;
+                return errno;
             }
-            return errno;
-        });
+            _ = UnixPath.Unlink(path);
+        }
     }
 
     /// <summary>Removes the lock file of a mailbox.</summary>
     public static void ReleaseDotlock(string mailbox) => _ = UnixPath.Unlink(mailbox + ".lock");
-
-    private int Try(Func<int> take)
-    {
-        for (var attempt = 1; ; attempt++)
-        {
-            var errno = take();
-            if (errno is not (Libc.EAGAIN or Libc.EEXIST) || attempt >= Attempts)
-            {
-                return errno;
-            }
-            Thread.Sleep(Delay);
-        }
-    }
 }

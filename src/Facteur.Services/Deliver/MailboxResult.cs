@@ -6,7 +6,8 @@ namespace Facteur.Services.Deliver;
 /// <summary>How a delivery to a file ended.</summary>
 /// <param name="Failure">Null when the message is on stable storage.</param>
 /// <param name="Damaged">The content is damaged; nothing was kept of it.</param>
-internal readonly record struct MailboxResult(DeliveryStatus? Failure, bool Damaged = false)
+/// <param name="Locked">Another keeps the mailbox locked: a later attempt may do better.</param>
+internal readonly record struct MailboxResult(DeliveryStatus? Failure, bool Damaged = false, bool Locked = false)
 {
     private const int Estale = 116;
 

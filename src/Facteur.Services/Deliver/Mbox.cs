@@ -28,7 +28,7 @@ internal static class Mbox
     private const int OpenAttempts = 5;
     private const int NoControllingTerminal = 0x100;
 
-    /// <summary>Appends one message.</summary>
+    /// <summary>Appends one message, or says that the mailbox is locked; it never waits (<see cref="MailboxLocks.DeliverAsync"/>).</summary>
     /// <param name="path">The file.</param>
     /// <param name="copy">The message.</param>
     /// <param name="rules">What it must be.</param>
@@ -36,21 +36,24 @@ internal static class Mbox
     public static MailboxResult Deliver(string path, MailboxCopy copy, MboxRules rules, Action<string> warn)
     {
         var isFile = UnixFile.Status(path, followLinks: false, out var before) != 0 || (before.Mode & Libc.S_IFMT) == Libc.S_IFREG;
-        var locked = false;
-        if (rules.Locks.Dotlock && isFile)
+        if (!rules.Locks.Dotlock || !isFile)
         {
-            var errno = rules.Locks.TakeDotlock(path, copy.Time);
-            locked = errno == 0;
-            if (errno != 0 && !(rules.AnyFile && errno is Libc.EACCES or Libc.ENOENT or Libc.EROFS or Libc.EPERM))
+            return Append(path, copy, rules);
+        }
+        var errno = rules.Locks.TakeDotlock(path, copy.Time);
+        if (errno != 0)
+        {
+            var failure = MailboxResult.Failed(errno, 4, $"unable to create lock file {path}.lock") with { Locked = errno == Libc.EEXIST };
+            if (!rules.AnyFile || errno is not (Libc.EACCES or Libc.ENOENT or Libc.EROFS or Libc.EPERM))
             {
-                return errno == Libc.EEXIST
-                    ? MailboxResult.Failed(Libc.EEXIST, 4, $"unable to create lock file {path}.lock")
-                    : MailboxResult.Failed(errno, 4, $"unable to create lock file {path}.lock");
+                return failure;
             }
-            if (errno != 0)
+            var result = Append(path, copy, rules);
+            if (!result.Locked)
             {
                 warn($"unable to create lock file {path}.lock: {Errno.Text(errno)}");
             }
+            return result;
         }
         try
         {
@@ -58,10 +61,7 @@ internal static class Mbox
         }
         finally
         {
-            if (locked)
-            {
-                MailboxLocks.ReleaseDotlock(path);
-            }
+            MailboxLocks.ReleaseDotlock(path);
         }
     }
 
@@ -87,7 +87,7 @@ internal static class Mbox
                 errno = rules.Locks.TakeKernelLocks(file);
                 if (errno != 0)
                 {
-                    return MailboxResult.Failed(errno, 4, "unable to lock for exclusive access");
+                    return MailboxResult.Failed(errno, 4, "unable to lock for exclusive access") with { Locked = errno == Libc.EAGAIN };
                 }
                 // A mail reader may have put another file in its place while we waited for the lock.
                 if (UnixFile.Status(path, followLinks: false, out var now) != 0 || now.Inode != status.Inode || now.Device != status.Device)

@@ -63,8 +63,12 @@ public sealed class DeliverRoom : IDisposable, ITableSet, IRewrite, IResubmit, I
 
     public ContentRead ReadResult { get; set; } = ContentRead.Data;
 
+    /// <summary>The threads that contents were read on.</summary>
+    public System.Collections.Concurrent.ConcurrentDictionary<string, int> ReadOn { get; } = [];
+
     ContentRead ISpoolReader.Read(ulong id, ContentLayout layout, int extent, long offset, Memory<byte> buffer, out ReadOnlyMemory<byte> content)
     {
+        ReadOn[Thread.CurrentThread.Name ?? ""] = 0;
         var piece = layout.Extents[extent];
         _content.AsMemory((int)piece.Offset, piece.Length).CopyTo(buffer);
         content = buffer[..piece.Length];

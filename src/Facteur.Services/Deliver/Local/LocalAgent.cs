@@ -35,7 +35,8 @@ public sealed class LocalAgent : IDeliveryAgent
         cancel.ThrowIfCancellationRequested();
         var results = new List<RecipientResult>(request.Recipients.Count);
         using var content = new MessageContent(_rooms.Reader, request.MessageId, request.Layout);
-        var loops = DeliveredTo.Find(content, out var end);
+        // The content may have to come from the disk.
+        var (loops, end) = await _rooms.Threads.RunAsync(() => (DeliveredTo.Find(content, out var read), read), cancel).ConfigureAwait(false);
         var damaged = end == ContentRead.Damaged;
         var seen = new Duplicates(_rooms.Settings.DuplicateLimit);
         foreach (var recipient in request.Recipients)

@@ -58,18 +58,22 @@ internal sealed class LocalDelivery(
                 End(target, DeliveryStatus.Deferred(3, 0, e.Message));
             }
         }
-        if (!_forwards.IsEmpty)
+        // Postfix, forward_finish: while another branch is deferred nothing is sent on, or every attempt would send one more copy.
+        if (!_forwards.IsEmpty && (_statuses.Exists(s => s.Outcome == DeliveryOutcome.Deferred) || !await SendForwardsAsync(address, cancel).ConfigureAwait(false)))
         {
-            var (sent, damaged) = await _forwards.SendAsync(content, cancel).ConfigureAwait(false);
-            Damaged |= damaged;
-            sent.ForEach(status => Log(address, status));
-            if (sent.Exists(status => status.Outcome != DeliveryOutcome.Sent))
-            {
-                // Another recipient of this message that leads there must not count as done.
-                _forwarded.ForEach(name => seen.Forget("forward", name));
-            }
+            // Another recipient of this message that leads there must not count as done.
+            _forwarded.ForEach(name => seen.Forget("forward", name));
         }
         return new RecipientResult(recipient.Index, Combine());
+    }
+
+    /// <returns>Whether all were sent.</returns>
+    private async ValueTask<bool> SendForwardsAsync(string address, CancellationToken cancel)
+    {
+        var (sent, damaged) = await _forwards.SendAsync(content, cancel).ConfigureAwait(false);
+        Damaged |= damaged;
+        sent.ForEach(status => Log(address, status));
+        return sent.TrueForAll(status => status.Outcome == DeliveryOutcome.Sent);
     }
 
     private async ValueTask DeliverAsync(LocalTarget target, CancellationToken cancel)

@@ -37,7 +37,7 @@ internal sealed class LocalForwards(LocalRooms rooms, DeliveryRequest request, E
     /// <summary>The sender of what a destination gets. The null sender stays: bounces must not bounce to a list's owner.</summary>
     public string Sender(LocalTarget target) => request.Envelope.Sender.Length == 0 ? "" : target.Owner ?? request.Envelope.Sender;
 
-    /// <summary>Sends the messages; a status for each.</summary>
+    /// <summary>Sends the messages, up to one that must wait: all are sent again then. A status for each.</summary>
     public async ValueTask<(List<DeliveryStatus> Statuses, bool Damaged)> SendAsync(MessageContent content, CancellationToken cancel)
     {
         var statuses = new List<DeliveryStatus>();
@@ -50,8 +50,13 @@ internal sealed class LocalForwards(LocalRooms rooms, DeliveryRequest request, E
             }
             content.Rewind();
             ContentRead read;
-            while ((read = content.Read(out var piece)) == ContentRead.Data)
+            while (true)
             {
+                (read, var piece) = await rooms.Threads.RunAsync(() => (content.Read(out var next), next), cancel).ConfigureAwait(false);
+                if (read != ContentRead.Data)
+                {
+                    break;
+                }
                 await message.WriteAsync(piece, cancel).ConfigureAwait(false);
             }
             if (read != ContentRead.End)
@@ -60,7 +65,12 @@ internal sealed class LocalForwards(LocalRooms rooms, DeliveryRequest request, E
                 statuses.Add(unread.Failure ?? DeliveryStatus.Deferred(3, 0, ""));
                 return (statuses, unread.Damaged);
             }
-            statuses.Add(Status(await message.EndAsync(cancel).ConfigureAwait(false)));
+            var status = Status(await message.EndAsync(cancel).ConfigureAwait(false));
+            statuses.Add(status);
+            if (status.Outcome == DeliveryOutcome.Deferred)
+            {
+                break;
+            }
         }
         return (statuses, false);
     }

@@ -22,7 +22,8 @@ internal sealed class LocalMailbox(LocalRooms rooms, DeliveryRequest request, De
         }
         // Postfix: a mailbox always tells to whom it was delivered; prepend_delivered_header governs files only.
         var copy = Copy(sender, deliveredTo);
-        var result = await rooms.Threads.RunAsync(() => isMaildir ? AsUser(account, () => Maildir.Deliver(path, copy)) : Mailbox(account, path, isHome, copy), cancel)
+        var result = await _settings.Locks.DeliverAsync(
+            rooms.Threads, () => isMaildir ? AsUser(account, () => Maildir.Deliver(path, copy)) : Mailbox(account, path, isHome, copy), rooms.Time, cancel)
             .ConfigureAwait(false);
         return (result.Failure ?? DeliveryStatus.Sent(isMaildir ? "delivered to maildir" : "delivered to mailbox"), result.Damaged);
     }
@@ -37,7 +38,7 @@ internal sealed class LocalMailbox(LocalRooms rooms, DeliveryRequest request, De
             return (DeliveryStatus.Sent(isMaildir ? "delivers to maildir" : $"delivers to file: {path}"), false);
         }
         var copy = Copy(sender, _settings.DeliveredIn.Contains("file") ? deliveredTo : "");
-        var result = await rooms.Threads.RunAsync(() => File(path, rights, copy, isMaildir), cancel).ConfigureAwait(false);
+        var result = await _settings.Locks.DeliverAsync(rooms.Threads, () => File(path, rights, copy, isMaildir), rooms.Time, cancel).ConfigureAwait(false);
         return (result.Failure ?? DeliveryStatus.Sent(isMaildir ? "delivered to maildir" : $"delivered to file: {path}"), result.Damaged);
     }
 

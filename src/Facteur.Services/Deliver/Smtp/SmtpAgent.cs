@@ -8,6 +8,7 @@ using Facteur.Mail.Dsn;
 using Facteur.Net.Connections;
 using Facteur.Net.Dns;
 using Facteur.Net.Tls;
+using Facteur.Services.Server;
 using Facteur.Spool;
 using Facteur.Tables;
 
@@ -23,7 +24,7 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
     private readonly SmtpHostFinder _finder;
     private readonly SmtpSessionCache _cache;
     private readonly IDomainList? _alwaysCached;
-    private readonly ISpoolReader _reader;
+    private readonly SmtpContent _content;
     private readonly SmtpLog _log;
     private readonly TimeProvider _time;
     private readonly TlsClient _tls;
@@ -36,17 +37,18 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
     /// <param name="hosts">/etc/hosts.</param>
     /// <param name="lists">Makes match lists.</param>
     /// <param name="reader">Reads contents; used by many deliveries at once.</param>
+    /// <param name="threads">Threads for contents that may not be in memory.</param>
     /// <param name="log">The entry's log.</param>
     /// <param name="time">The clock.</param>
     /// <exception cref="ConfigException">A value can't be used.</exception>
     public SmtpAgent(
-        IConfig config, bool lmtp, IReadOnlyList<string> arguments, IDnsResolver dns, HostsFile hosts, IMatchLists lists, ISpoolReader reader, ServiceLog log,
-        TimeProvider time)
+        IConfig config, bool lmtp, IReadOnlyList<string> arguments, IDnsResolver dns, HostsFile hosts, IMatchLists lists, ISpoolReader reader, BlockingThreads threads,
+        ServiceLog log, TimeProvider time)
     {
         _settings = new SmtpSettings(config, lmtp, arguments);
         _log = new SmtpLog(log);
         _time = time;
-        _reader = reader;
+        _content = new SmtpContent(reader, threads, time);
         var own = new OwnAddresses(
             [.. ListSyntax.Split(config.Get(CommonParameters.InetInterfaces)), .. ListSyntax.Split(config.Get(CommonParameters.ProxyInterfaces))], hosts);
         _finder = new SmtpHostFinder(_settings, dns, new HostLookup(dns, hosts, _settings.Sources), own, _log);
@@ -66,26 +68,26 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
             return delivery.End(bad, null);
         }
         var keep = await KeepsConnectionAsync(request, cancel).ConfigureAwait(false);
-        await TryCachedAsync(delivery, keep).ConfigureAwait(false);
-        if (delivery.LeftCount == 0 || delivery.Unreadable)
-        {
-            return delivery.End(null, null);
-        }
-        var attempt = new Attempt { Keep = keep };
-        var sites = Sites(request.Nexthop);
+        Attempt? attempt = null;
         try
         {
-            for (var i = 0; i < sites.Count && delivery.LeftCount > 0 && !attempt.Stop; i++)
+            await TryCachedAsync(delivery, keep).ConfigureAwait(false);
+            if (delivery.LeftCount > 0 && !delivery.Unreadable)
             {
-                await TrySiteAsync(delivery, sites[i], i == sites.Count - 1, attempt, cancel).ConfigureAwait(false);
+                attempt = new Attempt { Keep = keep };
+                await TrySitesAsync(delivery, attempt, cancel).ConfigureAwait(false);
             }
         }
-        catch (OperationCanceledException) when (delivery.HasResults)
+        catch (Exception e) when (delivery.HasResults)
         {
             // What was handed over already is told, or it would be sent again.
             delivery.Unreadable = true;
+            if (e is not OperationCanceledException)
+            {
+                _log.Fault(request.QueueId, e);
+            }
         }
-        return delivery.End(attempt.Why, attempt.Tls);
+        return delivery.End(attempt is null ? null : WhyLeft(delivery, attempt), attempt?.Tls);
     }
 
     /// <summary>Closes the kept connections.</summary>
@@ -133,6 +135,22 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
         return _settings.FallbackRelay.Count == 0 ? sites : [.. sites, .. _settings.FallbackRelay];
     }
 
+    /// <summary>
+    /// Why recipients are left. Postfix: don't bounce mail after a host lookup problem with a relayhost or with a fallback relay, nor when mail for it
+    /// loops; what a host says is the host's own word.
+    /// </summary>
+    private DeliveryStatus? WhyLeft(SmtpDelivery delivery, Attempt attempt)
+    {
+        var parameter = attempt.Fallback ? _settings.Prefix + "fallback_relay"
+            : delivery.Request.Nexthop == _settings.Relayhost ? TrivialRewriteParameters.Relayhost.Name : null;
+        if (parameter is null || delivery.LeftCount == 0 || delivery.Unreadable || attempt.Why is not { Outcome: DeliveryOutcome.Bounced } why)
+        {
+            return attempt.Why;
+        }
+        _log.Misconfigured(parameter);
+        return SmtpFailures.Misconfigured(why);
+    }
+
     /// <summary>A kept connection, never the last resort: whatever it puts off is tried with a new one.</summary>
     private async ValueTask TryCachedAsync(SmtpDelivery delivery, bool keep)
     {
@@ -140,8 +158,17 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
         {
             delivery.Connected();
             await TransactAsync(delivery, session, false, delivery.Request.Nexthop, keep).ConfigureAwait(false);
-            delivery.HostSpoke |= session.Loss == SmtpLoss.None;
             delivery.NextHost();
+        }
+    }
+
+    private async ValueTask TrySitesAsync(SmtpDelivery delivery, Attempt attempt, CancellationToken cancel)
+    {
+        var sites = Sites(delivery.Request.Nexthop);
+        for (var i = 0; i < sites.Count && delivery.LeftCount > 0 && !attempt.Stop; i++)
+        {
+            attempt.Fallback = i >= sites.Count - _settings.FallbackRelay.Count;
+            await TrySiteAsync(delivery, sites[i], i == sites.Count - 1, attempt, cancel).ConfigureAwait(false);
         }
     }
 
@@ -191,7 +218,7 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
         {
             why = await session.OpenAsync(attempt.Plain, _tls, destination.Name, cancel).ConfigureAwait(false);
         }
-        catch (OperationCanceledException)
+        catch
         {
             await session.DisposeAsync().ConfigureAwait(false);
             throw;
@@ -199,7 +226,6 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
         if (why is null)
         {
             attempt.Sessions++;
-            delivery.HostSpoke = true;
             delivery.Connected();
             var final = lastSite && (lastHost || (_settings.MxSessionLimit > 0 && attempt.Sessions >= _settings.MxSessionLimit));
             await TransactAsync(delivery, session, final, delivery.Request.Nexthop, attempt.Keep).ConfigureAwait(false);
@@ -246,16 +272,28 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
 
     private async ValueTask TransactAsync(SmtpDelivery delivery, SmtpSession session, bool final, string nexthop, bool keep)
     {
-        var transaction = new SmtpTransaction(delivery, session, _settings, _reader, _log, final);
-        await transaction.RunAsync().ConfigureAwait(false);
-        var clean = transaction.IsClean;
-        if (!clean && session.IsUsable)
+        var isKept = false;
+        try
         {
-            clean = await session.ResetAsync().ConfigureAwait(false);
+            var transaction = new SmtpTransaction(delivery, session, _settings, _content, _log, final);
+            await transaction.RunAsync().ConfigureAwait(false);
+            // Postfix, smtp_stream_except: a destination whose hosts go away in the middle has failed as one without hosts.
+            delivery.HostSpoke |= !transaction.IsLost;
+            var clean = transaction.IsClean || (session.IsUsable && await session.ResetAsync().ConfigureAwait(false));
+            isKept = clean && keep && session.MayBeReused && _cache.Put(nexthop, session);
         }
-        if (!(clean && keep && session.MayBeReused && _cache.Put(nexthop, session)))
+        catch
         {
-            await session.QuitAsync().ConfigureAwait(false);
+            // A fault of ours; a message half sent must not look whole.
+            session.Abort();
+            throw;
+        }
+        finally
+        {
+            if (!isKept)
+            {
+                await session.QuitAsync().ConfigureAwait(false);
+            }
         }
     }
 
@@ -269,6 +307,9 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
         internal bool Plain { get; set; }
 
         internal bool Stop { get; set; }
+
+        /// <summary>The site tried last is a fallback relay.</summary>
+        internal bool Fallback { get; set; }
 
         internal DeliveryStatus? Why { get; set; }
 

@@ -33,7 +33,7 @@ internal sealed class SmtpDelivery(DeliveryRequest request, SmtpSettings setting
     /// <summary>The last failure of a host.</summary>
     internal DeliveryStatus? Why { get; set; }
 
-    /// <summary>Set when no host spoke with us to the end of the handshake.</summary>
+    /// <summary>A host spoke with us to the end of a transaction: the destination lives.</summary>
     internal bool HostSpoke { get; set; }
 
     internal bool Damaged { get; set; }

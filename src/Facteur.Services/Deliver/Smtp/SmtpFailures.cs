@@ -12,6 +12,10 @@ internal static class SmtpFailures
 
     internal static DeliveryStatus BadDestination(string nexthop) => DeliveryStatus.Deferred(3, 5, $"bad destination syntax: {nexthop}");
 
+    /// <summary>A failure for good that is a mistake in main.cf and not in the mail: it waits until that is put right.</summary>
+    internal static DeliveryStatus Misconfigured(DeliveryStatus why) =>
+        why with { Outcome = DeliveryOutcome.Deferred, Status = new EnhancedStatus(4, 3, 5), Action = DsnAction.Delayed };
+
     /// <summary>A reply in place of the one hoped for.</summary>
     internal static DeliveryStatus Said(SmtpHost host, in SmtpReply reply, string command) =>
         Of(host, reply, $"host {host.NameAddress} said: {SmtpReplyText.OneLine(reply.Text)} (in reply to {command})");

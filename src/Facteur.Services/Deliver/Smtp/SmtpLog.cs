@@ -15,6 +15,10 @@ internal sealed class SmtpLog(ServiceLog log)
 
     internal void NoMxAddress(string domain) => log.Warning($"no MX host for {domain} has a valid address record");
 
+    internal void Fault(string queueId, Exception fault) => log.Error($"{queueId}: {fault}");
+
+    internal void Misconfigured(string parameter) => log.Warning($"{parameter} configuration problem");
+
     internal void HandshakeFailed(string relay, string error) => log.Info($"SSL_connect error to {relay}: {error}");
 
     internal void TlsEstablished(string relay, TlsFacts facts) =>

@@ -42,6 +42,7 @@ internal sealed class SmtpSettings
         DeferIfNoMxAddress = config.Get(p.DeferIfNoMxAddressFound);
         IgnoreMxLookupError = config.Get(SmtpParameters.IgnoreMxLookupError);
         FallbackRelay = ListSyntax.Split(config.Get(p.FallbackRelay));
+        Relayhost = lmtp ? "" : config.Get(TrivialRewriteParameters.Relayhost);
         IgnoredKeywords = ListSyntax.Split(config.Get(p.DiscardEhloKeywords)).ToHashSet(StringComparer.OrdinalIgnoreCase);
         AlwaysSendEhlo = p.AlwaysSendEhlo is null || config.Get(p.AlwaysSendEhlo);
         NeverSendEhlo = p.NeverSendEhlo is not null && config.Get(p.NeverSendEhlo);
@@ -107,6 +108,9 @@ internal sealed class SmtpSettings
     internal bool DeferIfNoMxAddress { get; }
     internal bool IgnoreMxLookupError { get; }
     internal IReadOnlyList<string> FallbackRelay { get; }
+
+    /// <summary>relayhost, as next hops have it; "" for none.</summary>
+    internal string Relayhost { get; }
     internal IReadOnlySet<string> IgnoredKeywords { get; }
     internal bool AlwaysSendEhlo { get; }
     internal bool NeverSendEhlo { get; }

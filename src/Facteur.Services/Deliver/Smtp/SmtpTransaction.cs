@@ -14,7 +14,7 @@ namespace Facteur.Services.Deliver.Smtp;
 /// One message over one session: MAIL, RCPT and DATA in one write where the server takes that, then content and final dot, replies counted exactly.
 /// The dot is sent only after all content was read with its checksums; otherwise the connection is dropped.
 /// </summary>
-internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session, SmtpSettings settings, ISpoolReader reader, SmtpLog log, bool final)
+internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session, SmtpSettings settings, SmtpContent content, SmtpLog log, bool final)
 {
     /// <summary>Commands sent before their replies are read; below what any peer's window holds, so that both never wait for each other.</summary>
     private const int PipelineLimit = 8 * 1024;
@@ -30,13 +30,16 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
     /// <summary>Whether the session is as after EHLO: no RSET is needed.</summary>
     internal bool IsClean { get; private set; }
 
+    /// <summary>The host went away or fell silent in the middle: what it would have said of the recipients is not known.</summary>
+    internal bool IsLost { get; private set; }
+
     /// <summary>Carries it out; outcomes go to the delivery.</summary>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     internal async ValueTask RunAsync()
     {
         session.Uses++;
         _verify = (delivery.Request.Flags & DeliveryFlags.VerifyOnly) != 0;
-        if (Objection() is { } objection)
+        if (await ObjectionAsync().ConfigureAwait(false) is { } objection)
         {
             // The server will not do, but another might when the objection is not about size.
             delivery.FailAll(objection.Status, session, objection.Hard || final);
@@ -78,14 +81,15 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
         }
     }
 
-    private (DeliveryStatus Status, bool Hard)? Objection()
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<(DeliveryStatus Status, bool Hard)?> ObjectionAsync()
     {
         var envelope = delivery.Request.Envelope;
         if (session.SizeLimit > 0 && envelope.ContentSize > session.SizeLimit)
         {
             return (SmtpFailures.TooBig(session.Host, envelope.ContentSize, session.SizeLimit), true);
         }
-        if ((envelope.Flags & MessageFlags.SmtpUtf8) != 0 && (session.Extensions & SmtpExtensions.SmtpUtf8) == 0 && NeedsUtf8())
+        if ((envelope.Flags & MessageFlags.SmtpUtf8) != 0 && (session.Extensions & SmtpExtensions.SmtpUtf8) == 0 && await NeedsUtf8Async().ConfigureAwait(false))
         {
             var status = SmtpFailures.NeedsSmtpUtf8(session.Host);
             return (final ? status : status with { Outcome = DeliveryOutcome.Deferred, Status = new EnhancedStatus(4, 6, 7) }, final);
@@ -94,13 +98,14 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
     }
 
     /// <summary>Whether an address or a header holds more than ASCII (RFC 6531 3.2): asking for SMTPUTF8 alone needs no such server.</summary>
-    private bool NeedsUtf8()
+    private async ValueTask<bool> NeedsUtf8Async()
     {
         var request = delivery.Request;
-        return !Ascii.IsValid(request.Envelope.Sender) || request.Recipients.Any(r => !Ascii.IsValid(r.Recipient.Address)) || HeadersNeedUtf8();
+        return !Ascii.IsValid(request.Envelope.Sender) || request.Recipients.Any(r => !Ascii.IsValid(r.Recipient.Address))
+            || await HeadersNeedUtf8Async().ConfigureAwait(false);
     }
 
-    private bool HeadersNeedUtf8()
+    private async ValueTask<bool> HeadersNeedUtf8Async()
     {
         var buffer = ArrayPool<byte>.Shared.Rent(ReadBuffer);
         try
@@ -108,13 +113,14 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
             var last = (byte)'\n';
             for (var extent = 0; extent < delivery.Request.Layout.Extents.Count; extent++)
             {
-                if (reader.Read(delivery.Request.MessageId, delivery.Request.Layout, extent, 0, buffer, out var content) != ContentRead.Data)
+                var piece = await content.ReadAsync(delivery.Request, extent, 0, buffer).ConfigureAwait(false);
+                if (piece.End != ContentRead.Data)
                 {
                     return true;
                 }
-                var span = content.Span;
-                var end = last == '\n' && span is [(byte)'\n', ..] ? 0 : span.IndexOf("\n\n"u8);
-                if (!Ascii.IsValid(end < 0 ? span : span[..end]))
+                var text = piece.Bytes;
+                var end = last == '\n' && text.Span is [(byte)'\n', ..] ? 0 : text.Span.IndexOf("\n\n"u8);
+                if (!Ascii.IsValid(end < 0 ? text.Span : text.Span[..end]))
                 {
                     return true;
                 }
@@ -122,7 +128,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
                 {
                     return false;
                 }
-                last = span.IsEmpty ? last : span[^1];
+                last = text.IsEmpty ? last : text.Span[^1];
             }
             return false;
         }
@@ -175,9 +181,9 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
                     return 0;
                 }
             }
-            if (last)
+            if (last || _refused)
             {
-                return withData ? await DataReplyAsync().ConfigureAwait(false) : EndWithoutData();
+                return last && withData ? await DataReplyAsync().ConfigureAwait(false) : EndWithoutData();
             }
         }
     }
@@ -335,18 +341,18 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
                 long offset = 0;
                 do
                 {
-                    var read = reader.Read(request.MessageId, request.Layout, extent, offset, buffer, out var content);
-                    if (read != ContentRead.Data)
+                    var piece = await content.ReadAsync(request, extent, offset, buffer).ConfigureAwait(false);
+                    if (piece.End != ContentRead.Data)
                     {
-                        return read == ContentRead.End ? ContentRead.Moved : read;
+                        return piece.End == ContentRead.End ? ContentRead.Moved : piece.End;
                     }
-                    offset += content.Length;
-                    Write(ref stuffer, content.Span);
+                    offset += piece.Bytes.Length;
+                    Write(ref stuffer, piece.Bytes.Span);
                     if (session.Output.UnflushedBytes > FlushLimit && !await FlushContentAsync().ConfigureAwait(false))
                     {
                         return ContentRead.End;
                     }
-                    if (content.IsEmpty)
+                    if (piece.Bytes.IsEmpty)
                     {
                         break;
                     }
@@ -413,6 +419,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
             if (reply.IsLost)
             {
                 // It may have been delivered: no other host gets it now.
+                IsLost = true;
                 delivery.FailAll(session.Lost("sending end of data -- message may be sent more than once"), session, true);
                 return;
             }
@@ -446,6 +453,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
             // The write failed; a last word of the server is not waited for.
             session.Abort();
         }
+        IsLost = true;
         delivery.FailAll(session.Lost(doing), session, final);
         return false;
     }

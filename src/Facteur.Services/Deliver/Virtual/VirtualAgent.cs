@@ -129,7 +129,7 @@ public sealed class VirtualAgent : IDeliveryAgent
         MailboxResult result;
         try
         {
-            result = await _threads.RunAsync(() => Deliver(path, isMaildir, copy, uid.Value, gid.Value), cancel).ConfigureAwait(false);
+            result = await _locks.DeliverAsync(_threads, () => Deliver(path, isMaildir, copy, uid.Value, gid.Value), _time, cancel).ConfigureAwait(false);
         }
         catch (IdentityException e)
         {

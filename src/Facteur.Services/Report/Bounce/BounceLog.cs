@@ -11,12 +11,23 @@ internal sealed class BounceLog(ServiceLog log)
 
     public void DoubleBounceDiscarded(string queueId) => log.Warning($"{queueId}: undeliverable postmaster notification discarded");
 
+    public void Refused(ReportKind kind, string queueId, bool postmaster, string to, CleanupResult why) =>
+        log.Warning($"{queueId}: {(postmaster ? "postmaster" : "sender")} {Name(kind)} notification to <{to}> refused for good ({why.Text ?? Words(why.Status)}): discarded");
+
     public void OriginalUnreadable(string queueId) => log.Warning($"{queueId}: the original message is damaged: its report returns only a part of it");
 
     public void TemplateUnusable(string why) => log.Warning($"{why}; built-in templates are used instead");
 
     public void UnknownNotifyClass(string name) =>
         log.Warning($"unknown class \"{name}\" in notify_classes; expected bounce, 2bounce, data, delay, policy, protocol, resource or software");
+
+    private static string Words(CleanupStatus status) => status switch
+    {
+        CleanupStatus.TooLarge => "message file too big",
+        CleanupStatus.TooManyHops => "too many hops",
+        CleanupStatus.NoRecipients => "no recipients",
+        _ => "message content rejected",
+    };
 
     private static string Name(ReportKind kind) => kind switch
     {

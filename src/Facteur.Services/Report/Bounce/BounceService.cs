@@ -146,13 +146,35 @@ public sealed class BounceService : IBounce
     {
         // Postfix: a message too large is not cut, which would damage its MIME structure; its headers alone are returned.
         headersOnly |= request.Layout.Length > _sizeLimit;
+        var refused = await TrySendAsync(request, recipients, to, postmaster, headersOnly, closes, cancel).ConfigureAwait(false);
+        if (refused is { Status: CleanupStatus.TooLarge } && !headersOnly)
+        {
+            refused = await TrySendAsync(request, recipients, to, postmaster, headersOnly: true, closes, cancel).ConfigureAwait(false);
+        }
+        switch (refused?.Status)
+        {
+            case null:
+                return ReportResult.Sent;
+            case CleanupStatus.TooLarge or CleanupStatus.TooManyHops or CleanupStatus.Rejected or CleanupStatus.NoRecipients:
+                // It would be refused at every attempt, and the message would never leave.
+                _log.Refused(request.Kind, request.QueueId, postmaster, to, refused.Value);
+                return ReportResult.Discarded;
+            default:
+                return ReportResult.TryAgain;
+        }
+    }
+
+    /// <returns>Null when it is on stable storage, else why not.</returns>
+    private async ValueTask<CleanupResult?> TrySendAsync(
+        ReportRequest request, IReadOnlyList<RecipientResult> recipients, string to, bool postmaster, bool headersOnly, bool closes, CancellationToken cancel)
+    {
         string? thread = null;
         if (_threaded)
         {
             var scan = new HeaderEnd();
             if (await _original.CopyAsync(request, headersOnly: true, _sizeLimit, to: null, scan, cancel).ConfigureAwait(false) is ContentRead.Moved or ContentRead.Failed)
             {
-                return ReportResult.TryAgain;
+                return new CleanupResult(CleanupStatus.TryAgain);
             }
             thread = scan.MessageId;
         }
@@ -174,12 +196,12 @@ public sealed class BounceService : IBounce
         using var message = _resubmit.Begin(Envelope(request, to, postmaster, closes, report.Now));
         if (!await WriteAsync(report, request, recipients, message, cancel).ConfigureAwait(false))
         {
-            return ReportResult.TryAgain;
+            return new CleanupResult(CleanupStatus.TryAgain);
         }
         var end = await message.EndAsync(cancel).ConfigureAwait(false);
         if (end.Result.Status != CleanupStatus.Ok)
         {
-            return ReportResult.TryAgain;
+            return end.Result;
         }
         if (postmaster)
         {
@@ -189,7 +211,7 @@ public sealed class BounceService : IBounce
         {
             _log.SenderReport(request.Kind, request.QueueId, end.QueueId);
         }
-        return ReportResult.Sent;
+        return null;
     }
 
     private Envelope Envelope(ReportRequest request, string to, bool postmaster, bool closes, DateTimeOffset now)

@@ -22,10 +22,10 @@ public sealed class LocalAgentTests : IDisposable
     private LocalAgent Agent(params (string Name, string Value)[] more)
     {
         _room.Table("aliases",
-            ("team", "daemon, nobody"), ("nested", "team, daemon"), ("list", "daemon, x@remote.example"), ("owner-list", "nobody"), ("remote", "x@remote.example"),
+            ("team", "daemon, nobody"), ("nested", "team, daemon"), ("list", "daemon, x@remote.example"), ("owner-list", "nobody"), ("two", "x@remote.example, list"), ("remote", "x@remote.example"),
             ("self", "self"), ("esc", "\\\\daemon"), ("loopa", "loopb"), ("loopb", "loopa"), ("file", _room.Path("file.out")), ("md", _room.Path("md/")),
             ("null", "/dev/null"), ("cmd", "\"|/bin/true\""), ("inc", $":include:{_room.Path("list.txt")}"), ("incmiss", $":include:{_room.Path("nolist.txt")}"),
-            ("dirf", _room.Directory), ("full", "/dev/full"), ("mixed", "daemon, nosuch, x@remote.example"), ("tag+x", "nobody"), ("Daemon", "daemon"));
+            ("dirf", _room.Directory), ("full", "/dev/full"), ("mixed", "daemon, nosuch, x@remote.example"), ("piped", "x@remote.example, \"|/bin/true\""), ("tag+x", "nobody"), ("Daemon", "daemon"));
         return new LocalAgent(
             new TestConfig([("alias_maps", "aliases"), ("mail_spool_directory", _room.Directory), ("recipient_delimiter", "+"), ("deliver_lock_attempts", "1"),
                 ("default_privs", "nobody"), ("forward_path", $"{_room.Directory}/fwd-$user${{recipient_delimiter}}${{extension}}, {_room.Directory}/fwd-$user")])
@@ -132,6 +132,39 @@ public sealed class LocalAgentTests : IDisposable
         Assert.Equal([DeliveryOutcome.Deferred, DeliveryOutcome.Deferred], result.Recipients.Select(r => r.Status.Outcome));
         Assert.Contains("unknown user: \"nosuch\"", Ends());
         Assert.EndsWith("to=<remote@dest.example>, dsn=4.3.0, status=deferred (unable to forward mail)", Ends());
+    }
+
+    [Fact]
+    public async Task Content_is_read_on_threads_for_file_work()
+    {
+        await Agent().DeliverAsync(_room.Request(Content, ["team@dest.example", "remote@dest.example"], cuts: [12, 20]), default);
+        Assert.Equal(Content, Assert.Single(_room.Forwards).Content[^Content.Length..]);
+        Assert.Equal("test", Assert.Single(_room.ReadOn.Keys));
+    }
+
+    [Fact]
+    public async Task Nothing_is_sent_on_while_another_branch_is_deferred()
+    {
+        File.WriteAllText(_room.Path("daemon.lock"), "");
+        var result = await Deliver("mixed@dest.example, piped@dest.example", more: ("stale_lock_time", "10000d"));
+        Assert.Equal([DeliveryOutcome.Deferred, DeliveryOutcome.Deferred], result.Recipients.Select(r => r.Status.Outcome));
+        Assert.Empty(_room.Forwards);
+        Assert.DoesNotContain("x@remote.example", Ends());
+        // The address counts as not sent to: another recipient that leads there gets it.
+        result = await Deliver("mixed@dest.example, remote@dest.example", more: ("stale_lock_time", "10000d"));
+        Assert.Equal([DeliveryOutcome.Deferred, DeliveryOutcome.Sent], result.Recipients.Select(r => r.Status.Outcome));
+        Assert.Equal("remote@dest.example", Assert.Single(Assert.Single(_room.Forwards).Envelope.Recipients).OriginalAddress);
+        File.Delete(_room.Path("daemon.lock"));
+        await Deliver("mixed@dest.example");
+        Assert.Equal(2, _room.Forwards.Count);
+    }
+
+    [Fact]
+    public async Task After_a_message_sent_on_that_must_wait_no_more_are_sent()
+    {
+        _room.ForwardStatus = CleanupStatus.WriteError;
+        await Deliver("two@dest.example");
+        Assert.Single(_room.Lines, l => l.Contains("unable to forward mail", StringComparison.Ordinal));
     }
 
     [Fact]

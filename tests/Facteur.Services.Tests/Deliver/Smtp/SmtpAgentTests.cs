@@ -4,6 +4,7 @@ using Facteur.Mail.Dsn;
 using Facteur.Mail.Envelopes;
 using Facteur.Net.Dns;
 using Facteur.Services.Deliver.Smtp;
+using Facteur.Services.Server;
 using Facteur.Spool;
 using Facteur.Tables;
 using Facteur.Testing;
@@ -17,6 +18,9 @@ public sealed class SmtpAgentTests : IAsyncDisposable
     private readonly StaticResolver _dns = new();
     private readonly List<IAsyncDisposable> _made = [];
     private MemoryContent _content = new(Message);
+    private readonly BlockingThreads _threads = new("content", 2);
+    private Exception? _fault;
+    private string? _readOn;
 
     public async ValueTask DisposeAsync()
     {
@@ -24,6 +28,7 @@ public sealed class SmtpAgentTests : IAsyncDisposable
         {
             await made.DisposeAsync();
         }
+        _threads.Dispose();
     }
 
     [Fact]
@@ -143,8 +148,30 @@ public sealed class SmtpAgentTests : IAsyncDisposable
     public async Task A_lost_connection_defers(string at, string reason)
     {
         var peer = Peer().On(at, "close");
-        var status = Assert.Single((await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["x@y.example"])).Recipients).Status;
+        var result = await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["x@y.example"]);
+        var status = Assert.Single(result.Recipients).Status;
         Assert.Equal((DeliveryOutcome.Deferred, "4.4.2", reason), (status.Outcome, status.Status.ToString(), status.Reason));
+        Assert.Equal(status, result.DestinationFailed);
+    }
+
+    [Fact]
+    public async Task A_connection_that_is_lost_does_not_fail_a_destination_whose_next_host_speaks()
+    {
+        var first = Peer("127.0.0.2").On("MAIL", "close");
+        PeerAt("127.0.0.3", first.Port).On("RCPT", "450 4.2.1 greylisted");
+        _dns.Add("r.example", "MX 10 a.example", "MX 20 b.example").Add("a.example", "A 127.0.0.2").Add("b.example", "A 127.0.0.3");
+        var result = await Deliver(Agent(), $"r.example:{first.Port}", ["x@r.example"]);
+        Assert.Equal("4.2.1", Assert.Single(result.Recipients).Status.Status.ToString());
+        Assert.Null(result.DestinationFailed);
+    }
+
+    [Fact]
+    public async Task A_probe_that_ends_at_DATA_drops_the_connection_and_does_not_fail_the_destination()
+    {
+        var peer = Peer();
+        var result = await Deliver(Agent(("smtp_address_verify_target", "data")), $"[127.0.0.1]:{peer.Port}", ["x@y.example"], DeliveryFlags.VerifyOnly);
+        Assert.Equal(DeliveryOutcome.Deliverable, Assert.Single(result.Recipients).Status.Outcome);
+        Assert.Null(result.DestinationFailed);
     }
 
     [Theory]
@@ -154,8 +181,10 @@ public sealed class SmtpAgentTests : IAsyncDisposable
     public async Task A_silent_server_times_out(string at, string parameter, string doing)
     {
         var peer = Peer().On(at, "hang");
-        var status = Assert.Single((await Deliver(Agent((parameter, "1s")), $"[127.0.0.1]:{peer.Port}", ["x@y.example"])).Recipients).Status;
+        var result = await Deliver(Agent((parameter, "1s")), $"[127.0.0.1]:{peer.Port}", ["x@y.example"]);
+        var status = Assert.Single(result.Recipients).Status;
         Assert.Equal(("4.4.2", $"conversation with 127.0.0.1[127.0.0.1] timed out while {doing}"), (status.Status.ToString(), status.Reason));
+        Assert.Equal(status, result.DestinationFailed);
     }
 
     [Fact]
@@ -188,6 +217,41 @@ public sealed class SmtpAgentTests : IAsyncDisposable
         Assert.Empty(result.Recipients);
         Assert.Equal(damaged, result.Damaged);
         await Until(() => peer.Commands.Contains("== eof in data"));
+        Assert.Empty(peer.Messages);
+    }
+
+    [Theory]
+    [InlineData(0, false)]
+    [InlineData(3600, true)]
+    public async Task Content_of_mail_that_waited_is_read_on_other_threads_than_the_sockets(int seconds, bool aside)
+    {
+        var peer = Peer();
+        await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["x@y.example"], waited: seconds);
+        Assert.Single(peer.Messages);
+        Assert.Equal(aside, _readOn == "content");
+        // So are the headers of a message that asks for SMTPUTF8.
+        peer.Extensions = ["PIPELINING"];
+        _content = new MemoryContent("Subject: \u00e9\n\n", "x\n");
+        _readOn = null;
+        var result = await Deliver(
+            Agent(), $"[127.0.0.1]:{peer.Port}", ["x@y.example"], envelope: new Envelope { Sender = "bob@dest.example", Flags = MessageFlags.SmtpUtf8 }, waited: seconds);
+        Assert.Equal("5.6.7", result.Recipients[0].Status.Status.ToString());
+        Assert.Equal(aside, _readOn == "content");
+    }
+
+    [Fact]
+    public async Task A_fault_of_ours_closes_the_connection_and_keeps_what_is_settled()
+    {
+        var peer = Peer().On("RCPT TO:<no@", "550 5.1.1 unknown");
+        _content = new MemoryContent("Subject: x\n\n", "more\n");
+        _fault = new InvalidOperationException("broken");
+        var thrown = await Assert.ThrowsAsync<InvalidOperationException>(() => Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["x@y.example"]).AsTask());
+        Assert.Same(_fault, thrown);
+        await Until(() => peer.Commands.Contains("== eof in data"));
+        var result = await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["no@y.example", "x@y.example"]);
+        Assert.Equal((0, DeliveryOutcome.Bounced), (Assert.Single(result.Recipients).Index, result.Recipients[0].Status.Outcome));
+        Assert.Contains(_log.Lines, l => l.Contains("Q1: System.InvalidOperationException: broken", StringComparison.Ordinal));
+        await Until(() => peer.Commands.Count(c => c == "== eof in data") == 2);
         Assert.Empty(peer.Messages);
     }
 
@@ -374,6 +438,28 @@ public sealed class SmtpAgentTests : IAsyncDisposable
         Assert.Equal(DeliveryOutcome.Sent, result.Recipients[0].Status.Outcome);
     }
 
+    [Theory]
+    [InlineData("nosuch.invalid", "relayhost", "Host or domain name not found. Name service error for name=nosuch.invalid type=A: Host not found")]
+    [InlineData("[nosuch.invalid]", "relayhost", "Host or domain name not found. Name service error for name=nosuch.invalid type=A: Host not found")]
+    [InlineData("loop.example", "relayhost", "mail for loop.example loops back to myself")]
+    [InlineData("nullmx.example", "relayhost", "Domain nullmx.example does not accept mail (nullMX)")]
+    [InlineData("nosuch.invalid", "smtp_fallback_relay", "Host or domain name not found. Name service error for name=nosuch.invalid type=A: Host not found")]
+    [InlineData("loop.example", "smtp_fallback_relay", "mail for loop.example loops back to myself")]
+    public async Task Mail_waits_while_a_relayhost_or_fallback_relay_is_wrong(string relay, string parameter, string reason)
+    {
+        _dns.Add("nullmx.example", "MX 0 .").Add("loop.example", "MX 10 me.example").Add("me.example", "A 127.0.0.1");
+        var isRelayhost = parameter == "relayhost";
+        var result = await Deliver(Agent((parameter, relay)), isRelayhost ? relay : "other.invalid", ["x@y.example"]);
+        var status = Assert.Single(result.Recipients).Status;
+        Assert.Equal((DeliveryOutcome.Deferred, "4.3.5", reason), (status.Outcome, status.Status.ToString(), status.Reason));
+        Assert.Equal(DsnAction.Delayed, status.Action);
+        Assert.Equal(status, result.DestinationFailed);
+        Assert.Equal($"postfix/smtp: warning: {parameter} configuration problem", _log.Lines[0]);
+        // A next hop that is no relayhost is still refused for good.
+        var other = await Deliver(Agent(("relayhost", relay)), "other.invalid", ["x@other.invalid"]);
+        Assert.Equal(DeliveryOutcome.Bounced, Assert.Single(other.Recipients).Status.Outcome);
+    }
+
     [Fact]
     public async Task Many_recipients_are_pipelined_in_parts_and_counted_exactly()
     {
@@ -390,6 +476,19 @@ public sealed class SmtpAgentTests : IAsyncDisposable
         var result = await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["a@y.example", "b@y.example"], DeliveryFlags.KeepConnection);
         Assert.All(result.Recipients, r => Assert.Equal("host 127.0.0.1[127.0.0.1] said: 550 5.7.1 no such sender (in reply to MAIL FROM command)", r.Status.Reason));
         Assert.Contains("RSET", peer.Commands);
+    }
+
+    [Fact]
+    public async Task A_refused_sender_of_many_recipients_waits_for_no_reply_to_what_was_not_sent()
+    {
+        var peer = Peer().On("MAIL", "550 5.7.1 no such sender").On("RCPT", "503 5.5.1 need MAIL");
+        var result = await Deliver(
+            Agent(("smtp_rcpt_timeout", "5s"), ("smtp_mail_timeout", "5s")), $"[127.0.0.1]:{peer.Port}", [.. Enumerable.Range(0, 300).Select(i => $"r{i}@y.example")],
+            DeliveryFlags.KeepConnection);
+        Assert.Equal(300, result.Recipients.Count(r => r.Status.Outcome == DeliveryOutcome.Bounced));
+        Assert.InRange(peer.Commands.Count(c => c.StartsWith("RCPT", StringComparison.Ordinal)), 1, 299);
+        Assert.Equal("RSET", peer.Commands[^1]);
+        Assert.DoesNotContain("DATA", peer.Commands);
     }
 
     [Fact]
@@ -456,7 +555,7 @@ public sealed class SmtpAgentTests : IAsyncDisposable
         var config = new TestConfig([.. values, .. set.Contains("smtp_tls_security_level") ? [] : new[] { ("smtp_tls_security_level", "may") }, ("inet_protocols", "ipv4")]);
         var agent = new SmtpAgent(
             config, lmtp, [], _dns, new HostsFile("/nonexistent", TimeProvider.System), new NoLists(), new Forward(this),
-            new ServiceLog(_log, lmtp ? "postfix/lmtp" : "postfix/smtp"), TimeProvider.System);
+            _threads, new ServiceLog(_log, lmtp ? "postfix/lmtp" : "postfix/smtp"), TimeProvider.System);
         _made.Add(agent);
         return agent;
     }
@@ -466,7 +565,7 @@ public sealed class SmtpAgentTests : IAsyncDisposable
         DsnNotify notify = DsnNotify.None, int waited = 0)
     {
         envelope ??= new Envelope { Sender = "bob@dest.example" };
-        var now = (DateTimeOffset.FromUnixTimeMilliseconds(Environment.TickCount64) - DateTimeOffset.UnixEpoch).Ticks / 10;
+        var now = DeliveryTimes.Now(TimeProvider.System);
         envelope.ArrivalMicros = now - waited * 1_000_000L;
         return agent.DeliverAsync(
             new DeliveryRequest
@@ -494,8 +593,11 @@ public sealed class SmtpAgentTests : IAsyncDisposable
 
     private sealed class Forward(SmtpAgentTests owner) : ISpoolReader
     {
-        public ContentRead Read(ulong id, ContentLayout layout, int extent, long offset, Memory<byte> buffer, out ReadOnlyMemory<byte> content) =>
-            owner._content.Read(id, layout, extent, offset, buffer, out content);
+        public ContentRead Read(ulong id, ContentLayout layout, int extent, long offset, Memory<byte> buffer, out ReadOnlyMemory<byte> content)
+        {
+            owner._readOn = Thread.CurrentThread.Name;
+            return owner._fault is { } fault && extent > 0 ? throw fault : owner._content.Read(id, layout, extent, offset, buffer, out content);
+        }
 
         public void Dispose()
         {

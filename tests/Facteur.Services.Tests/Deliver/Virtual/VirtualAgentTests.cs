@@ -2,6 +2,7 @@ using Facteur.Config;
 using Facteur.Contracts;
 using Facteur.Mail.Dsn;
 using Facteur.Services.Deliver.Virtual;
+using Facteur.Services.Server;
 using Facteur.Spool;
 using Facteur.Testing;
 using Facteur.Unix;
@@ -15,7 +16,9 @@ public sealed class VirtualAgentTests : IDisposable
 
     public void Dispose() => _room.Dispose();
 
-    private VirtualAgent Agent(params (string Name, string Value)[] more)
+    private VirtualAgent Agent(params (string Name, string Value)[] more) => Agent(_room.Threads, _room.Time, more);
+
+    private VirtualAgent Agent(BlockingThreads threads, TimeProvider time, params (string Name, string Value)[] more)
     {
         // A new Maildir belongs to the uid: without root, to ourselves.
         var uid = FileIdentity.CanChange ? "2100" : Libc.geteuid().ToString();
@@ -30,7 +33,7 @@ public sealed class VirtualAgentTests : IDisposable
             new TestConfig([("virtual_mailbox_base", _room.Directory), ("virtual_mailbox_maps", "boxes"), ("virtual_uid_maps", "uids"), ("virtual_gid_maps", "gids"),
                 ("recipient_delimiter", "+"), ("deliver_lock_attempts", "2"), ("deliver_lock_delay", "0"), ("virtual_minimum_uid", FileIdentity.CanChange ? "100" : "1")])
                 .With([.. more.Select(m => KeyValuePair.Create(m.Name, m.Value))]),
-            _room, _room, _room.Threads, _room.ServiceLog("postfix/virtual"), _room.Time);
+            _room, _room, threads, _room.ServiceLog("postfix/virtual"), time);
     }
 
     [Fact]
@@ -143,6 +146,42 @@ public sealed class VirtualAgentTests : IDisposable
         _room.Time.Now += TimeSpan.FromSeconds(510);
         await agent.DeliverAsync(_room.Request(Content, ["box@v.example"], transport: "virtual"), default);
         Assert.EndsWith("status=sent (delivered to mailbox)", _room.Lines[^1]);
+        Assert.False(File.Exists(_room.Path("box.lock")));
+    }
+
+    [Theory]
+    [InlineData("dotlock")]
+    [InlineData("fcntl")]
+    [InlineData("flock")]
+    public async Task A_locked_mailbox_keeps_no_thread_while_it_is_waited_for(string kind)
+    {
+        using var threads = new BlockingThreads("one", 1);
+        var time = new ManualTime();
+        var agent = Agent(threads, time, ("virtual_mailbox_lock", kind), ("deliver_lock_delay", "100s"), ("stale_lock_time", "10000d"));
+        var mailbox = _room.Path(kind == "dotlock" ? "box.lock" : "box");
+        File.WriteAllText(mailbox, "");
+        Assert.True(kind == "dotlock" || !FileIdentity.CanChange || Libc.chown(mailbox, 2100, 2100) == 0);
+        // A lock of the own process: flock(2), or an open-file lock against which fcntl(2) stands.
+        Assert.Equal(0, UnixFile.Open(mailbox, Libc.O_RDWR, 0, out var held));
+        Assert.Equal(0, kind == "flock" ? held!.TryLockFlock() : kind == "fcntl" ? held!.TryLockPosix() : 0);
+        var delivery = agent.DeliverAsync(_room.Request(Content, ["box@v.example"], transport: "virtual"), default).AsTask();
+        for (var i = 0; i < 20; i++)
+        {
+            Assert.Equal(i, await threads.RunAsync(() => i, default).WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken));
+        }
+        Assert.False(delivery.IsCompleted);
+        held!.Dispose();
+        if (kind == "dotlock")
+        {
+            File.Delete(mailbox);
+        }
+        while (!delivery.IsCompleted)
+        {
+            await Task.Delay(10, TestContext.Current.CancellationToken);
+            time.Advance(TimeSpan.FromSeconds(100));
+        }
+        Assert.Equal(DeliveryOutcome.Sent, Assert.Single((await delivery).Recipients).Status.Outcome);
+        Assert.Contains("Subject: hi", _room.Read("box"));
         Assert.False(File.Exists(_room.Path("box.lock")));
     }
 

@@ -234,9 +234,38 @@ public sealed class BounceServiceTests : IDisposable
     }
 
     [Fact]
-    public async Task What_cleanup_refuses_is_tried_again()
+    public async Task A_report_that_is_too_large_returns_headers_alone()
     {
-        _resubmit.Answer = CleanupStatus.NoSpace;
+        _contents = new MemoryContents(Message + new string('x', 20_000) + "\n");
+        _resubmit.SizeLimit = 10_000;
+        Assert.Equal(ReportResult.Sent, await Report(ReportKind.Failure, "bob@dest.example", [new("x@a.example")], NoHost));
+        var (envelope, text) = Assert.Single(_resubmit.Sent);
+        Assert.NotNull(envelope.Closes);
+        Assert.Contains("Content-Type: text/rfc822-headers\n", text, StringComparison.Ordinal);
+        Assert.DoesNotContain("xxxx", text, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(CleanupStatus.TooLarge, "message file too big")]
+    [InlineData(CleanupStatus.TooManyHops, "too many hops")]
+    [InlineData(CleanupStatus.Rejected, "message content rejected")]
+    [InlineData(CleanupStatus.NoRecipients, "no recipients")]
+    public async Task A_report_refused_for_good_is_discarded_with_a_warning(CleanupStatus status, string reason)
+    {
+        _resubmit.Answer = status;
+        Assert.Equal(ReportResult.Discarded, await Report(ReportKind.Failure, "bob@dest.example", [new("x@a.example")], NoHost));
+        Assert.Equal([$"postfix/bounce: warning: 4QABC1: sender non-delivery notification to <bob@dest.example> refused for good ({reason}): discarded"], _log.Lines);
+        Assert.Equal(ReportResult.Discarded, await Report(ReportKind.Failure, "", [new("x@a.example")], NoHost, null, ("notify_classes", "2bounce")));
+        Assert.Equal($"postfix/bounce: warning: 4QABC1: postmaster non-delivery notification to <postmaster> refused for good ({reason}): discarded", _log.Lines[^1]);
+    }
+
+    [Theory]
+    [InlineData(CleanupStatus.WriteError)]
+    [InlineData(CleanupStatus.NoSpace)]
+    [InlineData(CleanupStatus.TryAgain)]
+    public async Task A_report_that_can_not_be_taken_now_is_tried_again(CleanupStatus status)
+    {
+        _resubmit.Answer = status;
         Assert.Equal(ReportResult.TryAgain, await Report(ReportKind.Failure, "bob@dest.example", [new("x@a.example")], NoHost));
         Assert.Empty(_log.Lines);
     }

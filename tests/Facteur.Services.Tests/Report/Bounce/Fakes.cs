@@ -12,6 +12,9 @@ internal sealed class RecordingResubmit : IResubmit
 
     public CleanupStatus Answer { get; set; }
 
+    /// <summary>Longer messages are too large.</summary>
+    public long SizeLimit { get; set; } = long.MaxValue;
+
     public IResubmitMessage Begin(Envelope envelope) => new Message(this, envelope);
 
     private sealed class Message(RecordingResubmit owner, Envelope envelope) : IResubmitMessage
@@ -26,9 +29,10 @@ internal sealed class RecordingResubmit : IResubmit
 
         public ValueTask<ResubmitResult> EndAsync(CancellationToken cancel)
         {
-            if (owner.Answer != CleanupStatus.Ok)
+            var answer = _content.Length > owner.SizeLimit ? CleanupStatus.TooLarge : owner.Answer;
+            if (answer != CleanupStatus.Ok)
             {
-                return new(new ResubmitResult(new CleanupResult(owner.Answer), ""));
+                return new(new ResubmitResult(new CleanupResult(answer), ""));
             }
             owner.Sent.Add((envelope, Encoding.UTF8.GetString(_content.ToArray())));
             return new(new ResubmitResult(new CleanupResult(CleanupStatus.Ok), $"R{owner.Sent.Count}"));
