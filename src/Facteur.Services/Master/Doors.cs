@@ -105,7 +105,12 @@ internal sealed class Doors(HostsFile hosts, ServiceLog log, TimeProvider time) 
             {
                 return;
             }
-            var door = _open.GetValueOrDefault(name).Door;
+            Door? door;
+            do
+            {
+                door = _open.GetValueOrDefault(name).Door;
+            }
+            while (door is not null && !door.Generation.TryEnter());
             if (door is null)
             {
                 await connection.DisposeAsync().ConfigureAwait(false);
@@ -118,7 +123,6 @@ internal sealed class Doors(HostsFile hosts, ServiceLog log, TimeProvider time) 
     private async Task ServeAsync(Connection connection, Door door, SemaphoreSlim limit)
     {
         Interlocked.Increment(ref _sessions);
-        door.Generation.Enter();
         try
         {
             await using (connection.ConfigureAwait(false))

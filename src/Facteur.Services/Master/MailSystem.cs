@@ -9,7 +9,6 @@ using Facteur.Net.Dns;
 using Facteur.Services.Queue.Qmgr;
 using Facteur.Services.Queue.Showq;
 using Facteur.Services.Receive.Pickup;
-using Facteur.Services.Report.Bounce;
 using Facteur.Services.Server;
 using Facteur.Services.Support.Anvil;
 using Facteur.Spool;
@@ -26,8 +25,8 @@ public sealed class MailSystem : IAsyncDisposable
     private const uint OwnerOnly = 0x1C0;
     private readonly List<Listener> _sockets = [];
     private readonly CancellationTokenSource _stop = new();
-    private readonly CleanupSwitch _cleanup = new();
-    private readonly RewriteSwitch _rewrite = new();
+    private readonly CurrentGeneration _generation = new();
+    private readonly CleanupSwitch _cleanup;
     private readonly List<IDisposable> _links = [];
     private readonly TimeProvider _time;
     private readonly IMailLog _log;
@@ -41,7 +40,7 @@ public sealed class MailSystem : IAsyncDisposable
     private readonly Surroundings _around;
     private readonly Task[] _services;
     private readonly PickupService _pickup;
-    private Generation _generation;
+    private readonly AnvilService _anvil;
     private long _freeBytes = long.MaxValue;
     private long _freeAsked;
 
@@ -51,13 +50,14 @@ public sealed class MailSystem : IAsyncDisposable
         var config = load.Config;
         var hosts = new HostsFile("/etc/hosts", time);
         var dns = new DnsClientResolver("/etc/resolv.conf", time);
-        var anvil = new AnvilService(config, time);
+        _anvil = new AnvilService(config, time);
         _threads = new BlockingThreads("deliver", 64);
-        var senderDependent = config.Find("sender_dependent_relayhost_maps") is { Length: > 0 } || config.Find("sender_dependent_default_transport_maps") is { Length: > 0 };
+        _cleanup = new CleanupSwitch(_generation);
+        var rewrite = new RewriteSwitch(_generation);
 
         // rewrite: receive holds its tables in process; queue asks over a link.
         var (queueAsks, rewriteAnswers) = PipePair.Create();
-        _links.Add(new RewriteServer(rewriteAnswers, _rewrite));
+        _links.Add(new RewriteServer(rewriteAnswers, rewrite));
 
         // receive -> queue -> deliver.
         var (receiveEnd, queueEnd) = PipePair.Create();
@@ -67,22 +67,19 @@ public sealed class MailSystem : IAsyncDisposable
         var deliverResubmit = ResubmitLink();
 
         var queueConfig = EntryConfig(load, "qmgr");
-        var bounce = new BounceService(EntryConfig(load, "bounce"), queueResubmit, spool.OpenReader(), LogOf(config, "bounce"), time);
-        _qmgr = new QmgrService(queueConfig, spool, queueAsks, senderDependent, bounce, queueResubmit, name => ProcessLimit(load, name), LogOf(config, "qmgr"), time);
+        _qmgr = new QmgrService(
+            queueConfig, spool, queueAsks, SenderDependent(config), new BounceSwitch(_generation), queueResubmit, name => ProcessLimit(load, name), LogOf(config, "qmgr"), time);
         _qmgr.Accept(queueEnd);
         var incoming = new IncomingClient(receiveEnd);
         _links.Add(incoming);
 
+        var (pickupConfig, wakeup) = PickupEntry(load);
+        _pickup = new PickupService(pickupConfig, _cleanup, wakeup, LogOf(pickupConfig, "pickup"), time);
         _around = new Surroundings(
-            incoming, _rewrite, deliverResubmit, spool.OpenReader(), dns, hosts, anvil, _threads, _qmgr.Control.FlushSiteAsync, FreeBytes, log, time);
-        _generation = new Generation(load, _around);
-        (_cleanup.Current, _rewrite.Current) = (_generation.DefaultCleanup, _generation.Rewrite);
-        _deliver = new DeliveryServer(deliverEnd, transport => _generation.AgentOf(transport), LogOf(config, "master"));
+            incoming, rewrite, deliverResubmit, queueResubmit, spool.OpenReader(), dns, hosts, _anvil, _threads, _qmgr.Control.FlushSiteAsync, FreeBytes, Control, log, time);
+        _generation.Now = new Generation(load, _around);
+        _deliver = new DeliveryServer(deliverEnd, new AgentSwitch(_generation).Of, LogOf(config, "master"));
         _doors = new Doors(hosts, master, time);
-
-        var pickupEntry = load.Entries.FirstOrDefault(e => e.Command == "pickup");
-        var pickupConfig = pickupEntry is null ? config : config.With(pickupEntry.Overrides);
-        _pickup = new PickupService(pickupConfig, _cleanup, TimeSpan.FromSeconds(Math.Max(pickupEntry?.WakeupSeconds ?? 60, 1)), LogOf(pickupConfig, "pickup"), time);
         _services = Sockets(config);
         _qmgr.Start(queueDeliver);
     }
@@ -106,7 +103,7 @@ public sealed class MailSystem : IAsyncDisposable
             var options = new SpoolOptions { Directory = Path.Combine(queue, "journal"), TimedIds = longIds };
             var spool = Spool.Spool.Open(options, new UnixDisk(), time, new SpoolLog(master, longIds));
             var system = new MailSystem(load, masterLock, spool, log, master, time);
-            await system._doors.ApplyAsync(system._generation, DefaultLimit(config)).ConfigureAwait(false);
+            await system._doors.ApplyAsync(system._generation.Now, DefaultLimit(config)).ConfigureAwait(false);
             foreach (var warning in load.Warnings)
             {
                 master.Warning(warning);
@@ -139,8 +136,12 @@ public sealed class MailSystem : IAsyncDisposable
             return;
         }
         Generation? next = null;
+        Action reconfigure;
+        var (pickup, wakeup) = PickupEntry(load);
         try
         {
+            // All that can fail comes first, the sockets last of it; from there on it is only put in place.
+            reconfigure = _qmgr.Prepare(EntryConfig(load, "qmgr"), SenderDependent(load.Config), name => ProcessLimit(load, name));
             next = new Generation(load, _around);
             await _doors.ApplyAsync(next, DefaultLimit(load.Config)).ConfigureAwait(false);
         }
@@ -154,10 +155,11 @@ public sealed class MailSystem : IAsyncDisposable
             }
             return;
         }
-        var old = _generation;
-        _generation = next;
-        (_cleanup.Current, _rewrite.Current) = (next.DefaultCleanup, next.Rewrite);
-        _qmgr.Reconfigure(EntryConfig(load, "qmgr"), name => ProcessLimit(load, name));
+        var old = _generation.Now;
+        _generation.Now = next;
+        reconfigure();
+        _pickup.Reconfigure(pickup, wakeup, LogOf(pickup, "pickup"));
+        _anvil.Reconfigure(load.Config);
         await old.DisposeAsync().ConfigureAwait(false);
         _master.Info($"reload -- version {load.Config.Get(CommonParameters.MailVersion)}, configuration {load.Config.ConfigDirectory}");
     }
@@ -187,7 +189,7 @@ public sealed class MailSystem : IAsyncDisposable
             link.Dispose();
         }
         _pickup.Dispose();
-        await _generation.DisposeAsync().ConfigureAwait(false);
+        await _generation.Now.DisposeAsync().ConfigureAwait(false);
         _spool.Dispose();
         _threads.Dispose();
         _stop.Dispose();
@@ -214,6 +216,15 @@ public sealed class MailSystem : IAsyncDisposable
         var path = Path.Combine(config.ConfigDirectory, "main.cf");
         return File.Exists(path) && MainCfFile.Parse(path, File.ReadAllText(path)).Entries.ContainsKey("default_process_limit")
             && int.TryParse(config.Find("default_process_limit"), out var limit) ? limit : 0;
+    }
+
+    private static bool SenderDependent(IConfig config) =>
+        config.Find("sender_dependent_relayhost_maps") is { Length: > 0 } || config.Find("sender_dependent_default_transport_maps") is { Length: > 0 };
+
+    private static (IConfig Config, TimeSpan Wakeup) PickupEntry(ConfigLoad load)
+    {
+        var entry = load.Entries.FirstOrDefault(e => e.Command == "pickup");
+        return (entry is null ? load.Config : load.Config.With(entry.Overrides), TimeSpan.FromSeconds(Math.Max(entry?.WakeupSeconds ?? 60, 1)));
     }
 
     private static IConfig EntryConfig(ConfigLoad load, string name) =>
@@ -244,22 +255,28 @@ public sealed class MailSystem : IAsyncDisposable
             _sockets.Add(listener);
             return listener;
         }
-        var owner = UserAccount.Find(config.Get(CommonParameters.MailOwner), out var account) == 0 && account is not null ? account.Uid : Libc.geteuid();
-        var access = new ControlAccess(config, _generation.SharedTables, [owner, Libc.geteuid()], uid => UserAccount.Find(uid, out var user) == 0 ? user?.Name : null);
-        var fastFlush = _generation.Lists.Domains(ShowqParameters.FastFlushDomains.Name, config.Get(ShowqParameters.FastFlushDomains));
-        var control = new ControlService(
-            new MaildropListing(_qmgr.Control, queue), new QueueLookup(_qmgr, config.Get(CommonParameters.EnableLongQueueIds)), _spool.OpenReader, access, fastFlush, _pickup.Trigger);
         var submit = new SubmitService(config, _threads, _pickup.Trigger, LogOf(config, "pickup"), _time);
         return
         [
             _pickup.RunAsync(_stop.Token),
             submit.RunAsync(Open("submit", SubmitService.SocketMode), _stop.Token),
             PickupTrigger.RunAsync(Open("public/pickup", 0x1B6), _pickup, _time),
-            ControlAsync(Open("public/control", 0x1B6), control),
+            ControlAsync(Open("public/control", 0x1B6)),
         ];
     }
 
-    private async Task ControlAsync(Listener listener, ControlService control)
+    private ControlService Control(Generation generation)
+    {
+        var config = generation.Config;
+        var owner = UserAccount.Find(config.Get(CommonParameters.MailOwner), out var account) == 0 && account is not null ? account.Uid : Libc.geteuid();
+        var access = new ControlAccess(config, generation.SharedTables, [owner, Libc.geteuid()], uid => UserAccount.Find(uid, out var user) == 0 ? user?.Name : null);
+        var fastFlush = generation.Lists.Domains(ShowqParameters.FastFlushDomains.Name, config.Get(ShowqParameters.FastFlushDomains));
+        return new ControlService(
+            new MaildropListing(_qmgr.Control, config.Get(CommonParameters.QueueDirectory)), new QueueLookup(_qmgr, config.Get(CommonParameters.EnableLongQueueIds)), _spool.OpenReader,
+            access, fastFlush, _pickup.Trigger);
+    }
+
+    private async Task ControlAsync(Listener listener)
     {
         while (await listener.AcceptAsync().ConfigureAwait(false) is { } connection)
         {
@@ -274,7 +291,15 @@ public sealed class MailSystem : IAsyncDisposable
                 {
                     if ((connection as SocketConnection)?.PeerUser() is { } uid)
                     {
-                        await control.ServeAsync(connection, uid, _stop.Token).ConfigureAwait(false);
+                        var generation = _generation.Enter();
+                        try
+                        {
+                            await generation.Control.ServeAsync(connection, uid, _stop.Token).ConfigureAwait(false);
+                        }
+                        finally
+                        {
+                            await generation.LeaveAsync().ConfigureAwait(false);
+                        }
                     }
                 }
                 catch (Exception e) when (e is OperationCanceledException or IOException or System.Net.Sockets.SocketException)
