@@ -46,7 +46,7 @@ internal sealed class Generation : IAsyncDisposable
     {
         (Config, Entries, _around) = (load.Config, load.Entries, around);
         _log = ServiceLogOf(Config, "master");
-        var events = new TableLog(_log);
+        var events = new TableLog(_log, around.Time);
         var utf8 = Config.Get(CommonParameters.Smtputf8Enable);
         _shared = Tables(events, new TableOptions { Utf8 = utf8 });
         var trusted = Tables(events, new TableOptions { Utf8 = utf8, SecuritySensitive = true });
