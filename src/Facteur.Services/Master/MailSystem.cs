@@ -249,11 +249,24 @@ public sealed class MailSystem : IAsyncDisposable
     private Task[] Sockets(IConfig config)
     {
         var queue = config.Get(CommonParameters.QueueDirectory);
-        Listener Open(string path, uint mode)
+        Listener Open(string name, uint mode)
         {
-            var listener = Listener.Unix(Path.Combine(queue, path), mode, 128, _time, text => _master.Warning($"{path}: {text}"));
-            _sockets.Add(listener);
-            return listener;
+            var path = Path.Combine(queue, name);
+            // unix(7), sun_path: 108 bytes with the NUL.
+            if (System.Text.Encoding.UTF8.GetByteCount(path) > 107)
+            {
+                throw new ConfigException($"listen on {path}: the path is too long for a socket: at most 107 bytes; queue_directory must be shorter");
+            }
+            try
+            {
+                var listener = Listener.Unix(path, mode, 128, _time, text => _master.Warning($"{name}: {text}"));
+                _sockets.Add(listener);
+                return listener;
+            }
+            catch (System.Net.Sockets.SocketException e)
+            {
+                throw new ConfigException($"listen on {path}: {e.Message}");
+            }
         }
         var submit = new SubmitService(config, _threads, _pickup.Trigger, LogOf(config, "pickup"), _time);
         return

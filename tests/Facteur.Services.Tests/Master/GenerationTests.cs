@@ -59,6 +59,19 @@ public sealed class GenerationTests : IDisposable, IRewrite
         await Assert.ThrowsAsync<OperationCanceledException>(() => rewrite.RewriteAsync(true, "a", default).AsTask());
     }
 
+    [Fact]
+    public void What_two_sets_of_tables_say_of_one_file_is_said_once()
+    {
+        var time = new ManualTime();
+        var log = new TableLog(_room.ServiceLog("postfix/master"), time);
+        log.Error("open database /etc/aliases.lmdb: No such file or directory");
+        log.Error("open database /etc/aliases.lmdb: No such file or directory");
+        Assert.Single(_room.Log.Lines);
+        time.Advance(TimeSpan.FromSeconds(11));
+        log.Error("open database /etc/aliases.lmdb: No such file or directory");
+        Assert.Equal(2, _room.Log.Lines.Count);
+    }
+
     private async Task ReloadAsync(Generation old)
     {
         Make();
