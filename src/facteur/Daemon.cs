@@ -50,6 +50,13 @@ internal static class Daemon
             stop.Set();
         });
         var ended = false;
+        var status = 0;
+        void Failed()
+        {
+            status = 1;
+            ended = true;
+            stop.Set();
+        }
         void Stop(PosixSignalContext signal)
         {
             signal.Cancel = true;
@@ -72,7 +79,7 @@ internal static class Daemon
         try
         {
             log = MailLog.Open(load.Config, context.Time);
-            system = MailSystem.StartAsync(load, log, context.Time).GetAwaiter().GetResult();
+            system = MailSystem.StartAsync(load, log, context.Time, Failed).GetAwaiter().GetResult();
         }
         catch (Exception e) when (e is ConfigException or IOException or UnauthorizedAccessException)
         {
@@ -97,7 +104,7 @@ internal static class Daemon
         }
         system.DisposeAsync().AsTask().GetAwaiter().GetResult();
         log.Dispose();
-        return 0;
+        return status;
     }
 
     private static void Reload(string directory, MailSystem system, MailLog log, string tag, CommandContext context)

@@ -1,9 +1,9 @@
+using System.IO.Pipelines;
 using Facteur.Config;
 using Facteur.Config.MainCf;
 using Facteur.Config.MasterCf;
 using Facteur.Config.Parameters;
 using Facteur.Contracts;
-using Facteur.Contracts.Wire;
 using Facteur.Net.Connections;
 using Facteur.Net.Dns;
 using Facteur.Services.Queue.Qmgr;
@@ -30,6 +30,7 @@ public sealed class MailSystem : IAsyncDisposable
     private readonly List<IDisposable> _links = [];
     private readonly TimeProvider _time;
     private readonly IMailLog _log;
+    private readonly Action _failed;
     private readonly ServiceLog _master;
     private readonly MasterLock _lock;
     private readonly ISpool _spool;
@@ -44,9 +45,9 @@ public sealed class MailSystem : IAsyncDisposable
     private long _freeBytes = long.MaxValue;
     private long _freeAsked;
 
-    private MailSystem(ConfigLoad load, MasterLock masterLock, ISpool spool, IMailLog log, ServiceLog master, TimeProvider time)
+    private MailSystem(ConfigLoad load, MasterLock masterLock, ISpool spool, IMailLog log, ServiceLog master, TimeProvider time, Action failed)
     {
-        (_lock, _spool, _log, _master, _time) = (masterLock, spool, log, master, time);
+        (_lock, _spool, _log, _master, _time, _failed) = (masterLock, spool, log, master, time, failed);
         var config = load.Config;
         var hosts = new HostsFile("/etc/hosts", time);
         var dns = new DnsClientResolver("/etc/resolv.conf", time);
@@ -56,12 +57,12 @@ public sealed class MailSystem : IAsyncDisposable
         var rewrite = new RewriteSwitch(_generation);
 
         // rewrite: receive holds its tables in process; queue asks over a link.
-        var (queueAsks, rewriteAnswers) = PipePair.Create();
+        var (queueAsks, rewriteAnswers) = Link("rewrite");
         _links.Add(new RewriteServer(rewriteAnswers, rewrite));
 
         // receive -> queue -> deliver.
-        var (receiveEnd, queueEnd) = PipePair.Create();
-        var (queueDeliver, deliverEnd) = PipePair.Create();
+        var (receiveEnd, queueEnd) = Link("incoming");
+        var (queueDeliver, deliverEnd) = Link("deliver");
         // queue and deliver -> receive: mail made inside.
         var queueResubmit = ResubmitLink();
         var deliverResubmit = ResubmitLink();
@@ -88,8 +89,9 @@ public sealed class MailSystem : IAsyncDisposable
     /// <param name="load">Its configuration, without errors.</param>
     /// <param name="log">Where lines go.</param>
     /// <param name="time">The clock.</param>
+    /// <param name="failed">Called when it can't go on, which is logged: it is to be stopped, and started anew by a new process. From any thread.</param>
     /// <exception cref="ConfigException">It can't start; the message says why.</exception>
-    public static async Task<MailSystem> StartAsync(ConfigLoad load, IMailLog log, TimeProvider time)
+    public static async Task<MailSystem> StartAsync(ConfigLoad load, IMailLog log, TimeProvider time, Action failed)
     {
         var config = load.Config;
         var master = new ServiceLog(log, $"{config.Get(CommonParameters.SyslogName)}/master");
@@ -102,7 +104,7 @@ public sealed class MailSystem : IAsyncDisposable
             var longIds = config.Get(CommonParameters.EnableLongQueueIds);
             var options = new SpoolOptions { Directory = Path.Combine(queue, "journal"), TimedIds = longIds };
             var spool = Spool.Spool.Open(options, new UnixDisk(), time, new SpoolLog(master, longIds));
-            var system = new MailSystem(load, masterLock, spool, log, master, time);
+            var system = new MailSystem(load, masterLock, spool, log, master, time, failed);
             await system._doors.ApplyAsync(system._generation.Now, DefaultLimit(config)).ConfigureAwait(false);
             foreach (var warning in load.Warnings)
             {
@@ -204,7 +206,8 @@ public sealed class MailSystem : IAsyncDisposable
         })
         {
             var path = Path.Combine(queue, name);
-            if (Libc.mkdir(path, mode) < 0 && System.Runtime.InteropServices.Marshal.GetLastPInvokeError() is var errno && errno != Libc.EEXIST)
+            // mkdir's mode goes through the umask of whoever starts us, which may leave ordinary users no way to the sockets.
+            if ((Libc.mkdir(path, mode) < 0 || Libc.chmod(path, mode) < 0) && System.Runtime.InteropServices.Marshal.GetLastPInvokeError() is var errno && errno != Libc.EEXIST)
             {
                 throw new ConfigException($"create directory {path}: {Errno.Text(errno)}");
             }
@@ -237,9 +240,19 @@ public sealed class MailSystem : IAsyncDisposable
 
     private ServiceLog LogOf(IConfig config, string service) => LogOf(_log, config, service);
 
+    private (IDuplexPipe A, IDuplexPipe B) Link(string name) => WatchedLink.Create(() =>
+    {
+        // Only a fault of ours ends a link, and without it mail stands still: it is safe on disk, and a new process takes it up.
+        if (!_stop.IsCancellationRequested)
+        {
+            _master.Fatal($"the link \"{name}\" between roles has ended");
+            _failed();
+        }
+    });
+
     private ResubmitClient ResubmitLink()
     {
-        var (asks, answers) = PipePair.Create();
+        var (asks, answers) = Link("resubmit");
         _links.Add(new ResubmitServer(answers, _cleanup, _master));
         var client = new ResubmitClient(asks);
         _links.Add(client);
@@ -289,8 +302,22 @@ public sealed class MailSystem : IAsyncDisposable
             access, fastFlush, _pickup.Trigger);
     }
 
+    private async Task ControlAsync(Connection connection, uint uid)
+    {
+        var generation = _generation.Enter();
+        try
+        {
+            await generation.Control.ServeAsync(connection, uid, _stop.Token).ConfigureAwait(false);
+        }
+        finally
+        {
+            await generation.LeaveAsync().ConfigureAwait(false);
+        }
+    }
+
     private async Task ControlAsync(Listener listener)
     {
+        var sessions = new UserSessions();
         while (await listener.AcceptAsync().ConfigureAwait(false) is { } connection)
         {
             _ = ServeAsync(connection);
@@ -302,17 +329,17 @@ public sealed class MailSystem : IAsyncDisposable
             {
                 try
                 {
-                    if ((connection as SocketConnection)?.PeerUser() is { } uid)
+                    if ((connection as SocketConnection)?.PeerUser() is not { } uid || !sessions.TryEnter(uid))
                     {
-                        var generation = _generation.Enter();
-                        try
-                        {
-                            await generation.Control.ServeAsync(connection, uid, _stop.Token).ConfigureAwait(false);
-                        }
-                        finally
-                        {
-                            await generation.LeaveAsync().ConfigureAwait(false);
-                        }
+                        return;
+                    }
+                    try
+                    {
+                        await ControlAsync(connection, uid).ConfigureAwait(false);
+                    }
+                    finally
+                    {
+                        sessions.Leave(uid);
                     }
                 }
                 catch (Exception e) when (e is OperationCanceledException or IOException or System.Net.Sockets.SocketException)

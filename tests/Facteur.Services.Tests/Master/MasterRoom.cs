@@ -30,6 +30,9 @@ internal sealed class MasterRoom : IAsyncDisposable
 
     public TestLog Log { get; } = new();
 
+    /// <summary>How often the system said that it can't go on.</summary>
+    public int Failures { get; private set; }
+
     public MailSystem System => _system!;
 
     /// <summary>The configuration: lines of main.cf that win, entries for smtpd (default: one on the port), and the rest.</summary>
@@ -71,7 +74,7 @@ internal sealed class MasterRoom : IAsyncDisposable
         global::System.IO.Directory.CreateDirectory(Spool);
         var load = Load(main, inet);
         Assert.Empty(load.Errors);
-        _system = await MailSystem.StartAsync(load, Log, TimeProvider.System);
+        _system = await MailSystem.StartAsync(load, Log, TimeProvider.System, () => Failures++);
     }
 
     public Task ReloadAsync(string main = "", string? inet = null) => System.ReloadAsync(Load(main, inet));
