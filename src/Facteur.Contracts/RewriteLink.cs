@@ -48,7 +48,7 @@ public sealed class RewriteClient : IRewrite, IDisposable
     private readonly LinkWriter _writer;
     private readonly LinkReader _reader;
     private readonly TimeProvider _time;
-    private readonly bool _senderDependent;
+    private volatile bool _senderDependent;
     private readonly ConcurrentDictionary<ulong, TaskCompletionSource<object?>> _waiters = new();
     private volatile Answers _young = new();
     private volatile Answers _old = new();
@@ -87,6 +87,8 @@ public sealed class RewriteClient : IRewrite, IDisposable
 
         async ValueTask<string?> Slow((bool Local, string Address) key, CancellationToken cancel)
         {
+            // An answer is kept beside those it was asked among: what was forgotten meanwhile does not come back.
+            var young = _young;
             var answer = await AskAsync(RewriteFrames.Rewrite, key, static ((bool Local, string Address) q, ref FieldWriter writer) =>
             {
                 writer.Byte(q.Local ? (byte)1 : (byte)0);
@@ -94,7 +96,7 @@ public sealed class RewriteClient : IRewrite, IDisposable
             }, cancel).ConfigureAwait(false);
             if (answer is string text)
             {
-                _young.Keep(key, text);
+                young.Keep(key, text);
                 return text;
             }
             return null;
@@ -118,6 +120,7 @@ public sealed class RewriteClient : IRewrite, IDisposable
 
         async ValueTask<Resolution> Slow((string Sender, string Recipient) key, string sender, CancellationToken cancel)
         {
+            var young = _young;
             var answer = await AskAsync(RewriteFrames.Resolve, (sender, key.Recipient), static ((string Sender, string Recipient) q, ref FieldWriter writer) =>
             {
                 writer.Text(q.Sender);
@@ -129,10 +132,18 @@ public sealed class RewriteClient : IRewrite, IDisposable
             }
             if ((resolution.Flags & ResolveFlags.Fail) == 0)
             {
-                _young.Keep(key, resolution);
+                young.Keep(key, resolution);
             }
             return resolution;
         }
+    }
+
+    /// <summary>Another configuration: answers kept are forgotten, and so are those to questions that were asked before.</summary>
+    /// <param name="senderDependent">Routing depends on the sender.</param>
+    public void Forget(bool senderDependent)
+    {
+        _senderDependent = senderDependent;
+        _old = _young = new Answers();
     }
 
     /// <summary>Handles the answers that are there.</summary>

@@ -4,7 +4,7 @@ namespace Facteur.Tables;
 public interface ITableSet
 {
     /// <summary>
-    /// Opens "type:name". Never throws: what can't be opened is a table that answers every lookup with an error, and is logged
+    /// Opens "type:name". Never throws: what can't be opened is a table that answers lookups with an error until it can, and is logged
     /// (Postfix: daemon_table_open_error_is_fatal = no).
     /// </summary>
     ITable Open(string name);

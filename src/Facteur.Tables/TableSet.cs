@@ -58,7 +58,7 @@ public sealed class TableSet : ITableSet, IDisposable
             catch (TableException e)
             {
                 Events.Error(e.Message);
-                return _open[name] = new UnavailableTable(name, $"{name} is unavailable. {e.Message}");
+                return _open[name] = new UnavailableTable(this, name, e.Message);
             }
         }
     }
@@ -69,10 +69,16 @@ public sealed class TableSet : ITableSet, IDisposable
     {
         lock (_lock)
         {
-            if (_open.TryGetValue(name, out var table))
-            {
-                return table;
-            }
+            return _open.TryGetValue(name, out var table) ? table : OpenAgain(name);
+        }
+    }
+
+    /// <summary>Opens what could not be opened before; others who open it share it.</summary>
+    /// <exception cref="TableException">It still can't be opened.</exception>
+    internal ITable OpenAgain(string name)
+    {
+        lock (_lock)
+        {
             var colon = name.IndexOf(':', StringComparison.Ordinal);
             if (colon <= 0 || colon == name.Length - 1)
             {

@@ -50,6 +50,13 @@ internal static class Daemon
             stop.Set();
         });
         var ended = false;
+        var status = 0;
+        void Failed()
+        {
+            status = 1;
+            ended = true;
+            stop.Set();
+        }
         void Stop(PosixSignalContext signal)
         {
             signal.Cancel = true;
@@ -66,16 +73,17 @@ internal static class Daemon
         {
             return context.Fatal(load.Errors[0]);
         }
+        var tag = $"{load.Config.Find("syslog_name")}/master";
         MailLog? log = null;
         MailSystem system;
         try
         {
             log = MailLog.Open(load.Config, context.Time);
-            system = MailSystem.StartAsync(load, log, context.Time).GetAwaiter().GetResult();
+            system = MailSystem.StartAsync(load, log, context.Time, Failed).GetAwaiter().GetResult();
         }
         catch (Exception e) when (e is ConfigException or IOException or UnauthorizedAccessException)
         {
-            log?.Write($"{load.Config.Find("syslog_name")}/master", Contracts.LogLevel.Fatal, e.Message);
+            log?.Write(tag, Contracts.LogLevel.Fatal, e.Message);
             log?.Dispose();
             return context.Fatal(e.Message);
         }
@@ -91,13 +99,26 @@ internal static class Daemon
             stop.Reset();
             if (Interlocked.Exchange(ref reload, 0) > 0 && !ended)
             {
-                log.Reopen();
-                system.ReloadAsync(ConfigLoader.Load(directory, new LoadOptions { ProcessName = "master", Generation = context.Time.GetTimestamp() })).GetAwaiter().GetResult();
+                Reload(directory, system, log, tag, context);
             }
         }
         system.DisposeAsync().AsTask().GetAwaiter().GetResult();
         log.Dispose();
-        return 0;
+        return status;
+    }
+
+    private static void Reload(string directory, MailSystem system, MailLog log, string tag, CommandContext context)
+    {
+        try
+        {
+            log.Reopen();
+            system.ReloadAsync(ConfigLoader.Load(directory, new LoadOptions { ProcessName = "master", Generation = context.Time.GetTimestamp() })).GetAwaiter().GetResult();
+        }
+        catch (Exception e)
+        {
+            // Whatever a reload meets, mail goes on as it did before.
+            log.Write(tag, Contracts.LogLevel.Error, $"reload: {e}");
+        }
     }
 
     /// <summary>Whoever started us reads our output to its end: leave the terminal and its pipes.</summary>

@@ -25,6 +25,26 @@ public sealed class HostileFieldTests
         Assert.Equal("x", await AnswerAsync(client, client.RewriteAsync(true, "x", Cancel)));
     }
 
+    [Fact]
+    public async Task Another_configuration_forgets_answers_and_keeps_them_by_sender()
+    {
+        var (a, b) = PipePair.Create();
+        var echo = new Echo();
+        using var server = new RewriteServer(b, echo);
+        using var client = new RewriteClient(a, senderDependent: false, TimeProvider.System, static () => { });
+        await AnswerAsync(client, client.ResolveAsync("s", "r", Cancel));
+        await AnswerAsync(client, client.ResolveAsync("t", "r", Cancel));
+        Assert.Equal(1, echo.Resolved);
+        var late = client.ResolveAsync("s", "late", Cancel);
+        client.Forget(senderDependent: true);
+        await AnswerAsync(client, late);
+        await AnswerAsync(client, client.ResolveAsync("", "late", Cancel));
+        await AnswerAsync(client, client.ResolveAsync("s", "r", Cancel));
+        await AnswerAsync(client, client.ResolveAsync("t", "r", Cancel));
+        await AnswerAsync(client, client.ResolveAsync("t", "r", Cancel));
+        Assert.Equal(5, echo.Resolved);
+    }
+
     [Theory]
     [InlineData("throw")]
     [InlineData("long")]
@@ -106,8 +126,13 @@ public sealed class HostileFieldTests
         public ValueTask<string?> RewriteAsync(bool local, string address, CancellationToken cancel) =>
             address == "throw" ? throw new InvalidOperationException() : new(address == "long" ? new string('a', 9000) : address);
 
-        public ValueTask<Resolution> ResolveAsync(string sender, string recipient, CancellationToken cancel) =>
-            recipient == "throw" ? throw new InvalidOperationException() : new(new Resolution("smtp", "h", recipient == "long" ? new string('a', 9000) : recipient, ResolveFlags.Default));
+        public int Resolved { get; private set; }
+
+        public ValueTask<Resolution> ResolveAsync(string sender, string recipient, CancellationToken cancel)
+        {
+            Resolved++;
+            return recipient == "throw" ? throw new InvalidOperationException() : new(new Resolution("smtp", "h", recipient == "long" ? new string('a', 9000) : recipient, ResolveFlags.Default));
+        }
     }
 
     private sealed class Nothing : IIncomingSink

@@ -87,6 +87,20 @@ public sealed class MasterTests
     }
 
     [Fact]
+    public void What_a_start_makes_does_not_depend_on_the_umask()
+    {
+        using var mail = new Instance();
+        var start = Program.Run("/bin/sh", ["-c", $"umask 077; exec {Program.Facteur} postfix -c {mail.Top}/etc start"]);
+        Assert.True(start.Exit == 0, start.Error + mail.Log);
+        foreach (var (name, mode) in new[] { ("/public", 0x1EDU), ("/maildrop", 0x1D8U), ("/private", 0x1C0U) })
+        {
+            Assert.Equal(0, Facteur.Unix.UnixFile.Status(mail.Spool + name, followLinks: false, out var status));
+            Assert.Equal(mode, status.Mode & 0xFFF);
+        }
+        mail.Stop();
+    }
+
+    [Fact]
     public void A_start_that_fails_says_why()
     {
         using var mail = new Instance();

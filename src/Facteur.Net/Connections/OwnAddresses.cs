@@ -33,6 +33,9 @@ public sealed class OwnAddresses
     /// <summary>Whether an address is ours.</summary>
     public bool Contains(IPAddress address) => _addresses.Contains(address);
 
+    /// <summary>The loopback addresses that exist: IPv6 may be switched off where sockets of it can be made.</summary>
+    public static IEnumerable<IPAddress> Loopback() => Interfaces().Where(a => a.Equals(IPAddress.Loopback) || a.Equals(IPAddress.IPv6Loopback)).Distinct();
+
     private static IEnumerable<IPAddress> Interfaces() =>
         NetworkInterface.GetAllNetworkInterfaces().SelectMany(i => i.GetIPProperties().UnicastAddresses).Select(a => a.Address).Append(IPAddress.Loopback);
 }

@@ -13,7 +13,7 @@ namespace Facteur.Services.Master;
 internal sealed class Doors(HostsFile hosts, ServiceLog log, TimeProvider time) : IAsyncDisposable
 {
     /// <summary>Sessions of an entry without a limit of its own, unless default_process_limit is set in main.cf.</summary>
-    private const int SessionLimit = 10_000;
+    private const int MostSessions = 10_000;
 
     /// <summary>Replaced whole: the accepting loops read it at any time.</summary>
     private volatile Dictionary<string, (Listener Listener, Door Door)> _open = new(StringComparer.Ordinal);
@@ -30,21 +30,54 @@ internal sealed class Doors(HostsFile hosts, ServiceLog log, TimeProvider time) 
     public async ValueTask ApplyAsync(Generation generation, int defaultLimit)
     {
         var old = _open;
-        var next = new Dictionary<string, (Listener Listener, Door Door)>(StringComparer.Ordinal);
+        var limits = new List<(SessionLimit Limit, int Sessions)>();
+        var next = new Dictionary<string, Door>(StringComparer.Ordinal);
+        foreach (var entry in generation.Entries.Where(e => e is { Type: ServiceType.Inet, Command: "smtpd" }))
+        {
+            var service = generation.Smtpd(entry);
+            var limit = old.Values.FirstOrDefault(o => o.Door.Entry.Name == entry.Name).Door?.Limit ?? new SessionLimit();
+            limits.Add((limit, entry.MaxProcesses is { } explicitly ? (explicitly == 0 ? MostSessions : explicitly) : defaultLimit > 0 ? defaultLimit : MostSessions));
+            foreach (var address in ListenAddresses.Of(entry, generation.Config, hosts))
+            {
+                next[address.ToString()] = new Door(address, entry, service, generation, limit);
+            }
+        }
+        var bound = await BindAsync(old, next).ConfigureAwait(false);
+        limits.ForEach(l => l.Limit.Set(l.Sessions));
+        _open = next.ToDictionary(n => n.Key, n => (bound.GetValueOrDefault(n.Key) ?? old[n.Key].Listener, n.Value), StringComparer.Ordinal);
+        foreach (var (name, listener) in bound)
+        {
+            _ = AcceptAsync(name, listener);
+        }
+        foreach (var (name, (listener, _)) in old)
+        {
+            if (!next.ContainsKey(name))
+            {
+                await listener.DisposeAsync().ConfigureAwait(false);
+            }
+        }
+    }
+
+    /// <summary>
+    /// Binds the addresses that are new. A port on all addresses and on one of them don't go together: where our own socket is in the way, as when
+    /// inet_interfaces changes, it makes room first, and comes back when that was for nothing.
+    /// </summary>
+    private async ValueTask<Dictionary<string, Listener>> BindAsync(Dictionary<string, (Listener Listener, Door Door)> old, Dictionary<string, Door> next)
+    {
         var bound = new Dictionary<string, Listener>(StringComparer.Ordinal);
+        var left = new Dictionary<string, Door>(StringComparer.Ordinal);
         try
         {
-            foreach (var entry in generation.Entries.Where(e => e is { Type: ServiceType.Inet, Command: "smtpd" }))
+            foreach (var (name, door) in next.Where(n => !old.ContainsKey(n.Key)))
             {
-                var service = generation.Smtpd(entry);
-                var limit = entry.MaxProcesses is { } explicitly ? (explicitly == 0 ? SessionLimit : explicitly) : defaultLimit > 0 ? defaultLimit : SessionLimit;
-                foreach (var address in ListenAddresses.Of(entry, generation.Config, hosts))
+                foreach (var (other, open) in old.Where(o => !next.ContainsKey(o.Key) && door.Excludes(o.Value.Door)))
                 {
-                    var name = address.ToString();
-                    var listener = old.GetValueOrDefault(name).Listener ?? bound.GetValueOrDefault(name) ?? (bound[name] = Bind(address, entry));
-                    next[name] = (listener, new Door(service, generation, new SemaphoreSlim(limit)));
+                    left[other] = open.Door;
+                    await open.Listener.DisposeAsync().ConfigureAwait(false);
                 }
+                bound[name] = Bind(door);
             }
+            return bound;
         }
         catch
         {
@@ -52,20 +85,30 @@ internal sealed class Doors(HostsFile hosts, ServiceLog log, TimeProvider time) 
             {
                 await listener.DisposeAsync().ConfigureAwait(false);
             }
+            Reopen(left);
             throw;
         }
-        _open = next;
-        foreach (var (name, listener) in bound)
+    }
+
+    private void Reopen(Dictionary<string, Door> left)
+    {
+        var open = new Dictionary<string, (Listener Listener, Door Door)>(_open, StringComparer.Ordinal);
+        var again = new List<(string Name, Listener Listener)>();
+        foreach (var (name, door) in left)
         {
-            _ = AcceptAsync(name, listener);
-        }
-        foreach (var (name, door) in old)
-        {
-            if (!next.ContainsKey(name))
+            try
             {
-                await door.Listener.DisposeAsync().ConfigureAwait(false);
+                again.Add((name, Bind(door)));
+                open[name] = (again[^1].Listener, door);
+            }
+            catch (ConfigException e)
+            {
+                log.Error(e.Message);
+                open.Remove(name);
             }
         }
+        _open = open;
+        again.ForEach(a => _ = AcceptAsync(a.Name, a.Listener));
     }
 
     /// <inheritdoc/>
@@ -83,42 +126,61 @@ internal sealed class Doors(HostsFile hosts, ServiceLog log, TimeProvider time) 
         }
     }
 
-    private Listener Bind(IPEndPoint address, MasterEntry entry)
+    private Listener Bind(Door door)
     {
         try
         {
-            return Listener.Tcp(address, 512, time, text => log.Warning($"{entry.Name}: {text}"));
+            return Listener.Tcp(door.Address, 512, time, text => log.Warning($"{door.Entry.Name}: {text}"));
         }
         catch (SocketException e)
         {
-            throw new ConfigException($"bind {address.Address} port {address.Port}: {e.Message} (master.cf, line {entry.Line})");
+            throw new ConfigException($"bind {door.Address.Address} port {door.Address.Port}: {e.Message} (master.cf, line {door.Entry.Line})");
         }
     }
 
     private async Task AcceptAsync(string name, Listener listener)
     {
-        while (true)
+        while (await listener.AcceptAsync().ConfigureAwait(false) is { } connection)
         {
-            var waiting = _open.GetValueOrDefault(name).Door?.Limit ?? new SemaphoreSlim(1);
-            await waiting.WaitAsync().ConfigureAwait(false);
-            if (await listener.AcceptAsync().ConfigureAwait(false) is not { } connection)
-            {
-                return;
-            }
-            var door = _open.GetValueOrDefault(name).Door;
-            if (door is null)
+            // The listener is the address's alone, the limit all the entry's: who waits here has no greeting, as in the kernel's own queue, where the rest waits.
+            var limit = _open.GetValueOrDefault(name).Door?.Limit;
+            if (limit is null || !await RoomAsync(limit).ConfigureAwait(false))
             {
                 await connection.DisposeAsync().ConfigureAwait(false);
-                return;
+                continue;
             }
-            _ = ServeAsync(connection, door, waiting);
+            Door? door;
+            do
+            {
+                door = _open.GetValueOrDefault(name).Door;
+            }
+            while (door is not null && !door.Generation.TryEnter());
+            if (door is null)
+            {
+                limit.Release();
+                await connection.DisposeAsync().ConfigureAwait(false);
+                continue;
+            }
+            _ = ServeAsync(connection, door, limit);
         }
     }
 
-    private async Task ServeAsync(Connection connection, Door door, SemaphoreSlim limit)
+    private async ValueTask<bool> RoomAsync(SessionLimit limit)
+    {
+        try
+        {
+            await limit.WaitAsync(_stop.Token).ConfigureAwait(false);
+            return true;
+        }
+        catch (OperationCanceledException)
+        {
+            return false;
+        }
+    }
+
+    private async Task ServeAsync(Connection connection, Door door, SessionLimit limit)
     {
         Interlocked.Increment(ref _sessions);
-        door.Generation.Enter();
         try
         {
             await using (connection.ConfigureAwait(false))
@@ -139,5 +201,12 @@ internal sealed class Doors(HostsFile hosts, ServiceLog log, TimeProvider time) 
         }
     }
 
-    private sealed record Door(SmtpdService Service, Generation Generation, SemaphoreSlim Limit);
+    private sealed record Door(IPEndPoint Address, MasterEntry Entry, SmtpdService Service, Generation Generation, SessionLimit Limit)
+    {
+        /// <summary>Whether the kernel lets only one of two different addresses be listened on.</summary>
+        public bool Excludes(Door other) =>
+            Address.Port == other.Address.Port && Address.AddressFamily == other.Address.AddressFamily && (IsAny(Address) || IsAny(other.Address));
+
+        private static bool IsAny(IPEndPoint address) => address.Address.Equals(IPAddress.Any) || address.Address.Equals(IPAddress.IPv6Any);
+    }
 }

@@ -9,8 +9,10 @@ using Facteur.Services.Deliver.Error;
 using Facteur.Services.Deliver.Local;
 using Facteur.Services.Deliver.Smtp;
 using Facteur.Services.Deliver.Virtual;
+using Facteur.Services.Queue.Showq;
 using Facteur.Services.Receive.Cleanup;
 using Facteur.Services.Receive.Smtpd;
+using Facteur.Services.Report.Bounce;
 using Facteur.Services.Rewrite.TrivialRewrite;
 using Facteur.Services.Server;
 using Facteur.Spool;
@@ -20,8 +22,8 @@ namespace Facteur.Services.Master;
 
 /// <summary>What a generation takes from the running system; it outlives reloads.</summary>
 internal sealed record Surroundings(
-    IIncoming Incoming, IRewrite ReceiveRewrite, IResubmit DeliverResubmit, ISpoolReader Reader, IDnsResolver Dns, HostsFile Hosts, IAnvil Anvil,
-    BlockingThreads Threads, Func<string, CancellationToken, ValueTask> FlushSite, Func<long> FreeBytes, IMailLog Log, TimeProvider Time);
+    IIncoming Incoming, IRewrite ReceiveRewrite, IResubmit DeliverResubmit, IResubmit QueueResubmit, ISpoolReader Reader, IDnsResolver Dns, HostsFile Hosts, IAnvil Anvil,
+    BlockingThreads Threads, Func<string, CancellationToken, ValueTask> FlushSite, Func<long> FreeBytes, Func<Generation, ControlService> Control, IMailLog Log, TimeProvider Time);
 
 /// <summary>
 /// All services made from one reading of the configuration. A reload makes a new one; sessions and deliveries under way keep theirs,
@@ -35,6 +37,7 @@ internal sealed class Generation : IAsyncDisposable
     private readonly Surroundings _around;
     private readonly MatchLists _lists;
     private readonly AddressMaps _maps;
+    private readonly ServiceLog _log;
     private readonly TableSet _shared;
     private readonly OwnAddresses _own;
     private int _users = 1;
@@ -42,8 +45,8 @@ internal sealed class Generation : IAsyncDisposable
     public Generation(ConfigLoad load, Surroundings around)
     {
         (Config, Entries, _around) = (load.Config, load.Entries, around);
-        var log = ServiceLogOf(Config, "master");
-        var events = new TableLog(log);
+        _log = ServiceLogOf(Config, "master");
+        var events = new TableLog(_log, around.Time);
         var utf8 = Config.Get(CommonParameters.Smtputf8Enable);
         _shared = Tables(events, new TableOptions { Utf8 = utf8 });
         var trusted = Tables(events, new TableOptions { Utf8 = utf8, SecuritySensitive = true });
@@ -57,6 +60,9 @@ internal sealed class Generation : IAsyncDisposable
             _cleanups[entry.Name] = Cleanup(Config.With(entry.Overrides));
         }
         _cleanups.TryAdd("cleanup", Cleanup(Config));
+        var bounce = Entry("bounce", ServiceType.Unix);
+        Bounce = new BounceService(bounce, around.QueueResubmit, around.Reader, ServiceLogOf(bounce, "bounce"), around.Time);
+        Control = around.Control(this);
         foreach (var entry in Entries.Where(e => e.Type == ServiceType.Unix))
         {
             if (Agent(entry, trusted) is { } agent)
@@ -71,6 +77,13 @@ internal sealed class Generation : IAsyncDisposable
     public IReadOnlyList<MasterEntry> Entries { get; }
 
     public TrivialRewriteService Rewrite { get; }
+
+    public BounceService Bounce { get; }
+
+    public ControlService Control { get; }
+
+    /// <summary>Nobody uses it any more: what it holds is disposed.</summary>
+    public bool Over => Volatile.Read(ref _users) == 0;
 
     /// <summary>The cleanup of mail made inside.</summary>
     public ICleanup DefaultCleanup => _cleanups["cleanup"];
@@ -111,8 +124,20 @@ internal sealed class Generation : IAsyncDisposable
     /// <summary>The log of a service: $syslog_name/name.</summary>
     public ServiceLog ServiceLogOf(IConfig config, string name) => new(_around.Log, $"{config.Get(CommonParameters.SyslogName)}/{name}");
 
-    /// <summary>A session or delivery uses this generation.</summary>
-    public void Enter() => Interlocked.Increment(ref _users);
+    /// <summary>A session, message, lookup or delivery uses this generation; not when it is over.</summary>
+    public bool TryEnter()
+    {
+        for (var users = Volatile.Read(ref _users); users > 0;)
+        {
+            var seen = Interlocked.CompareExchange(ref _users, users + 1, users);
+            if (seen == users)
+            {
+                return true;
+            }
+            users = seen;
+        }
+        return false;
+    }
 
     /// <summary>It does no longer; the last one disposes it.</summary>
     public ValueTask LeaveAsync() => Interlocked.Decrement(ref _users) == 0 ? EndAsync() : default;
@@ -124,9 +149,17 @@ internal sealed class Generation : IAsyncDisposable
     {
         foreach (var agent in _agents.Values)
         {
-            if (agent is IAsyncDisposable disposable)
+            try
             {
-                await disposable.DisposeAsync().ConfigureAwait(false);
+                if (agent is IAsyncDisposable disposable)
+                {
+                    await disposable.DisposeAsync().ConfigureAwait(false);
+                }
+            }
+            catch (Exception e)
+            {
+                // A fault of ours in one agent's end is not the end of who was the last to use it.
+                _log.Error($"{e}");
             }
         }
         foreach (var tables in _tables)

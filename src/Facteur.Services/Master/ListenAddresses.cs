@@ -26,7 +26,7 @@ internal static class ListenAddresses
             addresses.AddRange(element switch
             {
                 "all" or "*" => [IPAddress.Any, IPAddress.IPv6Any],
-                "loopback-only" => [IPAddress.Loopback, IPAddress.IPv6Loopback],
+                "loopback-only" => OwnAddresses.Loopback(),
                 _ when IPAddress.TryParse(element.Trim('[', ']'), out var literal) => [literal],
                 _ => Lookup(element, hosts, entry),
             });
@@ -62,7 +62,8 @@ internal static class ListenAddresses
             var parts = known.Split('=');
             if (parts.AsSpan(0, parts.Length - 1).Contains(service))
             {
-                return int.Parse(parts[^1], CultureInfo.InvariantCulture);
+                return int.TryParse(parts[^1], NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port is > 0 and < 65536
+                    ? port : throw new ConfigException($"known_tcp_ports: bad port in \"{known}\"; expected name=number");
             }
         }
         return null;

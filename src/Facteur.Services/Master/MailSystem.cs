@@ -1,15 +1,14 @@
+using System.IO.Pipelines;
 using Facteur.Config;
 using Facteur.Config.MainCf;
 using Facteur.Config.MasterCf;
 using Facteur.Config.Parameters;
 using Facteur.Contracts;
-using Facteur.Contracts.Wire;
 using Facteur.Net.Connections;
 using Facteur.Net.Dns;
 using Facteur.Services.Queue.Qmgr;
 using Facteur.Services.Queue.Showq;
 using Facteur.Services.Receive.Pickup;
-using Facteur.Services.Report.Bounce;
 using Facteur.Services.Server;
 using Facteur.Services.Support.Anvil;
 using Facteur.Spool;
@@ -26,11 +25,12 @@ public sealed class MailSystem : IAsyncDisposable
     private const uint OwnerOnly = 0x1C0;
     private readonly List<Listener> _sockets = [];
     private readonly CancellationTokenSource _stop = new();
-    private readonly CleanupSwitch _cleanup = new();
-    private readonly RewriteSwitch _rewrite = new();
+    private readonly CurrentGeneration _generation = new();
+    private readonly CleanupSwitch _cleanup;
     private readonly List<IDisposable> _links = [];
     private readonly TimeProvider _time;
     private readonly IMailLog _log;
+    private readonly Action _failed;
     private readonly ServiceLog _master;
     private readonly MasterLock _lock;
     private readonly ISpool _spool;
@@ -41,48 +41,46 @@ public sealed class MailSystem : IAsyncDisposable
     private readonly Surroundings _around;
     private readonly Task[] _services;
     private readonly PickupService _pickup;
-    private Generation _generation;
+    private readonly AnvilService _anvil;
     private long _freeBytes = long.MaxValue;
     private long _freeAsked;
 
-    private MailSystem(ConfigLoad load, MasterLock masterLock, ISpool spool, IMailLog log, ServiceLog master, TimeProvider time)
+    private MailSystem(ConfigLoad load, MasterLock masterLock, ISpool spool, IMailLog log, ServiceLog master, TimeProvider time, Action failed)
     {
-        (_lock, _spool, _log, _master, _time) = (masterLock, spool, log, master, time);
+        (_lock, _spool, _log, _master, _time, _failed) = (masterLock, spool, log, master, time, failed);
         var config = load.Config;
         var hosts = new HostsFile("/etc/hosts", time);
         var dns = new DnsClientResolver("/etc/resolv.conf", time);
-        var anvil = new AnvilService(config, time);
+        _anvil = new AnvilService(config, time);
         _threads = new BlockingThreads("deliver", 64);
-        var senderDependent = config.Find("sender_dependent_relayhost_maps") is { Length: > 0 } || config.Find("sender_dependent_default_transport_maps") is { Length: > 0 };
+        _cleanup = new CleanupSwitch(_generation);
+        var rewrite = new RewriteSwitch(_generation);
 
         // rewrite: receive holds its tables in process; queue asks over a link.
-        var (queueAsks, rewriteAnswers) = PipePair.Create();
-        _links.Add(new RewriteServer(rewriteAnswers, _rewrite));
+        var (queueAsks, rewriteAnswers) = Link("rewrite");
+        _links.Add(new RewriteServer(rewriteAnswers, rewrite));
 
         // receive -> queue -> deliver.
-        var (receiveEnd, queueEnd) = PipePair.Create();
-        var (queueDeliver, deliverEnd) = PipePair.Create();
+        var (receiveEnd, queueEnd) = Link("incoming");
+        var (queueDeliver, deliverEnd) = Link("deliver");
         // queue and deliver -> receive: mail made inside.
         var queueResubmit = ResubmitLink();
         var deliverResubmit = ResubmitLink();
 
         var queueConfig = EntryConfig(load, "qmgr");
-        var bounce = new BounceService(EntryConfig(load, "bounce"), queueResubmit, spool.OpenReader(), LogOf(config, "bounce"), time);
-        _qmgr = new QmgrService(queueConfig, spool, queueAsks, senderDependent, bounce, queueResubmit, name => ProcessLimit(load, name), LogOf(config, "qmgr"), time);
+        _qmgr = new QmgrService(
+            queueConfig, spool, queueAsks, SenderDependent(config), new BounceSwitch(_generation), queueResubmit, name => ProcessLimit(load, name), LogOf(config, "qmgr"), time);
         _qmgr.Accept(queueEnd);
         var incoming = new IncomingClient(receiveEnd);
         _links.Add(incoming);
 
+        var (pickupConfig, wakeup) = PickupEntry(load);
+        _pickup = new PickupService(pickupConfig, _cleanup, wakeup, LogOf(pickupConfig, "pickup"), time);
         _around = new Surroundings(
-            incoming, _rewrite, deliverResubmit, spool.OpenReader(), dns, hosts, anvil, _threads, _qmgr.Control.FlushSiteAsync, FreeBytes, log, time);
-        _generation = new Generation(load, _around);
-        (_cleanup.Current, _rewrite.Current) = (_generation.DefaultCleanup, _generation.Rewrite);
-        _deliver = new DeliveryServer(deliverEnd, transport => _generation.AgentOf(transport), LogOf(config, "master"));
+            incoming, rewrite, deliverResubmit, queueResubmit, spool.OpenReader(), dns, hosts, _anvil, _threads, _qmgr.Control.FlushSiteAsync, FreeBytes, Control, log, time);
+        _generation.Now = new Generation(load, _around);
+        _deliver = new DeliveryServer(deliverEnd, new AgentSwitch(_generation).Of, LogOf(config, "master"));
         _doors = new Doors(hosts, master, time);
-
-        var pickupEntry = load.Entries.FirstOrDefault(e => e.Command == "pickup");
-        var pickupConfig = pickupEntry is null ? config : config.With(pickupEntry.Overrides);
-        _pickup = new PickupService(pickupConfig, _cleanup, TimeSpan.FromSeconds(Math.Max(pickupEntry?.WakeupSeconds ?? 60, 1)), LogOf(pickupConfig, "pickup"), time);
         _services = Sockets(config);
         _qmgr.Start(queueDeliver);
     }
@@ -91,8 +89,9 @@ public sealed class MailSystem : IAsyncDisposable
     /// <param name="load">Its configuration, without errors.</param>
     /// <param name="log">Where lines go.</param>
     /// <param name="time">The clock.</param>
+    /// <param name="failed">Called when it can't go on, which is logged: it is to be stopped, and started anew by a new process. From any thread.</param>
     /// <exception cref="ConfigException">It can't start; the message says why.</exception>
-    public static async Task<MailSystem> StartAsync(ConfigLoad load, IMailLog log, TimeProvider time)
+    public static async Task<MailSystem> StartAsync(ConfigLoad load, IMailLog log, TimeProvider time, Action failed)
     {
         var config = load.Config;
         var master = new ServiceLog(log, $"{config.Get(CommonParameters.SyslogName)}/master");
@@ -105,8 +104,8 @@ public sealed class MailSystem : IAsyncDisposable
             var longIds = config.Get(CommonParameters.EnableLongQueueIds);
             var options = new SpoolOptions { Directory = Path.Combine(queue, "journal"), TimedIds = longIds };
             var spool = Spool.Spool.Open(options, new UnixDisk(), time, new SpoolLog(master, longIds));
-            var system = new MailSystem(load, masterLock, spool, log, master, time);
-            await system._doors.ApplyAsync(system._generation, DefaultLimit(config)).ConfigureAwait(false);
+            var system = new MailSystem(load, masterLock, spool, log, master, time, failed);
+            await system._doors.ApplyAsync(system._generation.Now, DefaultLimit(config)).ConfigureAwait(false);
             foreach (var warning in load.Warnings)
             {
                 master.Warning(warning);
@@ -139,8 +138,12 @@ public sealed class MailSystem : IAsyncDisposable
             return;
         }
         Generation? next = null;
+        Action reconfigure;
+        var (pickup, wakeup) = PickupEntry(load);
         try
         {
+            // All that can fail comes first, the sockets last of it; from there on it is only put in place.
+            reconfigure = _qmgr.Prepare(EntryConfig(load, "qmgr"), SenderDependent(load.Config), name => ProcessLimit(load, name));
             next = new Generation(load, _around);
             await _doors.ApplyAsync(next, DefaultLimit(load.Config)).ConfigureAwait(false);
         }
@@ -154,10 +157,11 @@ public sealed class MailSystem : IAsyncDisposable
             }
             return;
         }
-        var old = _generation;
-        _generation = next;
-        (_cleanup.Current, _rewrite.Current) = (next.DefaultCleanup, next.Rewrite);
-        _qmgr.Reconfigure(EntryConfig(load, "qmgr"), name => ProcessLimit(load, name));
+        var old = _generation.Now;
+        _generation.Now = next;
+        reconfigure();
+        _pickup.Reconfigure(pickup, wakeup, LogOf(pickup, "pickup"));
+        _anvil.Reconfigure(load.Config);
         await old.DisposeAsync().ConfigureAwait(false);
         _master.Info($"reload -- version {load.Config.Get(CommonParameters.MailVersion)}, configuration {load.Config.ConfigDirectory}");
     }
@@ -187,7 +191,7 @@ public sealed class MailSystem : IAsyncDisposable
             link.Dispose();
         }
         _pickup.Dispose();
-        await _generation.DisposeAsync().ConfigureAwait(false);
+        await _generation.Now.DisposeAsync().ConfigureAwait(false);
         _spool.Dispose();
         _threads.Dispose();
         _stop.Dispose();
@@ -202,7 +206,8 @@ public sealed class MailSystem : IAsyncDisposable
         })
         {
             var path = Path.Combine(queue, name);
-            if (Libc.mkdir(path, mode) < 0 && System.Runtime.InteropServices.Marshal.GetLastPInvokeError() is var errno && errno != Libc.EEXIST)
+            // mkdir's mode goes through the umask of whoever starts us, which may leave ordinary users no way to the sockets.
+            if ((Libc.mkdir(path, mode) < 0 || Libc.chmod(path, mode) < 0) && System.Runtime.InteropServices.Marshal.GetLastPInvokeError() is var errno && errno != Libc.EEXIST)
             {
                 throw new ConfigException($"create directory {path}: {Errno.Text(errno)}");
             }
@@ -216,6 +221,15 @@ public sealed class MailSystem : IAsyncDisposable
             && int.TryParse(config.Find("default_process_limit"), out var limit) ? limit : 0;
     }
 
+    private static bool SenderDependent(IConfig config) =>
+        config.Find("sender_dependent_relayhost_maps") is { Length: > 0 } || config.Find("sender_dependent_default_transport_maps") is { Length: > 0 };
+
+    private static (IConfig Config, TimeSpan Wakeup) PickupEntry(ConfigLoad load)
+    {
+        var entry = load.Entries.FirstOrDefault(e => e.Command == "pickup");
+        return (entry is null ? load.Config : load.Config.With(entry.Overrides), TimeSpan.FromSeconds(Math.Max(entry?.WakeupSeconds ?? 60, 1)));
+    }
+
     private static IConfig EntryConfig(ConfigLoad load, string name) =>
         load.Entries.FirstOrDefault(e => e.Name == name) is { } entry ? load.Config.With(entry.Overrides) : load.Config;
 
@@ -226,9 +240,19 @@ public sealed class MailSystem : IAsyncDisposable
 
     private ServiceLog LogOf(IConfig config, string service) => LogOf(_log, config, service);
 
+    private (IDuplexPipe A, IDuplexPipe B) Link(string name) => WatchedLink.Create(() =>
+    {
+        // Only a fault of ours ends a link, and without it mail stands still: it is safe on disk, and a new process takes it up.
+        if (!_stop.IsCancellationRequested)
+        {
+            _master.Fatal($"the link \"{name}\" between roles has ended");
+            _failed();
+        }
+    });
+
     private ResubmitClient ResubmitLink()
     {
-        var (asks, answers) = PipePair.Create();
+        var (asks, answers) = Link("resubmit");
         _links.Add(new ResubmitServer(answers, _cleanup, _master));
         var client = new ResubmitClient(asks);
         _links.Add(client);
@@ -238,29 +262,62 @@ public sealed class MailSystem : IAsyncDisposable
     private Task[] Sockets(IConfig config)
     {
         var queue = config.Get(CommonParameters.QueueDirectory);
-        Listener Open(string path, uint mode)
+        Listener Open(string name, uint mode)
         {
-            var listener = Listener.Unix(Path.Combine(queue, path), mode, 128, _time, text => _master.Warning($"{path}: {text}"));
-            _sockets.Add(listener);
-            return listener;
+            var path = Path.Combine(queue, name);
+            // unix(7), sun_path: 108 bytes with the NUL.
+            if (System.Text.Encoding.UTF8.GetByteCount(path) > 107)
+            {
+                throw new ConfigException($"listen on {path}: the path is too long for a socket: at most 107 bytes; queue_directory must be shorter");
+            }
+            try
+            {
+                var listener = Listener.Unix(path, mode, 128, _time, text => _master.Warning($"{name}: {text}"));
+                _sockets.Add(listener);
+                return listener;
+            }
+            catch (System.Net.Sockets.SocketException e)
+            {
+                throw new ConfigException($"listen on {path}: {e.Message}");
+            }
         }
-        var owner = UserAccount.Find(config.Get(CommonParameters.MailOwner), out var account) == 0 && account is not null ? account.Uid : Libc.geteuid();
-        var access = new ControlAccess(config, _generation.SharedTables, [owner, Libc.geteuid()], uid => UserAccount.Find(uid, out var user) == 0 ? user?.Name : null);
-        var fastFlush = _generation.Lists.Domains(ShowqParameters.FastFlushDomains.Name, config.Get(ShowqParameters.FastFlushDomains));
-        var control = new ControlService(
-            new MaildropListing(_qmgr.Control, queue), new QueueLookup(_qmgr, config.Get(CommonParameters.EnableLongQueueIds)), _spool.OpenReader, access, fastFlush, _pickup.Trigger);
         var submit = new SubmitService(config, _threads, _pickup.Trigger, LogOf(config, "pickup"), _time);
         return
         [
             _pickup.RunAsync(_stop.Token),
             submit.RunAsync(Open("submit", SubmitService.SocketMode), _stop.Token),
             PickupTrigger.RunAsync(Open("public/pickup", 0x1B6), _pickup, _time),
-            ControlAsync(Open("public/control", 0x1B6), control),
+            ControlAsync(Open("public/control", 0x1B6)),
         ];
     }
 
-    private async Task ControlAsync(Listener listener, ControlService control)
+    private ControlService Control(Generation generation)
     {
+        var config = generation.Config;
+        var owner = UserAccount.Find(config.Get(CommonParameters.MailOwner), out var account) == 0 && account is not null ? account.Uid : Libc.geteuid();
+        var access = new ControlAccess(config, generation.SharedTables, [owner, Libc.geteuid()], uid => UserAccount.Find(uid, out var user) == 0 ? user?.Name : null);
+        var fastFlush = generation.Lists.Domains(ShowqParameters.FastFlushDomains.Name, config.Get(ShowqParameters.FastFlushDomains));
+        return new ControlService(
+            new MaildropListing(_qmgr.Control, config.Get(CommonParameters.QueueDirectory)), new QueueLookup(_qmgr, config.Get(CommonParameters.EnableLongQueueIds)), _spool.OpenReader,
+            access, fastFlush, _pickup.Trigger);
+    }
+
+    private async Task ControlAsync(Connection connection, uint uid)
+    {
+        var generation = _generation.Enter();
+        try
+        {
+            await generation.Control.ServeAsync(connection, uid, _stop.Token).ConfigureAwait(false);
+        }
+        finally
+        {
+            await generation.LeaveAsync().ConfigureAwait(false);
+        }
+    }
+
+    private async Task ControlAsync(Listener listener)
+    {
+        var sessions = new UserSessions();
         while (await listener.AcceptAsync().ConfigureAwait(false) is { } connection)
         {
             _ = ServeAsync(connection);
@@ -272,9 +329,17 @@ public sealed class MailSystem : IAsyncDisposable
             {
                 try
                 {
-                    if ((connection as SocketConnection)?.PeerUser() is { } uid)
+                    if ((connection as SocketConnection)?.PeerUser() is not { } uid || !sessions.TryEnter(uid))
                     {
-                        await control.ServeAsync(connection, uid, _stop.Token).ConfigureAwait(false);
+                        return;
+                    }
+                    try
+                    {
+                        await ControlAsync(connection, uid).ConfigureAwait(false);
+                    }
+                    finally
+                    {
+                        sessions.Leave(uid);
                     }
                 }
                 catch (Exception e) when (e is OperationCanceledException or IOException or System.Net.Sockets.SocketException)

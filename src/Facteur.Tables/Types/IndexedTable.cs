@@ -42,9 +42,9 @@ internal static class IndexedTable
                 : $"open database {index}: No such file or directory");
         }
         var aliases = request.Set.IsAliases(request.FullName);
+        var entries = Parse(request, path, aliases);
         request.Events.Warning($"table {request.FullName}: no index {index}: using the text of {path}; "
             + $"\"{(aliases ? "postalias" : "postmap")} {request.FullName}\" makes the index");
-        var entries = Parse(request, path, aliases);
         // With a Berkeley DB file the administrator's habit is to run postmap: an edit alone changes nothing.
         return berkeley.Exists
             ? new FileContent(entries, [(index, default), (path + ".db", berkeley)], IsText: false)

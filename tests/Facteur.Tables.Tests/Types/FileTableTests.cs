@@ -122,6 +122,65 @@ public sealed class FileTableTests
     }
 
     [Fact]
+    public void What_was_missing_is_found_a_few_seconds_after_it_came()
+    {
+        using var tables = new TestTables();
+        Assert.StartsWith("! ", tables.Find("texthash:@E@/t", "a"));
+        tables.Write("t", "a 1\n");
+        tables.Advance(1);
+        Assert.StartsWith("! ", tables.Find("texthash:@E@/t", "a"));
+        tables.Advance(10);
+        Assert.Equal("= 1", tables.Find("texthash:@E@/t", "a"));
+        Assert.Equal(["error: open database @E@/t: No such file or directory", "info: table texthash:@E@/t is available now"], tables.Said);
+    }
+
+    [Fact]
+    public async Task Who_opened_what_was_missing_has_it_too()
+    {
+        using var tables = new TestTables();
+        var table = tables.Set.Open($"hash:{tables.Directory}/t");
+        for (var i = 0; i < 3; i++)
+        {
+            tables.Advance(6);
+            Assert.Equal(LookupStatus.Error, (await table.LookupAsync("a", default)).Status);
+        }
+        Postmap(tables, "hash", "t", ("a", "1"));
+        tables.Advance(6);
+        Assert.Equal("1", (await table.LookupAsync("a", default)).Value);
+        Assert.Equal(["error: open database @E@/t.lmdb: No such file or directory", "info: table hash:@E@/t is available now"], tables.Said);
+    }
+
+    [Fact]
+    public void A_change_that_cannot_be_read_is_told_once_and_read_once_it_can_be()
+    {
+        using var tables = new TestTables();
+        Postmap(tables, "lmdb", "t", ("a", "1"));
+        var path = Path.Combine(tables.Directory, "t.lmdb");
+        Assert.Equal("= 1", tables.Find("lmdb:@E@/t", "a"));
+        Postmap(tables, "lmdb", "t", ("a", "2"));
+        var good = File.ReadAllBytes(path);
+        var at = File.GetLastWriteTimeUtc(path).AddSeconds(7);
+        Put(new byte[good.Length]);
+        for (var i = 0; i < 4; i++)
+        {
+            tables.Advance(6);
+            Assert.Equal("= 1", tables.Find("lmdb:@E@/t", "a"));
+        }
+        Assert.StartsWith("warning: table lmdb:@E@/t has changed, but: ", Assert.Single(tables.Said));
+        // As chmod would: what can be read now has the stamp of what could not.
+        Put(good);
+        tables.Advance(6);
+        Assert.Equal("= 2", tables.Find("lmdb:@E@/t", "a"));
+        Assert.Equal(2, tables.Said.Count);
+
+        void Put(byte[] content)
+        {
+            File.WriteAllBytes(path, content);
+            File.SetLastWriteTimeUtc(path, at);
+        }
+    }
+
+    [Fact]
     public void Tables_that_are_open_are_shared()
     {
         using var tables = new TestTables();

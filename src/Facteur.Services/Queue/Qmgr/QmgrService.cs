@@ -55,13 +55,19 @@ public sealed class QmgrService : IDisposable
     /// <summary>Adds a writer: a receive role.</summary>
     public void Accept(IDuplexPipe writer) => _loop.Accept(writer);
 
-    /// <summary>postfix reload: the next decisions follow another configuration.</summary>
+    /// <summary>postfix reload, in two steps: reads another configuration now; the next decisions follow it once what is returned was called.</summary>
     /// <param name="config">The configuration of the qmgr entry.</param>
+    /// <param name="senderDependent">Routing depends on the sender.</param>
     /// <param name="processLimit">Explicit process limit of a transport's entry, 0 for none.</param>
-    public void Reconfigure(IConfig config, Func<string, int> processLimit)
+    /// <exception cref="ConfigException">A value makes no sense.</exception>
+    public Action Prepare(IConfig config, bool senderDependent, Func<string, int> processLimit)
     {
         var settings = new QmgrSettings(config, processLimit);
-        _loop.Post(() => _qmgr.Reconfigure(settings));
+        return () => _loop.Post(() =>
+        {
+            _loop.Rewrite.Forget(senderDependent);
+            _qmgr.Reconfigure(settings);
+        });
     }
 
     /// <summary>Starts no further delivery; what is under way may end.</summary>

@@ -23,12 +23,12 @@ public sealed class PickupService : IDisposable
 
     private readonly MaildropDirectory _directory;
     private readonly ICleanup _cleanup;
-    private readonly ServiceLog _log;
     private readonly TimeProvider _time;
-    private readonly TimeSpan _wakeup;
-    private readonly string _receivedBy;
     private readonly SemaphoreSlim _trigger = new(0, 1);
     private readonly uint _self = Libc.geteuid();
+    private ServiceLog _log;
+    private TimeSpan _wakeup;
+    private string _receivedBy;
 
     /// <summary>Makes the service.</summary>
     /// <param name="config">The entry's parameters.</param>
@@ -39,7 +39,7 @@ public sealed class PickupService : IDisposable
     public PickupService(IConfig config, ICleanup cleanup, TimeSpan wakeup, ServiceLog log, TimeProvider time)
     {
         _directory = new MaildropDirectory(config.Get(CommonParameters.QueueDirectory));
-        _receivedBy = $"Received: by {config.Get(CommonParameters.Myhostname)} ({config.Get(CommonParameters.MailName)}, from userid ";
+        _receivedBy = ReceivedBy(config);
         _cleanup = cleanup;
         _wakeup = wakeup;
         _log = log;
@@ -60,6 +60,17 @@ public sealed class PickupService : IDisposable
         {
             // Another thread asked at the same instant.
         }
+    }
+
+    /// <summary>postfix reload: the next messages follow another configuration.</summary>
+    /// <param name="config">The entry's parameters.</param>
+    /// <param name="wakeup">The entry's wakeup time.</param>
+    /// <param name="log">The entry's log.</param>
+    public void Reconfigure(IConfig config, TimeSpan wakeup, ServiceLog log)
+    {
+        (_receivedBy, _wakeup, _log) = (ReceivedBy(config), wakeup, log);
+        // The wait under way is of the old length.
+        Trigger();
     }
 
     /// <inheritdoc/>
@@ -154,6 +165,9 @@ public sealed class PickupService : IDisposable
                 : await TakeAsync(entry, file, status.Uid, cancel).ConfigureAwait(false);
         }
     }
+
+    private static string ReceivedBy(IConfig config) =>
+        $"Received: by {config.Get(CommonParameters.Myhostname)} ({config.Get(CommonParameters.MailName)}, from userid ";
 
     private async ValueTask<bool> TakeAsync(MaildropEntry entry, UnixFile file, uint owner, CancellationToken cancel)
     {

@@ -15,7 +15,7 @@ public sealed class AnvilService : IAnvil
     private readonly Dictionary<string, Client> _clients = new(StringComparer.Ordinal);
     private readonly Lock _lock = new();
     private readonly TimeProvider _time;
-    private readonly TimeSpan _unit;
+    private TimeSpan _unit;
     private int _sweepAt = SweepFloor;
 
     /// <summary>Makes the counter.</summary>
@@ -36,6 +36,17 @@ public sealed class AnvilService : IAnvil
             {
                 return _clients.Count;
             }
+        }
+    }
+
+    /// <summary>postfix reload: counts go on, under another time unit.</summary>
+    /// <param name="config">anvil_rate_time_unit.</param>
+    public void Reconfigure(IConfig config)
+    {
+        var unit = config.Get(AnvilParameters.RateTimeUnit);
+        lock (_lock)
+        {
+            _unit = unit;
         }
     }
 

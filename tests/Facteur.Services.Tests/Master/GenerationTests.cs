@@ -1,0 +1,98 @@
+using Facteur.Config;
+using Facteur.Config.MasterCf;
+using Facteur.Contracts;
+using Facteur.Mail.Envelopes;
+using Facteur.Net.Dns;
+using Facteur.Services.Master;
+using Facteur.Services.Support.Anvil;
+using Facteur.Services.Tests.Deliver;
+using Facteur.Testing;
+
+namespace Facteur.Services.Tests.Master;
+
+/// <summary>What is under way when the configuration changes ends as it began, and then the old configuration is gone.</summary>
+public sealed class GenerationTests : IDisposable, IRewrite
+{
+    private readonly DeliverRoom _room = new();
+    private readonly CurrentGeneration _current = new();
+    private readonly TaskCompletionSource _asked = new();
+    private readonly TaskCompletionSource _answer = new();
+
+    public void Dispose() => _room.Dispose();
+
+    [Fact]
+    public async Task A_delivery_ends_with_its_tables_over_a_reload()
+    {
+        // The second lookup needs the table's own threads, after the reload.
+        var old = Make(("alias_maps", "unix:passwd.byname, inline:{list=nosuchuser}"));
+        var delivery = new AgentSwitch(_current).Of("local")!.DeliverAsync(_room.Request("Subject: x\n\n", ["list@dest.example"]), default).AsTask();
+        await _asked.Task.WaitAsync(TimeSpan.FromSeconds(10));
+        await ReloadAsync(old);
+        Assert.False(old.Over);
+        _answer.SetResult();
+        var result = await delivery.WaitAsync(TimeSpan.FromSeconds(10));
+        Assert.Contains("unknown user", Assert.Single(result.Recipients).Status.Reason, StringComparison.Ordinal);
+        Assert.True(old.Over);
+    }
+
+    [Fact]
+    public async Task A_message_in_cleanup_ends_with_its_generation()
+    {
+        var old = Make();
+        await using (var message = await new CleanupSwitch(_current).OpenAsync(new Envelope { Sender = "a@b.example" }, default))
+        {
+            await ReloadAsync(old);
+            Assert.False(old.Over);
+        }
+        Assert.True(old.Over);
+    }
+
+    [Fact]
+    public async Task What_is_over_is_not_entered()
+    {
+        var old = Make();
+        var rewrite = new RewriteSwitch(_current);
+        await ReloadAsync(old);
+        Assert.False(old.TryEnter());
+        Assert.Equal("a@dest.example", await rewrite.RewriteAsync(true, "a", default));
+        await _current.Now.DisposeAsync();
+        await Assert.ThrowsAsync<OperationCanceledException>(() => rewrite.RewriteAsync(true, "a", default).AsTask());
+    }
+
+    [Fact]
+    public void What_two_sets_of_tables_say_of_one_file_is_said_once()
+    {
+        var time = new ManualTime();
+        var log = new TableLog(_room.ServiceLog("postfix/master"), time);
+        log.Error("open database /etc/aliases.lmdb: No such file or directory");
+        log.Error("open database /etc/aliases.lmdb: No such file or directory");
+        Assert.Single(_room.Log.Lines);
+        time.Advance(TimeSpan.FromSeconds(11));
+        log.Error("open database /etc/aliases.lmdb: No such file or directory");
+        Assert.Equal(2, _room.Log.Lines.Count);
+    }
+
+    private async Task ReloadAsync(Generation old)
+    {
+        Make();
+        await old.DisposeAsync();
+    }
+
+    private Generation Make(params (string, string)[] config)
+    {
+        var entries = MasterCfFile.Parse("master.cf", "local unix - n n - - local\n").ReadEntries([]);
+        return _current.Now = new Generation(new ConfigLoad(new TestConfig(config), entries, [], []), new Surroundings(
+            new FakeIncoming(), this, _room, _room, _room, new StaticResolver(), new HostsFile("/etc/hosts", TimeProvider.System), new AnvilService(new TestConfig(), TimeProvider.System),
+            _room.Threads, (_, _) => default, () => long.MaxValue, _ => null!, _room.Log, TimeProvider.System));
+    }
+
+    async ValueTask<string?> IRewrite.RewriteAsync(bool local, string address, CancellationToken cancel)
+    {
+        _asked.TrySetResult();
+        await _answer.Task;
+        return $"{address}@dest.example";
+    }
+
+    ValueTask<Resolution> IRewrite.ResolveAsync(string sender, string recipient, CancellationToken cancel) =>
+        new(new Resolution("local", "dest.example", recipient, ResolveFlags.Local));
+}
