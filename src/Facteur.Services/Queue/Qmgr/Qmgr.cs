@@ -382,9 +382,16 @@ internal sealed class Qmgr
         {
             return false;
         }
-        if ((justArrived && _spool.TryTakeArrived(id, out var message)) || (message = _spool.Read(id)) is not null)
+        var refused = false;
+        if ((justArrived && _spool.TryTakeArrived(id, out var message)) || (message = _spool.Read(id, out refused)) is not null)
         {
             Activate(message, flushed);
+        }
+        else if (refused)
+        {
+            // Claimed and not active it would be in no order until a restart.
+            _log.Unreadable(QueueId.Format(id, _longQueueIds), _settings.MinimalBackoffSeconds);
+            _spool.Move(id, QueueState.Deferred, NowMicros / 1_000_000 + _settings.MinimalBackoffSeconds);
         }
         return true;
     }

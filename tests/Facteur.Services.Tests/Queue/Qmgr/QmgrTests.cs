@@ -348,6 +348,23 @@ public sealed class QmgrTests
     }
 
     [Fact]
+    public void A_message_the_disk_refuses_to_read_is_tried_again_after_the_minimal_back_off()
+    {
+        var sim = new QmgrSimulation(("minimal_backoff_time", "300s"));
+        sim.Spool.Refusing.Add(1);
+        var id = sim.Submit("a@b", "u@one.example");
+        sim.Run(TimeSpan.FromSeconds(1));
+        Assert.Empty(sim.Requests);
+        Assert.Contains($"postfix/qmgr: warning: {QueueId.Format(id, false)}: the disk refuses to read it for now: tried again in 300 seconds", sim.Log.Lines);
+        sim.Spool.Refusing.Clear();
+        sim.Run(TimeSpan.FromSeconds(298));
+        Assert.Empty(sim.Requests);
+        sim.Run(TimeSpan.FromSeconds(3));
+        Assert.Single(sim.Requests);
+        Assert.Empty(sim.Spool.Ids);
+    }
+
+    [Fact]
     public void Damaged_content_is_put_aside()
     {
         var sim = new QmgrSimulation();
