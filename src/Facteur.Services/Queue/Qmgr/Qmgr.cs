@@ -367,6 +367,10 @@ internal sealed class Qmgr
 
     private void TryNow(ulong id)
     {
+        if (_active.ContainsKey(id))
+        {
+            return;
+        }
         // Not active and claimed: what ends its last attempt is staged, and the move comes after that.
         if (Full || !TryActivate(id, flushed: true))
         {
@@ -377,10 +381,16 @@ internal sealed class Qmgr
 
     private bool TryActivate(ulong id, bool flushed, bool justArrived = false)
     {
-        // Claimed first: a message that can't be read must not be found again at once.
-        if (_active.ContainsKey(id) || !_spool.Claim(id))
+        // Claimed first: what is not made active here must not be found again at once, be it that it can't be read, or that it is
+        // active already (held and released while it is being delivered).
+        if (!_spool.Claim(id))
         {
             return false;
+        }
+        if (_active.ContainsKey(id))
+        {
+            _log.SkippedStillDelivering(QueueId.Format(id, _longQueueIds));
+            return true;
         }
         var refused = false;
         if ((justArrived && _spool.TryTakeArrived(id, out var message)) || (message = _spool.Read(id, out refused)) is not null)

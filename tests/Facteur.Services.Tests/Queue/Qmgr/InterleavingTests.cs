@@ -23,6 +23,48 @@ public sealed class InterleavingTests
     }
 
     [Fact]
+    public void A_message_released_while_it_is_delivered_holds_up_no_other_and_goes_once()
+    {
+        var sim = new QmgrSimulation();
+        sim.Deliver = static request => (TimeSpan.FromSeconds(5), QmgrSimulation.Ok(request));
+        var id = sim.Submit("a@b", "u@one.example");
+        sim.Turn();
+        Assert.True(sim.Qmgr.Super(SuperOperation.Hold, id));
+        sim.Spool.Commit(true);
+        Assert.True(sim.Qmgr.Super(SuperOperation.Release, id));
+        sim.Spool.End(100, new Envelope { Sender = "a@b", Recipients = [new EnvelopeRecipient("v@two.example")] }, QueueState.Deferred, sim.Time.GetUtcNow().ToUnixTimeSeconds());
+        sim.Spool.Commit(true);
+        Assert.False(sim.Qmgr.Fill());
+        Assert.True(sim.Qmgr.Active.ContainsKey(100));
+        Assert.Equal(long.MaxValue, sim.Spool.NextDueSeconds);
+        Assert.Contains($"postfix/qmgr: {QueueId.Format(id, false)}: skipped, still being delivered", sim.Log.Lines);
+        sim.Run(TimeSpan.FromSeconds(10));
+        Assert.Empty(sim.Spool.Ids);
+        Assert.Equal(2, sim.Requests.Count);
+    }
+
+    [Fact]
+    public void A_flush_by_destination_leaves_a_message_alone_that_is_being_delivered()
+    {
+        var sim = new QmgrSimulation();
+        sim.Deliver = static request => (TimeSpan.FromSeconds(5), QmgrSimulation.Ok(request));
+        var id = sim.Submit("a@b", "u@one.example");
+        sim.Turn();
+        Assert.True(sim.Qmgr.Super(SuperOperation.Hold, id));
+        sim.Spool.Commit(true);
+        Assert.True(sim.Qmgr.Super(SuperOperation.Release, id));
+        sim.Spool.Commit(true);
+        var place = 0;
+        while (sim.Qmgr.FlushSite("one.example", ref place))
+        {
+        }
+        Assert.Equal(0, sim.Spool.StagedBytes);
+        sim.Run(TimeSpan.FromSeconds(10));
+        Assert.Empty(sim.Spool.Ids);
+        Assert.Single(sim.Requests);
+    }
+
+    [Fact]
     public void What_of_a_held_message_was_not_started_waits_and_goes_once()
     {
         var sim = new QmgrSimulation(("default_destination_recipient_limit", "2"), ("initial_destination_concurrency", "1"), ("smtp_destination_concurrency_limit", "1"));
