@@ -79,6 +79,9 @@ internal sealed class ActiveMessage
     /// <summary>Reports under way; the message waits for them.</summary>
     public int Reports { get; set; }
 
+    /// <summary>Its report waits for others to end.</summary>
+    public bool ReportWaits { get; set; }
+
     /// <summary>A report could not be made: try the message again later for its sake.</summary>
     public bool ReportFailed { get; set; }
 

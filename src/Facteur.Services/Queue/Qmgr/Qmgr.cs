@@ -18,6 +18,9 @@ internal sealed class Qmgr
     private const int FillRounds = 64;
     private const long RoomForOutcomes = 8 << 20;
 
+    /// <summary>Reports under way at a time: each holds buffers of half a megabyte. (Postfix: the process limit of bounce, 100 by default.)</summary>
+    private const int ReportLimit = 20;
+
     private readonly ISpool _spool;
     private readonly IRewrite _rewrite;
     private readonly IBounce _bounce;
@@ -28,7 +31,9 @@ internal sealed class Qmgr
     private readonly TimeProvider _time;
     private readonly Dictionary<ulong, ActiveMessage> _active = [];
     private readonly List<(ActiveMessage Message, int Index, string Address, DeliveryStatus Reason)> _orphans = [];
+    private readonly Queue<ulong> _reportsWaiting = new();
     private readonly SpoolEntry[] _entries = new SpoolEntry[256];
+    private int _reports;
     private int _flush;
     private bool _flushing;
     private long _recipients;
@@ -620,7 +625,7 @@ internal sealed class Qmgr
     /// <summary>When nothing of a message is under way any more: report, defer, or remove it.</summary>
     private void Conclude(ActiveMessage message)
     {
-        if (message.Pending > 0 || message.Reports > 0 || message.Removed)
+        if (message.Pending > 0 || message.Reports > 0 || message.ReportWaits || message.Removed)
         {
             return;
         }
@@ -678,6 +683,10 @@ internal sealed class Qmgr
 
     private void Report(ActiveMessage message)
     {
+        if (!MayReport(message))
+        {
+            return;
+        }
         var failures = new List<RecipientResult>();
         var successes = new List<RecipientResult>();
         foreach (var i in message.InOrder())
@@ -704,6 +713,30 @@ internal sealed class Qmgr
         }
     }
 
+    /// <summary>Whether a message's reports may start now; else it concludes anew when it is its turn.</summary>
+    private bool MayReport(ActiveMessage message)
+    {
+        message.ReportWaits = _reports >= ReportLimit;
+        if (message.ReportWaits)
+        {
+            _reportsWaiting.Enqueue(message.Id);
+        }
+        return !message.ReportWaits;
+    }
+
+    private void StartWaitingReports()
+    {
+        while (_reports < ReportLimit && _reportsWaiting.TryDequeue(out var id))
+        {
+            // It may have been deleted meanwhile.
+            if (_active.TryGetValue(id, out var message))
+            {
+                message.ReportWaits = false;
+                Conclude(message);
+            }
+        }
+    }
+
     private void Start(ActiveMessage message, ReportKind kind, List<RecipientResult> recipients)
     {
         if (recipients.Count == 0)
@@ -711,6 +744,7 @@ internal sealed class Qmgr
             return;
         }
         message.Reports++;
+        _reports++;
         var request = new ReportRequest(kind, message.Id, message.QueueId, message.Envelope, message.Layout, recipients, Closes: kind != ReportKind.Delay);
         _ = Task.Run(async () =>
         {
@@ -723,7 +757,12 @@ internal sealed class Qmgr
             {
                 _log.Failed(e);
             }
-            _post(() => Reported(message, request, result));
+            _post(() =>
+            {
+                _reports--;
+                Reported(message, request, result);
+                StartWaitingReports();
+            });
         });
     }
 
@@ -774,6 +813,10 @@ internal sealed class Qmgr
             }
             if (late.Count > 0 && message.Envelope.Sender.Length > 0)
             {
+                if (!MayReport(message))
+                {
+                    return;
+                }
                 // Whatever becomes of the warning, there is one attempt per pass.
                 message.ReportFailed = true;
                 Start(message, ReportKind.Delay, late);

@@ -42,6 +42,9 @@ internal sealed class QmgrSimulation : IRewrite, IBounce
 
     public ReportResult ReportAnswer { get; set; } = ReportResult.Discarded;
 
+    /// <summary>Reports end when this does.</summary>
+    public Task ReportsEnd { get; set; } = Task.CompletedTask;
+
     /// <summary>How long a delivery takes and how it ends.</summary>
     public Func<DeliveryRequest, (TimeSpan Takes, DeliveryResult Result)> Deliver { get; set; } =
         static request => (TimeSpan.FromMilliseconds(10), Ok(request));
@@ -143,13 +146,14 @@ internal sealed class QmgrSimulation : IRewrite, IBounce
     public ValueTask<Resolution> ResolveAsync(string sender, string recipient, CancellationToken cancel) =>
         Resolver is { } other ? other(recipient) : new(new Resolution("smtp", AddressParts.Split(recipient).Domain, recipient, ResolveFlags.Default));
 
-    public ValueTask<ReportResult> ReportAsync(ReportRequest request, CancellationToken cancel)
+    public async ValueTask<ReportResult> ReportAsync(ReportRequest request, CancellationToken cancel)
     {
         lock (Reports)
         {
             Reports.Add(request);
         }
-        return new(ReportAnswer);
+        await ReportsEnd;
+        return ReportAnswer;
     }
 
     /// <summary>Reports run on the thread pool: wait for their answers.</summary>

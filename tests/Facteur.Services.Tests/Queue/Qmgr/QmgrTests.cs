@@ -100,6 +100,47 @@ public sealed class QmgrTests
         Assert.Single(sim.Requests);
     }
 
+    [Fact]
+    public void Reports_are_made_a_few_at_a_time_and_a_message_that_waits_for_its_own_can_be_deleted()
+    {
+        var ends = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var sim = new QmgrSimulation { ReportsEnd = ends.Task };
+        sim.Deliver = static request => (TimeSpan.Zero, QmgrSimulation.Fail(request, DeliveryStatus.Bounced(1, 1, "no")));
+        var ids = Enumerable.Range(0, 100).Select(i => sim.Submit("a@b", $"u@site{i}.example")).ToList();
+        sim.Turn();
+        sim.Turn();
+        Assert.Equal(100, sim.Qmgr.Active.Count);
+        Assert.Equal(20, sim.Qmgr.Active.Values.Count(m => m.Reports > 0));
+        var deleted = sim.Qmgr.Active.Values.Where(m => m.ReportWaits).Select(m => m.Id).Take(10).ToHashSet();
+        Assert.All(deleted, id => Assert.True(sim.Qmgr.Super(SuperOperation.Delete, id)));
+        ends.SetResult();
+        sim.Run(TimeSpan.FromSeconds(1));
+        Assert.Empty(sim.Spool.Ids);
+        Assert.Equal(ids.Where(id => !deleted.Contains(id)), sim.Reports.Select(r => r.MessageId).Order());
+    }
+
+    [Fact]
+    public void Delay_warnings_are_sent_a_few_at_a_time_too()
+    {
+        var sim = new QmgrSimulation(("delay_warning_time", "1h"));
+        sim.Deliver = static request => (TimeSpan.Zero, QmgrSimulation.Fail(request, DeliveryStatus.Deferred(2, 0, "busy")));
+        for (var i = 0; i < 50; i++)
+        {
+            sim.Submit("a@b", $"u@site{i}.example");
+        }
+        sim.Run(TimeSpan.FromMinutes(30));
+        var ends = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        sim.ReportsEnd = ends.Task;
+        sim.Time.Advance(TimeSpan.FromHours(1));
+        sim.Turn();
+        sim.Turn();
+        Assert.Equal(20, sim.Qmgr.Active.Values.Count(m => m.Reports > 0));
+        ends.SetResult();
+        sim.Run(TimeSpan.FromHours(3));
+        Assert.Equal(50, sim.Reports.Select(r => r.MessageId).Distinct().Count());
+        Assert.Equal(50, sim.Reports.Count);
+    }
+
     [Theory]
     [InlineData(DsnNotify.None)]
     [InlineData(DsnNotify.Failure)]
