@@ -13,6 +13,9 @@ internal sealed class Scheduler(QmgrSettings settings)
     /// <summary>Delivery requests under way at a time; beyond it mail waits in the queue.</summary>
     public const int Window = 2000;
 
+    /// <summary>A transport may have this many times as many requests under way as could still be started: alone three quarters of all, and a slow one never leaves nothing to the others.</summary>
+    private const int Share = 3;
+
     /// <summary>Messages removed before their jobs are swept out.</summary>
     private const int SweepAfter = 1024;
 
@@ -87,9 +90,14 @@ internal sealed class Scheduler(QmgrSettings settings)
             _waiting.Dequeue();
             Wake(waiting, nowMicros);
         }
-        for (var turns = _ring.Count; turns > 0 && _underWay.Count < Window; turns--)
+        for (var turns = _ring.Count; turns > 0; turns--)
         {
             var transport = _ring.Dequeue();
+            if (transport.Busy >= Share * (Window - _underWay.Count))
+            {
+                _ring.Enqueue(transport);
+                continue;
+            }
             var request = Next(transport, nowMicros);
             transport.InRing = transport.Ready.Count > 0 && (transport.Settings.ProcessLimit == 0 || transport.Busy < transport.Settings.ProcessLimit);
             if (transport.InRing)

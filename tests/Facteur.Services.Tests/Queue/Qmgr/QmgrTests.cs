@@ -216,6 +216,31 @@ public sealed class QmgrTests
     }
 
     [Fact]
+    public void A_slow_transport_leaves_room_for_the_others()
+    {
+        var sim = new QmgrSimulation { Resolver = static r => new(new Resolution(r[..r.IndexOf('@')], r[(r.IndexOf('@') + 1)..], r, ResolveFlags.Default)) };
+        sim.Deliver = static request => (request.Transport == "local" ? TimeSpan.FromSeconds(1) : TimeSpan.FromHours(1), QmgrSimulation.Ok(request));
+        foreach (var transport in (string[])["smtp", "relay"])
+        {
+            for (var i = 0; i < 3000; i++)
+            {
+                sim.Submit("a@b", $"{transport}@site{i}.example");
+            }
+            sim.Turn();
+        }
+        Assert.Equal(1500, sim.Requests.Count(r => r.Transport == "smtp"));
+        Assert.Equal(375, sim.Requests.Count(r => r.Transport == "relay"));
+        for (var i = 0; i < 100; i++)
+        {
+            sim.Submit("a@b", "local@here.example");
+        }
+        sim.Run(TimeSpan.FromMinutes(1));
+        Assert.Equal(100, sim.Requests.Count(r => r.Transport == "local"));
+        sim.Run(TimeSpan.FromHours(9));
+        Assert.Empty(sim.Spool.Ids);
+    }
+
+    [Fact]
     public void A_big_mailing_does_not_hold_up_a_single_message_for_the_same_destination()
     {
         var sim = new QmgrSimulation(("default_destination_recipient_limit", "10"));
