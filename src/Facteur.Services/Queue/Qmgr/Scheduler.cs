@@ -331,13 +331,20 @@ internal sealed class Scheduler(QmgrSettings settings)
         {
             destination.Jobs.Dequeue();
         }
-        if (destination.Idle && destination.DeadReason is null && nowMicros >= destination.NotBeforeMicros)
+        if (destination.Jobs.Count == 0)
+        {
+            // It would keep a message that has gone.
+            destination.LastJob = null;
+        }
+        if (destination.Idle && destination.DeadReason is null)
         {
             if (destination.Lingers)
             {
                 return;
             }
-            var until = destination.Transport.Settings.RecipientLimit == 1 || destination.EndedMicros == 0 ? 0 : destination.EndedMicros + LingerMicros;
+            var linger = destination.Transport.Settings.RecipientLimit == 1 || destination.EndedMicros == 0 ? 0 : destination.EndedMicros + LingerMicros;
+            // With a rate delay it is what keeps the delay: not forgotten before that is over.
+            var until = Math.Max(linger, destination.NotBeforeMicros);
             if (nowMicros < until)
             {
                 destination.Lingers = true;

@@ -241,6 +241,37 @@ public sealed class QmgrTests
     }
 
     [Fact]
+    public void A_destination_with_a_rate_delay_keeps_it_and_is_forgotten_after_it()
+    {
+        var sim = new QmgrSimulation(("default_destination_rate_delay", "1h"));
+        var start = sim.Time.GetUtcNow();
+        var times = new List<double>();
+        sim.Deliver = request =>
+        {
+            times.Add((sim.Time.GetUtcNow() - start).TotalMinutes);
+            return (TimeSpan.Zero, QmgrSimulation.Ok(request));
+        };
+        var message = SubmitOne(sim);
+        sim.Run(TimeSpan.FromMinutes(1));
+        GC.Collect();
+        Assert.False(message.TryGetTarget(out _));
+        SubmitOne(sim);
+        sim.Run(TimeSpan.FromMinutes(90));
+        Assert.Equal([0, 60], times);
+        Assert.Equal(1, sim.Qmgr.Scheduler.DestinationCount);
+        sim.Run(TimeSpan.FromMinutes(60));
+        Assert.Equal(0, sim.Qmgr.Scheduler.DestinationCount);
+
+        [System.Runtime.CompilerServices.MethodImpl(System.Runtime.CompilerServices.MethodImplOptions.NoInlining)]
+        static WeakReference<object> SubmitOne(QmgrSimulation sim)
+        {
+            var id = sim.Submit("a@b", "u@one.example");
+            sim.Turn();
+            return new WeakReference<object>(sim.Qmgr.Active[id]);
+        }
+    }
+
+    [Fact]
     public void A_big_mailing_does_not_hold_up_a_single_message_for_the_same_destination()
     {
         var sim = new QmgrSimulation(("default_destination_recipient_limit", "10"));
