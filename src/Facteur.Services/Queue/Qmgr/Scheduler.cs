@@ -123,8 +123,6 @@ internal sealed class Scheduler(QmgrSettings settings)
             return null;
         }
         var (destination, job) = (sent.Destination, sent.Job);
-        destination.Busy--;
-        destination.Transport.Busy--;
         destination.EndedMicros = nowMicros;
         if (destination.Transport.Settings.RateDelayMicros > 0)
         {
@@ -149,6 +147,8 @@ internal sealed class Scheduler(QmgrSettings settings)
                 orphan.Sent = orphan.Recipients.Count;
             }
         }
+        destination.Busy--;
+        destination.Transport.Busy--;
         Settle(destination, nowMicros);
         Enlist(destination.Transport);
         var indices = new int[sent.Count];

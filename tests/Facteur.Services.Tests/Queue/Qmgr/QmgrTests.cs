@@ -272,6 +272,25 @@ public sealed class QmgrTests
     }
 
     [Fact]
+    public void A_window_does_not_open_while_it_is_not_used()
+    {
+        var sim = new QmgrSimulation(("smtp_destination_concurrency_limit", "20"));
+        sim.Deliver = static request => (TimeSpan.FromMilliseconds(100), QmgrSimulation.Ok(request));
+        for (var i = 0; i < 50; i++)
+        {
+            sim.Submit("a@b", "u@one.example");
+            sim.Run(TimeSpan.FromMilliseconds(200));
+        }
+        for (var i = 0; i < 50; i++)
+        {
+            sim.Submit("a@b", "u@one.example");
+        }
+        sim.Turn();
+        // One was under way at a time: initial_destination_concurrency more than that.
+        Assert.Equal(6, sim.UnderWay);
+    }
+
+    [Fact]
     public void A_big_mailing_does_not_hold_up_a_single_message_for_the_same_destination()
     {
         var sim = new QmgrSimulation(("default_destination_recipient_limit", "10"));
