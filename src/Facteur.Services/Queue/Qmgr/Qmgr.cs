@@ -456,12 +456,21 @@ internal sealed class Qmgr
 
     private void Route(ActiveMessage message, int index)
     {
+        var address = message.Envelope.Recipients[index].Address;
         if (message.Expire)
         {
-            Settle(message, index, message.Statuses[index] ?? DeliveryStatus.Deferred(0, 0, "message is administratively expired"));
+            // Postfix: it is returned with the reason of its last attempt; what was never tried gets one from the retry service.
+            if (message.Statuses[index] is { } last)
+            {
+                Settle(message, index, last);
+            }
+            else
+            {
+                message.Resolutions.Add((index, new Resolution("retry", "4.7.0 message is administratively expired", address, ResolveFlags.Default)));
+            }
             return;
         }
-        var pending = _rewrite.ResolveAsync(message.Envelope.Sender, message.Envelope.Recipients[index].Address, CancellationToken.None);
+        var pending = _rewrite.ResolveAsync(message.Envelope.Sender, address, CancellationToken.None);
         if (pending.IsCompletedSuccessfully)
         {
             message.Resolutions.Add((index, pending.Result));
@@ -529,16 +538,15 @@ internal sealed class Qmgr
             message.Pending--;
             return;
         }
+        // Postfix: the retry and error services log what could not be sent anywhere.
         if ((resolution.Flags & ResolveFlags.Fail) != 0)
         {
-            Settle(message, index, DeliveryStatus.Deferred(3, 0, "address resolver failure"));
-            return;
+            resolution = new Resolution("retry", "4.3.0 address resolver failure", recipient, ResolveFlags.Default);
         }
-        if (!EnvelopeCodec.Fits(resolution.Recipient) || !EnvelopeCodec.Fits(resolution.Nexthop))
+        else if (!EnvelopeCodec.Fits(resolution.Recipient) || !EnvelopeCodec.Fits(resolution.Nexthop))
         {
             // The agents would take the request for a broken link.
-            Settle(message, index, DeliveryStatus.Bounced(1, 3, "address is too long"));
-            return;
+            resolution = new Resolution("error", "5.1.3 address is too long", recipient, ResolveFlags.Default);
         }
         // The report of a report that failed: it went to the postmaster and could not be delivered. It ends here.
         if ((resolution.Flags & ResolveFlags.Local) != 0

@@ -136,6 +136,8 @@ public sealed class InterleavingTests
         Assert.Empty(sim.Qmgr.Active);
         Assert.True(sim.Spool.TryGet(id, out var entry) && entry.State == QueueState.Deferred);
         Assert.Contains(sim.Log.Lines, l => l.Contains("a fault", StringComparison.Ordinal));
+        var logged = Assert.Single(sim.Requests);
+        Assert.Equal(("retry", "4.3.0 address resolver failure"), (logged.Transport, logged.Nexthop));
     }
 
     [Fact]
@@ -144,7 +146,8 @@ public sealed class InterleavingTests
         var sim = new QmgrSimulation { Resolver = static r => new(new Resolution("smtp", "h", new string('a', 5000) + r, ResolveFlags.Default)) };
         sim.Submit("a@b", "u@one.example");
         sim.Run(TimeSpan.FromSeconds(1));
-        Assert.Empty(sim.Requests);
+        var logged = Assert.Single(sim.Requests);
+        Assert.Equal(("error", "5.1.3 address is too long", "u@one.example"), (logged.Transport, logged.Nexthop, logged.Recipients[0].Recipient.Address));
         Assert.Equal("5.1.3", Assert.Single(sim.Reports).Recipients[0].Status.Status.ToString());
     }
 
@@ -194,6 +197,26 @@ public sealed class InterleavingTests
         sim.Run(TimeSpan.FromSeconds(1));
         Assert.Equal(reports, sim.Reports.Count(r => r.Kind == ReportKind.Success));
         Assert.Empty(sim.Spool.Ids);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_forced_expiry_is_logged_by_retry_when_nothing_was_logged_before(bool tried)
+    {
+        var sim = new QmgrSimulation();
+        sim.Deliver = static request => (TimeSpan.Zero, QmgrSimulation.Fail(request, DeliveryStatus.Deferred(2, 0, "busy")));
+        var id = sim.Submit(new Envelope { Sender = "a@b", Recipients = [new EnvelopeRecipient("u@one.example")] });
+        if (!tried)
+        {
+            Assert.True(sim.Qmgr.Super(SuperOperation.Hold, id));
+        }
+        sim.Run(TimeSpan.FromSeconds(1));
+        Assert.True(sim.Qmgr.Super(SuperOperation.ForceExpire, id));
+        sim.Run(TimeSpan.FromHours(1));
+        Assert.Empty(sim.Spool.Ids);
+        Assert.Equal(tried ? ["smtp"] : ["retry"], sim.Requests.Select(r => r.Transport));
+        Assert.Equal(tried ? "busy" : "message is administratively expired", Assert.Single(sim.Reports).Recipients[0].Status.Reason);
     }
 
     [Fact]

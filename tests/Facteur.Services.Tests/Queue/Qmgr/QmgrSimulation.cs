@@ -2,6 +2,7 @@ using Facteur.Contracts;
 using Facteur.Mail.Addresses;
 using Facteur.Mail.Dsn;
 using Facteur.Mail.Envelopes;
+using Facteur.Services.Deliver.Error;
 using Facteur.Services.Queue.Qmgr;
 using Facteur.Testing;
 
@@ -111,8 +112,8 @@ internal sealed class QmgrSimulation : IRewrite, IBounce
         while (Qmgr.Next() is { } request)
         {
             Requests.Add(request);
-            var (takes, result) = request.Transport == "retry"
-                ? (TimeSpan.Zero, RetryFails ? Unreachable(request) : Fail(request, DeliveryStatus.Deferred(4, 1, request.Nexthop)))
+            var (takes, result) = request.Transport is "retry" or "error"
+                ? (TimeSpan.Zero, RetryFails ? Unreachable(request) : Fail(request, ErrorAgent.Status(request.Nexthop, request.Transport == "retry")))
                 : Deliver(request);
             _ends.Enqueue(result with { RequestId = request.RequestId }, Now + takes.Ticks);
         }
