@@ -88,6 +88,9 @@ internal sealed class ActiveMessage
     /// <summary>Deleted by an operator or put aside: what still comes in for it is ignored.</summary>
     public bool Removed { get; set; }
 
+    /// <summary>Its content can't be read whole: it is put aside, with the outcomes that were final before.</summary>
+    public bool Damaged { get; set; }
+
     /// <summary>postsuper -h or -r came while it was active: it leaves for hold once nothing of it is under way.</summary>
     public bool HoldWanted { get; set; }
 

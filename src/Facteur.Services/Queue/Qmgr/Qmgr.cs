@@ -130,15 +130,8 @@ internal sealed class Qmgr
             Conclude(message);
         }
         _orphans.Clear();
-        if (done.Message.Removed)
+        if (done.Message is { Removed: true, Damaged: false })
         {
-            return;
-        }
-        if (result.Damaged)
-        {
-            _log.Damaged(done.Message.QueueId);
-            Drop(done.Message);
-            _spool.Move(done.Message.Id, QueueState.Corrupt, 0);
             return;
         }
         foreach (var outcome in result.Recipients)
@@ -147,6 +140,11 @@ internal sealed class Qmgr
             {
                 Settle(done.Message, outcome.Index, outcome.Status);
             }
+        }
+        if (result.Damaged || done.Message.Damaged)
+        {
+            PutAside(done.Message);
+            return;
         }
         foreach (var index in done.Indices)
         {
@@ -667,6 +665,22 @@ internal sealed class Qmgr
         _log.Removed(message.QueueId);
         Retire(message);
         _spool.Delete(message.Id);
+    }
+
+    private void PutAside(ActiveMessage message)
+    {
+        if (message.Unstaged >= 0)
+        {
+            StageOutcome(message, message.Unstaged);
+            message.Unstaged = -1;
+        }
+        if (!message.Damaged)
+        {
+            message.Damaged = true;
+            _log.Damaged(message.QueueId);
+            Drop(message);
+            _spool.Move(message.Id, QueueState.Corrupt, 0);
+        }
     }
 
     private bool TooOld(ActiveMessage message)

@@ -489,4 +489,24 @@ public sealed class QmgrTests
         sim.Run(TimeSpan.FromSeconds(1));
         Assert.True(sim.Spool.TryGet(id, out var entry) && entry.State == QueueState.Corrupt);
     }
+
+    [Fact]
+    public void What_became_of_recipients_before_the_damage_was_met_is_kept()
+    {
+        var sim = new QmgrSimulation();
+        sim.Deliver = static request => request.Nexthop switch
+        {
+            "late.example" => (TimeSpan.FromSeconds(5), QmgrSimulation.Ok(request)),
+            "good.example" => (TimeSpan.FromSeconds(1), QmgrSimulation.Ok(request)),
+            _ => (TimeSpan.FromSeconds(2), new DeliveryResult(request.RequestId, [new RecipientResult(request.Recipients[0].Index, DeliveryStatus.Bounced(1, 1, "no"))], Damaged: true)),
+        };
+        var id = sim.Submit("a@b", "u@good.example", "v@damaged.example", "w@damaged.example", "x@late.example", "y@damaged.example");
+        sim.Run(TimeSpan.FromSeconds(10));
+        Assert.True(sim.Spool.TryGet(id, out var entry) && entry.State == QueueState.Corrupt);
+        Assert.Equal(
+            [(0, true, false), (1, true, true), (3, true, false)],
+            sim.Spool.Read(id)!.Outcomes.OrderBy(o => o.Recipient).Select(o => (o.Recipient, o.Done, o.Unreported)));
+        Assert.Single(sim.Log.Lines, l => l.Contains("content is damaged on disk", StringComparison.Ordinal));
+        Assert.Empty(sim.Qmgr.Active);
+    }
 }
