@@ -31,6 +31,11 @@ internal sealed class Transport(string name, TransportSettings settings)
 
     public int Busy { get; set; }
 
+    /// <summary>Dead until this time, for this reason.</summary>
+    public long DeadUntilMicros { get; set; }
+
+    public DeliveryStatus? DeadReason { get; set; }
+
     /// <summary>In the scheduler's ring of transports.</summary>
     public bool InRing { get; set; }
 }

@@ -18,6 +18,9 @@ internal sealed class Qmgr
     private const int FillRounds = 64;
     private const long RoomForOutcomes = 8 << 20;
 
+    /// <summary>Least time between warnings that the active queue is full.</summary>
+    private const int FullWarnSeconds = 60;
+
     /// <summary>Reports under way at a time: each holds buffers of half a megabyte. (Postfix: the process limit of bounce, 100 by default.)</summary>
     private const int ReportLimit = 20;
 
@@ -34,6 +37,7 @@ internal sealed class Qmgr
     private readonly Queue<ulong> _reportsWaiting = new();
     private readonly SpoolEntry[] _entries = new SpoolEntry[256];
     private int _reports;
+    private long _fullWarned;
     private int _flush;
     private bool _flushing;
     private long _recipients;
@@ -106,6 +110,7 @@ internal sealed class Qmgr
                 return false;
             }
         }
+        WarnWhenFull(now);
         return false;
     }
 
@@ -324,6 +329,17 @@ internal sealed class Qmgr
     {
         active?.HoldWanted = false;
         _spool.Move(id, QueueState.Deferred, NowMicros / 1_000_000);
+    }
+
+    private void WarnWhenFull(long nowSeconds)
+    {
+        SpoolCursor start = default;
+        if (Full && nowSeconds >= _fullWarned + FullWarnSeconds
+            && (_spool.NextDueSeconds <= nowSeconds || _spool.Next(QueueState.Incoming, long.MaxValue, ref start, _entries.AsSpan(0, 1)) > 0))
+        {
+            _fullWarned = nowSeconds;
+            _log.ActiveFull(_active.Count >= _settings.ActiveLimit ? "qmgr_message_active_limit" : "qmgr_message_recipient_limit");
+        }
     }
 
     private bool FillIncoming()
@@ -569,7 +585,7 @@ internal sealed class Qmgr
     {
         if (!message.Removed)
         {
-            Retry(message, index, address, $"{reason.Status} delivery temporarily suspended: {reason.Reason}", nowMicros);
+            Retry(message, index, address, $"{reason.Status} {reason.Reason}", nowMicros);
         }
     }
 

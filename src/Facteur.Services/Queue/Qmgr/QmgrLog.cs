@@ -30,7 +30,7 @@ internal sealed class QmgrLog(ServiceLog log)
     public void LostAtStop(long bytes) =>
         log.Error($"queue: write error at the stop: {bytes} bytes of outcomes are not on disk: the next start may deliver these messages again");
 
-    public void ActiveFull(int limit) => log.Warning($"mail for the active queue waits: qmgr_message_active_limit = {limit} is reached");
+    public void ActiveFull(string limit) => log.Warning($"mail for the active queue waits: {limit} is reached");
 
     public void Failed(Exception e) => log.Error($"queue engine: {e}");
 }

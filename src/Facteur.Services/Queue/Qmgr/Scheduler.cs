@@ -46,16 +46,27 @@ internal sealed class Scheduler(QmgrSettings settings)
         foreach (var transport in _transports.Values)
         {
             transport.Settings = changed.Transport(transport.Name);
+            // It may have come with the new configuration.
+            transport.DeadReason = null;
             Enlist(transport);
         }
     }
 
     /// <summary>
-    /// Adds a recipient of a message. False when its destination is dead: then the reason says why, and the caller sends it to retry.
+    /// Adds a recipient of a message. False when its transport or destination is dead: then the reason says why, and the caller sends it to retry.
     /// </summary>
     public bool Add(ActiveMessage message, int index, string address, string transportName, string nexthop, long nowMicros, out DeliveryStatus? dead)
     {
         var transport = TransportOf(transportName);
+        if (transport.DeadReason is not null && nowMicros >= transport.DeadUntilMicros)
+        {
+            transport.DeadReason = null;
+        }
+        dead = transport.DeadReason;
+        if (dead is not null)
+        {
+            return false;
+        }
         var key = transport.Settings.RecipientLimit == 1 ? address : nexthop;
         if (!transport.Destinations.TryGetValue(key, out var destination))
         {
@@ -115,7 +126,7 @@ internal sealed class Scheduler(QmgrSettings settings)
     /// <summary>A result came: which message and recipients it was, null when it is not known (a repeat).</summary>
     /// <param name="result">The result.</param>
     /// <param name="nowMicros">Now.</param>
-    /// <param name="orphans">Recipients of jobs of a destination that is dead now, with its reason.</param>
+    /// <param name="orphans">Recipients of jobs of a destination or transport that is dead now, with its reason.</param>
     public (ActiveMessage Message, IReadOnlyList<int> Indices)? Finish(DeliveryResult result, long nowMicros, List<(ActiveMessage Message, int Index, string Address, DeliveryStatus Reason)> orphans)
     {
         if (!_underWay.Remove(result.RequestId, out var sent))
@@ -128,24 +139,36 @@ internal sealed class Scheduler(QmgrSettings settings)
         {
             destination.NotBeforeMicros = nowMicros + destination.Transport.Settings.RateDelayMicros;
         }
+        // What the retry service can't do, nobody can: its mail is deferred and not sent to it again.
+        var dies = destination.Transport.Name != "retry";
         if (result.DestinationFailed is not { } reason)
         {
+            destination.Transport.DeadReason = null;
             destination.Succeeded();
         }
-        // What the retry service can't do, nobody can: its mail is deferred and not sent to it again.
-        else if (destination.Failed() && destination.Transport.Name != "retry")
+        else if (result.TransportFailed && dies)
         {
+            destination.Transport.DeadReason = reason;
+            destination.Transport.DeadUntilMicros = nowMicros + _settings.TransportRetryMicros;
+            for (var i = sent.First; i < sent.First + sent.Count; i++)
+            {
+                job.Message.States[job.Recipients[i].Index] = RecipientState.Open;
+                orphans.Add((job.Message, job.Recipients[i].Index, job.Recipients[i].Address, reason));
+            }
+            sent.Count = 0;
+            foreach (var other in destination.Transport.Destinations.Values)
+            {
+                Orphan(other, reason, orphans);
+            }
+        }
+        else if (destination.Failed() && dies)
+        {
+            // Postfix: the reason of a dead transport stands alone, that of a dead destination after these words.
+            reason = reason with { Reason = "delivery temporarily suspended: " + reason.Reason };
             destination.DeadReason = reason;
             destination.DeadUntilMicros = nowMicros + _settings.MinimalBackoffSeconds * 1_000_000;
             _waiting.Enqueue(destination, destination.DeadUntilMicros);
-            while (destination.Jobs.TryDequeue(out var orphan))
-            {
-                for (var i = orphan.Sent; i < orphan.Recipients.Count; i++)
-                {
-                    orphans.Add((orphan.Message, orphan.Recipients[i].Index, orphan.Recipients[i].Address, reason));
-                }
-                orphan.Sent = orphan.Recipients.Count;
-            }
+            Orphan(destination, reason, orphans);
         }
         destination.Busy--;
         destination.Transport.Busy--;
@@ -203,16 +226,29 @@ internal sealed class Scheduler(QmgrSettings settings)
         }
     }
 
-    /// <summary>Dead destinations live again: the queue was flushed.</summary>
+    /// <summary>Dead transports and destinations live again: the queue was flushed.</summary>
     public void Revive()
     {
         foreach (var transport in _transports.Values)
         {
+            transport.DeadReason = null;
             foreach (var destination in transport.Destinations.Values)
             {
                 destination.DeadReason = null;
                 destination.DeadUntilMicros = 0;
             }
+        }
+    }
+
+    private static void Orphan(Destination destination, DeliveryStatus reason, List<(ActiveMessage Message, int Index, string Address, DeliveryStatus Reason)> orphans)
+    {
+        while (destination.Jobs.TryDequeue(out var orphan))
+        {
+            for (var i = orphan.Sent; i < orphan.Recipients.Count; i++)
+            {
+                orphans.Add((orphan.Message, orphan.Recipients[i].Index, orphan.Recipients[i].Address, reason));
+            }
+            orphan.Sent = orphan.Recipients.Count;
         }
     }
 

@@ -291,6 +291,35 @@ public sealed class QmgrTests
     }
 
     [Fact]
+    public void A_missing_transport_rests_and_its_mail_goes_to_retry_with_the_reason()
+    {
+        var sim = new QmgrSimulation(("transport_retry_time", "60s")) { Resolver = static r => new(new Resolution("gone", r[(r.IndexOf('@') + 1)..], r, ResolveFlags.Default)) };
+        sim.Deliver = static request =>
+            (TimeSpan.FromSeconds(1), new DeliveryResult(request.RequestId, [], DeliveryStatus.Deferred(3, 0, "mail transport unavailable"), TransportFailed: true));
+        for (var i = 0; i < 20; i++)
+        {
+            sim.Submit("a@b", $"u{i}@one.example");
+        }
+        sim.Run(TimeSpan.FromSeconds(10));
+        Assert.Equal(5, sim.Requests.Count(r => r.Transport == "gone"));
+        Assert.Equal(20, sim.Requests.Count(r => r is { Transport: "retry", Nexthop: "4.3.0 mail transport unavailable" }));
+        Assert.Equal(20, sim.Spool.Count(QueueState.Deferred));
+        sim.Submit("a@b", "u@two.example");
+        sim.Run(TimeSpan.FromSeconds(10));
+        Assert.Equal(5, sim.Requests.Count(r => r.Transport == "gone"));
+        Assert.Equal(21, sim.Spool.Count(QueueState.Deferred));
+        sim.Run(TimeSpan.FromSeconds(42));
+        sim.Submit("a@b", "u@three.example");
+        sim.Run(TimeSpan.FromSeconds(10));
+        Assert.Equal(6, sim.Requests.Count(r => r.Transport == "gone"));
+        sim.Deliver = static request => (TimeSpan.Zero, QmgrSimulation.Ok(request));
+        sim.Qmgr.Flush();
+        sim.Run(TimeSpan.FromSeconds(10));
+        Assert.Empty(sim.Spool.Ids);
+        Assert.Equal(0, sim.Qmgr.Scheduler.DestinationCount);
+    }
+
+    [Fact]
     public void A_big_mailing_does_not_hold_up_a_single_message_for_the_same_destination()
     {
         var sim = new QmgrSimulation(("default_destination_recipient_limit", "10"));
@@ -396,8 +425,13 @@ public sealed class QmgrTests
         sim.Spool.Commit(true);
         Assert.False(sim.Qmgr.Fill());
         Assert.Equal(3, sim.Qmgr.Active.Count);
+        Assert.False(sim.Qmgr.Fill());
+        Assert.Single(sim.Log.Lines, "postfix/qmgr: warning: mail for the active queue waits: qmgr_message_active_limit is reached");
         sim.Run(TimeSpan.FromMinutes(1));
         Assert.Empty(sim.Spool.Ids);
+        sim.Time.Advance(TimeSpan.FromMinutes(2));
+        Assert.False(sim.Qmgr.Fill());
+        Assert.Single(sim.Log.Lines, l => l.Contains("is reached", StringComparison.Ordinal));
     }
 
     [Fact]
