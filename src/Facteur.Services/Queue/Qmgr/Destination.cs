@@ -36,6 +36,12 @@ internal sealed class Transport(string name, TransportSettings settings)
 
     public DeliveryStatus? DeadReason { get; set; }
 
+    /// <summary>In the scheduler's list of transports to look at again: rate delay.</summary>
+    public bool Rests { get; set; }
+
+    /// <summary>Has work, and may begin it as far as its own limits go.</summary>
+    public bool Willing => Ready.Count > 0 && !Rests && (Settings.ProcessLimit == 0 || Busy < Settings.ProcessLimit);
+
     /// <summary>In the scheduler's ring of transports.</summary>
     public bool InRing { get; set; }
 }

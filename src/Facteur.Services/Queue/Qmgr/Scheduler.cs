@@ -26,6 +26,7 @@ internal sealed class Scheduler(QmgrSettings settings)
     private readonly Queue<Transport> _ring = new();
     private readonly Dictionary<ulong, (Destination Destination, Job Job, int First, int Count)> _underWay = [];
     private readonly PriorityQueue<Destination, long> _waiting = new();
+    private readonly PriorityQueue<Transport, long> _resting = new();
     private QmgrSettings _settings = settings;
     private ulong _number;
     private int _removed;
@@ -33,8 +34,8 @@ internal sealed class Scheduler(QmgrSettings settings)
     /// <summary>Requests without a result.</summary>
     public int UnderWay => _underWay.Count;
 
-    /// <summary>When a waiting destination may go on, or long.MaxValue.</summary>
-    public long NextMicros => _waiting.TryPeek(out _, out var at) ? at : long.MaxValue;
+    /// <summary>When a waiting destination or transport may go on, or long.MaxValue.</summary>
+    public long NextMicros => Math.Min(_waiting.TryPeek(out _, out var at) ? at : long.MaxValue, _resting.TryPeek(out _, out var end) ? end : long.MaxValue);
 
     /// <summary>Known destinations, for tests and figures.</summary>
     public int DestinationCount => _transports.Values.Sum(t => t.Destinations.Count);
@@ -101,6 +102,12 @@ internal sealed class Scheduler(QmgrSettings settings)
             _waiting.Dequeue();
             Wake(waiting, nowMicros);
         }
+        while (_resting.TryPeek(out var rested, out var at) && at <= nowMicros)
+        {
+            _resting.Dequeue();
+            rested.Rests = false;
+            Enlist(rested);
+        }
         for (var turns = _ring.Count; turns > 0; turns--)
         {
             var transport = _ring.Dequeue();
@@ -110,7 +117,7 @@ internal sealed class Scheduler(QmgrSettings settings)
                 continue;
             }
             var request = Next(transport, nowMicros);
-            transport.InRing = transport.Ready.Count > 0 && (transport.Settings.ProcessLimit == 0 || transport.Busy < transport.Settings.ProcessLimit);
+            transport.InRing = transport.Willing;
             if (transport.InRing)
             {
                 _ring.Enqueue(transport);
@@ -138,6 +145,11 @@ internal sealed class Scheduler(QmgrSettings settings)
         if (destination.Transport.Settings.RateDelayMicros > 0)
         {
             destination.NotBeforeMicros = nowMicros + destination.Transport.Settings.RateDelayMicros;
+        }
+        if (destination.Transport.Settings.TransportRateDelayMicros is > 0 and var pause)
+        {
+            destination.Transport.Rests = true;
+            _resting.Enqueue(destination.Transport, nowMicros + pause);
         }
         // What the retry service can't do, nobody can: its mail is deferred and not sent to it again.
         var dies = destination.Transport.Name != "retry";
@@ -343,7 +355,7 @@ internal sealed class Scheduler(QmgrSettings settings)
 
     private void Enlist(Transport transport)
     {
-        if (!transport.InRing && transport.Ready.Count > 0 && (transport.Settings.ProcessLimit == 0 || transport.Busy < transport.Settings.ProcessLimit))
+        if (!transport.InRing && transport.Willing)
         {
             transport.InRing = true;
             _ring.Enqueue(transport);

@@ -320,6 +320,36 @@ public sealed class QmgrTests
     }
 
     [Fact]
+    public void A_transport_with_a_rate_delay_delivers_one_at_a_time_with_that_pause_and_the_others_go_on()
+    {
+        var sim = new QmgrSimulation(("slow_transport_rate_delay", "20s"))
+        {
+            Resolver = static r => new(new Resolution(r[..r.IndexOf('@')], r[(r.IndexOf('@') + 1)..], r, ResolveFlags.Default)),
+        };
+        var start = sim.Time.GetUtcNow();
+        var times = new List<double>();
+        sim.Deliver = request =>
+        {
+            if (request.Transport == "slow")
+            {
+                times.Add((sim.Time.GetUtcNow() - start).TotalSeconds);
+            }
+            return (TimeSpan.FromSeconds(1), QmgrSimulation.Ok(request));
+        };
+        for (var i = 0; i < 5; i++)
+        {
+            sim.Submit("a@b", $"slow@site{i}.example");
+            sim.Submit("a@b", $"fast@site{i}.example");
+        }
+        sim.Run(TimeSpan.FromSeconds(2));
+        Assert.Equal(5, sim.Requests.Count(r => r.Transport == "fast"));
+        sim.Run(TimeSpan.FromMinutes(5));
+        Assert.Equal([0, 21, 42, 63, 84], times);
+        Assert.Empty(sim.Spool.Ids);
+        Assert.Equal(long.MaxValue, sim.Qmgr.NextMicros);
+    }
+
+    [Fact]
     public void A_big_mailing_does_not_hold_up_a_single_message_for_the_same_destination()
     {
         var sim = new QmgrSimulation(("default_destination_recipient_limit", "10"));
