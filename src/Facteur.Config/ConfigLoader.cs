@@ -165,5 +165,7 @@ public static class ConfigLoader
         }
     }
 
-    private static bool NotYet(string name, string value) => ParameterRegistry.Find(name) is { Class: ParameterClass.NotYet } row && row.Default != value;
+    // A transport's own parameter is acted on when the one that it stands in for is.
+    private static bool NotYet(string name, string value) => ParameterRegistry.Find(name) is { Class: ParameterClass.NotYet } row && row.Default != value
+        && !(TransportParameters.DefaultOf(name) is ['$', .. var general] && ParameterRegistry.Find(general) is { Class: ParameterClass.Acts });
 }

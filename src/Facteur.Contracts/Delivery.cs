@@ -70,7 +70,9 @@ public readonly record struct RecipientResult(int Index, DeliveryStatus Status);
 /// The next hop itself failed (no connection, 4xx greeting): counts against its concurrency, and when it is dead all its mail is deferred with this reason. Null when the next hop spoke.
 /// </param>
 /// <param name="Damaged">The content could not be read whole: qmgr puts the message aside.</param>
-public sealed record DeliveryResult(ulong RequestId, IReadOnlyList<RecipientResult> Recipients, DeliveryStatus? DestinationFailed = null, bool Damaged = false);
+/// <param name="TransportFailed">What failed is the transport, not only this next hop of it: with <paramref name="DestinationFailed"/>, and without recipients.</param>
+public sealed record DeliveryResult(
+    ulong RequestId, IReadOnlyList<RecipientResult> Recipients, DeliveryStatus? DestinationFailed = null, bool Damaged = false, bool TransportFailed = false);
 
 /// <summary>A delivery agent: smtp, lmtp, local, virtual, pipe, error, retry, discard. One instance serves one master.cf entry.</summary>
 public interface IDeliveryAgent

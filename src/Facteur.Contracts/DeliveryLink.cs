@@ -79,7 +79,7 @@ public static class DeliveryFrames
     /// <summary>Appends a result's fields.</summary>
     public static void WriteResult(DeliveryResult result, ref FieldWriter writer)
     {
-        writer.Byte((byte)((result.Damaged ? 1 : 0) | (result.DestinationFailed is null ? 0 : 2)));
+        writer.Byte((byte)((result.Damaged ? 1 : 0) | (result.DestinationFailed is null ? 0 : 2) | (result.TransportFailed ? 4 : 0)));
         if (result.DestinationFailed is { } failed)
         {
             DeliveryStatusCodec.Write(failed, ref writer);
@@ -113,7 +113,7 @@ public static class DeliveryFrames
             }
             results[i] = new RecipientResult(index, status);
         }
-        return reader.Complete ? new DeliveryResult(frame.Id, results, failed, (flags & 1) != 0) : null;
+        return reader.Complete ? new DeliveryResult(frame.Id, results, failed, (flags & 1) != 0, (flags & 4) != 0) : null;
     }
 }
 
@@ -231,6 +231,6 @@ public sealed class DeliveryServer : IFrameHandler, IDisposable
     private DeliveryResult NoTransport(DeliveryRequest request)
     {
         _log.Warning($"unknown mail transport \"{request.Transport}\": no such service in master.cf");
-        return new DeliveryResult(request.RequestId, [], DeliveryStatus.Deferred(3, 0, "mail transport unavailable"));
+        return new DeliveryResult(request.RequestId, [], DeliveryStatus.Deferred(3, 0, "mail transport unavailable"), TransportFailed: true);
     }
 }

@@ -139,6 +139,9 @@ public interface ISpool : IDisposable
     /// <summary>Reads a message's envelope, layout and outcomes from disk; null when it is gone or damaged (then it is in Corrupt and was logged).</summary>
     SpoolMessage? Read(ulong id);
 
+    /// <summary>As <see cref="Read(ulong)"/>, and says when it is null because the disk refused for now (no descriptor, an I/O error): then nothing was staged.</summary>
+    SpoolMessage? Read(ulong id, out bool refused);
+
     /// <summary>Messages in a queue.</summary>
     long Count(QueueState state);
 

@@ -6,8 +6,12 @@ namespace Facteur.Spool;
 public sealed partial class Spool
 {
     /// <inheritdoc/>
-    public SpoolMessage? Read(ulong id)
+    public SpoolMessage? Read(ulong id) => Read(id, out _);
+
+    /// <inheritdoc/>
+    public SpoolMessage? Read(ulong id, out bool refused)
     {
+        refused = false;
         var slot = _state.Index.Find(id);
         if (slot == 0)
         {
@@ -37,6 +41,7 @@ public sealed partial class Spool
             _events.Damage(id, entry.End.IsNone ? "records" : $"{_paths.Segment(entry.End.Segment)} at {entry.End.Offset}", "");
             Move(id, QueueState.Corrupt, 0);
         }
+        refused = result == FetchResult.Failed;
         return result == FetchResult.Whole ? new SpoolMessage(entry.ToPublic(), envelope!, layout!, chain.Outcomes) : null;
     }
 

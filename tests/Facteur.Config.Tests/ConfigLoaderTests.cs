@@ -185,6 +185,13 @@ public sealed class ConfigLoaderTests : IDisposable
     }
 
     [Theory]
+    [InlineData("smtp_transport_rate_delay = 20s", false)]
+    [InlineData("lmtp_destination_concurrency_limit = 3", false)]
+    [InlineData("smtp_delivery_slot_cost = 7", true)]
+    public void A_transports_own_parameter_is_acted_on_as_the_general_one_is(string line, bool warns) =>
+        Assert.Equal(warns, Load(line + "\n").Warnings.Any(w => w.EndsWith("is not acted on yet", StringComparison.Ordinal)));
+
+    [Theory]
     [InlineData("/a", "/b", "/a")]
     [InlineData(null, "/b", "/b")]
     [InlineData(null, null, "/etc/postfix")]

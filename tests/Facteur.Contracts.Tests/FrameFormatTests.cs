@@ -121,6 +121,15 @@ public sealed class FrameFormatTests : IDisposable
     }
 
     [Fact]
+    public async Task Delivery_by_a_transport_that_is_not_there()
+    {
+        _contract = "Delivery";
+        using var server = new DeliveryServer(_near, static _ => null, new ServiceLog(new NoLog(), "test"));
+        await Receives("Deliver");
+        await Sends("Absent");
+    }
+
+    [Fact]
     public async Task Resubmit()
     {
         _contract = "Resubmit";

@@ -1,4 +1,5 @@
 using Facteur.Mail.Envelopes;
+using Facteur.Unix;
 
 namespace Facteur.Spool.Tests;
 
@@ -22,6 +23,27 @@ public sealed class DamageTests
         using var spool = Spool.Open(Workload.Options, sim, new TestTime(), events);
         Assert.NotEmpty(events.Damages);
         Assert.True(spool.TryTakeIds(1, out _));
+    }
+
+    [Fact]
+    public void A_disk_that_refuses_to_read_for_now_is_no_damage()
+    {
+        var sim = new SimDisk();
+        var events = new TestEvents();
+        using var spool = Spool.Open(Workload.Options, sim, new TestTime(), events);
+        Assert.True(spool.TryTakeIds(1, out var id));
+        Assert.True(spool.End(id, new Envelope { Recipients = [new EnvelopeRecipient("a@b")] }));
+        Assert.Equal(CommitResult.Durable, spool.Commit(true));
+        sim.ReadRefusal = Libc.EMFILE;
+        Assert.Null(spool.Read(id, out var refused));
+        Assert.True(refused);
+        Assert.Equal(0, spool.StagedBytes);
+        Assert.Empty(events.Damages);
+        sim.ReadRefusal = 0;
+        Assert.NotNull(spool.Read(id, out refused));
+        Assert.False(refused);
+        Assert.Null(spool.Read(id + 1, out refused));
+        Assert.False(refused);
     }
 
     [Fact]

@@ -24,6 +24,9 @@ internal sealed class SimDisk : IDisk
     /// <summary>Called before each call that changes the disk or syncs; a positive errno makes it fail.</summary>
     public Func<string, string, int>? Fault { get; set; }
 
+    /// <summary>Nothing can be opened for reading while this is a positive errno.</summary>
+    public int ReadRefusal { get; set; }
+
     /// <summary>Called after each call that changed anything.</summary>
     public Action? Changed { get; set; }
 
@@ -107,6 +110,10 @@ internal sealed class SimDisk : IDisk
     public int Open(string path, DiskOpen how)
     {
         var exists = _names.TryGetValue(path, out var file);
+        if (how == DiskOpen.Read && ReadRefusal > 0)
+        {
+            return -ReadRefusal;
+        }
         if (how is DiskOpen.Read or DiskOpen.Write || (exists && how == DiskOpen.OpenOrCreate))
         {
             return exists ? Handle(file!) : -Libc.ENOENT;

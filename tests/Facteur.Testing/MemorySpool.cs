@@ -21,6 +21,9 @@ public sealed class MemorySpool : ISpool
     /// <summary>What all commits answer, from any thread; 0 for none.</summary>
     public CommitResult Failing { get; set; }
 
+    /// <summary>Messages the disk refuses to read for now.</summary>
+    public HashSet<ulong> Refusing { get; } = [];
+
     public int Commits { get; private set; }
 
     public long StagedBytes => _staged.Count * 100L;
@@ -141,7 +144,9 @@ public sealed class MemorySpool : ISpool
         return found;
     }
 
-    public SpoolMessage? Read(ulong id) => _messages.TryGetValue(id, out var stored)
+    public SpoolMessage? Read(ulong id) => Read(id, out _);
+
+    public SpoolMessage? Read(ulong id, out bool refused) => !(refused = Refusing.Contains(id)) && _messages.TryGetValue(id, out var stored)
         ? new SpoolMessage(stored.Entry, stored.Envelope, new ContentLayout([new Extent(ExtentKind.Journal, 1, (long)id, stored.Content.Length)]), [.. stored.Outcomes])
         : null;
 
@@ -159,7 +164,7 @@ public sealed class MemorySpool : ISpool
         return _claimed.Add(id);
     }
 
-    public bool TryTakeArrived(ulong id, [NotNullWhen(true)] out SpoolMessage? message) => (message = Read(id)) is not null;
+    public bool TryTakeArrived(ulong id, [NotNullWhen(true)] out SpoolMessage? message) => (message = Refusing.Contains(id) ? null : Read(id)) is not null;
 
     public int Next(QueueState state, long dueBeforeSeconds, ref SpoolCursor cursor, Span<SpoolEntry> into)
     {

@@ -48,6 +48,9 @@ public static class QmgrParameters
     /// <summary>default_destination_rate_delay.</summary>
     public static readonly TimeParameter DestinationRateDelay = new("default_destination_rate_delay", "0s", "Pause between deliveries to one destination; makes them one after the other.");
 
+    /// <summary>default_transport_rate_delay.</summary>
+    public static readonly TimeParameter TransportRateDelay = new("default_transport_rate_delay", "0s", "Pause between deliveries of one transport; makes them one after the other.");
+
     /// <summary>local_destination_concurrency_limit.</summary>
     public static readonly IntParameter LocalConcurrencyLimit = new("local_destination_concurrency_limit", "2", "Deliveries to one local recipient side by side.");
 
@@ -59,6 +62,6 @@ public static class QmgrParameters
     [
         MessageActiveLimit, MessageRecipientLimit, MinimalBackoffTime, MaximalBackoffTime, BounceQueueLifetime, DelayWarningTime, TransportRetryTime, DeferTransports,
         InitialDestinationConcurrency, DestinationConcurrencyLimit, DestinationRecipientLimit, PositiveFeedback, NegativeFeedback, FailedCohortLimit, DestinationRateDelay,
-        LocalConcurrencyLimit, LocalRecipientLimit,
+        TransportRateDelay, LocalConcurrencyLimit, LocalRecipientLimit,
     ];
 }

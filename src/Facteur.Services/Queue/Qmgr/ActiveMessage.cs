@@ -79,11 +79,17 @@ internal sealed class ActiveMessage
     /// <summary>Reports under way; the message waits for them.</summary>
     public int Reports { get; set; }
 
+    /// <summary>Its report waits for others to end.</summary>
+    public bool ReportWaits { get; set; }
+
     /// <summary>A report could not be made: try the message again later for its sake.</summary>
     public bool ReportFailed { get; set; }
 
     /// <summary>Deleted by an operator or put aside: what still comes in for it is ignored.</summary>
     public bool Removed { get; set; }
+
+    /// <summary>Its content can't be read whole: it is put aside, with the outcomes that were final before.</summary>
+    public bool Damaged { get; set; }
 
     /// <summary>postsuper -h or -r came while it was active: it leaves for hold once nothing of it is under way.</summary>
     public bool HoldWanted { get; set; }

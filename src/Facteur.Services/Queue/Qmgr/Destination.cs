@@ -31,6 +31,17 @@ internal sealed class Transport(string name, TransportSettings settings)
 
     public int Busy { get; set; }
 
+    /// <summary>Dead until this time, for this reason.</summary>
+    public long DeadUntilMicros { get; set; }
+
+    public DeliveryStatus? DeadReason { get; set; }
+
+    /// <summary>In the scheduler's list of transports to look at again: rate delay.</summary>
+    public bool Rests { get; set; }
+
+    /// <summary>Has work, and may begin it as far as its own limits go.</summary>
+    public bool Willing => Ready.Count > 0 && !Rests && (Settings.ProcessLimit == 0 || Busy < Settings.ProcessLimit);
+
     /// <summary>In the scheduler's ring of transports.</summary>
     public bool InRing { get; set; }
 }
@@ -78,18 +89,24 @@ internal sealed class Destination(Transport transport, string key)
 
     public bool Idle => Jobs.Count == 0 && Busy == 0;
 
-    /// <summary>A delivery ended and the destination spoke.</summary>
+    /// <summary>A delivery, counted in <see cref="Busy"/> still, ended and the destination spoke.</summary>
     public void Succeeded()
     {
         var settings = Transport.Settings;
+        var limit = Math.Max(settings.ConcurrencyLimit, 1);
         _failedCohorts = 0;
         _failure = 0;
-        _success += settings.Positive.At(Window);
-        if (_success >= 1)
+        // Postfix: a window far wider than what is under way would make negative feedback ineffective.
+        if (Window < limit && Window < Busy + settings.InitialConcurrency)
         {
-            _success -= 1;
-            Window = Math.Min(Window + 1, Math.Max(settings.ConcurrencyLimit, 1));
+            _success += settings.Positive.At(Window);
+            if (_success >= 1)
+            {
+                _success -= 1;
+                Window++;
+            }
         }
+        Window = Math.Min(Window, limit);
     }
 
     /// <summary>A delivery failed at the destination itself.</summary>

@@ -18,6 +18,12 @@ internal sealed class Qmgr
     private const int FillRounds = 64;
     private const long RoomForOutcomes = 8 << 20;
 
+    /// <summary>Least time between warnings that the active queue is full.</summary>
+    private const int FullWarnSeconds = 60;
+
+    /// <summary>Reports under way at a time: each holds buffers of half a megabyte. (Postfix: the process limit of bounce, 100 by default.)</summary>
+    private const int ReportLimit = 20;
+
     private readonly ISpool _spool;
     private readonly IRewrite _rewrite;
     private readonly IBounce _bounce;
@@ -28,7 +34,10 @@ internal sealed class Qmgr
     private readonly TimeProvider _time;
     private readonly Dictionary<ulong, ActiveMessage> _active = [];
     private readonly List<(ActiveMessage Message, int Index, string Address, DeliveryStatus Reason)> _orphans = [];
+    private readonly Queue<ulong> _reportsWaiting = new();
     private readonly SpoolEntry[] _entries = new SpoolEntry[256];
+    private int _reports;
+    private long _fullWarned;
     private int _flush;
     private bool _flushing;
     private long _recipients;
@@ -101,6 +110,7 @@ internal sealed class Qmgr
                 return false;
             }
         }
+        WarnWhenFull(now);
         return false;
     }
 
@@ -125,15 +135,8 @@ internal sealed class Qmgr
             Conclude(message);
         }
         _orphans.Clear();
-        if (done.Message.Removed)
+        if (done.Message is { Removed: true, Damaged: false })
         {
-            return;
-        }
-        if (result.Damaged)
-        {
-            _log.Damaged(done.Message.QueueId);
-            Drop(done.Message);
-            _spool.Move(done.Message.Id, QueueState.Corrupt, 0);
             return;
         }
         foreach (var outcome in result.Recipients)
@@ -142,6 +145,11 @@ internal sealed class Qmgr
             {
                 Settle(done.Message, outcome.Index, outcome.Status);
             }
+        }
+        if (result.Damaged || done.Message.Damaged)
+        {
+            PutAside(done.Message);
+            return;
         }
         foreach (var index in done.Indices)
         {
@@ -323,6 +331,17 @@ internal sealed class Qmgr
         _spool.Move(id, QueueState.Deferred, NowMicros / 1_000_000);
     }
 
+    private void WarnWhenFull(long nowSeconds)
+    {
+        SpoolCursor start = default;
+        if (Full && nowSeconds >= _fullWarned + FullWarnSeconds
+            && (_spool.NextDueSeconds <= nowSeconds || _spool.Next(QueueState.Incoming, long.MaxValue, ref start, _entries.AsSpan(0, 1)) > 0))
+        {
+            _fullWarned = nowSeconds;
+            _log.ActiveFull(_active.Count >= _settings.ActiveLimit ? "qmgr_message_active_limit" : "qmgr_message_recipient_limit");
+        }
+    }
+
     private bool FillIncoming()
     {
         SpoolCursor start = default;
@@ -367,6 +386,10 @@ internal sealed class Qmgr
 
     private void TryNow(ulong id)
     {
+        if (_active.ContainsKey(id))
+        {
+            return;
+        }
         // Not active and claimed: what ends its last attempt is staged, and the move comes after that.
         if (Full || !TryActivate(id, flushed: true))
         {
@@ -377,14 +400,27 @@ internal sealed class Qmgr
 
     private bool TryActivate(ulong id, bool flushed, bool justArrived = false)
     {
-        // Claimed first: a message that can't be read must not be found again at once.
-        if (_active.ContainsKey(id) || !_spool.Claim(id))
+        // Claimed first: what is not made active here must not be found again at once, be it that it can't be read, or that it is
+        // active already (held and released while it is being delivered).
+        if (!_spool.Claim(id))
         {
             return false;
         }
-        if ((justArrived && _spool.TryTakeArrived(id, out var message)) || (message = _spool.Read(id)) is not null)
+        if (_active.ContainsKey(id))
+        {
+            _log.SkippedStillDelivering(QueueId.Format(id, _longQueueIds));
+            return true;
+        }
+        var refused = false;
+        if ((justArrived && _spool.TryTakeArrived(id, out var message)) || (message = _spool.Read(id, out refused)) is not null)
         {
             Activate(message, flushed);
+        }
+        else if (refused)
+        {
+            // Claimed and not active it would be in no order until a restart.
+            _log.Unreadable(QueueId.Format(id, _longQueueIds), _settings.MinimalBackoffSeconds);
+            _spool.Move(id, QueueState.Deferred, NowMicros / 1_000_000 + _settings.MinimalBackoffSeconds);
         }
         return true;
     }
@@ -434,12 +470,21 @@ internal sealed class Qmgr
 
     private void Route(ActiveMessage message, int index)
     {
+        var address = message.Envelope.Recipients[index].Address;
         if (message.Expire)
         {
-            Settle(message, index, message.Statuses[index] ?? DeliveryStatus.Deferred(0, 0, "message is administratively expired"));
+            // Postfix: it is returned with the reason of its last attempt; what was never tried gets one from the retry service.
+            if (message.Statuses[index] is { } last)
+            {
+                Settle(message, index, last);
+            }
+            else
+            {
+                message.Resolutions.Add((index, new Resolution("retry", "4.7.0 message is administratively expired", address, ResolveFlags.Default)));
+            }
             return;
         }
-        var pending = _rewrite.ResolveAsync(message.Envelope.Sender, message.Envelope.Recipients[index].Address, CancellationToken.None);
+        var pending = _rewrite.ResolveAsync(message.Envelope.Sender, address, CancellationToken.None);
         if (pending.IsCompletedSuccessfully)
         {
             message.Resolutions.Add((index, pending.Result));
@@ -507,16 +552,15 @@ internal sealed class Qmgr
             message.Pending--;
             return;
         }
+        // Postfix: the retry and error services log what could not be sent anywhere.
         if ((resolution.Flags & ResolveFlags.Fail) != 0)
         {
-            Settle(message, index, DeliveryStatus.Deferred(3, 0, "address resolver failure"));
-            return;
+            resolution = new Resolution("retry", "4.3.0 address resolver failure", recipient, ResolveFlags.Default);
         }
-        if (!EnvelopeCodec.Fits(resolution.Recipient) || !EnvelopeCodec.Fits(resolution.Nexthop))
+        else if (!EnvelopeCodec.Fits(resolution.Recipient) || !EnvelopeCodec.Fits(resolution.Nexthop))
         {
             // The agents would take the request for a broken link.
-            Settle(message, index, DeliveryStatus.Bounced(1, 3, "address is too long"));
-            return;
+            resolution = new Resolution("error", "5.1.3 address is too long", recipient, ResolveFlags.Default);
         }
         // The report of a report that failed: it went to the postmaster and could not be delivered. It ends here.
         if ((resolution.Flags & ResolveFlags.Local) != 0
@@ -541,7 +585,7 @@ internal sealed class Qmgr
     {
         if (!message.Removed)
         {
-            Retry(message, index, address, $"{reason.Status} delivery temporarily suspended: {reason.Reason}", nowMicros);
+            Retry(message, index, address, $"{reason.Status} {reason.Reason}", nowMicros);
         }
     }
 
@@ -603,7 +647,7 @@ internal sealed class Qmgr
     /// <summary>When nothing of a message is under way any more: report, defer, or remove it.</summary>
     private void Conclude(ActiveMessage message)
     {
-        if (message.Pending > 0 || message.Reports > 0 || message.Removed)
+        if (message.Pending > 0 || message.Reports > 0 || message.ReportWaits || message.Removed)
         {
             return;
         }
@@ -639,6 +683,22 @@ internal sealed class Qmgr
         _spool.Delete(message.Id);
     }
 
+    private void PutAside(ActiveMessage message)
+    {
+        if (message.Unstaged >= 0)
+        {
+            StageOutcome(message, message.Unstaged);
+            message.Unstaged = -1;
+        }
+        if (!message.Damaged)
+        {
+            message.Damaged = true;
+            _log.Damaged(message.QueueId);
+            Drop(message);
+            _spool.Move(message.Id, QueueState.Corrupt, 0);
+        }
+    }
+
     private bool TooOld(ActiveMessage message)
     {
         var lifetime = message.Envelope.Sender.Length == 0 ? Math.Min(_settings.BounceLifetimeSeconds, _settings.LifetimeSeconds) : _settings.LifetimeSeconds;
@@ -661,6 +721,10 @@ internal sealed class Qmgr
 
     private void Report(ActiveMessage message)
     {
+        if (!MayReport(message))
+        {
+            return;
+        }
         var failures = new List<RecipientResult>();
         var successes = new List<RecipientResult>();
         foreach (var i in message.InOrder())
@@ -687,6 +751,30 @@ internal sealed class Qmgr
         }
     }
 
+    /// <summary>Whether a message's reports may start now; else it concludes anew when it is its turn.</summary>
+    private bool MayReport(ActiveMessage message)
+    {
+        message.ReportWaits = _reports >= ReportLimit;
+        if (message.ReportWaits)
+        {
+            _reportsWaiting.Enqueue(message.Id);
+        }
+        return !message.ReportWaits;
+    }
+
+    private void StartWaitingReports()
+    {
+        while (_reports < ReportLimit && _reportsWaiting.TryDequeue(out var id))
+        {
+            // It may have been deleted meanwhile.
+            if (_active.TryGetValue(id, out var message))
+            {
+                message.ReportWaits = false;
+                Conclude(message);
+            }
+        }
+    }
+
     private void Start(ActiveMessage message, ReportKind kind, List<RecipientResult> recipients)
     {
         if (recipients.Count == 0)
@@ -694,6 +782,7 @@ internal sealed class Qmgr
             return;
         }
         message.Reports++;
+        _reports++;
         var request = new ReportRequest(kind, message.Id, message.QueueId, message.Envelope, message.Layout, recipients, Closes: kind != ReportKind.Delay);
         _ = Task.Run(async () =>
         {
@@ -706,7 +795,12 @@ internal sealed class Qmgr
             {
                 _log.Failed(e);
             }
-            _post(() => Reported(message, request, result));
+            _post(() =>
+            {
+                _reports--;
+                Reported(message, request, result);
+                StartWaitingReports();
+            });
         });
     }
 
@@ -757,6 +851,10 @@ internal sealed class Qmgr
             }
             if (late.Count > 0 && message.Envelope.Sender.Length > 0)
             {
+                if (!MayReport(message))
+                {
+                    return;
+                }
                 // Whatever becomes of the warning, there is one attempt per pass.
                 message.ReportFailed = true;
                 Start(message, ReportKind.Delay, late);

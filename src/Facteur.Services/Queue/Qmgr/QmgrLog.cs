@@ -20,6 +20,8 @@ internal sealed class QmgrLog(ServiceLog log)
 
     public void Damaged(string queueId) => log.Warning($"{queueId}: content is damaged on disk: put aside in the corrupt queue; nothing of it was completed at the peer");
 
+    public void Unreadable(string queueId, long seconds) => log.Warning($"{queueId}: the disk refuses to read it for now: tried again in {seconds} seconds");
+
     public void CommitFailed(bool space) =>
         log.Error(space ? "queue: no space left on device: new mail is refused with 452 until there is room" : "queue: write error: new mail is refused with 451; the segment was sealed");
 
@@ -28,7 +30,7 @@ internal sealed class QmgrLog(ServiceLog log)
     public void LostAtStop(long bytes) =>
         log.Error($"queue: write error at the stop: {bytes} bytes of outcomes are not on disk: the next start may deliver these messages again");
 
-    public void ActiveFull(int limit) => log.Warning($"mail for the active queue waits: qmgr_message_active_limit = {limit} is reached");
+    public void ActiveFull(string limit) => log.Warning($"mail for the active queue waits: {limit} is reached");
 
     public void Failed(Exception e) => log.Error($"queue engine: {e}");
 }

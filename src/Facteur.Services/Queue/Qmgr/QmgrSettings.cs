@@ -5,7 +5,7 @@ namespace Facteur.Services.Queue.Qmgr;
 
 /// <summary>The limits of one transport: $transport_name where set, else the default's.</summary>
 internal sealed record TransportSettings(
-    int InitialConcurrency, int ConcurrencyLimit, int RecipientLimit, Feedback Positive, Feedback Negative, int FailedCohortLimit, long RateDelayMicros, int ProcessLimit);
+    int InitialConcurrency, int ConcurrencyLimit, int RecipientLimit, Feedback Positive, Feedback Negative, int FailedCohortLimit, long RateDelayMicros, long TransportRateDelayMicros, int ProcessLimit);
 
 /// <summary>What qmgr reads of the configuration, once.</summary>
 internal sealed class QmgrSettings
@@ -65,11 +65,13 @@ internal sealed class QmgrSettings
         var initial = Number(name + "_initial_destination_concurrency", QmgrParameters.InitialDestinationConcurrency);
         // A pause between deliveries means one after the other (postconf(5), default_destination_rate_delay).
         limit = rate > 0 ? 1 : limit == 0 ? int.MaxValue : limit;
+        var transportRate = Time(name + "_transport_rate_delay", QmgrParameters.TransportRateDelay);
         return new TransportSettings(
             Math.Clamp(initial, 1, limit), limit, Number(name + "_destination_recipient_limit", QmgrParameters.DestinationRecipientLimit) is var r && r == 0 ? int.MaxValue : r,
             Amount(name + "_destination_concurrency_positive_feedback", QmgrParameters.PositiveFeedback),
             Amount(name + "_destination_concurrency_negative_feedback", QmgrParameters.NegativeFeedback),
-            Number(name + "_destination_concurrency_failed_cohort_limit", QmgrParameters.FailedCohortLimit), rate, _processLimit(name));
+            Number(name + "_destination_concurrency_failed_cohort_limit", QmgrParameters.FailedCohortLimit), rate, transportRate,
+            transportRate > 0 ? 1 : _processLimit(name));
     }
 
     private int Number(string name, IntParameter fallback) =>

@@ -13,6 +13,9 @@ internal sealed class Scheduler(QmgrSettings settings)
     /// <summary>Delivery requests under way at a time; beyond it mail waits in the queue.</summary>
     public const int Window = 2000;
 
+    /// <summary>A transport may have this many times as many requests under way as could still be started: alone three quarters of all, and a slow one never leaves nothing to the others.</summary>
+    private const int Share = 3;
+
     /// <summary>Messages removed before their jobs are swept out.</summary>
     private const int SweepAfter = 1024;
 
@@ -23,6 +26,7 @@ internal sealed class Scheduler(QmgrSettings settings)
     private readonly Queue<Transport> _ring = new();
     private readonly Dictionary<ulong, (Destination Destination, Job Job, int First, int Count)> _underWay = [];
     private readonly PriorityQueue<Destination, long> _waiting = new();
+    private readonly PriorityQueue<Transport, long> _resting = new();
     private QmgrSettings _settings = settings;
     private ulong _number;
     private int _removed;
@@ -30,8 +34,8 @@ internal sealed class Scheduler(QmgrSettings settings)
     /// <summary>Requests without a result.</summary>
     public int UnderWay => _underWay.Count;
 
-    /// <summary>When a waiting destination may go on, or long.MaxValue.</summary>
-    public long NextMicros => _waiting.TryPeek(out _, out var at) ? at : long.MaxValue;
+    /// <summary>When a waiting destination or transport may go on, or long.MaxValue.</summary>
+    public long NextMicros => Math.Min(_waiting.TryPeek(out _, out var at) ? at : long.MaxValue, _resting.TryPeek(out _, out var end) ? end : long.MaxValue);
 
     /// <summary>Known destinations, for tests and figures.</summary>
     public int DestinationCount => _transports.Values.Sum(t => t.Destinations.Count);
@@ -43,16 +47,27 @@ internal sealed class Scheduler(QmgrSettings settings)
         foreach (var transport in _transports.Values)
         {
             transport.Settings = changed.Transport(transport.Name);
+            // It may have come with the new configuration.
+            transport.DeadReason = null;
             Enlist(transport);
         }
     }
 
     /// <summary>
-    /// Adds a recipient of a message. False when its destination is dead: then the reason says why, and the caller sends it to retry.
+    /// Adds a recipient of a message. False when its transport or destination is dead: then the reason says why, and the caller sends it to retry.
     /// </summary>
     public bool Add(ActiveMessage message, int index, string address, string transportName, string nexthop, long nowMicros, out DeliveryStatus? dead)
     {
         var transport = TransportOf(transportName);
+        if (transport.DeadReason is not null && nowMicros >= transport.DeadUntilMicros)
+        {
+            transport.DeadReason = null;
+        }
+        dead = transport.DeadReason;
+        if (dead is not null)
+        {
+            return false;
+        }
         var key = transport.Settings.RecipientLimit == 1 ? address : nexthop;
         if (!transport.Destinations.TryGetValue(key, out var destination))
         {
@@ -87,11 +102,22 @@ internal sealed class Scheduler(QmgrSettings settings)
             _waiting.Dequeue();
             Wake(waiting, nowMicros);
         }
-        for (var turns = _ring.Count; turns > 0 && _underWay.Count < Window; turns--)
+        while (_resting.TryPeek(out var rested, out var at) && at <= nowMicros)
+        {
+            _resting.Dequeue();
+            rested.Rests = false;
+            Enlist(rested);
+        }
+        for (var turns = _ring.Count; turns > 0; turns--)
         {
             var transport = _ring.Dequeue();
+            if (transport.Busy >= Share * (Window - _underWay.Count))
+            {
+                _ring.Enqueue(transport);
+                continue;
+            }
             var request = Next(transport, nowMicros);
-            transport.InRing = transport.Ready.Count > 0 && (transport.Settings.ProcessLimit == 0 || transport.Busy < transport.Settings.ProcessLimit);
+            transport.InRing = transport.Willing;
             if (transport.InRing)
             {
                 _ring.Enqueue(transport);
@@ -107,7 +133,7 @@ internal sealed class Scheduler(QmgrSettings settings)
     /// <summary>A result came: which message and recipients it was, null when it is not known (a repeat).</summary>
     /// <param name="result">The result.</param>
     /// <param name="nowMicros">Now.</param>
-    /// <param name="orphans">Recipients of jobs of a destination that is dead now, with its reason.</param>
+    /// <param name="orphans">Recipients of jobs of a destination or transport that is dead now, with its reason.</param>
     public (ActiveMessage Message, IReadOnlyList<int> Indices)? Finish(DeliveryResult result, long nowMicros, List<(ActiveMessage Message, int Index, string Address, DeliveryStatus Reason)> orphans)
     {
         if (!_underWay.Remove(result.RequestId, out var sent))
@@ -115,32 +141,49 @@ internal sealed class Scheduler(QmgrSettings settings)
             return null;
         }
         var (destination, job) = (sent.Destination, sent.Job);
-        destination.Busy--;
-        destination.Transport.Busy--;
         destination.EndedMicros = nowMicros;
         if (destination.Transport.Settings.RateDelayMicros > 0)
         {
             destination.NotBeforeMicros = nowMicros + destination.Transport.Settings.RateDelayMicros;
         }
-        if (result.DestinationFailed is not { } reason)
+        if (destination.Transport.Settings.TransportRateDelayMicros is > 0 and var pause)
         {
-            destination.Succeeded();
+            destination.Transport.Rests = true;
+            _resting.Enqueue(destination.Transport, nowMicros + pause);
         }
         // What the retry service can't do, nobody can: its mail is deferred and not sent to it again.
-        else if (destination.Failed() && destination.Transport.Name != "retry")
+        var dies = destination.Transport.Name != "retry";
+        if (result.DestinationFailed is not { } reason)
         {
+            destination.Transport.DeadReason = null;
+            destination.Succeeded();
+        }
+        else if (result.TransportFailed && dies)
+        {
+            destination.Transport.DeadReason = reason;
+            destination.Transport.DeadUntilMicros = nowMicros + _settings.TransportRetryMicros;
+            for (var i = sent.First; i < sent.First + sent.Count; i++)
+            {
+                job.Message.States[job.Recipients[i].Index] = RecipientState.Open;
+                orphans.Add((job.Message, job.Recipients[i].Index, job.Recipients[i].Address, reason));
+            }
+            sent.Count = 0;
+            foreach (var other in destination.Transport.Destinations.Values)
+            {
+                Orphan(other, reason, orphans);
+            }
+        }
+        else if (destination.Failed() && dies)
+        {
+            // Postfix: the reason of a dead transport stands alone, that of a dead destination after these words.
+            reason = reason with { Reason = "delivery temporarily suspended: " + reason.Reason };
             destination.DeadReason = reason;
             destination.DeadUntilMicros = nowMicros + _settings.MinimalBackoffSeconds * 1_000_000;
             _waiting.Enqueue(destination, destination.DeadUntilMicros);
-            while (destination.Jobs.TryDequeue(out var orphan))
-            {
-                for (var i = orphan.Sent; i < orphan.Recipients.Count; i++)
-                {
-                    orphans.Add((orphan.Message, orphan.Recipients[i].Index, orphan.Recipients[i].Address, reason));
-                }
-                orphan.Sent = orphan.Recipients.Count;
-            }
+            Orphan(destination, reason, orphans);
         }
+        destination.Busy--;
+        destination.Transport.Busy--;
         Settle(destination, nowMicros);
         Enlist(destination.Transport);
         var indices = new int[sent.Count];
@@ -195,16 +238,29 @@ internal sealed class Scheduler(QmgrSettings settings)
         }
     }
 
-    /// <summary>Dead destinations live again: the queue was flushed.</summary>
+    /// <summary>Dead transports and destinations live again: the queue was flushed.</summary>
     public void Revive()
     {
         foreach (var transport in _transports.Values)
         {
+            transport.DeadReason = null;
             foreach (var destination in transport.Destinations.Values)
             {
                 destination.DeadReason = null;
                 destination.DeadUntilMicros = 0;
             }
+        }
+    }
+
+    private static void Orphan(Destination destination, DeliveryStatus reason, List<(ActiveMessage Message, int Index, string Address, DeliveryStatus Reason)> orphans)
+    {
+        while (destination.Jobs.TryDequeue(out var orphan))
+        {
+            for (var i = orphan.Sent; i < orphan.Recipients.Count; i++)
+            {
+                orphans.Add((orphan.Message, orphan.Recipients[i].Index, orphan.Recipients[i].Address, reason));
+            }
+            orphan.Sent = orphan.Recipients.Count;
         }
     }
 
@@ -299,7 +355,7 @@ internal sealed class Scheduler(QmgrSettings settings)
 
     private void Enlist(Transport transport)
     {
-        if (!transport.InRing && transport.Ready.Count > 0 && (transport.Settings.ProcessLimit == 0 || transport.Busy < transport.Settings.ProcessLimit))
+        if (!transport.InRing && transport.Willing)
         {
             transport.InRing = true;
             _ring.Enqueue(transport);
@@ -323,13 +379,20 @@ internal sealed class Scheduler(QmgrSettings settings)
         {
             destination.Jobs.Dequeue();
         }
-        if (destination.Idle && destination.DeadReason is null && nowMicros >= destination.NotBeforeMicros)
+        if (destination.Jobs.Count == 0)
+        {
+            // It would keep a message that has gone.
+            destination.LastJob = null;
+        }
+        if (destination.Idle && destination.DeadReason is null)
         {
             if (destination.Lingers)
             {
                 return;
             }
-            var until = destination.Transport.Settings.RecipientLimit == 1 || destination.EndedMicros == 0 ? 0 : destination.EndedMicros + LingerMicros;
+            var linger = destination.Transport.Settings.RecipientLimit == 1 || destination.EndedMicros == 0 ? 0 : destination.EndedMicros + LingerMicros;
+            // With a rate delay it is what keeps the delay: not forgotten before that is over.
+            var until = Math.Max(linger, destination.NotBeforeMicros);
             if (nowMicros < until)
             {
                 destination.Lingers = true;

@@ -23,6 +23,48 @@ public sealed class InterleavingTests
     }
 
     [Fact]
+    public void A_message_released_while_it_is_delivered_holds_up_no_other_and_goes_once()
+    {
+        var sim = new QmgrSimulation();
+        sim.Deliver = static request => (TimeSpan.FromSeconds(5), QmgrSimulation.Ok(request));
+        var id = sim.Submit("a@b", "u@one.example");
+        sim.Turn();
+        Assert.True(sim.Qmgr.Super(SuperOperation.Hold, id));
+        sim.Spool.Commit(true);
+        Assert.True(sim.Qmgr.Super(SuperOperation.Release, id));
+        sim.Spool.End(100, new Envelope { Sender = "a@b", Recipients = [new EnvelopeRecipient("v@two.example")] }, QueueState.Deferred, sim.Time.GetUtcNow().ToUnixTimeSeconds());
+        sim.Spool.Commit(true);
+        Assert.False(sim.Qmgr.Fill());
+        Assert.True(sim.Qmgr.Active.ContainsKey(100));
+        Assert.Equal(long.MaxValue, sim.Spool.NextDueSeconds);
+        Assert.Contains($"postfix/qmgr: {QueueId.Format(id, false)}: skipped, still being delivered", sim.Log.Lines);
+        sim.Run(TimeSpan.FromSeconds(10));
+        Assert.Empty(sim.Spool.Ids);
+        Assert.Equal(2, sim.Requests.Count);
+    }
+
+    [Fact]
+    public void A_flush_by_destination_leaves_a_message_alone_that_is_being_delivered()
+    {
+        var sim = new QmgrSimulation();
+        sim.Deliver = static request => (TimeSpan.FromSeconds(5), QmgrSimulation.Ok(request));
+        var id = sim.Submit("a@b", "u@one.example");
+        sim.Turn();
+        Assert.True(sim.Qmgr.Super(SuperOperation.Hold, id));
+        sim.Spool.Commit(true);
+        Assert.True(sim.Qmgr.Super(SuperOperation.Release, id));
+        sim.Spool.Commit(true);
+        var place = 0;
+        while (sim.Qmgr.FlushSite("one.example", ref place))
+        {
+        }
+        Assert.Equal(0, sim.Spool.StagedBytes);
+        sim.Run(TimeSpan.FromSeconds(10));
+        Assert.Empty(sim.Spool.Ids);
+        Assert.Single(sim.Requests);
+    }
+
+    [Fact]
     public void What_of_a_held_message_was_not_started_waits_and_goes_once()
     {
         var sim = new QmgrSimulation(("default_destination_recipient_limit", "2"), ("initial_destination_concurrency", "1"), ("smtp_destination_concurrency_limit", "1"));
@@ -94,6 +136,8 @@ public sealed class InterleavingTests
         Assert.Empty(sim.Qmgr.Active);
         Assert.True(sim.Spool.TryGet(id, out var entry) && entry.State == QueueState.Deferred);
         Assert.Contains(sim.Log.Lines, l => l.Contains("a fault", StringComparison.Ordinal));
+        var logged = Assert.Single(sim.Requests);
+        Assert.Equal(("retry", "4.3.0 address resolver failure"), (logged.Transport, logged.Nexthop));
     }
 
     [Fact]
@@ -102,7 +146,8 @@ public sealed class InterleavingTests
         var sim = new QmgrSimulation { Resolver = static r => new(new Resolution("smtp", "h", new string('a', 5000) + r, ResolveFlags.Default)) };
         sim.Submit("a@b", "u@one.example");
         sim.Run(TimeSpan.FromSeconds(1));
-        Assert.Empty(sim.Requests);
+        var logged = Assert.Single(sim.Requests);
+        Assert.Equal(("error", "5.1.3 address is too long", "u@one.example"), (logged.Transport, logged.Nexthop, logged.Recipients[0].Recipient.Address));
         Assert.Equal("5.1.3", Assert.Single(sim.Reports).Recipients[0].Status.Status.ToString());
     }
 
@@ -152,6 +197,26 @@ public sealed class InterleavingTests
         sim.Run(TimeSpan.FromSeconds(1));
         Assert.Equal(reports, sim.Reports.Count(r => r.Kind == ReportKind.Success));
         Assert.Empty(sim.Spool.Ids);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_forced_expiry_is_logged_by_retry_when_nothing_was_logged_before(bool tried)
+    {
+        var sim = new QmgrSimulation();
+        sim.Deliver = static request => (TimeSpan.Zero, QmgrSimulation.Fail(request, DeliveryStatus.Deferred(2, 0, "busy")));
+        var id = sim.Submit(new Envelope { Sender = "a@b", Recipients = [new EnvelopeRecipient("u@one.example")] });
+        if (!tried)
+        {
+            Assert.True(sim.Qmgr.Super(SuperOperation.Hold, id));
+        }
+        sim.Run(TimeSpan.FromSeconds(1));
+        Assert.True(sim.Qmgr.Super(SuperOperation.ForceExpire, id));
+        sim.Run(TimeSpan.FromHours(1));
+        Assert.Empty(sim.Spool.Ids);
+        Assert.Equal(tried ? ["smtp"] : ["retry"], sim.Requests.Select(r => r.Transport));
+        Assert.Equal(tried ? "busy" : "message is administratively expired", Assert.Single(sim.Reports).Recipients[0].Status.Reason);
     }
 
     [Fact]

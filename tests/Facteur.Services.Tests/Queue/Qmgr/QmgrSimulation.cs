@@ -2,6 +2,7 @@ using Facteur.Contracts;
 using Facteur.Mail.Addresses;
 using Facteur.Mail.Dsn;
 using Facteur.Mail.Envelopes;
+using Facteur.Services.Deliver.Error;
 using Facteur.Services.Queue.Qmgr;
 using Facteur.Testing;
 
@@ -41,6 +42,9 @@ internal sealed class QmgrSimulation : IRewrite, IBounce
     public List<ReportRequest> Reports { get; } = [];
 
     public ReportResult ReportAnswer { get; set; } = ReportResult.Discarded;
+
+    /// <summary>Reports end when this does.</summary>
+    public Task ReportsEnd { get; set; } = Task.CompletedTask;
 
     /// <summary>How long a delivery takes and how it ends.</summary>
     public Func<DeliveryRequest, (TimeSpan Takes, DeliveryResult Result)> Deliver { get; set; } =
@@ -108,8 +112,8 @@ internal sealed class QmgrSimulation : IRewrite, IBounce
         while (Qmgr.Next() is { } request)
         {
             Requests.Add(request);
-            var (takes, result) = request.Transport == "retry"
-                ? (TimeSpan.Zero, RetryFails ? Unreachable(request) : Fail(request, DeliveryStatus.Deferred(4, 1, request.Nexthop)))
+            var (takes, result) = request.Transport is "retry" or "error"
+                ? (TimeSpan.Zero, RetryFails ? Unreachable(request) : Fail(request, ErrorAgent.Status(request.Nexthop, request.Transport == "retry")))
                 : Deliver(request);
             _ends.Enqueue(result with { RequestId = request.RequestId }, Now + takes.Ticks);
         }
@@ -143,13 +147,14 @@ internal sealed class QmgrSimulation : IRewrite, IBounce
     public ValueTask<Resolution> ResolveAsync(string sender, string recipient, CancellationToken cancel) =>
         Resolver is { } other ? other(recipient) : new(new Resolution("smtp", AddressParts.Split(recipient).Domain, recipient, ResolveFlags.Default));
 
-    public ValueTask<ReportResult> ReportAsync(ReportRequest request, CancellationToken cancel)
+    public async ValueTask<ReportResult> ReportAsync(ReportRequest request, CancellationToken cancel)
     {
         lock (Reports)
         {
             Reports.Add(request);
         }
-        return new(ReportAnswer);
+        await ReportsEnd;
+        return ReportAnswer;
     }
 
     /// <summary>Reports run on the thread pool: wait for their answers.</summary>

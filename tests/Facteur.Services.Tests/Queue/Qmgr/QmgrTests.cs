@@ -100,6 +100,47 @@ public sealed class QmgrTests
         Assert.Single(sim.Requests);
     }
 
+    [Fact]
+    public void Reports_are_made_a_few_at_a_time_and_a_message_that_waits_for_its_own_can_be_deleted()
+    {
+        var ends = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var sim = new QmgrSimulation { ReportsEnd = ends.Task };
+        sim.Deliver = static request => (TimeSpan.Zero, QmgrSimulation.Fail(request, DeliveryStatus.Bounced(1, 1, "no")));
+        var ids = Enumerable.Range(0, 100).Select(i => sim.Submit("a@b", $"u@site{i}.example")).ToList();
+        sim.Turn();
+        sim.Turn();
+        Assert.Equal(100, sim.Qmgr.Active.Count);
+        Assert.Equal(20, sim.Qmgr.Active.Values.Count(m => m.Reports > 0));
+        var deleted = sim.Qmgr.Active.Values.Where(m => m.ReportWaits).Select(m => m.Id).Take(10).ToHashSet();
+        Assert.All(deleted, id => Assert.True(sim.Qmgr.Super(SuperOperation.Delete, id)));
+        ends.SetResult();
+        sim.Run(TimeSpan.FromSeconds(1));
+        Assert.Empty(sim.Spool.Ids);
+        Assert.Equal(ids.Where(id => !deleted.Contains(id)), sim.Reports.Select(r => r.MessageId).Order());
+    }
+
+    [Fact]
+    public void Delay_warnings_are_sent_a_few_at_a_time_too()
+    {
+        var sim = new QmgrSimulation(("delay_warning_time", "1h"));
+        sim.Deliver = static request => (TimeSpan.Zero, QmgrSimulation.Fail(request, DeliveryStatus.Deferred(2, 0, "busy")));
+        for (var i = 0; i < 50; i++)
+        {
+            sim.Submit("a@b", $"u@site{i}.example");
+        }
+        sim.Run(TimeSpan.FromMinutes(30));
+        var ends = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        sim.ReportsEnd = ends.Task;
+        sim.Time.Advance(TimeSpan.FromHours(1));
+        sim.Turn();
+        sim.Turn();
+        Assert.Equal(20, sim.Qmgr.Active.Values.Count(m => m.Reports > 0));
+        ends.SetResult();
+        sim.Run(TimeSpan.FromHours(3));
+        Assert.Equal(50, sim.Reports.Select(r => r.MessageId).Distinct().Count());
+        Assert.Equal(50, sim.Reports.Count);
+    }
+
     [Theory]
     [InlineData(DsnNotify.None)]
     [InlineData(DsnNotify.Failure)]
@@ -172,6 +213,140 @@ public sealed class QmgrTests
             Assert.True(sim.UnderWay <= 12);
         }
         Assert.Empty(sim.Spool.Ids);
+    }
+
+    [Fact]
+    public void A_slow_transport_leaves_room_for_the_others()
+    {
+        var sim = new QmgrSimulation { Resolver = static r => new(new Resolution(r[..r.IndexOf('@')], r[(r.IndexOf('@') + 1)..], r, ResolveFlags.Default)) };
+        sim.Deliver = static request => (request.Transport == "local" ? TimeSpan.FromSeconds(1) : TimeSpan.FromHours(1), QmgrSimulation.Ok(request));
+        foreach (var transport in (string[])["smtp", "relay"])
+        {
+            for (var i = 0; i < 3000; i++)
+            {
+                sim.Submit("a@b", $"{transport}@site{i}.example");
+            }
+            sim.Turn();
+        }
+        Assert.Equal(1500, sim.Requests.Count(r => r.Transport == "smtp"));
+        Assert.Equal(375, sim.Requests.Count(r => r.Transport == "relay"));
+        for (var i = 0; i < 100; i++)
+        {
+            sim.Submit("a@b", "local@here.example");
+        }
+        sim.Run(TimeSpan.FromMinutes(1));
+        Assert.Equal(100, sim.Requests.Count(r => r.Transport == "local"));
+        sim.Run(TimeSpan.FromHours(9));
+        Assert.Empty(sim.Spool.Ids);
+    }
+
+    [Fact]
+    public void A_destination_with_a_rate_delay_keeps_it_and_is_forgotten_after_it()
+    {
+        var sim = new QmgrSimulation(("default_destination_rate_delay", "1h"));
+        var start = sim.Time.GetUtcNow();
+        var times = new List<double>();
+        sim.Deliver = request =>
+        {
+            times.Add((sim.Time.GetUtcNow() - start).TotalMinutes);
+            return (TimeSpan.Zero, QmgrSimulation.Ok(request));
+        };
+        var message = SubmitOne(sim);
+        sim.Run(TimeSpan.FromMinutes(1));
+        GC.Collect();
+        Assert.False(message.TryGetTarget(out _));
+        SubmitOne(sim);
+        sim.Run(TimeSpan.FromMinutes(90));
+        Assert.Equal([0, 60], times);
+        Assert.Equal(1, sim.Qmgr.Scheduler.DestinationCount);
+        sim.Run(TimeSpan.FromMinutes(60));
+        Assert.Equal(0, sim.Qmgr.Scheduler.DestinationCount);
+
+        [System.Runtime.CompilerServices.MethodImpl(System.Runtime.CompilerServices.MethodImplOptions.NoInlining)]
+        static WeakReference<object> SubmitOne(QmgrSimulation sim)
+        {
+            var id = sim.Submit("a@b", "u@one.example");
+            sim.Turn();
+            return new WeakReference<object>(sim.Qmgr.Active[id]);
+        }
+    }
+
+    [Fact]
+    public void A_window_does_not_open_while_it_is_not_used()
+    {
+        var sim = new QmgrSimulation(("smtp_destination_concurrency_limit", "20"));
+        sim.Deliver = static request => (TimeSpan.FromMilliseconds(100), QmgrSimulation.Ok(request));
+        for (var i = 0; i < 50; i++)
+        {
+            sim.Submit("a@b", "u@one.example");
+            sim.Run(TimeSpan.FromMilliseconds(200));
+        }
+        for (var i = 0; i < 50; i++)
+        {
+            sim.Submit("a@b", "u@one.example");
+        }
+        sim.Turn();
+        // One was under way at a time: initial_destination_concurrency more than that.
+        Assert.Equal(6, sim.UnderWay);
+    }
+
+    [Fact]
+    public void A_missing_transport_rests_and_its_mail_goes_to_retry_with_the_reason()
+    {
+        var sim = new QmgrSimulation(("transport_retry_time", "60s")) { Resolver = static r => new(new Resolution("gone", r[(r.IndexOf('@') + 1)..], r, ResolveFlags.Default)) };
+        sim.Deliver = static request =>
+            (TimeSpan.FromSeconds(1), new DeliveryResult(request.RequestId, [], DeliveryStatus.Deferred(3, 0, "mail transport unavailable"), TransportFailed: true));
+        for (var i = 0; i < 20; i++)
+        {
+            sim.Submit("a@b", $"u{i}@one.example");
+        }
+        sim.Run(TimeSpan.FromSeconds(10));
+        Assert.Equal(5, sim.Requests.Count(r => r.Transport == "gone"));
+        Assert.Equal(20, sim.Requests.Count(r => r is { Transport: "retry", Nexthop: "4.3.0 mail transport unavailable" }));
+        Assert.Equal(20, sim.Spool.Count(QueueState.Deferred));
+        sim.Submit("a@b", "u@two.example");
+        sim.Run(TimeSpan.FromSeconds(10));
+        Assert.Equal(5, sim.Requests.Count(r => r.Transport == "gone"));
+        Assert.Equal(21, sim.Spool.Count(QueueState.Deferred));
+        sim.Run(TimeSpan.FromSeconds(42));
+        sim.Submit("a@b", "u@three.example");
+        sim.Run(TimeSpan.FromSeconds(10));
+        Assert.Equal(6, sim.Requests.Count(r => r.Transport == "gone"));
+        sim.Deliver = static request => (TimeSpan.Zero, QmgrSimulation.Ok(request));
+        sim.Qmgr.Flush();
+        sim.Run(TimeSpan.FromSeconds(10));
+        Assert.Empty(sim.Spool.Ids);
+        Assert.Equal(0, sim.Qmgr.Scheduler.DestinationCount);
+    }
+
+    [Fact]
+    public void A_transport_with_a_rate_delay_delivers_one_at_a_time_with_that_pause_and_the_others_go_on()
+    {
+        var sim = new QmgrSimulation(("slow_transport_rate_delay", "20s"))
+        {
+            Resolver = static r => new(new Resolution(r[..r.IndexOf('@')], r[(r.IndexOf('@') + 1)..], r, ResolveFlags.Default)),
+        };
+        var start = sim.Time.GetUtcNow();
+        var times = new List<double>();
+        sim.Deliver = request =>
+        {
+            if (request.Transport == "slow")
+            {
+                times.Add((sim.Time.GetUtcNow() - start).TotalSeconds);
+            }
+            return (TimeSpan.FromSeconds(1), QmgrSimulation.Ok(request));
+        };
+        for (var i = 0; i < 5; i++)
+        {
+            sim.Submit("a@b", $"slow@site{i}.example");
+            sim.Submit("a@b", $"fast@site{i}.example");
+        }
+        sim.Run(TimeSpan.FromSeconds(2));
+        Assert.Equal(5, sim.Requests.Count(r => r.Transport == "fast"));
+        sim.Run(TimeSpan.FromMinutes(5));
+        Assert.Equal([0, 21, 42, 63, 84], times);
+        Assert.Empty(sim.Spool.Ids);
+        Assert.Equal(long.MaxValue, sim.Qmgr.NextMicros);
     }
 
     [Fact]
@@ -280,8 +455,13 @@ public sealed class QmgrTests
         sim.Spool.Commit(true);
         Assert.False(sim.Qmgr.Fill());
         Assert.Equal(3, sim.Qmgr.Active.Count);
+        Assert.False(sim.Qmgr.Fill());
+        Assert.Single(sim.Log.Lines, "postfix/qmgr: warning: mail for the active queue waits: qmgr_message_active_limit is reached");
         sim.Run(TimeSpan.FromMinutes(1));
         Assert.Empty(sim.Spool.Ids);
+        sim.Time.Advance(TimeSpan.FromMinutes(2));
+        Assert.False(sim.Qmgr.Fill());
+        Assert.Single(sim.Log.Lines, l => l.Contains("is reached", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -348,6 +528,23 @@ public sealed class QmgrTests
     }
 
     [Fact]
+    public void A_message_the_disk_refuses_to_read_is_tried_again_after_the_minimal_back_off()
+    {
+        var sim = new QmgrSimulation(("minimal_backoff_time", "300s"));
+        sim.Spool.Refusing.Add(1);
+        var id = sim.Submit("a@b", "u@one.example");
+        sim.Run(TimeSpan.FromSeconds(1));
+        Assert.Empty(sim.Requests);
+        Assert.Contains($"postfix/qmgr: warning: {QueueId.Format(id, false)}: the disk refuses to read it for now: tried again in 300 seconds", sim.Log.Lines);
+        sim.Spool.Refusing.Clear();
+        sim.Run(TimeSpan.FromSeconds(298));
+        Assert.Empty(sim.Requests);
+        sim.Run(TimeSpan.FromSeconds(3));
+        Assert.Single(sim.Requests);
+        Assert.Empty(sim.Spool.Ids);
+    }
+
+    [Fact]
     public void Damaged_content_is_put_aside()
     {
         var sim = new QmgrSimulation();
@@ -355,5 +552,25 @@ public sealed class QmgrTests
         var id = sim.Submit("a@b", "u@one.example");
         sim.Run(TimeSpan.FromSeconds(1));
         Assert.True(sim.Spool.TryGet(id, out var entry) && entry.State == QueueState.Corrupt);
+    }
+
+    [Fact]
+    public void What_became_of_recipients_before_the_damage_was_met_is_kept()
+    {
+        var sim = new QmgrSimulation();
+        sim.Deliver = static request => request.Nexthop switch
+        {
+            "late.example" => (TimeSpan.FromSeconds(5), QmgrSimulation.Ok(request)),
+            "good.example" => (TimeSpan.FromSeconds(1), QmgrSimulation.Ok(request)),
+            _ => (TimeSpan.FromSeconds(2), new DeliveryResult(request.RequestId, [new RecipientResult(request.Recipients[0].Index, DeliveryStatus.Bounced(1, 1, "no"))], Damaged: true)),
+        };
+        var id = sim.Submit("a@b", "u@good.example", "v@damaged.example", "w@damaged.example", "x@late.example", "y@damaged.example");
+        sim.Run(TimeSpan.FromSeconds(10));
+        Assert.True(sim.Spool.TryGet(id, out var entry) && entry.State == QueueState.Corrupt);
+        Assert.Equal(
+            [(0, true, false), (1, true, true), (3, true, false)],
+            sim.Spool.Read(id)!.Outcomes.OrderBy(o => o.Recipient).Select(o => (o.Recipient, o.Done, o.Unreported)));
+        Assert.Single(sim.Log.Lines, l => l.Contains("content is damaged on disk", StringComparison.Ordinal));
+        Assert.Empty(sim.Qmgr.Active);
     }
 }
