@@ -67,7 +67,8 @@ public sealed class MailSystem : IAsyncDisposable
         var deliverResubmit = ResubmitLink();
 
         var queueConfig = EntryConfig(load, "qmgr");
-        var bounce = new BounceService(EntryConfig(load, "bounce"), queueResubmit, spool.OpenReader(), LogOf(config, "bounce"), time);
+        var refused = new RefusedMail(spool.OpenReader());
+        var bounce = new BounceService(EntryConfig(load, "bounce"), queueResubmit, refused, LogOf(config, "bounce"), time);
         _qmgr = new QmgrService(queueConfig, spool, queueAsks, senderDependent, bounce, queueResubmit, name => ProcessLimit(load, name), LogOf(config, "qmgr"), time);
         _qmgr.Accept(queueEnd);
         var incoming = new IncomingClient(receiveEnd);
@@ -82,7 +83,8 @@ public sealed class MailSystem : IAsyncDisposable
 
         var pickupEntry = load.Entries.FirstOrDefault(e => e.Command == "pickup");
         var pickupConfig = pickupEntry is null ? config : config.With(pickupEntry.Overrides);
-        _pickup = new PickupService(pickupConfig, _cleanup, TimeSpan.FromSeconds(Math.Max(pickupEntry?.WakeupSeconds ?? 60, 1)), LogOf(pickupConfig, "pickup"), time);
+        var lookup = new QueueLookup(_qmgr, config.Get(CommonParameters.EnableLongQueueIds));
+        _pickup = new PickupService(pickupConfig, _cleanup, bounce, refused, lookup, TimeSpan.FromSeconds(Math.Max(pickupEntry?.WakeupSeconds ?? 60, 1)), LogOf(pickupConfig, "pickup"), time);
         _services = Sockets(config);
         _qmgr.Start(queueDeliver);
     }
