@@ -331,6 +331,10 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
         var failed = result is CommitResult.NoSpace or CommitResult.Failed;
         _unsyncedSince = result == CommitResult.Durable ? 0 : failed ? now : _unsyncedSince;
         _stuck = failed && _spool.StagedBytes > 0;
+        if (_spool.StagedBytes == 0)
+        {
+            _qmgr?.Leaving.Clear();
+        }
         Note(result, failed, wrote);
         _qmgr?.SyncWanted = false;
         Answer(result);
