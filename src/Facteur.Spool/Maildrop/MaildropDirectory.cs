@@ -43,9 +43,10 @@ public sealed class MaildropDirectory(string queueDirectory)
     public IReadOnlyList<MaildropEntry> List(int limit) =>
         [.. Directory.EnumerateFileSystemEntries(Path).Select(EntryOf).OfType<MaildropEntry>().Take(limit)];
 
-    /// <summary>The file of a queue id, or null. A file that is being handed over is not found.</summary>
+    /// <summary>The plain file of a queue id, or null. A file that is being handed over is not found.</summary>
     public MaildropEntry? Find(string name) =>
-        EntryOf(System.IO.Path.Combine(Path, name)) is { Message: 0 } entry && UnixFile.Status(entry.Path, followLinks: false, out _) == 0 ? entry : null;
+        EntryOf(System.IO.Path.Combine(Path, name)) is { Message: 0 } entry && UnixFile.Status(entry.Path, followLinks: false, out var status) == 0
+            && (status.Mode & Libc.S_IFMT) == Libc.S_IFREG ? entry : null;
 
     /// <summary>Removes what writers that were killed left behind: no final name, old, and its process is gone.</summary>
     /// <returns>How many were removed.</returns>
