@@ -105,7 +105,7 @@ public sealed class MailSystem : IAsyncDisposable
         try
         {
             var longIds = config.Get(CommonParameters.EnableLongQueueIds);
-            var options = new SpoolOptions { Directory = Path.Combine(queue, "journal"), TimedIds = longIds };
+            var options = new SpoolOptions { Directory = Path.Combine(queue, "journal"), TimedIds = longIds, LockWait = TimeSpan.FromSeconds(10) };
             var spool = Spool.Spool.Open(options, new UnixDisk(), time, new SpoolLog(master, longIds));
             var system = new MailSystem(load, masterLock, spool, log, master, time);
             await system._doors.ApplyAsync(system._generation, DefaultLimit(config)).ConfigureAwait(false);
