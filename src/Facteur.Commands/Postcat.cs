@@ -1,5 +1,7 @@
 using System.Globalization;
+using Facteur.Config.Parameters;
 using Facteur.Contracts;
+using Facteur.Spool.Maildrop;
 
 namespace Facteur.Commands;
 
@@ -63,14 +65,14 @@ public static class Postcat
         return queued ? Queued(context, directory, options.Operands, writer, access ?? QueueAccess.RunningSystem) : Files(context, options.Operands, writer);
     }
 
-    private static int Files(CommandContext context, IReadOnlyList<string> names, PostcatWriter writer)
+    private static int Files(CommandContext context, IReadOnlyList<string> names, PostcatWriter writer, string? title = null)
     {
         foreach (var name in names.Count == 0 ? ["-"] : names)
         {
             try
             {
                 using var file = names.Count == 0 ? context.Input : new FileStream(name, FileMode.Open, FileAccess.Read);
-                if (writer.Copy(new RecordFile(file), names.Count == 0 ? "<stdin>" : name) is { } warning)
+                if (writer.Copy(new RecordFile(file), names.Count == 0 ? "<stdin>" : title ?? name) is { } warning)
                 {
                     context.Warn($"{name}: {warning}");
                 }
@@ -108,6 +110,14 @@ public static class Postcat
             try
             {
                 var message = id == 0 ? null : queue.FindAsync(id, CancellationToken.None).AsTask().GetAwaiter().GetResult();
+                if (message is null && new MaildropDirectory(config.Get(CommonParameters.QueueDirectory)).Find(name) is { } file)
+                {
+                    if (Files(context, [file.Path], writer, $"maildrop/{name}") is var status and not 0)
+                    {
+                        return status;
+                    }
+                    continue;
+                }
                 if (message is null)
                 {
                     return context.Fatal($"open queue file {name}: No such file or directory");

@@ -11,7 +11,7 @@ namespace Facteur.Commands;
 public static class Postfix
 {
     private const string Usage = "usage: postfix [-c config_dir] [-Dv] command";
-    private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan StartPatience = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(60);
 
     /// <summary>Runs the command.</summary>
@@ -87,6 +87,7 @@ public static class Postfix
         {
             start.Environment[name] = value;
         }
+        KeepDescriptors();
         using var process = Process.Start(start);
         if (process is null)
         {
@@ -94,17 +95,31 @@ public static class Postfix
         }
         process.StandardInput.Close();
         // The new process says "ready" on its output and closes it; errors come before.
-        var ready = process.StandardOutput.ReadLineAsync();
-        if (!ready.Wait(StartLimit))
-        {
-            return Fail(context, $"the mail system did not say in {StartLimit.TotalSeconds:0} seconds that it is ready; see the log");
-        }
-        if (ready.Result == "ready")
+        var ready = Answer(process.StandardOutput.ReadLineAsync(), StartPatience, () =>
+            Say(context, $"the mail system is still starting: PID: {process.Id.ToString(CultureInfo.InvariantCulture)}; see the log"));
+        if (ready == "ready")
         {
             return 0;
         }
         context.Error.Write(process.StandardError.ReadToEnd());
         return Fail(context, "mail system startup failed");
+    }
+
+    /// <summary>The first line of the new process, or null when it ended: however long a recovery takes, it is not taken for a failure.</summary>
+    internal static string? Answer(Task<string?> line, TimeSpan patience, Action waiting)
+    {
+        while (!line.Wait(patience))
+        {
+            waiting();
+        }
+        return line.Result;
+    }
+
+    /// <summary>What our caller left open (a lock, a pipe of debconf) stays with us: the mail system would hold it for ever.</summary>
+    private static void KeepDescriptors()
+    {
+        const int closeRange = 436, onExec = 4;
+        _ = Libc.syscall(closeRange, 3, unchecked((nint)uint.MaxValue), onExec, 0);
     }
 
     private static int StartForeground(CommandContext context, string directory, string queue, Func<string, int> serve)

@@ -1,6 +1,7 @@
 using Facteur.Config;
 using Facteur.Config.Parameters;
 using Facteur.Contracts;
+using Facteur.Spool.Maildrop;
 using Facteur.Unix;
 
 namespace Facteur.Commands;
@@ -13,6 +14,7 @@ public static class Postsuper
         + "[-H queue_id (un-hold)] [-p (purge temporary files)] [-r queue_id (requeue)] [-s (structure fix)] [-S (redundant structure fix)][-v (verbose)] [queue...]";
 
     private const int LineLimit = 1024;
+    private const string MaildropName = "maildrop";
 
     // In the order in which Postfix carries out and reports: option, operations, and the log's words for one message and for the sum.
     private static readonly (char Option, SuperOperation Operation, string One, string Sum)[] Steps =
@@ -36,6 +38,7 @@ public static class Postsuper
     {
         var orders = new List<(char Option, string Id)>();
         string? directory = null;
+        var purge = false;
         var options = new GetOpt(context.Arguments, "c:d:e:f:h:H:pr:sSv");
         while (options.Next())
         {
@@ -46,8 +49,11 @@ public static class Postsuper
                 case 'c':
                     directory = options.Argument;
                     break;
-                // The journal checks and repairs itself when it is opened: -p, -s and -S have nothing left to do.
-                case 'p' or 's' or 'S' or 'v':
+                case 'p':
+                    purge = true;
+                    break;
+                // The journal checks and repairs itself when it is opened: -s and -S have nothing left to do.
+                case 's' or 'S' or 'v':
                     break;
                 case '?':
                     context.Error.WriteLine($"{context.Name}: {options.Error}");
@@ -70,6 +76,12 @@ public static class Postsuper
         {
             return context.Fatal("use of this command is reserved for the superuser");
         }
+        var maildrop = new MaildropDirectory(config.Get(CommonParameters.QueueDirectory));
+        if (purge)
+        {
+            // postsuper(1): before other operations.
+            maildrop.RemoveTemporaries(context.Time);
+        }
         if (orders.Count == 0)
         {
             return 0;
@@ -79,7 +91,7 @@ public static class Postsuper
         {
             return context.Fatal($"cannot reach the queue - the mail system is down and its spool can't be opened: {error}");
         }
-        var run = new Orders(context, queue, options.Operands, openLog?.Invoke(config));
+        var run = new Orders(context, queue, maildrop, options.Operands, openLog?.Invoke(config));
         try
         {
             run.Carry(orders);
@@ -98,7 +110,7 @@ public static class Postsuper
     }
 
     /// <summary>The orders of one run, with their sums.</summary>
-    private sealed class Orders(CommandContext context, IQueueOperator queue, IReadOnlyList<string> queues, ServiceLog? log)
+    private sealed class Orders(CommandContext context, IQueueOperator queue, MaildropDirectory maildrop, IReadOnlyList<string> queues, ServiceLog? log)
     {
         private List<string>? _input;
 
@@ -136,7 +148,18 @@ public static class Postsuper
 
         private int All(SuperOperation operation) =>
             queues.Count == 0 ? queue.SuperAllAsync(operation, null, CancellationToken.None).AsTask().GetAwaiter().GetResult()
-            : queues.Sum(name => queue.SuperAllAsync(operation, name, CancellationToken.None).AsTask().GetAwaiter().GetResult());
+            : queues.Sum(name => name == MaildropName ? AllOfMaildrop(operation) : queue.SuperAllAsync(operation, name, CancellationToken.None).AsTask().GetAwaiter().GetResult());
+
+        // What pickup has not taken yet is files, which can only be deleted.
+        private int AllOfMaildrop(SuperOperation operation) =>
+            operation == SuperOperation.Delete ? maildrop.List(int.MaxValue).Count(file => MaildropDirectory.Remove(file) == 0) : 0;
+
+        private bool OneOfMaildrop(SuperOperation operation, string name) =>
+            operation == SuperOperation.Delete && (queues.Count == 0 || queues.Contains(MaildropName))
+            && maildrop.Find(name) is { } file && MaildropDirectory.Remove(file) == 0;
+
+        private bool OneOfQueue(SuperOperation operation, ulong id) =>
+            id != 0 && (queues.Count == 0 || IsInQueues(id)) && queue.SuperAsync(operation, id, CancellationToken.None).AsTask().GetAwaiter().GetResult();
 
         private bool One(SuperOperation operation, string text, string one)
         {
@@ -146,7 +169,7 @@ public static class Postsuper
                 log?.Warning($"invalid mail queue id: {text}");
                 return false;
             }
-            if (id == 0 || (queues.Count > 0 && !IsInQueues(id)) || !queue.SuperAsync(operation, id, CancellationToken.None).AsTask().GetAwaiter().GetResult())
+            if (!OneOfQueue(operation, id) && !OneOfMaildrop(operation, text))
             {
                 return false;
             }

@@ -44,7 +44,7 @@ public static class Sendmail
             case SendmailMode.FlushSite:
                 return Other("postqueue", "-s", options.FlushArgument);
             case SendmailMode.Newaliases:
-                return Other("newaliases");
+                return options.AliasDatabase is { } database ? Other("newaliases", $"-oA{database}") : Other("newaliases");
             case SendmailMode.Daemon:
                 return Other("postfix", "start");
             case SendmailMode.Nothing:

@@ -15,7 +15,7 @@ internal enum SendmailMode : byte
     /// <summary>-bi, -I: rebuild the alias tables.</summary>
     Newaliases,
 
-    /// <summary>-bd, -bl, -q with an interval: start the mail system.</summary>
+    /// <summary>-bd, -bl: start the mail system.</summary>
     Daemon,
 
     /// <summary>-bs: an SMTP session on standard input and output.</summary>
@@ -30,7 +30,7 @@ internal enum SendmailMode : byte
     /// <summary>-qR: try all mail for a site now.</summary>
     FlushSite,
 
-    /// <summary>-bh, -bH: nothing to do.</summary>
+    /// <summary>-bh, -bH, or -q with an interval and no message: nothing to do.</summary>
     Nothing,
 }
 
@@ -38,6 +38,7 @@ internal enum SendmailMode : byte
 internal sealed class SendmailOptions
 {
     private const string Letters = "A:B:C:F:GIL:N:O:R:UV:X:ab:cd:e:f:h:imno:p:q::r:tvx";
+    private bool _interval;
 
     /// <summary>What to do.</summary>
     public SendmailMode Mode { get; private set; }
@@ -75,6 +76,9 @@ internal sealed class SendmailOptions
     /// <summary>The queue id of -qI or the site of -qR.</summary>
     public string FlushArgument { get; private set; } = "";
 
+    /// <summary>-oA: the alias database to rebuild instead of alias_database, or null.</summary>
+    public string? AliasDatabase { get; private set; }
+
     /// <summary>What follows the options.</summary>
     public IReadOnlyList<string> Operands { get; private set; } = [];
 
@@ -103,6 +107,10 @@ internal sealed class SendmailOptions
             options.Error = options.Take(reader.Option, reader.Argument);
         }
         options.Operands = reader.Operands;
+        if (options._interval && options is { Mode: SendmailMode.Enqueue, FromHeaders: false, Operands.Count: 0 })
+        {
+            options.Mode = SendmailMode.Nothing;
+        }
         return options;
     }
 
@@ -147,6 +155,9 @@ internal sealed class SendmailOptions
                 return argument.Length is 0 or > 100 || argument.Any(c => c is < ' ' or > '~') ? "invalid -V option value: expected up to 100 printable characters" : null;
             case 'O':
                 return TakeLongOption(argument);
+            case 'o' when argument.StartsWith('A'):
+                AliasDatabase = argument[1..];
+                return AliasDatabase.Length == 0 ? "-oA requires pathname" : null;
             case 'o':
                 IgnoreDots |= argument == "i";
                 return null;
@@ -230,19 +241,21 @@ internal sealed class SendmailOptions
 
     private string? TakeFlush(string argument)
     {
-        (Mode, FlushArgument) = argument switch
+        switch (argument)
         {
-            "" => (SendmailMode.Flush, ""),
-            ['I', ..] => (SendmailMode.FlushMessage, argument[1..]),
-            ['R', ..] => (SendmailMode.FlushSite, argument[1..]),
-            _ => (SendmailMode.Daemon, ""),
-        };
-        if (Mode == SendmailMode.Daemon)
-        {
-            // An interval belongs to -bd and is qmgr's own business; alone it asks for nothing.
-            Mode = SendmailMode.Nothing;
-            return argument.All(c => char.IsAsciiLetterOrDigit(c)) ? null : $"-q{argument} is not implemented";
+            // Postfix: -q does nothing beside -bd.
+            case "":
+                Mode = Mode == SendmailMode.Daemon ? Mode : SendmailMode.Flush;
+                return null;
+            case ['I' or 'R', ..]:
+                (Mode, FlushArgument) = (argument[0] == 'I' ? SendmailMode.FlushMessage : SendmailMode.FlushSite, argument[1..]);
+                return FlushArgument.Length == 0 ? $"specify one -q{argument} value" : null;
+            // sendmail(1): the interval is ignored, it is queue_run_delay. A message beside it is sent: Postfix drops it.
+            case [>= '0' and <= '9', ..]:
+                _interval = true;
+                return null;
+            default:
+                return $"-q{argument} is not implemented";
         }
-        return Mode != SendmailMode.Flush && FlushArgument.Length == 0 ? $"specify one -q{argument} value" : null;
     }
 }

@@ -15,7 +15,7 @@ public sealed partial class Spool
     {
         var paths = new SpoolPaths(options.Directory);
         MakeDirectories(paths, disk);
-        var lockFile = Lock(paths, disk);
+        var lockFile = Lock(paths, disk, time, options.LockWait);
         try
         {
             var recovery = new Recovery(paths, disk);
@@ -44,11 +44,15 @@ public sealed partial class Spool
         }
     }
 
-    private static int Lock(SpoolPaths paths, IDisk disk)
+    private static int Lock(SpoolPaths paths, IDisk disk, TimeProvider time, TimeSpan wait)
     {
         var file = disk.Open(paths.Lock, DiskOpen.OpenOrCreate);
         Check(-file, paths.Lock, "open");
         var locked = disk.TryLock(file);
+        for (var started = time.GetTimestamp(); locked == -Libc.EAGAIN && time.GetElapsedTime(started) < wait; locked = disk.TryLock(file))
+        {
+            Thread.Sleep(50);
+        }
         if (locked < 0)
         {
             _ = disk.Close(file);

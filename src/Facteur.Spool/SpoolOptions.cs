@@ -39,6 +39,9 @@ public sealed record SpoolOptions
     /// <summary>Index entries looked at, or written, in one step of background work.</summary>
     public int StepEntries { get; init; } = 4096;
 
+    /// <summary>How long to wait for another process that has the spool open: a command does for a moment.</summary>
+    public TimeSpan LockWait { get; init; }
+
     /// <summary>Source of the segments' marks.</summary>
     internal Func<ulong> NewMark { get; init; } = static () => BitConverter.ToUInt64(Guid.NewGuid().ToByteArray(), 8) * 0x9E3779B97F4A7C15 ^ BitConverter.ToUInt64(Guid.NewGuid().ToByteArray(), 0);
 }

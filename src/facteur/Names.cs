@@ -3,6 +3,7 @@ using Facteur.Config.Parameters;
 using Facteur.Contracts;
 using Facteur.Services.Server;
 using Facteur.Spool;
+using Facteur.Unix;
 
 namespace Facteur;
 
@@ -27,7 +28,7 @@ internal static class Names
         "postmap" => Postmap.Run(context),
         "postalias" => Postalias.Run(context),
         "postqueue" => Postqueue.Run(context, Access),
-        "postsuper" => Postsuper.Run(context, Access, config => new ServiceLog(MailLog.Open(config, context.Time), $"{config.Get(CommonParameters.SyslogName)}/postsuper")),
+        "postsuper" => Super(context),
         "postcat" => Postcat.Run(context, Console.OpenStandardOutput(), Access),
         "postlog" => Postlog.Run(context, config => MailLog.Open(config, context.Time)),
         "postdrop" => Postdrop.Run(context),
@@ -47,7 +48,8 @@ internal static class Names
         try
         {
             var longIds = config.Get(CommonParameters.EnableLongQueueIds);
-            var options = new SpoolOptions { Directory = Path.Combine(queue, "journal"), TimedIds = longIds };
+            var options = new SpoolOptions { Directory = Path.Combine(queue, "journal"), TimedIds = longIds, LockWait = TimeSpan.FromSeconds(5) };
+            BecomeOwner(options.Directory);
             return new OfflineQueue(Facteur.Spool.Spool.Open(options, new UnixDisk(), TimeProvider.System, new QuietEvents()), longIds);
         }
         catch (SpoolException)
@@ -55,6 +57,37 @@ internal static class Names
             return null;
         }
     });
+
+    /// <summary>
+    /// Opening a spool makes files: root's must belong to the user who runs this instance. For the rest of the command this thread,
+    /// which does all of its work, opens and makes files as the owner.
+    /// </summary>
+    private static void BecomeOwner(string directory)
+    {
+        if (UnixFile.Status(directory, followLinks: true, out var status) == 0)
+        {
+            _ = FileIdentity.Take(status.Uid, status.Gid);
+        }
+    }
+
+    private static int Super(CommandContext context)
+    {
+        MailLog? log = null;
+        try
+        {
+            return Postsuper.Run(context, Access, config =>
+            {
+                // The log is not the instance's user's.
+                using var own = FileIdentity.Own();
+                return new ServiceLog(log = MailLog.Open(config, context.Time), $"{config.Get(CommonParameters.SyslogName)}/postsuper");
+            });
+        }
+        finally
+        {
+            // Its last lines are written by a thread of its own.
+            log?.Dispose();
+        }
+    }
 
     private static int List(CommandContext context)
     {

@@ -1,5 +1,9 @@
+using System.Net.Sockets;
 using Facteur;
 using Facteur.Commands;
+using Facteur.Config;
+using Facteur.Contracts;
+using Facteur.Unix;
 
 // Continuations of sockets run where they complete: a hand-over to the thread pool costs more than what they do. One thread waits for
 // the sockets of four cores: a second one that shares them splits what arrives together into twice as many wake-ups.
@@ -24,13 +28,23 @@ foreach (System.Collections.DictionaryEntry variable in Environment.GetEnvironme
 {
     environment[(string)variable.Key] = (string?)variable.Value ?? "";
 }
-using var output = new StreamWriter(Console.OpenStandardOutput(), new System.Text.UTF8Encoding(false), 16 << 10);
-using var error = new StreamWriter(Console.OpenStandardError(), new System.Text.UTF8Encoding(false), 1024) { AutoFlush = true };
+var output = new StreamWriter(Console.OpenStandardOutput(), new System.Text.UTF8Encoding(false), 16 << 10);
+var error = new StreamWriter(Console.OpenStandardError(), new System.Text.UTF8Encoding(false), 1024) { AutoFlush = true };
 using var input = Console.OpenStandardInput();
-_ = Facteur.Unix.Libc.signal(Facteur.Unix.Libc.SIGXFSZ, 1); // SIG_IGN: a file that grows too big is EFBIG, not the end of the process.
-var status = Names.Run(new CommandContext(name, arguments, input, output, error, TimeProvider.System, environment));
-output.Flush();
-return status;
+_ = Libc.signal(Libc.SIGXFSZ, 1); // SIG_IGN: a file that grows too big is EFBIG, not the end of the process.
+try
+{
+    var status = Names.Run(new CommandContext(name, arguments, input, output, error, TimeProvider.System, environment));
+    output.Flush();
+    return status;
+}
+catch (Exception e)
+{
+    // What the world did is one line; a fault of ours says where it is. Mail that was not taken stays with its program (EX_TEMPFAIL).
+    var expected = e is IOException or UnauthorizedAccessException or SocketException or ConfigException or ControlException or IdentityException;
+    error.WriteLine($"{name}: fatal: {(expected ? e.Message : e)}");
+    return name is "sendmail" or "postdrop" ? 75 : 1;
+}
 
 static void Default(string variable, string value)
 {

@@ -100,6 +100,12 @@ public sealed class OfflineQueueTests : IDisposable
 
         public SpoolMessage? Read(ulong id) => _messages.GetValueOrDefault(id);
 
+        public SpoolMessage? Read(ulong id, out bool refused)
+        {
+            refused = false;
+            return Read(id);
+        }
+
         public int Next(QueueState state, long dueBeforeSeconds, ref SpoolCursor cursor, Span<SpoolEntry> into)
         {
             var count = 0;

@@ -50,7 +50,34 @@ public sealed class OfflineSpoolTests : IDisposable
         }
     }
 
-    private ISpool Open() => Facteur.Spool.Spool.Open(new SpoolOptions { Directory = Path.Combine(_directory, "journal"), ReserveBytes = 0 }, new UnixDisk(), TimeProvider.System, new Quiet());
+    [Fact]
+    public async Task A_start_waits_for_a_command_that_has_the_spool_open_for_a_moment()
+    {
+        using var command = Open();
+        Assert.Throws<SpoolException>(() => Open());
+        var start = Task.Run(() => Open(TimeSpan.FromSeconds(30)));
+        await Task.Delay(100);
+        Assert.False(start.IsCompleted);
+        command.Dispose();
+        (await start).Dispose();
+    }
+
+    [Fact]
+    public void The_answer_of_a_start_is_waited_for_as_long_as_it_takes()
+    {
+        var (line, waits) = (new TaskCompletionSource<string?>(), 0);
+        Assert.Equal("ready", Postfix.Answer(line.Task, TimeSpan.FromMilliseconds(1), () =>
+        {
+            if (++waits == 3)
+            {
+                line.SetResult("ready");
+            }
+        }));
+        Assert.Equal(3, waits);
+        Assert.Null(Postfix.Answer(Task.FromResult<string?>(null), TimeSpan.Zero, () => waits++));
+    }
+
+    private ISpool Open(TimeSpan wait = default) => Facteur.Spool.Spool.Open(new SpoolOptions { Directory = Path.Combine(_directory, "journal"), ReserveBytes = 0, LockWait = wait }, new UnixDisk(), TimeProvider.System, new Quiet());
 
     private sealed class Quiet : ISpoolEvents
     {

@@ -173,6 +173,27 @@ public sealed class QueueCommandTests : IDisposable
         Assert.Equal(["postfix/postsuper: A00001: placed on hold", "postfix/postsuper: warning: invalid mail queue id: a/b", "postfix/postsuper: A00002: placed on hold", "postfix/postsuper: Placed on hold: 2 messages"], _log.Lines);
     }
 
+    [Fact]
+    public void Mail_in_maildrop_is_shown_and_deleted()
+    {
+        var maildrop = Directory.CreateDirectory(Path.Combine(_directory, "maildrop")).FullName;
+        string[] names = ["6ABCDEF011", "6ABCDEF012", "6ABCDEF013", "8DE0.2147483647.1"];
+        foreach (var name in names)
+        {
+            File.WriteAllBytes(Path.Combine(maildrop, name), "T\u000a1700000000S\u0005aliceR\u0003bobM\0N\0N\u0006hello!X\0E\0"u8);
+        }
+        Assert.Equal((0, "\nhello!\n"), Postcat("-bq 6ABCDEF011"));
+        Super("-d 6ABCDEF011 hold", "Deleted: 0 messages");
+        Super("-h 6ABCDEF011", "Placed on hold: 0 messages");
+        Super("-d 6ABCDEF011", "6ABCDEF011: removed", "Deleted: 1 message");
+        Super("-d ALL", "Deleted: 0 messages");
+        Super("-d ALL maildrop", "Deleted: 2 messages");
+        Assert.Equal([names[3]], Directory.GetFiles(maildrop).Select(path => Path.GetFileName(path)));
+        File.SetLastWriteTimeUtc(Path.Combine(maildrop, names[3]), new DateTime(2020, 1, 1, 0, 0, 0, DateTimeKind.Utc));
+        Super("-p");
+        Assert.Empty(Directory.GetFiles(maildrop));
+    }
+
     [Theory]
     [InlineData("-d A1B2C3 nosuch", "invalid directory name: nosuch")]
     [InlineData("-c etc -s", "-c requires absolute pathname")]

@@ -93,6 +93,8 @@ public sealed class SendmailTests : IDisposable
     [InlineData("", "x\n", "sendmail: fatal: USER: Recipient addresses must be specified on the command line or via the -t option\n")]
     [InlineData("-Q", "", "sendmail: invalid option -- 'Q'\nsendmail: invalid option -- 'Q'\nsendmail: fatal: usage: sendmail [options]\n")]
     [InlineData("-bz", "", "sendmail: fatal: unsupported: -bz\n")]
+    [InlineData("-qSsite bob", "", "sendmail: fatal: -qSsite is not implemented\n")]
+    [InlineData("-oA", "", "sendmail: fatal: -oA requires pathname\n")]
     [InlineData("-N never,success bob", "", "sendmail: fatal: bad -N option value -- never,success: expected never, or success, failure and delay\n")]
     public void Errors_are_temporary_and_leave_nothing(string arguments, string input, string expected)
     {
@@ -127,12 +129,26 @@ public sealed class SendmailTests : IDisposable
     [InlineData("sendmail", "-q", "postqueue -c DIR -f")]
     [InlineData("sendmail", "-qIABC", "postqueue -c DIR -i ABC")]
     [InlineData("sendmail", "-qRexample.com", "postqueue -c DIR -s example.com")]
-    [InlineData("sendmail", "-bd -q1h", "")]
+    [InlineData("newaliases", "-oA/x/aliases", "newaliases -c DIR -oA/x/aliases")]
+    [InlineData("sendmail", "-bi -oAhash:/x/aliases", "newaliases -c DIR -oAhash:/x/aliases")]
+    [InlineData("sendmail", "-bd -q1h", "postfix -c DIR start")]
+    [InlineData("sendmail", "-q30m -bd", "postfix -c DIR start")]
+    [InlineData("sendmail", "-bd -q", "postfix -c DIR start")]
+    [InlineData("sendmail", "-q15m", "")]
     [InlineData("sendmail", "-bd", "postfix -c DIR start")]
     public void Other_commands(string name, string arguments, string expected)
     {
         Assert.Equal(0, Run("", arguments.Split(' ', StringSplitOptions.RemoveEmptyEntries), name).Exit);
         Assert.Equal(expected, string.Join('\n', _others).Replace(_directory, "DIR"));
+    }
+
+    [Theory]
+    [InlineData("-q15m bob", "R bob")]
+    [InlineData("-q15m -t", "R carol")]
+    public void An_interval_beside_a_message_is_ignored(string arguments, string expected)
+    {
+        Assert.Equal(0, Run("To: carol\n\nx\n", arguments.Split(' ')).Exit);
+        Assert.Contains($"|{expected}|", Records());
     }
 
     [Fact]

@@ -117,4 +117,14 @@ public sealed class MasterTests
         Assert.Contains(mail.MainCf, start.Error, StringComparison.Ordinal);
         Assert.Equal(0, mail.Pid);
     }
+
+    [Fact]
+    public void The_mail_system_keeps_nothing_of_its_starter()
+    {
+        using var mail = new Instance();
+        Parts.Program.Run("/bin/sh", ["-c", "exec 7>\"$2\"; exec \"$0\" postfix -c \"$1\" start", Parts.Program.Facteur, $"{mail.Top}/etc", $"{mail.Top}/lock"]).Fine();
+        var kept = Directory.EnumerateFileSystemEntries($"/proc/{mail.Pid}/fd").Select(fd => new FileInfo(fd).LinkTarget);
+        Assert.DoesNotContain($"{mail.Top}/lock", kept);
+        mail.Stop();
+    }
 }

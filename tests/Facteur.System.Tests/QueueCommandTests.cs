@@ -1,5 +1,6 @@
 using System.Text;
 using Facteur.System.Tests.Parts;
+using Facteur.Unix;
 
 namespace Facteur.System.Tests;
 
@@ -63,5 +64,34 @@ public sealed class QueueCommandTests
         Assert.Equal(2, sink.Messages.Count);
         Assert.Equal(0, mail.Run("postsuper", "-d", "ALL").Exit);
         mail.Verify();
+    }
+
+    [Fact]
+    public void Postsuper_logs_what_it_did()
+    {
+        using var mail = new Instance();
+        mail.Start();
+        mail.Stop();
+        Assert.EndsWith("postsuper: Released from hold: 0 messages\n", mail.Run("postsuper", "-d", "ABCDEF", "-h", "ABCDEF", "-H", "ABCDEF").Error, StringComparison.Ordinal);
+        Assert.EndsWith(": Released from hold: 0 messages\n", mail.Log, StringComparison.Ordinal);
+        Assert.Contains("]: Deleted: 0 messages\n", mail.Log, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void What_root_asks_of_a_users_instance_leaves_it_the_users()
+    {
+        Assert.SkipUnless(Libc.geteuid() == 0, "needs root to be another user");
+        using var mail = new Instance();
+        Assert.Equal(0, UserAccount.Find("nobody", out var nobody));
+        mail.Start();
+        mail.Stop();
+        Parts.Program.Run("/bin/chown", ["-R", $"{nobody!.Uid}:{nobody.Gid}", mail.Spool]).Fine();
+        Assert.Empty(mail.Queue());
+        Assert.Equal(0, mail.Run("postsuper", "-d", "ALL").Exit);
+        Assert.All(Directory.EnumerateFileSystemEntries($"{mail.Spool}/journal", "*", SearchOption.AllDirectories), path =>
+        {
+            Assert.Equal(0, UnixFile.Status(path, followLinks: false, out var status));
+            Assert.True(status.Uid == nobody.Uid, $"{path} is of user {status.Uid}");
+        });
     }
 }

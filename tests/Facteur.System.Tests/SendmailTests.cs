@@ -60,4 +60,32 @@ public sealed class SendmailTests
         Assert.Contains("far@else.test", down.Fine(), StringComparison.Ordinal);
         Assert.Contains("Mail system is down -- accessing queue directly", down.Error, StringComparison.Ordinal);
     }
+
+    [Fact]
+    public void Mail_that_loops_goes_back_to_its_sender()
+    {
+        using var mail = Instance.Started();
+        var hops = string.Concat(Enumerable.Range(0, 60).Select(n => $"Received: by hop{n}.test\n"));
+        mail.Run("sendmail", Encoding.Latin1.GetBytes($"{hops}Subject: round\n\nand round\n"), "-f", "from@box.test", "one@box.test").Fine();
+        var report = mail.Delivered("from", "Undelivered Mail Returned to Sender");
+        Assert.Contains("<one@box.test>: too many hops", report, StringComparison.Ordinal);
+        Assert.Contains("Subject: round\n\nand round\n", report, StringComparison.Ordinal);
+        Poll.Until(() => !Directory.EnumerateFiles($"{mail.Spool}/maildrop").Any(), () => mail.Log);
+        Assert.Empty(Directory.EnumerateFiles($"{mail.Spool}/corrupt"));
+        mail.Verify();
+    }
+
+    [Fact]
+    public void What_goes_wrong_is_one_line_and_mail_stays_with_its_program()
+    {
+        using var mail = new Instance();
+        Directory.CreateDirectory($"{mail.Spool}/maildrop");
+        var read = Program.Run("/bin/sh", ["-c", "exec \"$0\" sendmail -C \"$1\" one@box.test </tmp", Program.Facteur, $"{mail.Top}/etc"]);
+        Assert.Equal(75, read.Exit);
+        Assert.Matches("^sendmail: fatal: [^\n]+\n$", read.Error);
+        mail.Set("maillog_file = /nonexistent/log");
+        var log = mail.Run("postlog", "text");
+        Assert.Equal(1, log.Exit);
+        Assert.Matches("^postlog: fatal: maillog_file value '/nonexistent/log' does not match [^\n]+\n$", log.Error);
+    }
 }

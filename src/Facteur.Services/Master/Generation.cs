@@ -22,7 +22,7 @@ namespace Facteur.Services.Master;
 
 /// <summary>What a generation takes from the running system; it outlives reloads.</summary>
 internal sealed record Surroundings(
-    IIncoming Incoming, IRewrite ReceiveRewrite, IResubmit DeliverResubmit, IResubmit QueueResubmit, ISpoolReader Reader, IDnsResolver Dns, HostsFile Hosts, IAnvil Anvil,
+    IIncoming Incoming, IRewrite ReceiveRewrite, IResubmit DeliverResubmit, IResubmit QueueResubmit, ISpoolReader Reader, ISpoolReader ReportReader, IDnsResolver Dns, HostsFile Hosts, IAnvil Anvil,
     BlockingThreads Threads, Func<string, CancellationToken, ValueTask> FlushSite, Func<long> FreeBytes, Func<Generation, ControlService> Control, IMailLog Log, TimeProvider Time);
 
 /// <summary>
@@ -61,7 +61,7 @@ internal sealed class Generation : IAsyncDisposable
         }
         _cleanups.TryAdd("cleanup", Cleanup(Config));
         var bounce = Entry("bounce", ServiceType.Unix);
-        Bounce = new BounceService(bounce, around.QueueResubmit, around.Reader, ServiceLogOf(bounce, "bounce"), around.Time);
+        Bounce = new BounceService(bounce, around.QueueResubmit, around.ReportReader, ServiceLogOf(bounce, "bounce"), around.Time);
         Control = around.Control(this);
         foreach (var entry in Entries.Where(e => e.Type == ServiceType.Unix))
         {

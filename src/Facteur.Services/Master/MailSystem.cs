@@ -68,16 +68,19 @@ public sealed class MailSystem : IAsyncDisposable
         var deliverResubmit = ResubmitLink();
 
         var queueConfig = EntryConfig(load, "qmgr");
+        var bounce = new BounceSwitch(_generation);
+        var refused = new RefusedMail(spool.OpenReader());
         _qmgr = new QmgrService(
-            queueConfig, spool, queueAsks, SenderDependent(config), new BounceSwitch(_generation), queueResubmit, name => ProcessLimit(load, name), LogOf(config, "qmgr"), time);
+            queueConfig, spool, queueAsks, SenderDependent(config), bounce, queueResubmit, name => ProcessLimit(load, name), LogOf(config, "qmgr"), time);
         _qmgr.Accept(queueEnd);
         var incoming = new IncomingClient(receiveEnd);
         _links.Add(incoming);
 
         var (pickupConfig, wakeup) = PickupEntry(load);
-        _pickup = new PickupService(pickupConfig, _cleanup, wakeup, LogOf(pickupConfig, "pickup"), time);
+        var lookup = new QueueLookup(_qmgr, config.Get(CommonParameters.EnableLongQueueIds));
+        _pickup = new PickupService(pickupConfig, _cleanup, bounce, refused, lookup, wakeup, LogOf(pickupConfig, "pickup"), time);
         _around = new Surroundings(
-            incoming, rewrite, deliverResubmit, queueResubmit, spool.OpenReader(), dns, hosts, _anvil, _threads, _qmgr.Control.FlushSiteAsync, FreeBytes, Control, log, time);
+            incoming, rewrite, deliverResubmit, queueResubmit, spool.OpenReader(), refused, dns, hosts, _anvil, _threads, _qmgr.Control.FlushSiteAsync, FreeBytes, Control, log, time);
         _generation.Now = new Generation(load, _around);
         _deliver = new DeliveryServer(deliverEnd, new AgentSwitch(_generation).Of, LogOf(config, "master"));
         _doors = new Doors(hosts, master, time);
@@ -102,7 +105,7 @@ public sealed class MailSystem : IAsyncDisposable
         try
         {
             var longIds = config.Get(CommonParameters.EnableLongQueueIds);
-            var options = new SpoolOptions { Directory = Path.Combine(queue, "journal"), TimedIds = longIds };
+            var options = new SpoolOptions { Directory = Path.Combine(queue, "journal"), TimedIds = longIds, LockWait = TimeSpan.FromSeconds(10) };
             var spool = Spool.Spool.Open(options, new UnixDisk(), time, new SpoolLog(master, longIds));
             var system = new MailSystem(load, masterLock, spool, log, master, time, failed);
             await system._doors.ApplyAsync(system._generation.Now, DefaultLimit(config)).ConfigureAwait(false);

@@ -4,17 +4,21 @@ using Facteur.Unix;
 namespace Facteur.Spool.Maildrop;
 
 /// <summary>A file waiting in maildrop.</summary>
-/// <param name="Name">Its name in the directory: its queue id.</param>
-/// <param name="Path">Its path.</param>
-public readonly record struct MaildropEntry(string Name, string Path);
+/// <param name="Name">Its name: its queue id.</param>
+/// <param name="Path">Its path, with the message's number when it was handed over.</param>
+/// <param name="Message">The number of the message it was handed over as, or 0: that message may be durable already.</param>
+public readonly record struct MaildropEntry(string Name, string Path, ulong Message = 0);
 
 /// <summary>
 /// The directory maildrop: mail of local users until pickup has it. A file is complete when it has its final name and its owner may execute it;
-/// both are durable before its writer is told so. Files under other names are being written.
+/// both are durable before its writer is told so. A file that is handed over gets the number of its message behind its name first, "NAME-NUMBER":
+/// who finds it after a crash can ask the queue whether the message is there. Files under other names are being written.
 /// </summary>
 /// <param name="queueDirectory">queue_directory.</param>
 public sealed class MaildropDirectory(string queueDirectory)
 {
+    private static readonly TimeSpan TemporaryAge = TimeSpan.FromDays(1);
+
     private readonly string _corrupt = System.IO.Path.Combine(queueDirectory, "corrupt");
 
     /// <summary>Its path.</summary>
@@ -33,11 +37,45 @@ public sealed class MaildropDirectory(string queueDirectory)
         return UnixFile.Status(Path, followLinks: true, out var status) == 0 && (self == 0 || self == status.Uid);
     }
 
-    /// <summary>The files that have a final name, oldest names first as far as names tell; at most so many.</summary>
+    /// <summary>The files that have a final name; at most so many.</summary>
     /// <exception cref="IOException">The directory can't be read.</exception>
     /// <exception cref="UnauthorizedAccessException">It may not be read.</exception>
     public IReadOnlyList<MaildropEntry> List(int limit) =>
-        [.. Directory.EnumerateFileSystemEntries(Path).Select(p => new MaildropEntry(System.IO.Path.GetFileName(p), p)).Where(e => IsFinal(e.Name)).Take(limit)];
+        [.. Directory.EnumerateFileSystemEntries(Path).Select(EntryOf).OfType<MaildropEntry>().Take(limit)];
+
+    /// <summary>The plain file of a queue id, or null. A file that is being handed over is not found.</summary>
+    public MaildropEntry? Find(string name) =>
+        EntryOf(System.IO.Path.Combine(Path, name)) is { Message: 0 } entry && UnixFile.Status(entry.Path, followLinks: false, out var status) == 0
+            && (status.Mode & Libc.S_IFMT) == Libc.S_IFREG ? entry : null;
+
+    /// <summary>Removes what writers that were killed left behind: no final name, old, and its process is gone.</summary>
+    /// <returns>How many were removed.</returns>
+    public int RemoveTemporaries(TimeProvider time)
+    {
+        var oldest = (time.GetUtcNow() - TemporaryAge).ToUnixTimeSeconds();
+        try
+        {
+            return Directory.EnumerateFiles(Path).Count(path => MaildropFile.Writer(System.IO.Path.GetFileName(path)) is { } writer
+                && UnixFile.Status(path, followLinks: false, out var status) == 0 && status.Modified.Seconds < oldest
+                // A program may write its message for days.
+                && !UnixPath.IsDirectory($"/proc/{writer.ToString(CultureInfo.InvariantCulture)}") && UnixPath.Unlink(path) == 0);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return 0;
+        }
+    }
+
+    /// <summary>Writes into a file's name as which message it is handed over. Not synced: it is for a crash of this process alone.</summary>
+    /// <param name="entry">The file.</param>
+    /// <param name="message">The message's number.</param>
+    /// <param name="handed">The file under its new name.</param>
+    /// <returns>0 or the errno.</returns>
+    public int HandOver(MaildropEntry entry, ulong message, out MaildropEntry handed)
+    {
+        handed = entry with { Path = string.Create(CultureInfo.InvariantCulture, $"{Path}/{entry.Name}-{message:X}"), Message = message };
+        return UnixPath.Rename(entry.Path, handed.Path);
+    }
 
     /// <summary>Opens a file to read, without following links or waiting for a pipe's writer.</summary>
     /// <returns>0 or the errno.</returns>
@@ -57,7 +95,18 @@ public sealed class MaildropDirectory(string queueDirectory)
     }
 
     // Postfix's short ids are hexadecimal, its long ones letters and digits; what is being written has a dot.
-    private static bool IsFinal(string name) => name.Length is >= 6 and <= 64 && name.All(char.IsAsciiLetterOrDigit);
+    private static MaildropEntry? EntryOf(string path)
+    {
+        var name = System.IO.Path.GetFileName(path);
+        var dash = name.IndexOf('-', StringComparison.Ordinal);
+        ulong message = 0;
+        if (dash >= 0 && (!ulong.TryParse(name.AsSpan(dash + 1), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out message) || message == 0))
+        {
+            return null;
+        }
+        name = dash >= 0 ? name[..dash] : name;
+        return name.Length is >= 6 and <= 64 && name.All(char.IsAsciiLetterOrDigit) ? new MaildropEntry(name, path, message) : null;
+    }
 
     /// <summary>A final name: microseconds and inode number, so that no two living files share it.</summary>
     internal static string Name(TimeProvider time, ulong inode) =>

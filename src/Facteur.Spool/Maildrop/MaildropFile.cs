@@ -45,6 +45,10 @@ public sealed class MaildropFile : IDisposable
         return errno;
     }
 
+    /// <summary>The process that writes the file of a temporary name; null when the name is another.</summary>
+    internal static int? Writer(string name) =>
+        name.Split('.') is [_, var process, _] && int.TryParse(process, NumberStyles.None, CultureInfo.InvariantCulture, out var id) ? id : null;
+
     /// <summary>Writes bytes of records.</summary>
     public void Write(ReadOnlySpan<byte> bytes)
     {

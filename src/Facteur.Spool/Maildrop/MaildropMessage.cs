@@ -1,3 +1,4 @@
+using System.Buffers.Text;
 using System.Globalization;
 using System.Text;
 using Facteur.Mail.Addresses;
@@ -29,6 +30,9 @@ public sealed class MaildropMessage
         Extracted,
         Ended,
     }
+
+    /// <summary>When it was submitted, microseconds since 1970; 0 when no record says so.</summary>
+    public long SubmittedMicros { get; private set; }
 
     /// <summary>The sender; "" is the null sender.</summary>
     public string Sender { get; private set; } = "";
@@ -75,6 +79,7 @@ public sealed class MaildropMessage
         switch (record.Type)
         {
             case MaildropRecordType.Time:
+                SubmittedMicros = Time(record.Data);
                 return null;
             case MaildropRecordType.FullName:
                 return Text(record, out var name) is { } badName ? badName : Set(() => FullName = name);
@@ -211,6 +216,18 @@ public sealed class MaildropMessage
             return "text is not UTF-8";
         }
         return text.AsSpan().ContainsAny('\0', '\n', '\r') ? "control character in text" : null;
+    }
+
+    // "seconds microseconds", as MaildropIntake writes it; Postfix's older files have seconds alone.
+    private static long Time(ReadOnlySpan<byte> data)
+    {
+        data = data.Trim((byte)' ');
+        if (!Utf8Parser.TryParse(data, out uint seconds, out var used))
+        {
+            return 0;
+        }
+        _ = Utf8Parser.TryParse(data[used..].TrimStart((byte)' '), out uint micros, out _);
+        return seconds * 1_000_000L + Math.Min(micros, 999_999);
     }
 
     private static string? Set(Action set)

@@ -56,6 +56,12 @@ internal sealed class Qmgr
 
     public IReadOnlyDictionary<ulong, ActiveMessage> Active => _active;
 
+    /// <summary>
+    /// Messages that left the active queue by a move or delete that is not committed yet: until it is, the spool's queues pass them over.
+    /// On a full disk that may take long. Emptied by who commits.
+    /// </summary>
+    public HashSet<ulong> Leaving { get; } = [];
+
     /// <summary>Something was staged that the next commit must sync: an operator's order.</summary>
     public bool SyncWanted { get; set; }
 
@@ -879,6 +885,7 @@ internal sealed class Qmgr
         if (_active.Remove(message.Id))
         {
             _recipients -= message.States.Length;
+            Leaving.Add(message.Id);
         }
     }
 

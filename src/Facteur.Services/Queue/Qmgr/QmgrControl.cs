@@ -16,6 +16,7 @@ internal sealed class QmgrControl(ISpool spool, Qmgr qmgr, QmgrLoop loop, bool l
     private const int CursorLimit = 64;
     private readonly Dictionary<ulong, Listing> _listings = [];
     private ulong _number;
+    private ulong _pages;
 
     public ValueTask<(IReadOnlyList<ListedMessage> Messages, ulong Cursor)> ListAsync(ulong cursor, int limit, CancellationToken cancel) =>
         new(loop.RunAsync(() => List(cursor, Math.Clamp(limit, 1, Slice)), cancel));
@@ -47,11 +48,7 @@ internal sealed class QmgrControl(ISpool spool, Qmgr qmgr, QmgrLoop loop, bool l
         var requeued = new List<ulong>();
         if (queueName is null or "active")
         {
-            var active = await loop.RunAsync(() => qmgr.Active.Keys.ToArray(), cancel).ConfigureAwait(false);
-            foreach (var slice in active.Chunk(SuperSlice))
-            {
-                done += await loop.RunDurableAsync(() => Carry(operation, slice, requeued), cancel).ConfigureAwait(false);
-            }
+            done += await ActiveAsync(operation, requeued, cancel).ConfigureAwait(false);
         }
         if (queueName != "active")
         {
@@ -62,13 +59,30 @@ internal sealed class QmgrControl(ISpool spool, Qmgr qmgr, QmgrLoop loop, bool l
                 done += await loop.RunDurableAsync(() =>
                 {
                     more = spool.Scan(ref place, entries, out var n);
-                    return Carry(operation, entries.Take(n).Where(e => state is null || e.State == state).Select(e => e.Id), requeued);
+                    // postsuper(1): without names hold, incoming, active and deferred; damaged mail is kept for who can rescue it.
+                    return Carry(operation, entries.Take(n).Where(e => state is null ? e.State != QueueState.Corrupt : e.State == state).Select(e => e.Id), requeued);
                 }, cancel).ConfigureAwait(false);
             }
         }
-        foreach (var id in requeued)
+        if (queueName is null)
+        {
+            // What became active before the scan came by was in neither.
+            done += await ActiveAsync(operation, requeued, cancel).ConfigureAwait(false);
+        }
+        foreach (var id in requeued.Distinct())
         {
             done += await requeue(id, cancel).ConfigureAwait(false) ? 1 : 0;
+        }
+        return done;
+    }
+
+    private async ValueTask<int> ActiveAsync(SuperOperation operation, List<ulong> requeued, CancellationToken cancel)
+    {
+        var done = 0;
+        var active = await loop.RunAsync(() => qmgr.Active.Keys.ToArray(), cancel).ConfigureAwait(false);
+        foreach (var slice in active.Chunk(SuperSlice))
+        {
+            done += await loop.RunDurableAsync(() => Carry(operation, slice, requeued), cancel).ConfigureAwait(false);
         }
         return done;
     }
@@ -103,18 +117,23 @@ internal sealed class QmgrControl(ISpool spool, Qmgr qmgr, QmgrLoop loop, bool l
             {
                 // What has just left the active queue is listed where it went, not nowhere. No mail is staged at this point of a turn.
                 _ = spool.Commit(sync: false);
+                if (spool.StagedBytes == 0)
+                {
+                    qmgr.Leaving.Clear();
+                }
             }
-            while (_listings.Count >= CursorLimit)
+            if (_listings.Count >= CursorLimit)
             {
-                _listings.Remove(_listings.Keys.Min());
+                _listings.Remove(_listings.MinBy(l => l.Value.Used).Key);
             }
-            listing = new Listing([.. qmgr.Active.Keys.Order()]);
+            listing = new Listing([.. qmgr.Active.Keys.Concat(qmgr.Leaving).Distinct().Order()]);
             _listings.Add(number = ++_number, listing);
         }
         else if (!_listings.TryGetValue(number, out listing))
         {
-            return ([], ulong.MaxValue);
+            throw new ControlException(ControlFailure.BadRequest, "the listing was given up: too many others were begun");
         }
+        listing.Used = ++_pages;
         var messages = new List<ListedMessage>(limit);
         while (messages.Count < limit && listing.Next(spool, out var id))
         {
@@ -134,7 +153,7 @@ internal sealed class QmgrControl(ISpool spool, Qmgr qmgr, QmgrLoop loop, bool l
     private ListedMessage? Describe(ulong id, bool fromActive)
     {
         var active = qmgr.Active.GetValueOrDefault(id);
-        if ((active is not null) != fromActive || spool.Read(id) is not { } stored)
+        if ((active is not null || qmgr.Leaving.Contains(id)) != fromActive || spool.Read(id) is not { } stored)
         {
             return null;
         }
@@ -169,13 +188,16 @@ internal sealed class QmgrControl(ISpool spool, Qmgr qmgr, QmgrLoop loop, bool l
             stored.Envelope.Sender.Length == 0 ? "MAILER-DAEMON" : stored.Envelope.Sender, [.. recipients.Order(AsTried)]);
     }
 
-    /// <summary>A listing under way: incoming, then what was active when it began, then deferred, hold, corrupt.</summary>
+    /// <summary>A listing under way: incoming, then what was active or about to leave when it began, then deferred, hold, corrupt.</summary>
     private sealed class Listing(List<ulong> active)
     {
         private static readonly QueueState?[] Phases = [QueueState.Incoming, null, QueueState.Deferred, QueueState.Hold, QueueState.Corrupt];
         private readonly SpoolEntry[] _entry = new SpoolEntry[1];
         private SpoolCursor _cursor;
         private int _at;
+
+        /// <summary>When its last page was asked for, as a count of pages.</summary>
+        public ulong Used { get; set; }
 
         public int Phase { get; private set; }
 

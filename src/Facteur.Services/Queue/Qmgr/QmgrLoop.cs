@@ -337,6 +337,10 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
         _stagedSince = 0;
         _unsyncedSince = result == CommitResult.Durable ? 0 : failed ? now : _unsyncedSince;
         _stuck = failed && _spool.StagedBytes > 0;
+        if (_spool.StagedBytes == 0)
+        {
+            _qmgr?.Leaving.Clear();
+        }
         Note(result, failed, wrote);
         _qmgr?.SyncWanted = false;
         Answer(result);

@@ -41,7 +41,14 @@ public sealed class ControlService(
                 }
                 if ((rights & Needed(request.Kind)) == Needed(request.Kind))
                 {
-                    await AnswerAsync(request, frames, cancel).ConfigureAwait(false);
+                    try
+                    {
+                        await AnswerAsync(request, frames, cancel).ConfigureAwait(false);
+                    }
+                    catch (ControlException e)
+                    {
+                        frames.Failed(e.Failure, e.Message);
+                    }
                 }
                 else
                 {

@@ -1,4 +1,6 @@
 using Facteur.Contracts;
+using Facteur.Mail.Dsn;
+using Facteur.Services.Server;
 
 namespace Facteur.Services.Receive.Pickup;
 
@@ -21,6 +23,18 @@ internal static class PickupLog
     public static void CannotList(ServiceLog log, string path, string reason) => log.Warning($"scan_dir_push: open directory {path}: {reason}");
 
     public static void Later(ServiceLog log, string name, string status) => log.Warning($"maildrop/{name}: {status}: message will be tried again");
+
+    public static void Failed(ServiceLog log, string name, Exception e) => log.Error($"maildrop/{name}: {e}: message will be tried again");
+
+    public static void Failed(ServiceLog log, Exception e) => log.Error($"look into maildrop: {e}");
+
+    // The line of a delivery that failed, as Postfix's cleanup logs it.
+    public static void Bounced(ServiceLog log, string queueId, string recipient, long ageMicros, DeliveryStatus status)
+    {
+        Span<char> buffer = stackalloc char[24];
+        var age = buffer[..DeliveryLog.FormatDelay(ageMicros, DeliveryLog.ResolutionDefault, buffer)];
+        log.Info($"{queueId}: to=<{recipient}>, relay=none, delay={age}, delays={age}/0/0/0, dsn={status.Status}, status=bounced ({status.Reason})");
+    }
 
     public static void Refused(ServiceLog log, uint uid, string reason) => log.Warning($"submit: uid={uid}: {reason}");
 

@@ -1,8 +1,10 @@
 using System.Buffers;
+using System.Collections.Concurrent;
 using System.Text;
 using Facteur.Config;
 using Facteur.Config.Parameters;
 using Facteur.Contracts;
+using Facteur.Mail.Dsn;
 using Facteur.Mail.Envelopes;
 using Facteur.Mail.Headers;
 using Facteur.Spool.Maildrop;
@@ -12,8 +14,8 @@ namespace Facteur.Services.Receive.Pickup;
 
 /// <summary>
 /// pickup(8): brings the mail of maildrop to cleanup. A file is removed when its message is durable in the queue and not before; what is not
-/// valid is put aside and logged; what can't be taken now stays. The files are written by untrusted users: links, pipes, several names and
-/// records that users may not set are refused.
+/// valid is put aside and logged; what cleanup refuses goes back to its sender; what can't be taken now stays. The files are written by
+/// untrusted users: links, pipes, several names and records that users may not set are refused.
 /// </summary>
 public sealed class PickupService : IDisposable
 {
@@ -21,23 +23,41 @@ public sealed class PickupService : IDisposable
     private const int Parallel = 16;
     private const int ContentPiece = 60 * 1024;
 
+    /// <summary>So often a fault of ours may meet a file, with a pause after each, before the file is put aside.</summary>
+    private const int FaultLimit = 10;
+    private static readonly TimeSpan FaultPause = TimeSpan.FromMinutes(1);
+
     private readonly MaildropDirectory _directory;
     private readonly ICleanup _cleanup;
+    private readonly IBounce _bounce;
+    private readonly RefusedMail _refused;
+    private readonly IQueueLookup _queue;
     private readonly TimeProvider _time;
     private readonly SemaphoreSlim _trigger = new(0, 1);
     private readonly uint _self = Libc.geteuid();
     private ServiceLog _log;
     private TimeSpan _wakeup;
     private string _receivedBy;
+    private string _origin;
+
+    // Both hold only names that are in the directory, and are emptied of others at each look.
+    private readonly ConcurrentDictionary<string, (int Count, long At)> _faults = new();
+    private readonly ConcurrentDictionary<string, bool> _queued = new();
 
     /// <summary>Makes the service.</summary>
     /// <param name="config">The entry's parameters.</param>
     /// <param name="cleanup">Where mail goes.</param>
+    /// <param name="bounce">Reports what cleanup refuses to its sender.</param>
+    /// <param name="refused">Where the reports find what was refused.</param>
+    /// <param name="queue">Says whether a message is in the queue.</param>
     /// <param name="wakeup">The entry's wakeup time: how often the directory is looked at without a trigger.</param>
     /// <param name="log">The entry's log.</param>
     /// <param name="time">The clock.</param>
-    public PickupService(IConfig config, ICleanup cleanup, TimeSpan wakeup, ServiceLog log, TimeProvider time)
+    public PickupService(
+        IConfig config, ICleanup cleanup, IBounce bounce, RefusedMail refused, IQueueLookup queue, TimeSpan wakeup, ServiceLog log, TimeProvider time)
     {
+        (_bounce, _refused, _queue) = (bounce, refused, queue);
+        _origin = config.Get(CommonParameters.Myorigin);
         _directory = new MaildropDirectory(config.Get(CommonParameters.QueueDirectory));
         _receivedBy = ReceivedBy(config);
         _cleanup = cleanup;
@@ -68,7 +88,7 @@ public sealed class PickupService : IDisposable
     /// <param name="log">The entry's log.</param>
     public void Reconfigure(IConfig config, TimeSpan wakeup, ServiceLog log)
     {
-        (_receivedBy, _wakeup, _log) = (ReceivedBy(config), wakeup, log);
+        (_receivedBy, _origin, _wakeup, _log) = (ReceivedBy(config), config.Get(CommonParameters.Myorigin), wakeup, log);
         // The wait under way is of the old length.
         Trigger();
     }
@@ -79,9 +99,22 @@ public sealed class PickupService : IDisposable
     /// <summary>Serves until it is stopped; messages under way are finished.</summary>
     public async Task RunAsync(CancellationToken cancel)
     {
+        _directory.RemoveTemporaries(_time);
         while (!cancel.IsCancellationRequested)
         {
-            await ScanAsync(cancel).ConfigureAwait(false);
+            try
+            {
+                await ScanAsync(cancel).ConfigureAwait(false);
+            }
+            catch (Exception e) when (!cancel.IsCancellationRequested)
+            {
+                // Whatever it was: mail of local users goes on with the next look.
+                PickupLog.Failed(_log, e);
+            }
+            catch (Exception)
+            {
+                return;
+            }
             using var timer = new CancellationTokenSource(_wakeup, _time);
             using var either = CancellationTokenSource.CreateLinkedTokenSource(cancel, timer.Token);
             try
@@ -110,11 +143,12 @@ public sealed class PickupService : IDisposable
                 PickupLog.CannotList(_log, _directory.Path, e.Message);
                 return;
             }
+            Forget(entries);
             var taken = 0;
             var options = new ParallelOptions { MaxDegreeOfParallelism = Parallel };
             await System.Threading.Tasks.Parallel.ForEachAsync(entries, options, async (entry, _) =>
             {
-                if (!cancel.IsCancellationRequested && await TakeAsync(entry, cancel).ConfigureAwait(false))
+                if (!cancel.IsCancellationRequested && await TryTakeAsync(entry, cancel).ConfigureAwait(false))
                 {
                     Interlocked.Increment(ref taken);
                 }
@@ -125,6 +159,53 @@ public sealed class PickupService : IDisposable
             }
         }
     }
+
+    private void Forget(IReadOnlyList<MaildropEntry> entries)
+    {
+        if (_faults.IsEmpty && _queued.IsEmpty)
+        {
+            return;
+        }
+        var there = entries.Select(e => e.Name).ToHashSet();
+        foreach (var name in _faults.Keys.Concat(_queued.Keys).Where(name => !there.Contains(name)).ToList())
+        {
+            _faults.TryRemove(name, out _);
+            _queued.TryRemove(name, out _);
+        }
+    }
+
+    /// <summary>A fault of ours in one file holds up no other.</summary>
+    /// <returns>Whether the file is gone from maildrop.</returns>
+    private async ValueTask<bool> TryTakeAsync(MaildropEntry entry, CancellationToken cancel)
+    {
+        if (_faults.TryGetValue(entry.Name, out var fault) && _time.GetElapsedTime(fault.At) < FaultPause)
+        {
+            return false;
+        }
+        try
+        {
+            return entry.Message != 0 && await IsQueuedAsync(entry, cancel).ConfigureAwait(false) ? Remove(entry)
+                : fault.Count >= FaultLimit ? PutAside(entry, 0, "repeated failures")
+                : await TakeAsync(entry, cancel).ConfigureAwait(false);
+        }
+        catch (Exception) when (cancel.IsCancellationRequested)
+        {
+            return false;
+        }
+        catch (Exception e)
+        {
+            PickupLog.Failed(_log, entry.Name, e);
+            _faults[entry.Name] = (fault.Count + 1, _time.GetTimestamp());
+            return false;
+        }
+    }
+
+    /// <summary>
+    /// Whether the message that a file was handed over as is in the queue: then we ended, or could not remove the file, after that was durable.
+    /// One that was delivered meanwhile is not found: of a crash so late the file is taken again, as Postfix does.
+    /// </summary>
+    private async ValueTask<bool> IsQueuedAsync(MaildropEntry entry, CancellationToken cancel) =>
+        _queued.ContainsKey(entry.Name) || await _queue.FindAsync(entry.Message, cancel).ConfigureAwait(false) is not null;
 
     /// <returns>Whether the file is gone from maildrop.</returns>
     private async ValueTask<bool> TakeAsync(MaildropEntry entry, CancellationToken cancel)
@@ -162,15 +243,16 @@ public sealed class PickupService : IDisposable
             }
             return status.Links != 1
                 ? PutAside(entry, status.Uid, $"file has {status.Links} links")
-                : await TakeAsync(entry, file, status.Uid, cancel).ConfigureAwait(false);
+                : await TakeAsync(entry, file, status, cancel).ConfigureAwait(false);
         }
     }
 
     private static string ReceivedBy(IConfig config) =>
         $"Received: by {config.Get(CommonParameters.Myhostname)} ({config.Get(CommonParameters.MailName)}, from userid ";
 
-    private async ValueTask<bool> TakeAsync(MaildropEntry entry, UnixFile file, uint owner, CancellationToken cancel)
+    private async ValueTask<bool> TakeAsync(MaildropEntry entry, UnixFile file, Stat status, CancellationToken cancel)
     {
+        var owner = status.Uid;
         var pickup = new PickupMessage(file);
         var wrong = pickup.ReadEnvelope();
         if (wrong is not null)
@@ -179,22 +261,26 @@ public sealed class PickupService : IDisposable
         }
         // Only a file of our own was written by the submission service, which knows its client from the kernel.
         var uid = owner == _self ? pickup.Message.Submitter ?? owner : owner;
-        await using var message = await _cleanup.OpenAsync(Envelope(pickup.Message), cancel).ConfigureAwait(false);
+        var envelope = Envelope(pickup.Message, status.Modified.Seconds);
+        await using var message = await _cleanup.OpenAsync(envelope, cancel).ConfigureAwait(false);
         if (message is null)
         {
             PickupLog.Later(_log, entry.Name, "queue file write error");
             return false;
         }
         PickupLog.Message(_log, message.QueueId, uid, pickup.Message.Sender);
+        var received = DateTimeOffset.UnixEpoch.AddMicroseconds(envelope.ArrivalMicros);
         await message.WriteAsync(
-            Encoding.UTF8.GetBytes($"{_receivedBy}{uid})\n\tid {message.QueueId}; {MailDate.Format(_time.GetUtcNow(), _time.LocalTimeZone)}\n"), cancel)
+            Encoding.UTF8.GetBytes($"{_receivedBy}{uid})\n\tid {message.QueueId}; {MailDate.Format(received, _time.LocalTimeZone)}\n"), cancel)
             .ConfigureAwait(false);
         var buffer = new ArrayBufferWriter<byte>(ContentPiece);
+        long length = 0;
         while (pickup.ReadContent(buffer, ContentPiece) is var more)
         {
             if (buffer.WrittenCount > 0)
             {
                 await message.WriteAsync(buffer.WrittenMemory, cancel).ConfigureAwait(false);
+                length += buffer.WrittenCount;
                 buffer.ResetWrittenCount();
             }
             if (!more)
@@ -210,35 +296,75 @@ public sealed class PickupService : IDisposable
         {
             message.AddRecipient(recipient);
         }
+        var errno = _directory.HandOver(entry, message.Id, out entry);
+        if (errno != 0)
+        {
+            PickupLog.Later(_log, entry.Name, $"rename: {Errno.Text(errno)}");
+            return false;
+        }
         var result = await message.CompleteAsync(cancel).ConfigureAwait(false);
-        return Ended(entry, uid, result);
-    }
-
-    private bool Ended(MaildropEntry entry, uint uid, CleanupResult result)
-    {
         switch (result.Status)
         {
             case CleanupStatus.Ok:
-                var errno = MaildropDirectory.Remove(entry);
-                if (errno != 0 && errno != Libc.ENOENT)
-                {
-                    PickupLog.CannotRemove(_log, entry.Name, Errno.Text(errno));
-                    return false;
-                }
-                return true;
+                return Remove(entry);
             case CleanupStatus.WriteError or CleanupStatus.NoSpace or CleanupStatus.TryAgain:
                 PickupLog.Later(_log, entry.Name, result.Text ?? result.Status.ToString());
                 return false;
             default:
-                return PutAside(entry, uid, result.Text ?? result.Status switch
-                {
-                    CleanupStatus.TooLarge => "message file too big",
-                    CleanupStatus.TooManyHops => "too many hops",
-                    CleanupStatus.NoRecipients => "no recipients specified",
-                    _ => "message content rejected",
-                });
+                envelope.Recipients = [.. pickup.Message.Recipients.Select(Qualified)];
+                return await ReturnAsync(entry, message, envelope, length, result, cancel).ConfigureAwait(false);
         }
     }
+
+    private bool Remove(MaildropEntry entry)
+    {
+        var errno = MaildropDirectory.Remove(entry);
+        if (errno != 0 && errno != Libc.ENOENT)
+        {
+            _queued[entry.Name] = true;
+            PickupLog.CannotRemove(_log, entry.Name, Errno.Text(errno));
+            return false;
+        }
+        return true;
+    }
+
+    /// <summary>Postfix: what cleanup refuses of pickup's mail is returned by bounce (CLEANUP_FLAG_BOUNCE).</summary>
+    private async ValueTask<bool> ReturnAsync(
+        MaildropEntry entry, ICleanupMessage message, Envelope envelope, long length, CleanupResult result, CancellationToken cancel)
+    {
+        var status = result.Status switch
+        {
+            CleanupStatus.TooLarge => DeliveryStatus.Bounced(3, 4, "message file too big"),
+            CleanupStatus.TooManyHops => DeliveryStatus.Bounced(4, 0, "too many hops"),
+            CleanupStatus.NoRecipients => DeliveryStatus.Bounced(1, 0, "no recipients specified"),
+            _ => DeliveryStatus.Bounced(7, 1, result.Text ?? "message content rejected"),
+        };
+        // Postfix: somebody must have failed.
+        envelope.Recipients = envelope.Recipients.Count > 0 ? envelope.Recipients : [new EnvelopeRecipient("unknown")];
+        foreach (var recipient in envelope.Recipients)
+        {
+            PickupLog.Bounced(_log, message.QueueId, recipient.Address, NowMicros - envelope.ArrivalMicros, status);
+        }
+        var layout = _refused.Add(message.Id, entry, length);
+        try
+        {
+            var results = Enumerable.Range(0, envelope.Recipients.Count).Select(i => new RecipientResult(i, status)).ToList();
+            var request = new ReportRequest(ReportKind.Failure, message.Id, message.QueueId, envelope, layout, results, Closes: false);
+            if (await _bounce.ReportAsync(request, cancel).ConfigureAwait(false) == ReportResult.TryAgain)
+            {
+                PickupLog.Later(_log, entry.Name, "its sender can't be told now");
+                return false;
+            }
+        }
+        finally
+        {
+            _refused.Remove(message.Id);
+        }
+        return Remove(entry);
+    }
+
+    private EnvelopeRecipient Qualified(EnvelopeRecipient recipient) =>
+        recipient.Address.Contains('@') ? recipient : recipient with { Address = $"{recipient.Address}@{_origin}" };
 
     private bool Failed(MaildropEntry entry, uint owner, PickupMessage pickup, string? wrong)
     {
@@ -262,11 +388,14 @@ public sealed class PickupService : IDisposable
         return true;
     }
 
-    private Envelope Envelope(MaildropMessage message) => new()
+    private long NowMicros => (_time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond;
+
+    private Envelope Envelope(MaildropMessage message, long modifiedSeconds) => new()
     {
         Sender = message.Sender,
         FullName = message.FullName,
-        ArrivalMicros = (_time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond,
+        // Its age counts from its submission, however long we were down.
+        ArrivalMicros = Math.Clamp(message.SubmittedMicros > 0 ? message.SubmittedMicros : modifiedSeconds * 1_000_000, 0, NowMicros),
         EnvelopeId = message.EnvelopeId,
         Return = message.Return,
         Body = message.Body,

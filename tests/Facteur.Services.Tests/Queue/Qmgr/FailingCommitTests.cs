@@ -18,6 +18,7 @@ public sealed class FailingCommitTests : IRewrite, IBounce, IResubmit, IDelivery
     private readonly ConcurrentQueue<ulong> _delivered = new();
     private readonly SemaphoreSlim _gate = new(0);
     private readonly QmgrService _queue;
+    private bool _damaged;
     private readonly IncomingClient _incoming;
     private readonly DeliveryServer _agents;
     private readonly RewriteServer _rewrite;
@@ -106,6 +107,55 @@ public sealed class FailingCommitTests : IRewrite, IBounce, IResubmit, IDelivery
     }
 
     [Fact]
+    public async Task A_listing_has_what_left_the_active_queue_while_that_cannot_be_written()
+    {
+        Assert.Equal(CleanupStatus.Ok, await Submit());
+        await Until(() => _delivered.Count == 1);
+        _spool.Failing = CommitResult.NoSpace;
+        _gate.Release();
+        await Until(() => _spool.StagedBytes > 0);
+        var (messages, cursor) = await _queue.Control.ListAsync(0, 10, default);
+        Assert.Single(messages);
+        Assert.Equal(ulong.MaxValue, cursor);
+        _spool.Failing = 0;
+        await Until(() => _spool.Ids.Count == 0);
+        Assert.Empty((await _queue.Control.ListAsync(0, 10, default)).Messages);
+    }
+
+    [Fact]
+    public async Task Orders_for_all_leave_damaged_mail_to_who_can_rescue_it()
+    {
+        _damaged = true;
+        Assert.Equal(CleanupStatus.Ok, await Submit());
+        await Until(() => _delivered.Count == 1);
+        _gate.Release();
+        await Until(() => _queue.Control.ListAsync(0, 10, default).AsTask().GetAwaiter().GetResult().Messages is [{ QueueName: "corrupt" }]);
+        Assert.Equal(CleanupStatus.Ok, await Submit(MessageFlags.Hold));
+        Assert.Equal(1, await _queue.Control.SuperAllAsync(SuperOperation.Delete, null, default));
+        Assert.Single(_spool.Ids);
+        Assert.Equal(1, await _queue.Control.SuperAllAsync(SuperOperation.Delete, "corrupt", default));
+        Assert.Empty(_spool.Ids);
+    }
+
+    [Fact]
+    public async Task Abandoned_listings_end_no_listing_that_is_read()
+    {
+        for (var i = 0; i < 100; i++)
+        {
+            Assert.Equal(CleanupStatus.Ok, await Submit(MessageFlags.Hold));
+        }
+        var (_, read) = await _queue.Control.ListAsync(0, 1, default);
+        var (_, abandoned) = await _queue.Control.ListAsync(0, 1, default);
+        for (var i = 0; i < 90; i++)
+        {
+            Assert.Single((await _queue.Control.ListAsync(0, 1, default)).Messages);
+            Assert.Single((await _queue.Control.ListAsync(read, 1, default)).Messages);
+        }
+        var given = await Assert.ThrowsAsync<ControlException>(() => _queue.Control.ListAsync(abandoned, 1, default).AsTask());
+        Assert.Equal(ControlFailure.BadRequest, given.Failure);
+    }
+
+    [Fact]
     public async Task A_requeue_whose_first_step_is_refused_leaves_the_message_as_it_was()
     {
         Assert.Equal(CleanupStatus.Ok, await Submit(MessageFlags.Hold));
@@ -145,7 +195,7 @@ public sealed class FailingCommitTests : IRewrite, IBounce, IResubmit, IDelivery
     {
         _delivered.Enqueue(request.MessageId);
         await _gate.WaitAsync(cancel);
-        return QmgrSimulation.Ok(request);
+        return _damaged ? new DeliveryResult(request.RequestId, [], Damaged: true) : QmgrSimulation.Ok(request);
     }
 
     ValueTask<string?> IRewrite.RewriteAsync(bool local, string address, CancellationToken cancel) => new(address);

@@ -81,6 +81,15 @@ public sealed class ControlServiceTests : IDisposable
         Assert.Equal(["flush"], _queue.Calls);
     }
 
+    [Fact]
+    public async Task What_the_queue_cannot_do_is_said_and_the_next_request_is_answered()
+    {
+        await using var session = Start(0);
+        var failure = await Assert.ThrowsAsync<ControlException>(() => session.Client.ListAsync(99, 10, default).AsTask());
+        Assert.Equal((ControlFailure.BadRequest, "given up"), (failure.Failure, failure.Message));
+        Assert.Equal(5UL, (await session.Client.ListAsync(0, 10, default)).Cursor);
+    }
+
     [Theory]
     [InlineData(1002, "static:anyone", "alice", ControlRights.List)]
     [InlineData(1002, "", "", ControlRights.None)]
@@ -161,7 +170,8 @@ public sealed class ControlServiceTests : IDisposable
             new("deferred", "4QB", 1, 2, true, "MAILER-DAEMON", [.. Enumerable.Range(0, 3000).Select(i => new ListedRecipient($"r{i}@b.example", "", new string('r', 100), false))]),
         ];
 
-        public ValueTask<(IReadOnlyList<ListedMessage> Messages, ulong Cursor)> ListAsync(ulong cursor, int limit, CancellationToken cancel) => new((Listed, 5UL));
+        public ValueTask<(IReadOnlyList<ListedMessage> Messages, ulong Cursor)> ListAsync(ulong cursor, int limit, CancellationToken cancel) =>
+            cursor == 99 ? throw new ControlException(ControlFailure.BadRequest, "given up") : new((Listed, 5UL));
 
         public ValueTask FlushAsync(CancellationToken cancel) => Call("flush");
 

@@ -5,24 +5,37 @@ using Facteur.Mail.Envelopes;
 using Facteur.Net.Connections;
 using Facteur.Services.Receive.Pickup;
 using Facteur.Services.Server;
+using Facteur.Spool;
 using Facteur.Testing;
 using Facteur.Unix;
 
 namespace Facteur.Services.Tests.Receive.Pickup;
 
-public sealed class PickupServiceTests : IDisposable, ICleanup
+public sealed class PickupServiceTests : IDisposable, ICleanup, IBounce, IQueueLookup
 {
     private const string Message = "S5 alice|F13 Alice Example|R3 bob|M0 |N10 Subject: x|N0 |L4 long|N5 tail.|X0 |R5 carol|E0 ";
     private readonly string _directory = Directory.CreateTempSubdirectory("facteur-pickup-").FullName;
     private readonly TestLog _log = new();
     private readonly List<(Envelope Envelope, List<EnvelopeRecipient> Recipients, string Content)> _taken = [];
     private readonly BlockingThreads _threads = new("test", 2);
+    private readonly List<(ReportRequest Request, string Content)> _reports = [];
+    private readonly HashSet<ulong> _queue = [];
+    private readonly ManualTime _time = new();
+    private readonly RefusedMail _refused;
     private CleanupResult _result;
+    private ReportResult _report = ReportResult.Sent;
+    private string _crash = "";
+    private ulong _ids;
 
-    public PickupServiceTests() => Directory.CreateDirectory(Path.Combine(_directory, "maildrop"));
+    public PickupServiceTests()
+    {
+        Directory.CreateDirectory(Path.Combine(_directory, "maildrop"));
+        _refused = new RefusedMail(new NoQueue());
+    }
 
     public void Dispose()
     {
+        _refused.Dispose();
         _threads.Dispose();
         Directory.Delete(_directory, recursive: true);
     }
@@ -44,15 +57,138 @@ public sealed class PickupServiceTests : IDisposable, ICleanup
     [InlineData(CleanupStatus.WriteError, 1, 0)]
     [InlineData(CleanupStatus.NoSpace, 1, 0)]
     [InlineData(CleanupStatus.TryAgain, 1, 0)]
-    [InlineData(CleanupStatus.Rejected, 0, 1)]
-    [InlineData(CleanupStatus.TooManyHops, 0, 1)]
-    public async Task What_is_not_durable_stays_or_is_put_aside(CleanupStatus status, int stays, int aside)
+    public async Task What_is_not_durable_stays(CleanupStatus status, int stays, int reports)
     {
         _result = new CleanupResult(status);
         Put("6ABCDEF012", Records(Message));
         await Scan();
-        Assert.Equal(stays, Files().Length);
-        Assert.Equal(aside, Corrupt());
+        Assert.Equal((stays, reports, 0), (Files().Length, _reports.Count, Corrupt()));
+        _result = default;
+        await Scan();
+        Assert.Single(_taken);
+        Assert.Empty(Files());
+    }
+
+    [Theory]
+    [InlineData(CleanupStatus.TooManyHops, "5.4.0", "too many hops")]
+    [InlineData(CleanupStatus.TooLarge, "5.3.4", "message file too big")]
+    [InlineData(CleanupStatus.Rejected, "5.7.1", "message content rejected")]
+    public async Task What_cleanup_refuses_goes_back_to_its_sender(CleanupStatus status, string dsn, string reason)
+    {
+        _result = new CleanupResult(status);
+        Put("6ABCDEF012", Records(Message));
+        _report = ReportResult.TryAgain;
+        await Scan();
+        Assert.Single(Files());
+        _report = ReportResult.Sent;
+        await Scan();
+        Assert.Empty(Files());
+        Assert.Equal(0, Corrupt());
+        var (request, content) = _reports[1];
+        Assert.Equal((ReportKind.Failure, "alice", false), (request.Kind, request.Original.Sender, request.Closes));
+        Assert.Equal(["bob@dest.example", "carol@dest.example"], request.Recipients.Select(r => request.Original.Recipients[r.Index].Address));
+        Assert.All(request.Recipients, r => Assert.Equal((dsn, reason), (r.Status.Status.ToString(), r.Status.Reason)));
+        Assert.Equal("Subject: x\n\nlongtail.\n", content);
+        Assert.Equal(request.Layout.Length, content.Length);
+        Assert.Contains(_log.Lines, line => line.Contains($"Q2: to=<bob@dest.example>, relay=none, delay=") && line.EndsWith($"dsn={dsn}, status=bounced ({reason})"));
+    }
+
+    [Fact]
+    public async Task Mail_without_recipients_goes_back_too()
+    {
+        _result = new CleanupResult(CleanupStatus.NoRecipients);
+        Put("6ABCDEF012", Records("S5 alice|M0 |N1 x|X0 |E0 "));
+        await Scan();
+        var (request, _) = Assert.Single(_reports);
+        Assert.Equal(("unknown", "no recipients specified"), (Assert.Single(request.Original.Recipients).Address, request.Recipients[0].Status.Reason));
+        Assert.Empty(Files());
+    }
+
+    [Theory]
+    [InlineData("open")]
+    [InlineData("before durable")]
+    [InlineData("after durable")]
+    public async Task A_crash_at_any_step_neither_loses_nor_doubles_mail(string step)
+    {
+        Put("6ABCDEF012", Records(Message));
+        _crash = step;
+        await Scan();
+        Assert.Single(Files());
+        _crash = "";
+        // Another process: it knows the files and the queue, nothing else.
+        await Scan();
+        Assert.Single(_taken);
+        Assert.Empty(Files());
+        Assert.Equal(0, Corrupt());
+    }
+
+    [Fact]
+    public async Task A_fault_in_one_file_holds_up_no_other_and_is_said()
+    {
+        Put("6ABCDEF012", Records(Message.Replace("S5 alice", "S5 fault")));
+        Put("6ABCDEF013", Records(Message));
+        using var pickup = Service();
+        for (var look = 1; look <= 10; look++)
+        {
+            await pickup.ScanAsync(default);
+            // Not again at once.
+            await pickup.ScanAsync(default);
+            Assert.Equal(look, _log.Lines.Count(line => line.Contains("error: maildrop/6ABCDEF012: System.InvalidOperationException: fault")));
+            Assert.Equal(0, Corrupt());
+            _time.Advance(TimeSpan.FromMinutes(2));
+        }
+        Assert.Equal("alice", Assert.Single(_taken).Envelope.Sender);
+        await pickup.ScanAsync(default);
+        Assert.Equal(1, Corrupt());
+        Assert.Empty(Files());
+    }
+
+    [Fact]
+    public async Task Pickup_outlives_a_look_that_fails()
+    {
+        using var pickup = Service(new FailingOnce(_log));
+        using var stop = new CancellationTokenSource();
+        Directory.Move(Path.Combine(_directory, "maildrop"), Path.Combine(_directory, "away"));
+        var running = pickup.RunAsync(stop.Token);
+        Directory.Move(Path.Combine(_directory, "away"), Path.Combine(_directory, "maildrop"));
+        Put("6ABCDEF012", Records(Message));
+        pickup.Trigger();
+        for (var i = 0; i < 500 && Files().Length > 0; i++)
+        {
+            await Task.Delay(10);
+        }
+        Assert.Empty(Files());
+        Assert.Contains("error: look into maildrop: System.InvalidOperationException: the log", _log.Lines[0]);
+        await stop.CancelAsync();
+        await running;
+    }
+
+    [Theory]
+    [InlineData("T17 1700000000 123456|", 1_700_000_000_123_456)]
+    [InlineData("T10 1700000000|", 1_700_000_000_000_000)]
+    [InlineData("T17 4000000000      0|", 0)]
+    [InlineData("", 1_600_000_000_000_000)]
+    public async Task Mail_is_as_old_as_its_submission(string time, long expected)
+    {
+        Put("6ABCDEF012", Records(time + Message));
+        File.SetLastWriteTimeUtc(Name("6ABCDEF012"), DateTimeOffset.FromUnixTimeSeconds(1_600_000_000).UtcDateTime);
+        await Scan();
+        var now = (_time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks / 10;
+        Assert.Equal(expected == 0 ? now : expected, Assert.Single(_taken).Envelope.ArrivalMicros);
+    }
+
+    [Fact]
+    public async Task What_killed_writers_left_is_removed_after_a_day()
+    {
+        string[] names = [$"8DE0.{int.MaxValue}.1", $"8DE0.{int.MaxValue}.2", $"8DE0.{Environment.ProcessId}.3", "6ABCDEF012.1"];
+        foreach (var name in names)
+        {
+            Put(name, [], executable: false);
+            File.SetLastWriteTimeUtc(Name(name), (_time.GetUtcNow() - TimeSpan.FromHours(name.EndsWith('2') ? 23 : 25)).UtcDateTime);
+        }
+        using var pickup = Service();
+        await pickup.RunAsync(new CancellationToken(canceled: true));
+        Assert.Equal(names[1..].Order(), Files().Select(path => Path.GetFileName(path)).Order());
     }
 
     [Theory]
@@ -152,11 +288,42 @@ public sealed class PickupServiceTests : IDisposable, ICleanup
         await Task.WhenAll(serving, running);
     }
 
-    ValueTask<ICleanupMessage?> ICleanup.OpenAsync(Envelope envelope, CancellationToken cancel) => ValueTask.FromResult<ICleanupMessage?>(new Taken(this, envelope));
+    ValueTask<ICleanupMessage?> ICleanup.OpenAsync(Envelope envelope, CancellationToken cancel)
+    {
+        Crash("open");
+        return envelope.Sender == "fault" ? throw new InvalidOperationException("fault") : ValueTask.FromResult<ICleanupMessage?>(new Taken(this, envelope, Interlocked.Increment(ref _ids)));
+    }
+
+    async ValueTask<ReportResult> IBounce.ReportAsync(ReportRequest request, CancellationToken cancel)
+    {
+        // Twice, as a report with References does.
+        var content = "";
+        for (var time = 0; time < 2; time++)
+        {
+            content = "";
+            while (content.Length < request.Layout.Length && _refused.Read(request.MessageId, request.Layout, 0, content.Length, new byte[65600], out var piece) == ContentRead.Data)
+            {
+                content += Encoding.UTF8.GetString(piece.Span);
+            }
+        }
+        _reports.Add((request, content));
+        return _report;
+    }
+
+    ValueTask<QueuedMessage?> IQueueLookup.FindAsync(ulong id, CancellationToken cancel) =>
+        new(_queue.Contains(id) ? new QueuedMessage(id, "incoming", "Q", new Envelope(), [], new ContentLayout([])) : null);
+
+    private void Crash(string step)
+    {
+        if (_crash == step)
+        {
+            throw new InvalidOperationException("crash");
+        }
+    }
 
     private TestConfig Config() => new(("queue_directory", _directory));
 
-    private PickupService Service() => new(Config(), this, TimeSpan.FromHours(1), new ServiceLog(_log, "postfix/pickup"), TimeProvider.System);
+    private PickupService Service(IMailLog? log = null) => new(Config(), this, this, _refused, this, TimeSpan.FromHours(1), new ServiceLog(log ?? _log, "postfix/pickup"), _time);
 
     private async Task Scan()
     {
@@ -180,14 +347,42 @@ public sealed class PickupServiceTests : IDisposable, ICleanup
     private static byte[] Records(string text) =>
         [.. Regex.Matches(text, @"(.)(\d+) ([^|]*)").SelectMany(m => (byte[])[(byte)m.Groups[1].Value[0], (byte)m.Groups[3].Length, .. Encoding.UTF8.GetBytes(m.Groups[3].Value)])];
 
-    private sealed class Taken(PickupServiceTests tests, Envelope envelope) : ICleanupMessage
+    private sealed class NoQueue : ISpoolReader
+    {
+        public ContentRead Read(ulong id, ContentLayout layout, int extent, long offset, Memory<byte> buffer, out ReadOnlyMemory<byte> content)
+        {
+            content = default;
+            return ContentRead.Moved;
+        }
+
+        public void Dispose()
+        {
+        }
+    }
+
+    private sealed class FailingOnce(IMailLog log) : IMailLog
+    {
+        private bool _failed;
+
+        public void Write(string tag, LogLevel level, string text)
+        {
+            if (!_failed)
+            {
+                _failed = true;
+                throw new InvalidOperationException("the log");
+            }
+            log.Write(tag, level, text);
+        }
+    }
+
+    private sealed class Taken(PickupServiceTests tests, Envelope envelope, ulong id) : ICleanupMessage
     {
         private readonly List<EnvelopeRecipient> _recipients = [];
         private readonly StringBuilder _content = new();
 
-        public ulong Id => 1;
+        public ulong Id => id;
 
-        public string QueueId => "Q1";
+        public string QueueId => $"Q{id}";
 
         public bool RecipientsFromHeaders { get; set; }
 
@@ -201,10 +396,13 @@ public sealed class PickupServiceTests : IDisposable, ICleanup
 
         public ValueTask<CleanupResult> CompleteAsync(CancellationToken cancel)
         {
+            tests.Crash("before durable");
             if (tests._result.Status == CleanupStatus.Ok)
             {
                 tests._taken.Add((envelope, _recipients, _content.ToString()));
+                tests._queue.Add(id);
             }
+            tests.Crash("after durable");
             return ValueTask.FromResult(tests._result);
         }
 
