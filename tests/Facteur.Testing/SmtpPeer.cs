@@ -12,6 +12,9 @@ namespace Facteur.Testing;
 /// </summary>
 public sealed class SmtpPeer : IAsyncDisposable
 {
+    // The peer's own thread writes them while tests look.
+    private readonly List<string> _commands = [];
+    private readonly List<string> _messages = [];
     private readonly Listener _listener;
     private readonly List<(string Start, string Reply)> _rules = [];
     private readonly List<Connection> _connections = [];
@@ -37,10 +40,10 @@ public sealed class SmtpPeer : IAsyncDisposable
     public ITlsHandshake? Tls { get; init; }
 
     /// <summary>Everything said, in order: commands as they came, "== connect", "== eof".</summary>
-    public List<string> Commands { get; } = [];
+    public IReadOnlyList<string> Commands => Copy(_commands);
 
     /// <summary>Contents received, as they were on the wire (dots stuffed).</summary>
-    public List<string> Messages { get; } = [];
+    public IReadOnlyList<string> Messages => Copy(_messages);
 
     public int Connections { get; private set; }
 
@@ -159,9 +162,9 @@ public sealed class SmtpPeer : IAsyncDisposable
             }
             text.Append(line).Append("\r\n");
         }
-        lock (Messages)
+        lock (_messages)
         {
-            Messages.Add(text.ToString());
+            _messages.Add(text.ToString());
         }
         foreach (var recipient in Lmtp ? recipients : recipients.Take(1).DefaultIfEmpty("none").ToList())
         {
@@ -191,9 +194,9 @@ public sealed class SmtpPeer : IAsyncDisposable
 
     private void Note(string line)
     {
-        lock (Commands)
+        lock (_commands)
         {
-            Commands.Add(line);
+            _commands.Add(line);
         }
     }
 
@@ -219,6 +222,14 @@ public sealed class SmtpPeer : IAsyncDisposable
                     return null;
                 }
             }
+        }
+    }
+
+    private static string[] Copy(List<string> list)
+    {
+        lock (list)
+        {
+            return [.. list];
         }
     }
 }
