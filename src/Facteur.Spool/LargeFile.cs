@@ -10,7 +10,7 @@ internal sealed class LargeFile(IDisk disk, int file, ulong id, Stack<byte[]> bl
     public const int BlockLength = BlockContent + Record.HeaderLength;
 
     /// <summary>Blocks after which the kernel begins to write: at the end less is left to wait for.</summary>
-    private const int StartEvery = 4;
+    private const int StartEvery = 16;
 
     private readonly byte[] _block = blocks.TryPop(out var block) ? block : GC.AllocateUninitializedArray<byte>(BlockLength);
     private uint _number;

@@ -9,7 +9,13 @@ namespace Facteur.Mail.Envelopes;
 /// </summary>
 public ref struct FieldReader(ReadOnlySpan<byte> bytes)
 {
+    private const int KnownCount = 1024;
+    private const int KnownLength = 32;
     private static readonly UTF8Encoding StrictUtf8 = new(false, true);
+
+    [ThreadStatic]
+    private static string?[]? _known;
+
     private ReadOnlySpan<byte> _rest = bytes;
 
     /// <summary>Whether some field did not fit or was not valid.</summary>
@@ -71,13 +77,30 @@ public ref struct FieldReader(ReadOnlySpan<byte> bytes)
         }
         try
         {
-            return StrictUtf8.GetString(b);
+            return n <= KnownLength ? Known(b) : StrictUtf8.GetString(b);
         }
         catch (DecoderFallbackException)
         {
             Failed = true;
             return "";
         }
+    }
+
+    // Clients, protocols and hosts come again with every message: their text is made once and kept until another falls on its place.
+    private static string Known(ReadOnlySpan<byte> bytes)
+    {
+        var hash = 2166136261u;
+        foreach (var b in bytes)
+        {
+            hash = (hash ^ b) * 16777619;
+        }
+        var known = _known ??= new string?[KnownCount];
+        ref var place = ref known[(hash ^ (hash >> 16)) % KnownCount];
+        if (place is null || !Ascii.Equals(bytes, place))
+        {
+            place = StrictUtf8.GetString(bytes);
+        }
+        return place;
     }
 
     /// <summary>Text that may be absent.</summary>

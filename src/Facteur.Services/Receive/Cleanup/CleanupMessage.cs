@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Runtime.CompilerServices;
 using System.Text;
 using System.Text.Unicode;
 using Facteur.Contracts;
@@ -120,6 +121,7 @@ internal sealed class CleanupMessage : ICleanupMessage
         }
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<CleanupResult> CompleteAsync(CancellationToken cancel)
     {
         if (IsDiscarded)

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Facteur.Config;
 using Facteur.Contracts;
 using Facteur.Mail.Envelopes;
@@ -50,6 +51,7 @@ public sealed class CleanupService : ICleanup
     internal TimeZoneInfo Zone => _time.LocalTimeZone;
 
     /// <inheritdoc/>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<ICleanupMessage?> OpenAsync(Envelope envelope, CancellationToken cancel)
     {
         var id = await Incoming.TakeIdAsync(cancel).ConfigureAwait(false);

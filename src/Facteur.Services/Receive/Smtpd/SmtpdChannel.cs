@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.IO.Pipelines;
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
 using System.Text;
 using System.Text.Unicode;
 using Facteur.Net.Connections;
@@ -103,6 +104,7 @@ internal sealed class SmtpdChannel(IDuplexPipe pipe, TimeProvider time, SmtpdSet
     }
 
     /// <summary>Reads a command line of at most line_length_limit bytes; a longer one is cut and its rest skipped.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<ReadOutcome> ReadLineAsync()
     {
         BeginRequest();
@@ -136,6 +138,7 @@ internal sealed class SmtpdChannel(IDuplexPipe pipe, TimeProvider time, SmtpdSet
     }
 
     /// <summary>Reads more bytes than were left unconsumed; waits only when there are none.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<ReadOutcome> ReadAsync()
     {
         while (true)
@@ -268,6 +271,7 @@ internal sealed class SmtpdChannel(IDuplexPipe pipe, TimeProvider time, SmtpdSet
         }
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<(ReadResult Result, bool Expired)> WaitAsync()
     {
         try

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Text;
 using Facteur.Mail.Envelopes;
 using Facteur.Mail.Smtp;
@@ -264,6 +265,7 @@ internal sealed class SmtpdSession
         }
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask CommandAsync()
     {
         if (Channel.LineTooLong)
@@ -296,6 +298,7 @@ internal sealed class SmtpdSession
         await DispatchAsync(_tokens[0].Text).ConfigureAwait(false);
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask DispatchAsync(string word)
     {
         if (!Settings.NoopCommands.IsEmpty && await Settings.NoopCommands.MatchAsync(word, Cancel).ConfigureAwait(false))
@@ -327,6 +330,7 @@ internal sealed class SmtpdSession
         await RunAsync(verb).ConfigureAwait(false);
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask RunAsync(SmtpdVerb verb)
     {
         var accepted = (verb.Refused & State) == 0

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Facteur.Mail.Smtp;
 using Facteur.Services.Receive.Smtpd.Restrictions;
 
@@ -6,6 +7,7 @@ namespace Facteur.Services.Receive.Smtpd.Verbs;
 /// <summary>DATA (RFC 5321 4.1.1.4).</summary>
 internal static class DataVerb
 {
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public static async ValueTask<bool> RunAsync(SmtpdSession session)
     {
         if (session.Tokens.Count != 1)
@@ -24,6 +26,7 @@ internal static class DataVerb
             && await MessageEnd.RunAsync(session, transaction.Content, isBdat: false).ConfigureAwait(false);
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private static async ValueTask<bool> ReceiveAsync(SmtpdSession session, ContentIntake content)
     {
         var header = await MessageHead.MakeAsync(session, content).ConfigureAwait(false);

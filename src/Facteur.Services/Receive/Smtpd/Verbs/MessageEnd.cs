@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Facteur.Contracts;
 using Facteur.Mail.Dsn;
 using Facteur.Mail.Envelopes;
@@ -8,6 +9,7 @@ namespace Facteur.Services.Receive.Smtpd.Verbs;
 /// <summary>The end of a message, after DATA and after the last BDAT: 250 is said only when it is on stable storage.</summary>
 internal static class MessageEnd
 {
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public static async ValueTask<bool> RunAsync(SmtpdSession session, ContentIntake content, bool isBdat)
     {
         session.Context.Where = "END-OF-MESSAGE";
@@ -22,6 +24,7 @@ internal static class MessageEnd
         return accepted;
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private static async ValueTask<string> DecideAsync(SmtpdSession session, ContentIntake content, bool isBdat)
     {
         var transaction = session.Transaction!;
