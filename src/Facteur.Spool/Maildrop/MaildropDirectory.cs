@@ -40,8 +40,10 @@ public sealed class MaildropDirectory(string queueDirectory)
     /// <summary>The files that have a final name; at most so many.</summary>
     /// <exception cref="IOException">The directory can't be read.</exception>
     /// <exception cref="UnauthorizedAccessException">It may not be read.</exception>
-    public IReadOnlyList<MaildropEntry> List(int limit) =>
-        [.. Directory.EnumerateFileSystemEntries(Path).Select(EntryOf).OfType<MaildropEntry>().Take(limit)];
+    /// <param name="limit">How many at most.</param>
+    /// <param name="except">Names to pass over.</param>
+    public IReadOnlyList<MaildropEntry> List(int limit, IReadOnlySet<string>? except = null) =>
+        [.. Directory.EnumerateFileSystemEntries(Path).Select(EntryOf).OfType<MaildropEntry>().Where(e => except?.Contains(e.Name) != true).Take(limit)];
 
     /// <summary>The plain file of a queue id, or null. A file that is being handed over is not found.</summary>
     public MaildropEntry? Find(string name) =>

@@ -16,6 +16,7 @@ public sealed class MaildropIntake(MaildropFile file, uint? submitter, long size
 {
     private readonly MaildropMessage _message = new();
     private readonly ArrayBufferWriter<byte> _held = new();
+    private readonly ArrayBufferWriter<byte> _out = new();
     private bool _begun;
     private long _content;
 
@@ -62,8 +63,11 @@ public sealed class MaildropIntake(MaildropFile file, uint? submitter, long size
             {
                 return "message file too big";
             }
-            file.Write(record.Raw);
+            _out.Write(record.Raw);
         }
+        // One write for all that came: a record is a line of mail.
+        file.Write(_out.WrittenSpan);
+        _out.ResetWrittenCount();
         return invalid ? "invalid record" : null;
     }
 

@@ -20,6 +20,7 @@ namespace Facteur.Services.Receive.Pickup;
 public sealed class PickupService : IDisposable
 {
     private const int BatchLimit = 1000;
+    private const int ScanLimit = 64 * BatchLimit;
     private const int Parallel = 16;
     private const int ContentPiece = 60 * 1024;
 
@@ -131,42 +132,43 @@ public sealed class PickupService : IDisposable
     /// <summary>Takes all that is there now.</summary>
     public async Task ScanAsync(CancellationToken cancel)
     {
-        while (!cancel.IsCancellationRequested)
+        // What can't be taken now must not hide what lies behind it.
+        var seen = new HashSet<string>(StringComparer.Ordinal);
+        while (!cancel.IsCancellationRequested && seen.Count < ScanLimit)
         {
             IReadOnlyList<MaildropEntry> entries;
             try
             {
-                entries = _directory.List(BatchLimit);
+                entries = _directory.List(BatchLimit, seen);
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
                 PickupLog.CannotList(_log, _directory.Path, e.Message);
                 return;
             }
-            Forget(entries);
-            var taken = 0;
+            seen.UnionWith(entries.Select(e => e.Name));
+            Forget(seen);
             var options = new ParallelOptions { MaxDegreeOfParallelism = Parallel };
             await System.Threading.Tasks.Parallel.ForEachAsync(entries, options, async (entry, _) =>
             {
-                if (!cancel.IsCancellationRequested && await TryTakeAsync(entry, cancel).ConfigureAwait(false))
+                if (!cancel.IsCancellationRequested)
                 {
-                    Interlocked.Increment(ref taken);
+                    await TryTakeAsync(entry, cancel).ConfigureAwait(false);
                 }
             }).ConfigureAwait(false);
-            if (entries.Count < BatchLimit || taken == 0)
+            if (entries.Count < BatchLimit)
             {
                 return;
             }
         }
     }
 
-    private void Forget(IReadOnlyList<MaildropEntry> entries)
+    private void Forget(HashSet<string> there)
     {
         if (_faults.IsEmpty && _queued.IsEmpty)
         {
             return;
         }
-        var there = entries.Select(e => e.Name).ToHashSet();
         foreach (var name in _faults.Keys.Concat(_queued.Keys).Where(name => !there.Contains(name)).ToList())
         {
             _faults.TryRemove(name, out _);
@@ -279,7 +281,7 @@ public sealed class PickupService : IDisposable
         {
             if (buffer.WrittenCount > 0)
             {
-                await message.WriteAsync(buffer.WrittenMemory, cancel).ConfigureAwait(false);
+                await OffLinkAsync(message.WriteAsync(buffer.WrittenMemory, cancel)).ConfigureAwait(false);
                 length += buffer.WrittenCount;
                 buffer.ResetWrittenCount();
             }
@@ -303,6 +305,7 @@ public sealed class PickupService : IDisposable
             return false;
         }
         var result = await message.CompleteAsync(cancel).ConfigureAwait(false);
+        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         switch (result.Status)
         {
             case CleanupStatus.Ok:
@@ -314,6 +317,18 @@ public sealed class PickupService : IDisposable
                 envelope.Recipients = [.. pickup.Message.Recipients.Select(Qualified)];
                 return await ReturnAsync(entry, message, envelope, length, result, cancel).ConfigureAwait(false);
         }
+    }
+
+    // What waits for the queue goes on upon the link's thread, which tells SMTP sessions that their mail is durable: no file work there.
+    private static async ValueTask OffLinkAsync(ValueTask work)
+    {
+        if (!work.IsCompleted)
+        {
+            await work.ConfigureAwait(false);
+            await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+            return;
+        }
+        await work.ConfigureAwait(false);
     }
 
     private bool Remove(MaildropEntry entry)

@@ -116,7 +116,8 @@ public sealed class SubmitService
             while (!intake.Ended && wrong is null && file.Errno == 0)
             {
                 var read = await connection.Input.ReadAsync(cancel).ConfigureAwait(false);
-                wrong = Take(intake, read.Buffer);
+                // Writes block: not on the socket's thread.
+                wrong = await _threads.RunAsync(() => Take(intake, read.Buffer), cancel).ConfigureAwait(false);
                 connection.Input.AdvanceTo(read.Buffer.End);
                 if (read.IsCompleted && !intake.Ended && wrong is null)
                 {

@@ -123,6 +123,18 @@ public sealed class PickupServiceTests : IDisposable, ICleanup, IBounce, IQueueL
     }
 
     [Fact]
+    public async Task What_cannot_be_taken_yet_hides_nothing_behind_it()
+    {
+        // Directory order is the file system's: whole messages lie anywhere between files that are still being written.
+        for (var i = 0; i < 2400; i++)
+        {
+            Put($"6ABCDE{i:X4}", Records(Message), executable: i % 100 == 0);
+        }
+        await Scan();
+        Assert.Equal(24, _taken.Count);
+    }
+
+    [Fact]
     public async Task A_fault_in_one_file_holds_up_no_other_and_is_said()
     {
         Put("6ABCDEF012", Records(Message.Replace("S5 alice", "S5 fault")));
