@@ -24,7 +24,7 @@ public sealed class GenerationTests : IDisposable, IRewrite
     public async Task A_delivery_ends_with_its_tables_over_a_reload()
     {
         // The second lookup needs the table's own threads, after the reload.
-        var old = Make(("alias_maps", "unix:passwd.byname, inline:{list=nosuchuser}"));
+        var old = Make(("alias_maps", "unix:passwd.byname, inline:{noteam=nosuchuser}"));
         var delivery = new AgentSwitch(_current).Of("local")!.DeliverAsync(_room.Request("Subject: x\n\n", ["list@dest.example"]), default).AsTask();
         await _asked.Task.WaitAsync(TimeSpan.FromSeconds(10));
         await ReloadAsync(old);
