@@ -25,7 +25,7 @@ public sealed class GenerationTests : IDisposable, IRewrite
     {
         // The second lookup needs the table's own threads, after the reload.
         var old = Make(("alias_maps", "unix:passwd.byname, inline:{noteam=nosuchuser}"));
-        var delivery = new AgentSwitch(_current).Of("local")!.DeliverAsync(_room.Request("Subject: x\n\n", ["list@dest.example"]), default).AsTask();
+        var delivery = new AgentSwitch(_current).Of("local")!.DeliverAsync(_room.Request("Subject: x\n\n", ["noteam@dest.example"]), default).AsTask();
         await _asked.Task.WaitAsync(TimeSpan.FromSeconds(10));
         await ReloadAsync(old);
         Assert.False(old.Over);
