@@ -12,6 +12,9 @@ internal sealed class LargeFile(IDisk disk, int file, ulong id, Stack<byte[]> bl
     /// <summary>Blocks after which the kernel begins to write: at the end less is left to wait for.</summary>
     private const int StartEvery = 16;
 
+    /// <summary>Blocks kept for later files: what a crowd of long messages took is given back.</summary>
+    private const int BlocksKept = 32;
+
     private readonly byte[] _block = blocks.TryPop(out var block) ? block : GC.AllocateUninitializedArray<byte>(BlockLength);
     private uint _number;
     private int _filled;
@@ -59,7 +62,10 @@ internal sealed class LargeFile(IDisk disk, int file, ulong id, Stack<byte[]> bl
     public void Close()
     {
         _ = disk.Close(file);
-        blocks.Push(_block);
+        if (blocks.Count < BlocksKept)
+        {
+            blocks.Push(_block);
+        }
     }
 
     private int WriteBlock()
