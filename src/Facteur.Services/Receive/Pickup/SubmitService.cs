@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Collections.Concurrent;
 using System.Text;
 using Facteur.Config;
 using Facteur.Config.Parameters;
@@ -21,8 +20,6 @@ public sealed class SubmitService
     /// <summary>Mode of the socket: any local user may connect.</summary>
     public const uint SocketMode = 0x1B6;
 
-    private const int UserLimit = 20;
-    private const int SessionLimit = 500;
     private static readonly TimeSpan SessionTime = TimeSpan.FromMinutes(10);
 
     private readonly MaildropDirectory _directory;
@@ -31,8 +28,7 @@ public sealed class SubmitService
     private readonly long _sizeLimit;
     private readonly ServiceLog _log;
     private readonly TimeProvider _time;
-    private readonly ConcurrentDictionary<uint, int> _users = new();
-    private int _sessions;
+    private readonly UserSessions _sessions = new();
 
     /// <summary>Makes the service.</summary>
     /// <param name="config">Parameters.</param>
@@ -71,13 +67,12 @@ public sealed class SubmitService
             {
                 return;
             }
-            var sessions = Interlocked.Increment(ref _sessions);
-            var mine = _users.AddOrUpdate(uid, 1, (_, n) => n + 1);
+            var entered = _sessions.TryEnter(uid);
             try
             {
                 using var end = new CancellationTokenSource(SessionTime, _time);
                 using var either = CancellationTokenSource.CreateLinkedTokenSource(cancel, end.Token);
-                if (sessions > SessionLimit || mine > UserLimit)
+                if (!entered)
                 {
                     PickupLog.TooManySessions(_log, uid);
                     await AnswerAsync(connection, "RETRY too many sessions", either.Token).ConfigureAwait(false);
@@ -91,10 +86,9 @@ public sealed class SubmitService
             }
             finally
             {
-                Interlocked.Decrement(ref _sessions);
-                if (_users.AddOrUpdate(uid, 0, (_, n) => n - 1) == 0)
+                if (entered)
                 {
-                    _users.TryRemove(new KeyValuePair<uint, int>(uid, 0));
+                    _sessions.Leave(uid);
                 }
             }
         }
