@@ -238,7 +238,10 @@ internal sealed class Recovery(SpoolPaths paths, IDisk disk)
             }
             if (!named && at >= durable && !scanner.SaysDurableBeyond(at))
             {
-                Bad.Add(new BadRange(segment.Number, at, scanner.Length, 0, true));
+                if (!scanner.IsEmptyFrom(at))
+                {
+                    Bad.Add(new BadRange(segment.Number, at, scanner.Length, 0, true));
+                }
                 break;
             }
             var next = scanner.NextRecord(at + 1);

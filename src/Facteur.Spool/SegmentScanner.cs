@@ -70,6 +70,21 @@ internal sealed class SegmentScanner(IDisk disk, int file, ulong mark, long leng
         return false;
     }
 
+    /// <summary>Whether only zeros follow: room made for batches that never came.</summary>
+    public bool IsEmptyFrom(long at)
+    {
+        while (at < Length)
+        {
+            var bytes = Bytes(at, (int)Math.Min(64 << 10, Length - at));
+            if (bytes.IsEmpty || bytes.ContainsAnyExcept((byte)0))
+            {
+                return false;
+            }
+            at += bytes.Length;
+        }
+        return true;
+    }
+
     private ReadOnlySpan<byte> Bytes(long at, int count)
     {
         if (at < _start || at + count > _start + _filled)

@@ -7,11 +7,16 @@ namespace Facteur.Spool;
 /// Appends batches to one segment after the other. A segment is planned (number and mark chosen, so that records staged for it know
 /// their places) before its file is made, and made when its first batch is written: file and directory are synced before that batch.
 /// A batch that could not be written may be followed by another at the same place; a segment whose sync failed gets none.
+/// Behind a small batch zeros are written, which the same sync makes durable: the next batches lie in blocks that the file has, and
+/// their syncs write no metadata (a third less time). Under load, where a sync serves many messages, it is not worth the bytes.
 /// </summary>
-internal sealed class SegmentWriter(SpoolPaths paths, IDisk disk, int stagingBytes) : IDisposable
+internal sealed class SegmentWriter(SpoolPaths paths, IDisk disk, int stagingBytes, int fillBytes) : IDisposable
 {
+    private static readonly byte[] Zeros = new byte[32 << 10];
+
     private int _file = -1;
     private uint _sequence;
+    private long _filled;
 
     public StagingBuffer Staged { get; } = new(stagingBytes);
 
@@ -33,7 +38,7 @@ internal sealed class SegmentWriter(SpoolPaths paths, IDisk disk, int stagingByt
     {
         CloseFile();
         Segment = segment;
-        Append = Durable = SegmentHeader.Length;
+        Append = Durable = _filled = SegmentHeader.Length;
     }
 
     /// <summary>Forgets the segment: the next batch needs a new one.</summary>
@@ -80,11 +85,15 @@ internal sealed class SegmentWriter(SpoolPaths paths, IDisk disk, int stagingByt
         {
             Append += batch.Length;
             Segment!.End = Append;
+            if (Append > _filled && batch.Length <= fillBytes / 8)
+            {
+                Fill();
+            }
         }
         else if (errno is Libc.ENOSPC or Libc.EDQUOT)
         {
             // Gives the partly written blocks back; what stays would be told apart by its sequence.
-            _ = disk.Truncate(_file, Append);
+            GiveBack();
         }
         return errno;
     }
@@ -125,10 +134,36 @@ internal sealed class SegmentWriter(SpoolPaths paths, IDisk disk, int stagingByt
         return errno;
     }
 
+    // Only saves time: without it the batches follow each other all the same.
+    private void Fill()
+    {
+        _filled = Append;
+        for (var left = fillBytes; left > 0; left -= Zeros.Length)
+        {
+            var zeros = Zeros.AsSpan(0, Math.Min(left, Zeros.Length));
+            if (disk.WriteAll(_file, zeros, _filled) != 0)
+            {
+                GiveBack();
+                return;
+            }
+            _filled += zeros.Length;
+        }
+    }
+
+    private void GiveBack()
+    {
+        _filled = Append;
+        _ = disk.Truncate(_file, Append);
+    }
+
     private void CloseFile()
     {
         if (_file >= 0)
         {
+            if (_filled > Append && !HasUnsynced)
+            {
+                GiveBack();
+            }
             _ = disk.Close(_file);
             _file = -1;
         }

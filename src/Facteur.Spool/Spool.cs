@@ -53,8 +53,8 @@ public sealed partial class Spool : ISpool
         _lock = lockFile;
         _state = recovery.State;
         _nextSegment = recovery.NextSegment;
-        _young = new SegmentWriter(paths, disk, options.StagingBytes);
-        _old = new SegmentWriter(paths, disk, Math.Min(options.StagingBytes, 64 << 10));
+        _young = new SegmentWriter(paths, disk, options.StagingBytes, options.FillBytes);
+        _old = new SegmentWriter(paths, disk, Math.Min(options.StagingBytes, 64 << 10), 0);
         _large = new LargeBodies(paths, disk);
         _reserve = new Reserve(paths, disk, options.ReserveBytes);
         _segments = new Descriptors(paths, disk);

@@ -21,6 +21,9 @@ public sealed record SpoolOptions
     /// <summary>Bytes written without a sync after which any commit syncs.</summary>
     public int UnsyncedBytes { get; init; } = 1 << 20;
 
+    /// <summary>Zeros written ahead of small batches, so that their syncs need not also make the file grow; 0 for none.</summary>
+    public int FillBytes { get; init; } = 256 << 10;
+
     /// <summary>Bytes kept in reserve for outcomes and deletes on a full disk; 0 for no reserve.</summary>
     public long ReserveBytes { get; init; } = 64 << 20;
 

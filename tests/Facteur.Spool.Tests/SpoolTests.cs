@@ -219,6 +219,52 @@ public sealed class SpoolTests : IDisposable
     }
 
     [Fact]
+    public void Small_batches_lie_in_room_made_ahead_that_is_given_back_at_the_end()
+    {
+        const int fill = 64 << 10;
+        string Segment() => Directory.GetFiles(_root + "/journal", "*.seg").Order().Last();
+        ulong id;
+        long written;
+        using (var spool = Spool.Open(new SpoolOptions { Directory = _root, ReserveBytes = 0, FillBytes = fill }, _disk, new TestTime(), _events))
+        {
+            id = Put(spool, "first\n");
+            Assert.Equal(CommitResult.Durable, spool.Commit(true));
+            var length = new FileInfo(Segment()).Length;
+            Assert.InRange(length, fill, fill + 1024);
+            Put(spool, "second\n");
+            Assert.Equal(CommitResult.Durable, spool.Commit(true));
+            Assert.Equal(length, new FileInfo(Segment()).Length);
+
+            // As after a crash: the zeros are no damage and nothing torn.
+            Assert.Empty(SpoolVerify.Run(_root, _disk).Findings);
+            var copy = _root + "-copy";
+            Directory.CreateDirectory(copy + "/journal");
+            foreach (var file in Directory.GetFiles(_root + "/journal"))
+            {
+                File.Copy(file, $"{copy}/journal/{Path.GetFileName(file)}");
+            }
+            using (var after = Spool.Open(new SpoolOptions { Directory = copy, ReserveBytes = 0 }, _disk, new TestTime(), _events))
+            {
+                Assert.Equal("first\n", Content(after, id));
+                Assert.Equal(2, after.Count(QueueState.Incoming));
+            }
+            Assert.Equal(0, _events.Torns);
+            Assert.Empty(_events.Damages);
+            Put(spool, new string('x', fill) + "\n");
+            Assert.Equal(CommitResult.Durable, spool.Commit(true));
+            written = new FileInfo(Segment()).Length;
+            Assert.InRange(written, fill, (2 * fill) - 1);
+        }
+        Assert.Equal(written, new FileInfo(Segment()).Length);
+        using (var spool = Spool.Open(new SpoolOptions { Directory = _root, ReserveBytes = 0, FillBytes = fill }, _disk, new TestTime(), _events))
+        {
+            Put(spool, "fourth\n");
+            Assert.Equal(CommitResult.Durable, spool.Commit(true));
+        }
+        Assert.InRange(new FileInfo(Segment()).Length, 64, 4096);
+    }
+
+    [Fact]
     public void Numbers_of_short_queue_ids_begin_with_seven_digits_and_go_on()
     {
         ulong first, next;
