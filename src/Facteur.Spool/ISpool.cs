@@ -80,6 +80,14 @@ public interface ISpool : IDisposable
     /// <returns>False when it can't be kept (no room, disk failed): the message must be aborted.</returns>
     bool Content(ulong id, ReadOnlySpan<byte> content);
 
+    /// <summary>From now on a thread of its own writes, syncs and unlinks the files of long messages: once, before the first content.</summary>
+    /// <param name="settled">Called on that thread when <see cref="Settle"/> has something new to say.</param>
+    void WriteAside(Action settled);
+
+    /// <summary>To be asked once all content of a message was given: whether its end can be staged without a wait.</summary>
+    /// <returns>False while the message's own file is being made durable; <see cref="End"/> would wait for it.</returns>
+    bool Settle(ulong id);
+
     /// <summary>Stages the end of a message: with the commit it is in its queue, all of it, or it is nowhere.</summary>
     /// <param name="id">The message.</param>
     /// <param name="envelope">Its envelope. Recipients it closes (<see cref="Envelope.Closes"/>) are marked reported in the same record.</param>

@@ -128,6 +128,20 @@ public sealed partial class Spool : ISpool
     }
 
     /// <inheritdoc/>
+    public void WriteAside(Action settled) => _large.WorkAside(settled);
+
+    /// <inheritdoc/>
+    public bool Settle(ulong id)
+    {
+        if (!_open.TryGetValue(id, out var message) || message.File is not { } file)
+        {
+            return true;
+        }
+        file.Finish();
+        return file.IsSettled;
+    }
+
+    /// <inheritdoc/>
     public bool End(ulong id, Envelope envelope, QueueState state, long dueSeconds)
     {
         if (!_open.Remove(id, out var message))
@@ -135,7 +149,7 @@ public sealed partial class Spool : ISpool
             message = _pool.TryPop(out var pooled) ? pooled : new OpenMessage();
             message.Id = id;
         }
-        if (message.Failed || OnReserve || (message.File is { } file && !CompleteLarge(message, file)) || !StageEnd(message, envelope, state, dueSeconds))
+        if (message.Failed || OnReserve || (message.File is { } file && !Complete(message, file)) || !StageEnd(message, envelope, state, dueSeconds))
         {
             Discard(message);
             return false;
@@ -298,8 +312,9 @@ public sealed partial class Spool : ISpool
         _segments.Dispose();
         foreach (var message in _open.Values)
         {
-            message.File?.Close();
+            message.File?.Drop();
         }
+        _large.Dispose();
         _ = _disk.Close(_lock);
         _lock = -1;
     }
@@ -339,29 +354,27 @@ public sealed partial class Spool : ISpool
 
     private bool AppendLarge(OpenMessage message, ReadOnlySpan<byte> content)
     {
-        var errno = 0;
-        message.File ??= _large.Create(message.Id, out errno);
-        message.Failed = message.File is null || message.File.Append(content) != 0;
+        message.File ??= new LargeFile(_large, message.Id);
+        message.File.Append(content);
+        message.Failed = message.File.Errno != 0;
         return !message.Failed;
     }
 
-    private static bool CompleteLarge(OpenMessage message, LargeFile file)
+    private bool Complete(OpenMessage message, LargeFile file)
     {
+        file.Finish();
+        _large.WaitFor(file);
         const int piece = 1 << 30;
         for (long at = 0; at < file.ContentLength; at += piece)
         {
             message.Extents.Add(new Extent(ExtentKind.File, 0, at, (int)Math.Min(piece, file.ContentLength - at)));
         }
-        return file.Flush() == 0;
+        return file.Errno == 0;
     }
 
     private void Discard(OpenMessage message)
     {
-        if (message.File is { } file)
-        {
-            file.Close();
-            _large.Unlink(message.Id);
-        }
+        message.File?.Drop();
         Recycle(message);
     }
 

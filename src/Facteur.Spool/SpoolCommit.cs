@@ -42,10 +42,6 @@ public sealed partial class Spool
         {
             StageIdBlock();
         }
-        if (_large.Sync(_ended) is var refused and not 0)
-        {
-            return Drop(refused);
-        }
         var errno = _young.Write();
         if (DiskWrites.IsNoSpace(errno) && !_stagedMail && _reserve.Release())
         {
@@ -130,10 +126,6 @@ public sealed partial class Spool
 
     private void EndBatch()
     {
-        foreach (var message in _ended)
-        {
-            message.File?.Close();
-        }
         _arrived.AddRange(_ended);
         _ended.Clear();
         ClearBatch();
@@ -150,9 +142,8 @@ public sealed partial class Spool
         foreach (var message in _ended)
         {
             // Its end record may be on disk all the same, until the next batch lies over it or the seal is durable.
-            if (message.File is { } file)
+            if (message.File is not null)
             {
-                file.Close();
                 _refused.Add(message.Id);
             }
             Recycle(message);

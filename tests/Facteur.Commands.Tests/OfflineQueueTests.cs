@@ -76,6 +76,12 @@ public sealed class OfflineQueueTests : IDisposable
 
         public bool Claim(ulong id) => true;
 
+        public void WriteAside(Action settled)
+        {
+        }
+
+        public bool Settle(ulong id) => true;
+
         public bool TryTakeArrived(ulong id, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out SpoolMessage? message) => (message = null) is not null;
 
         public long StagedBytes => 0;

@@ -9,7 +9,7 @@ internal enum Mutation
     /// <summary>The call is not made; it is said to have succeeded.</summary>
     Drop,
 
-    /// <summary>The call is made only when the spool has answered, or when the file is closed.</summary>
+    /// <summary>The call is made only when the spool has answered the next commit, or when the file is closed.</summary>
     Late,
 }
 
@@ -26,14 +26,18 @@ internal sealed class MutantDisk(IDisk inner, string kind = "", Mutation mutatio
     private OpenedFile? _lateFile;
     private bool _failed;
 
-    /// <summary>What the spool is asked to do; a new request makes the late call.</summary>
+    /// <summary>What the spool is asked to do; the late call is made behind the next commit.</summary>
     public string Phase
     {
         get => _phase;
         set
         {
+            var before = _phase;
             _phase = value;
-            MakeLate();
+            if (before == "commit")
+            {
+                MakeLate();
+            }
         }
     }
 

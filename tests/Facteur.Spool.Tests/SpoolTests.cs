@@ -265,6 +265,53 @@ public sealed class SpoolTests : IDisposable
     }
 
     [Fact]
+    public void Long_messages_are_written_aside_and_are_there_when_they_are_settled()
+    {
+        using var bell = new AutoResetEvent(false);
+        var bodies = new Dictionary<ulong, string>();
+        using (var spool = Open())
+        {
+            spool.WriteAside(() => bell.Set());
+            Assert.True(spool.TryTakeIds(20, out var first));
+            var envelope = new Envelope { Sender = "s@example.com", ContentSize = 1, Recipients = [new EnvelopeRecipient("r@example.net")] };
+            for (var id = first; id < first + 20; id++)
+            {
+                var body = string.Concat(Enumerable.Range(0, 20_000).Select(i => $"{id} line {i}\n"));
+                Assert.True(Enumerable.Range(0, (body.Length / 50_000) + 1).All(i => spool.Content(id, Encoding.Latin1.GetBytes(body[(i * 50_000)..Math.Min(body.Length, (i + 1) * 50_000)]))));
+                bodies.Add(id, body);
+            }
+            spool.Abort(first);
+            bodies.Remove(first);
+            var open = bodies.Keys.ToList();
+            while (open.RemoveAll(id => spool.Settle(id) && spool.End(id, envelope)) is var ended && open.Count > 0)
+            {
+                Assert.True(ended > 0 || bell.WaitOne(TimeSpan.FromSeconds(20)));
+            }
+            Assert.Equal(CommitResult.Durable, spool.Commit(true));
+
+            // One that is not asked for ends too, and one whose file can't be made does not.
+            Assert.True(spool.TryTakeIds(600, out first));
+            var waited = Put(spool, bodies.Values.First());
+            bodies.Add(waited, bodies.Values.First());
+            Directory.Move(_root + "/large", _root + "/elsewhere");
+            var lost = first + 300;
+            _ = spool.Content(lost, new byte[65_000]) && Enumerable.Range(0, 10).All(_ => spool.Content(lost, new byte[65_000]));
+            Assert.False(spool.End(lost, envelope));
+            Directory.Move(_root + "/elsewhere", _root + "/large");
+            spool.Delete(waited);
+            bodies.Remove(waited);
+            Assert.Equal(CommitResult.Durable, spool.Commit(true));
+        }
+        using (var spool = Open())
+        {
+            Assert.Equal(bodies.Count, spool.Count(QueueState.Incoming));
+            Assert.All(bodies, body => Assert.Equal(body.Value, Content(spool, body.Key)));
+            Assert.Equal(bodies.Count, Directory.GetFiles(_root + "/large", "*", SearchOption.AllDirectories).Length);
+        }
+        Assert.Empty(_events.Damages);
+    }
+
+    [Fact]
     public void Numbers_of_short_queue_ids_begin_with_seven_digits_and_go_on()
     {
         ulong first, next;

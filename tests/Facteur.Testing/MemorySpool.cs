@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
 using Facteur.Mail.Envelopes;
 using Facteur.Spool;
@@ -71,6 +72,16 @@ public sealed class MemorySpool : ISpool
         }, true));
         return true;
     }
+
+    /// <summary>Messages whose own file is still being written; see <see cref="Settled"/>.</summary>
+    public ConcurrentDictionary<ulong, bool> Unsettled { get; } = new();
+
+    /// <summary>To be called when one of them is written.</summary>
+    public Action? Settled { get; private set; }
+
+    public void WriteAside(Action settled) => Settled = settled;
+
+    public bool Settle(ulong id) => !Unsettled.ContainsKey(id);
 
     public void Abort(ulong id) => _open.Remove(id);
 

@@ -1,3 +1,6 @@
+using System.Numerics;
+using System.Runtime.Intrinsics;
+
 namespace Facteur.Mail.Smtp;
 
 /// <summary>Where decoding stopped.</summary>
@@ -95,6 +98,11 @@ public struct DataDecoder
                     at += Match(input[at], ref writer) ? 1 : 0;
                     break;
                 case State.Body:
+                    if (!_first && input.Length - at >= Vector128<byte>.Count)
+                    {
+                        Lines(input, ref at, ref writer);
+                        break;
+                    }
                     Body(input, ref at, ref writer);
                     break;
                 case State.BodyCr:
@@ -136,6 +144,63 @@ public struct DataDecoder
             EndLine(false, ref writer);
         }
         return writer.Length;
+    }
+
+    // Body and LineStart for whole vectors: each is written as it is read, and the next begins behind the line end found in it.
+    private void Lines(ReadOnlySpan<byte> input, ref int at, ref Cursor writer)
+    {
+        var output = writer.Rest;
+        var start = at;
+        var written = 0;
+        var size = 0;
+        while (input.Length - at >= Vector128<byte>.Count)
+        {
+            var bytes = Vector128.Create(input.Slice(at, Vector128<byte>.Count));
+            bytes.CopyTo(output[written..]);
+            var ends = Vector128.Equals(bytes, Vector128.Create(Lf)).ExtractMostSignificantBits();
+            if (ends == 0)
+            {
+                at += Vector128<byte>.Count;
+                written += Vector128<byte>.Count;
+                continue;
+            }
+            var length = BitOperations.TrailingZeroCount(ends);
+            at += length + 1;
+            written += length;
+            // A CR before the start is not pending: that would be another state.
+            var bare = at - 2 < start || input[at - 2] != Cr;
+            if (bare)
+            {
+                SawBareLf = true;
+                size++;
+            }
+            else
+            {
+                written--;
+            }
+            output[written++] = Lf;
+            _previousBare = bare;
+            if (at == input.Length)
+            {
+                _state = State.LineStart;
+                break;
+            }
+            if (_dots && input[at] == Dot)
+            {
+                _state = State.Dot;
+                at++;
+                size--;
+                break;
+            }
+        }
+        if (_state == State.Body && at > start && input[at - 1] == Cr)
+        {
+            // It may belong to a line end.
+            at--;
+            written--;
+        }
+        WireSize += at - start + size;
+        writer.Skip(written);
     }
 
     private void Body(ReadOnlySpan<byte> input, ref int at, ref Cursor writer)
@@ -278,6 +343,10 @@ public struct DataDecoder
         private readonly Span<byte> _output = output;
 
         public int Length { get; private set; }
+
+        public readonly Span<byte> Rest => _output[Length..];
+
+        public void Skip(int count) => Length += count;
 
         public void Add(byte b) => _output[Length++] = b;
 

@@ -89,6 +89,36 @@ public sealed class DataDecoderTests
         });
     }
 
+    /// <summary>Longer pieces are decoded a vector at a time, single bytes are not.</summary>
+    [Fact]
+    public void Vectors_decode_as_single_bytes() =>
+        Gen.Select(Gen.Char["\r\n.aaaaaaaaaaaaaaaaaaaaaa"].Array[0, 300], Gen.Bool, Gen.Bool, Gen.Int[17, 90]).Sample((chars, dots, standard, step) =>
+        {
+            var wire = Encoding.Latin1.GetBytes(chars);
+            var (bytes, vectors) = (Steps(wire, dots, standard, 1), Steps(wire, dots, standard, step));
+            Assert.Equal(bytes, vectors);
+        });
+
+    private static (string Content, int Used, long Size, bool BareLf) Steps(byte[] wire, bool dots, bool standard, int step)
+    {
+        var decoder = new DataDecoder(dots, standard);
+        var output = new byte[step + DataDecoder.Slack];
+        var content = new StringBuilder();
+        var at = 0;
+        while (at < wire.Length)
+        {
+            var ended = decoder.Decode(wire.AsSpan(at, Math.Min(step, wire.Length - at)), output, out var consumed, out var written) == DataProgress.End;
+            at += consumed;
+            content.Append(Encoding.Latin1.GetString(output, 0, written));
+            if (ended)
+            {
+                return (content.ToString(), at, decoder.WireSize, decoder.SawBareLf);
+            }
+        }
+        content.Append(Encoding.Latin1.GetString(output, 0, decoder.Finish(output)));
+        return (content.ToString(), at, decoder.WireSize, decoder.SawBareLf);
+    }
+
     private static void Check(string wire)
     {
         var at = wire.IndexOf("\r\n.\r\n", StringComparison.Ordinal);

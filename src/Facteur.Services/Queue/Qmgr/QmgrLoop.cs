@@ -39,6 +39,7 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
     private readonly Bell _bell = new();
     private readonly ConcurrentQueue<Action> _inbox = new();
     private readonly List<IncomingServer> _writers = [];
+    private readonly List<(IncomingServer From, ulong Id, Envelope Envelope)> _settling = [];
     private readonly List<(IncomingServer From, ulong Id)> _ended = [];
     private readonly List<(IncomingServer From, ulong Id, CleanupStatus Status)> _refused = [];
     private readonly Dictionary<ulong, IncomingServer> _open = [];
@@ -58,6 +59,7 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
     {
         Rewrite = new RewriteClient(rewrite, senderDependent, time, _bell.Ring);
         (_spool, _time) = (spool, time);
+        spool.WriteAside(_bell.Ring);
         _log = new QmgrLog(log);
         _thread = new Thread(Run) { IsBackground = true, Name = "queue" };
     }
@@ -156,8 +158,19 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
         {
             _spool.Abort(id);
             _refused.Add((from, id, Refusal));
-            return;
         }
+        else if (_spool.Settle(id))
+        {
+            EndMessage(from, id, envelope);
+        }
+        else
+        {
+            _settling.Add((from, id, envelope));
+        }
+    }
+
+    private void EndMessage(IncomingServer from, ulong id, Envelope envelope)
+    {
         if (_spool.End(id, envelope, (envelope.Flags & MessageFlags.Hold) != 0 ? QueueState.Hold : QueueState.Incoming))
         {
             _ended.Add((from, id));
@@ -216,6 +229,10 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
         while (TakeResults())
         {
         }
+        foreach (var (from, id, envelope) in _settling)
+        {
+            EndMessage(from, id, envelope);
+        }
         for (var attempt = 0; attempt < 2; attempt++)
         {
             Commit(sync: true);
@@ -269,6 +286,7 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
             action();
             any = true;
         }
+        any |= _settling.RemoveAll(Settled) > 0;
         var full = _spool.StagedBytes + BatchBytes;
         for (var more = true; more && _spool.StagedBytes < full;)
         {
@@ -291,6 +309,16 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
         }
         any |= Rewrite.Poll();
         return TakeResults() | any;
+    }
+
+    private bool Settled((IncomingServer From, ulong Id, Envelope Envelope) message)
+    {
+        if (!_spool.Settle(message.Id))
+        {
+            return false;
+        }
+        EndMessage(message.From, message.Id, message.Envelope);
+        return true;
     }
 
     private bool TakeResults()

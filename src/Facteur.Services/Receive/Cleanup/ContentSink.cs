@@ -9,8 +9,7 @@ namespace Facteur.Services.Receive.Cleanup;
 /// </summary>
 internal sealed class ContentSink(IIncoming incoming, ulong id, int lineLimit) : IDisposable
 {
-    /// <summary>With its frame and its record it fits the buffers of 64 KiB on the way.</summary>
-    private const int PieceSize = 60 << 10;
+    private const int PieceSize = IncomingFrames.PieceLength;
     private const int FirstSize = 4 << 10;
 
     private byte[] _buffer = ArrayPool<byte>.Shared.Rent(FirstSize);

@@ -75,6 +75,33 @@ public sealed class FailingCommitTests : IRewrite, IBounce, IResubmit, IDelivery
     }
 
     [Fact]
+    public async Task A_long_message_that_is_still_being_written_stops_no_other()
+    {
+        var first = await _incoming.TakeIdAsync(default);
+        _spool.Unsettled[first] = true;
+        var slow = _incoming.EndAsync(first, new byte[10], Message(), default).AsTask();
+        Assert.Equal(CleanupStatus.Ok, await Submit());
+        Assert.False(slow.IsCompleted);
+        Assert.DoesNotContain(first, _spool.Ids);
+        _spool.Unsettled.Clear();
+        _spool.Settled!();
+        Assert.Equal(CleanupStatus.Ok, await slow.WaitAsync(Limit, TestContext.Current.CancellationToken));
+        Assert.Contains(first, _spool.Ids);
+    }
+
+    [Fact]
+    public async Task A_long_message_that_is_still_being_written_ends_with_the_engine()
+    {
+        var first = await _incoming.TakeIdAsync(default);
+        _spool.Unsettled[first] = true;
+        var slow = _incoming.EndAsync(first, new byte[10], Message(), default).AsTask();
+        Assert.Equal(CleanupStatus.Ok, await Submit());
+        _queue.Dispose();
+        Assert.Equal(CleanupStatus.Ok, await slow.WaitAsync(Limit, TestContext.Current.CancellationToken));
+        Assert.Contains(first, _spool.Ids);
+    }
+
+    [Fact]
     public async Task No_delivery_starts_while_outcomes_have_no_room()
     {
         Assert.Equal(CleanupStatus.Ok, await Submit());
@@ -221,14 +248,15 @@ public sealed class FailingCommitTests : IRewrite, IBounce, IResubmit, IDelivery
     {
         var cancel = TestContext.Current.CancellationToken;
         var id = await _incoming.TakeIdAsync(cancel);
-        var micros = (TimeProvider.System.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks / 10;
-        return await _incoming.EndAsync(id, "x\n"u8.ToArray(), new Envelope
-        {
-            Sender = "a@b.example",
-            ArrivalMicros = micros,
-            ContentSize = 2,
-            Flags = flags,
-            Recipients = [new EnvelopeRecipient("c@one.example")],
-        }, cancel);
+        return await _incoming.EndAsync(id, "x\n"u8.ToArray(), Message(flags), cancel);
     }
+
+    private static Envelope Message(MessageFlags flags = MessageFlags.None) => new()
+    {
+        Sender = "a@b.example",
+        ArrivalMicros = (TimeProvider.System.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks / 10,
+        ContentSize = 2,
+        Flags = flags,
+        Recipients = [new EnvelopeRecipient("c@one.example")],
+    };
 }
