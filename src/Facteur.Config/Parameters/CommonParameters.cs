@@ -78,6 +78,12 @@ public static class CommonParameters
     /// <summary>header_size_limit.</summary>
     public static readonly IntParameter HeaderSizeLimit = new("header_size_limit", "102400", "Bytes of one header; the rest goes away.", 1);
 
+    /// <summary>mime_nesting_limit.</summary>
+    public static readonly IntParameter MimeNestingLimit = new("mime_nesting_limit", "100", "How deep the parts of a message may nest.", 1);
+
+    /// <summary>mime_boundary_length_limit.</summary>
+    public static readonly IntParameter MimeBoundaryLengthLimit = new("mime_boundary_length_limit", "2048", "Bytes of a boundary between parts that are looked at.", 1);
+
     /// <summary>hopcount_limit.</summary>
     public static readonly IntParameter HopcountLimit = new("hopcount_limit", "50", "Received: headers a message may have.", 1);
 
@@ -97,7 +103,7 @@ public static class CommonParameters
     [
         CompatibilityLevel, MailName, MailVersion, Myhostname, Mydomain, Myorigin, Mydestination, Mynetworks, InetInterfaces, ProxyInterfaces, InetProtocols,
         RecipientDelimiter, QueueDirectory, DataDirectory, MailOwner, SetgidGroup, SyslogName, MessageSizeLimit, Smtputf8Enable, EnableLongQueueIds,
-        DoubleBounceSender, EmptyAddressRecipient, SoftBounce, LineLengthLimit, HeaderSizeLimit, HopcountLimit, MaximalQueueLifetime, EnableOriginalRecipient,
-        ImportEnvironment,
+        DoubleBounceSender, EmptyAddressRecipient, SoftBounce, LineLengthLimit, HeaderSizeLimit, MimeNestingLimit, MimeBoundaryLengthLimit, HopcountLimit, MaximalQueueLifetime,
+        EnableOriginalRecipient, ImportEnvironment,
     ];
 }

@@ -76,6 +76,9 @@ public sealed class SmtpParameters
     /// <summary>disable_dns_lookups.</summary>
     public static readonly BoolParameter DisableDnsLookups = new("disable_dns_lookups", "no", "Obsolete: smtp_dns_support_level = disabled.");
 
+    /// <summary>disable_mime_output_conversion.</summary>
+    public static readonly BoolParameter DisableMimeOutputConversion = new("disable_mime_output_conversion", "no", "Whether 8-bit content is sent as it is to a server without 8BITMIME.");
+
     /// <summary>ignore_mx_lookup_error.</summary>
     public static readonly BoolParameter IgnoreMxLookupError = new("ignore_mx_lookup_error", "no", "Whether an MX question without answer counts as no MX record.");
 
@@ -84,7 +87,7 @@ public sealed class SmtpParameters
 
     /// <summary>All rows.</summary>
     public static IReadOnlyList<Parameter> All { get; } =
-        [.. Smtp._rows, .. Lmtp._rows, DisableDnsLookups, IgnoreMxLookupError, KnownTcpPorts];
+        [.. Smtp._rows, .. Lmtp._rows, DisableDnsLookups, DisableMimeOutputConversion, IgnoreMxLookupError, KnownTcpPorts];
 
 #pragma warning disable CS1591 // Each name is the parameter's, without its prefix; its row says the rest.
     public StringParameter AddressPreference { get; }

@@ -50,6 +50,8 @@ internal static class SmtpFailures
     internal static DeliveryStatus NeedsSmtpUtf8(SmtpHost host) =>
         DeliveryStatus.Bounced(6, 7, $"message requires SMTPUTF8, but no server was found that supports SMTPUTF8. The last attempted server was {host.NameAddress}");
 
+    internal static DeliveryStatus NestsTooDeep() => DeliveryStatus.Bounced(6, 0, "MIME nesting exceeds safety limit");
+
     internal static DeliveryStatus Lost(SmtpHost host, SmtpLoss loss, string doing) => loss switch
     {
         SmtpLoss.TimedOut => DeliveryStatus.Deferred(4, 2, $"conversation with {host.NameAddress} timed out while {doing}"),

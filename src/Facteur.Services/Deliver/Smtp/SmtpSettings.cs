@@ -3,6 +3,7 @@ using System.Net;
 using System.Security.Authentication;
 using Facteur.Config;
 using Facteur.Config.Parameters;
+using Facteur.Mail.Mime;
 using Facteur.Net.Dns;
 using Facteur.Net.Tls;
 
@@ -49,6 +50,10 @@ internal sealed class SmtpSettings
         Skip5xxGreeting = config.Get(p.Skip5xxGreeting);
         SkipQuitResponse = config.Get(p.SkipQuitResponse);
         LineLengthLimit = (int)config.Get(p.LineLengthLimit);
+        DowngradesMime = !config.Get(SmtpParameters.DisableMimeOutputConversion);
+        MimeLimits = new MimeLimits(
+            (int)config.Get(CommonParameters.HeaderSizeLimit), (int)config.Get(CommonParameters.LineLengthLimit),
+            (int)config.Get(CommonParameters.MimeNestingLimit), (int)config.Get(CommonParameters.MimeBoundaryLengthLimit));
         VerifyAtData = OneOf(config.Get(p.AddressVerifyTarget), p.AddressVerifyTarget.Name, "rcpt", "data") == "data";
         CacheOnDemand = config.Get(p.ConnectionCacheOnDemand);
         CacheTime = config.Get(p.ConnectionCacheTimeLimit);
@@ -117,6 +122,10 @@ internal sealed class SmtpSettings
     internal bool Skip5xxGreeting { get; }
     internal bool SkipQuitResponse { get; }
     internal int LineLengthLimit { get; }
+
+    /// <summary>Whether 8-bit content is converted for a server without 8BITMIME.</summary>
+    internal bool DowngradesMime { get; }
+    internal MimeLimits MimeLimits { get; }
     internal bool VerifyAtData { get; }
     internal bool CacheOnDemand { get; }
     internal TimeSpan CacheTime { get; }

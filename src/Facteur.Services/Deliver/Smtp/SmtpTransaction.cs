@@ -4,6 +4,7 @@ using System.Text;
 using Facteur.Contracts;
 using Facteur.Mail.Dsn;
 using Facteur.Mail.Envelopes;
+using Facteur.Mail.Mime;
 using Facteur.Mail.Smtp;
 using Facteur.Spool;
 using State = Facteur.Services.Deliver.Smtp.SmtpDelivery.RecipientState;
@@ -305,7 +306,15 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
     private async ValueTask SendContentAsync()
     {
         session.Arm(settings.DataXferTimeout);
-        var read = await WriteContentAsync().ConfigureAwait(false);
+        using var downgrade = Downgrade();
+        var read = await WriteContentAsync(downgrade).ConfigureAwait(false);
+        if (downgrade is { TooDeep: true })
+        {
+            // Postfix: no dot, for there is no other way to take back a transaction.
+            delivery.FailAll(SmtpFailures.NestsTooDeep(), session, true);
+            session.Abort();
+            return;
+        }
         if (read != ContentRead.End)
         {
             // What was sent so far must not be taken for the message.
@@ -322,10 +331,17 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
         await DotRepliesAsync().ConfigureAwait(false);
     }
 
+    /// <summary>
+    /// RFC 6152 3: 8-bit content is not for a server without 8BITMIME. Postfix: what came with BODY=7BIT goes as it is; but there a header that says 8bit
+    /// has overruled BODY when the message came in, and content whose headers say 7bit passes unchanged in any case.
+    /// </summary>
+    private MimeDowngrade? Downgrade() =>
+        settings.DowngradesMime && (session.Extensions & SmtpExtensions.EightBitMime) == 0 ? new MimeDowngrade(settings.MimeLimits) : null;
+
     /// <summary>Content and the final dot.</summary>
-    /// <returns>End when all was written, or the session was lost meanwhile.</returns>
+    /// <returns>End when all was written, or the session was lost meanwhile, or the content can't be converted.</returns>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<ContentRead> WriteContentAsync()
+    private async ValueTask<ContentRead> WriteContentAsync(MimeDowngrade? downgrade)
     {
         var request = delivery.Request;
         var stuffer = new DotStuffer(settings.LineLengthLimit);
@@ -347,7 +363,11 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
                         return piece.End == ContentRead.End ? ContentRead.Moved : piece.End;
                     }
                     offset += piece.Bytes.Length;
-                    Write(ref stuffer, piece.Bytes.Span);
+                    Write(ref stuffer, downgrade is null ? piece.Bytes.Span : downgrade.Convert(piece.Bytes.Span));
+                    if (downgrade is { TooDeep: true })
+                    {
+                        return ContentRead.End;
+                    }
                     if (session.Output.UnflushedBytes > FlushLimit && !await FlushContentAsync().ConfigureAwait(false))
                     {
                         return ContentRead.End;
@@ -358,6 +378,14 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
                     }
                 }
                 while (offset < request.Layout.Extents[extent].Length);
+            }
+            if (downgrade is not null)
+            {
+                Write(ref stuffer, downgrade.Finish());
+                if (downgrade.TooDeep)
+                {
+                    return ContentRead.End;
+                }
             }
             Put(stuffer.AtLineStart ? ".\r\n"u8 : "\r\n.\r\n"u8);
             await FlushContentAsync().ConfigureAwait(false);

@@ -207,6 +207,57 @@ public sealed class SmtpAgentTests : IAsyncDisposable
     }
 
     [Theory]
+    [InlineData("8BITMIME", "no", " BODY=8BITMIME", "Content-Transfer-Encoding: 8bit\r\nContent-Type: text/plain\r\n\r\n..caf\u00e9\r\n")]
+    [InlineData("SIZE 0", "no", " SIZE=0", "Content-Type: text/plain\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n..caf=C3=A9\r\n")]
+    [InlineData("SIZE 0", "yes", " SIZE=0", "Content-Transfer-Encoding: 8bit\r\nContent-Type: text/plain\r\n\r\n..caf\u00e9\r\n")]
+    public async Task Content_of_8_bits_is_converted_for_a_server_without_8BITMIME(string offer, string disabled, string option, string expected)
+    {
+        var peer = Peer();
+        peer.Extensions = [offer];
+        _content = new MemoryContent("Content-Transfer-Encoding: 8b", "it\nContent-Type: text/plain\n\n.", "caf\u00e9\n");
+        var agent = Agent(("disable_mime_output_conversion", disabled));
+        await Deliver(agent, $"[127.0.0.1]:{peer.Port}", ["x@y.example"], envelope: new Envelope { Sender = "bob@dest.example", Body = BodyType.EightBitMime });
+        Assert.Contains("MAIL FROM:<bob@dest.example>" + option, peer.Commands);
+        Assert.Equal(expected, Assert.Single(peer.Messages));
+    }
+
+    [Fact]
+    public async Task A_server_that_knows_HELO_only_gets_7_bits_whatever_the_envelope_says_of_the_content()
+    {
+        var peer = Peer().On("EHLO", "502 5.5.1 no ehlo");
+        _content = new MemoryContent("Content-Transfer-Encoding: 8bit\n\n\u00e9\n");
+        await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["x@y.example"], envelope: new Envelope { Sender = "bob@dest.example", Body = BodyType.SevenBit });
+        Assert.Equal("Content-Transfer-Encoding: quoted-printable\r\n\r\n=C3=A9\r\n", Assert.Single(peer.Messages));
+    }
+
+    [Theory]
+    [InlineData("\n\n--c\n")]
+    [InlineData("")]
+    public async Task A_message_that_nests_too_deep_to_be_converted_bounces_and_never_gets_a_final_dot(string rest)
+    {
+        var peer = Peer();
+        peer.Extensions = ["PIPELINING"];
+        _content = new MemoryContent("Content-Type: multipart/mixed; boundary=a; boundary=b; boundary=c; boundary=d" + rest);
+        var result = await Deliver(Agent(("mime_nesting_limit", "1")), $"[127.0.0.1]:{peer.Port}", ["x@y.example", "z@y.example"]);
+        Assert.All(result.Recipients, r => Assert.Equal(
+            (DeliveryOutcome.Bounced, "5.6.0", "MIME nesting exceeds safety limit"), (r.Status.Outcome, r.Status.Status.ToString(), r.Status.Reason)));
+        Assert.Equal(2, result.Recipients.Count);
+        Assert.Null(result.DestinationFailed);
+        await Until(() => peer.Commands.Contains("== eof in data"));
+        Assert.Empty(peer.Messages);
+    }
+
+    [Fact]
+    public async Task A_boundary_is_looked_at_to_its_limit()
+    {
+        var peer = Peer();
+        peer.Extensions = [];
+        _content = new MemoryContent("Content-Type: multipart/mixed; boundary=abcdef\n\n--abxx\nContent-Transfer-Encoding: 8bit\n\n\u00e9\n");
+        await Deliver(Agent(("mime_boundary_length_limit", "2")), $"[127.0.0.1]:{peer.Port}", ["x@y.example"]);
+        Assert.EndsWith("--abxx\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=C3=A9\r\n", Assert.Single(peer.Messages), StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData(ContentRead.Moved, false)]
     [InlineData(ContentRead.Damaged, true)]
     public async Task Content_that_can_not_be_read_whole_never_gets_a_final_dot(ContentRead how, bool damaged)
