@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using System.Text;
 using Facteur.Contracts;
 using Facteur.Mail.Dsn;
@@ -125,6 +126,29 @@ public sealed class StandAloneSmtpTests : IDisposable
         var (exit, error) = Serve(async cleanup => Assert.Null(await cleanup.OpenAsync(new Envelope { Sender = "a" }, default)));
         Assert.Equal(0, exit);
         Assert.Matches("^sendmail: warning: connect to [^\n]+/submit: [^\n]+\n$", error);
+    }
+
+    [Theory]
+    [InlineData("OK 12345ABCDE", CleanupStatus.Ok, null)]
+    [InlineData("REFUSED message file too big", CleanupStatus.TooLarge, null)]
+    [InlineData("REFUSED address too long", CleanupStatus.Rejected, "address too long")]
+    [InlineData("RETRY queue file write error", CleanupStatus.WriteError, null)]
+    [InlineData("", CleanupStatus.WriteError, null)]
+    public void The_submission_service_says_whether_trying_again_helps(string answer, CleanupStatus status, string? text)
+    {
+        Directory.Delete(Path.Combine(_directory, "maildrop"));
+        using var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        listener.Bind(new UnixDomainSocketEndPoint(Path.Combine(_directory, "submit")));
+        listener.Listen();
+        var (exit, _) = Serve(async cleanup =>
+        {
+            await using var message = await cleanup.OpenAsync(new Envelope { Sender = "a" }, default);
+            using var service = await listener.AcceptAsync();
+            message!.AddRecipient(new EnvelopeRecipient("bob"));
+            service.Send(Encoding.UTF8.GetBytes(answer + "\n"));
+            Assert.Equal(new CleanupResult(status, text), await message.CompleteAsync(default));
+        });
+        Assert.Equal(0, exit);
     }
 
     [Fact]

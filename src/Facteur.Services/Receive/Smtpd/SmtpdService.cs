@@ -43,18 +43,19 @@ public sealed class SmtpdService : IDisposable
     /// <param name="time">The clock.</param>
     /// <exception cref="ConfigException">A value is not valid.</exception>
     public SmtpdService(IConfig config, string name, string entry, SmtpdArrows arrows, ServiceLog log, TimeProvider time)
-        : this(config, name, entry, arrows, new SmtpdLog(log), time, new RestrictionStages(config, arrows.Tables, new SmtpdLog(log)))
+        : this(config, name, entry, arrows, log, time, standAlone: false)
     {
     }
 
-    private SmtpdService(IConfig config, string name, string entry, SmtpdArrows arrows, SmtpdLog log, TimeProvider time, RestrictionStages stages)
+    private SmtpdService(IConfig config, string name, string entry, SmtpdArrows arrows, ServiceLog log, TimeProvider time, bool standAlone)
     {
+        IsStandAlone = standAlone;
         Entry = entry;
         Arrows = arrows;
         Time = time;
-        Log = log;
+        Log = new SmtpdLog(log);
         Settings = new SmtpdSettings(config, arrows);
-        Stages = stages;
+        Stages = standAlone ? RestrictionStages.None : new RestrictionStages(config, arrows.Tables, Log);
         Connections = new ConnectionLimits(Settings, arrows.Anvil, Log, name);
         _heartbeat = new Heartbeat(time);
         _peerName = new PeerName(arrows.Dns, arrows.Hosts, Log, Settings.PeernameLookup, Settings.PortLogging);
@@ -70,12 +71,12 @@ public sealed class SmtpdService : IDisposable
     /// <param name="time">The clock.</param>
     /// <exception cref="ConfigException">A value is not valid.</exception>
     public static SmtpdService StandAlone(IConfig config, SmtpdArrows arrows, ServiceLog log, TimeProvider time) =>
-        new(config.With(StandAloneValues), "smtpd", "smtpd/stdin", arrows, new SmtpdLog(log), time, RestrictionStages.None) { IsStandAlone = true };
+        new(config.With(StandAloneValues), "smtpd", "smtpd/stdin", arrows, log, time, standAlone: true);
 
     /// <summary>Sessions being served.</summary>
     public int SessionCount => _heartbeat.Count;
 
-    internal bool IsStandAlone { get; private init; }
+    internal bool IsStandAlone { get; }
 
     internal string Entry { get; }
 
