@@ -1,5 +1,6 @@
 using Facteur.Config;
 using Facteur.Config.Parameters;
+using Facteur.Contracts;
 using Facteur.Mail.Envelopes;
 using Facteur.Unix;
 
@@ -11,13 +12,14 @@ namespace Facteur.Commands;
 /// </summary>
 public static class Sendmail
 {
-    private const int TemporaryFailure = 75, Unavailable = 69;
+    private const int TemporaryFailure = 75;
 
     /// <summary>Runs the command.</summary>
     /// <param name="context">Its surroundings.</param>
     /// <param name="runOther">Runs another command, named in the context it gets: postqueue, newaliases, postfix.</param>
+    /// <param name="serveSmtp">-bs: serves SMTP on the context's streams; the mail goes to the given cleanup.</param>
     /// <returns>The exit status.</returns>
-    public static int Run(CommandContext context, Func<CommandContext, int> runOther)
+    public static int Run(CommandContext context, Func<CommandContext, int> runOther, Func<CommandContext, IConfig, ICleanup, int> serveSmtp)
     {
         context = context with { Name = "sendmail", Arguments = Renamed(context) };
         var options = SendmailOptions.Parse(context);
@@ -50,9 +52,9 @@ public static class Sendmail
             case SendmailMode.Nothing:
                 return 0;
             case SendmailMode.Smtp:
-                return context.Fatal("-bs is not available in this release", Unavailable);
+                return Read(context, directory) is { } smtp ? serveSmtp(context, smtp, new MaildropCleanup(smtp, context)) : TemporaryFailure;
             default:
-                return Enqueue(context, options, directory);
+                return Read(context, directory) is { } config ? Enqueue(context, options, config) : TemporaryFailure;
         }
     }
 
@@ -64,21 +66,27 @@ public static class Sendmail
         _ => context.Arguments,
     };
 
-    private static int Enqueue(CommandContext context, SendmailOptions options, string directory)
+    /// <summary>Reads main.cf; what is wrong with it is said.</summary>
+    private static IConfig? Read(CommandContext context, string directory)
     {
-        ConfigLoad load;
         try
         {
-            load = ConfigLoader.Load(directory, new LoadOptions { ProcessName = "sendmail", WithMaster = false });
+            var load = ConfigLoader.Load(directory, new LoadOptions { ProcessName = "sendmail", WithMaster = false });
+            if (load.Errors.Count == 0)
+            {
+                return load.Config;
+            }
+            context.Fatal(WithoutPlace(load.Errors[0]));
         }
         catch (ConfigException e)
         {
-            return context.Fatal(e.Message, TemporaryFailure);
+            context.Fatal(e.Message);
         }
-        if (load.Errors.Count > 0)
-        {
-            return context.Fatal(WithoutPlace(load.Errors[0]), TemporaryFailure);
-        }
+        return null;
+    }
+
+    private static int Enqueue(CommandContext context, SendmailOptions options, IConfig config)
+    {
         var uid = Libc.getuid();
         UserAccount.Find(uid, out var account);
         var login = account?.Name ?? "unknown";
@@ -95,10 +103,8 @@ public static class Sendmail
             return context.Fatal($"{login}({uid}): bad sender address: {options.Sender}", TemporaryFailure);
         }
         var fullName = options.FullName ?? context.Environment.GetValueOrDefault("NAME") ?? account?.FullName ?? "";
-        var config = load.Config;
         using var submission = Submission.Open(config, context.Time);
-        var message = new SendmailMessage(
-            submission, options, (int)Math.Min(config.Get(CommonParameters.LineLengthLimit), 32 * 1024), config.Get(SendmailParameters.FixLineEndings));
+        var message = new SendmailMessage(submission, options, MaildropWriter.LineLimit(config), config.Get(SendmailParameters.FixLineEndings));
         message.Envelope(sender, OneLine(fullName), operands);
         var headers = options.FromHeaders && !verify ? new SendmailHeaders((int)Math.Min(config.Get(CommonParameters.HeaderSizeLimit), int.MaxValue)) : null;
         if (verify)

@@ -1,8 +1,3 @@
-using System.Buffers;
-using System.Globalization;
-using System.Text;
-using Facteur.Mail.Addresses;
-using Facteur.Mail.Dsn;
 using Facteur.Mail.Envelopes;
 using Facteur.Spool.Maildrop;
 
@@ -11,72 +6,37 @@ namespace Facteur.Commands;
 /// <summary>Turns options and standard input into the records of a maildrop file.</summary>
 internal sealed class SendmailMessage(Submission submission, SendmailOptions options, int lineLimit, string fixLineEndings)
 {
-    private const int FlushAt = 64 * 1024;
+    private const int ReadSize = 64 * 1024;
 
-    private readonly ArrayBufferWriter<byte> _records = new(FlushAt * 2);
+    private readonly MaildropWriter _writer = new(submission);
     private bool _first = true;
     private bool _skipMailbox = true;
     private bool _fix = fixLineEndings == "always";
 
     /// <summary>Writes what stands in front of the content.</summary>
-    public void Envelope(string sender, string fullName, IEnumerable<string> recipients)
+    public void Envelope(string sender, string fullName, IEnumerable<string> recipients) => _writer.Begin(new Envelope
     {
-        if (options.EnvelopeId.Length > 0)
-        {
-            Text(MaildropRecordType.Attribute, $"envelope_id={options.EnvelopeId}");
-        }
-        if (options.Return != DsnReturn.None)
-        {
-            Text(MaildropRecordType.Attribute, $"ret_flags={(int)options.Return}");
-        }
-        Text(MaildropRecordType.Attribute, "rewrite_context=local");
-        if (fullName.Length > 0)
-        {
-            Text(MaildropRecordType.FullName, fullName);
-        }
-        Text(MaildropRecordType.Sender, Internal(sender));
-        if (options.Body != BodyType.None)
-        {
-            Text(MaildropRecordType.Attribute, options.Body == BodyType.EightBitMime ? "encoding=8bit" : "encoding=7bit");
-        }
-        if ((options.Flags & MessageFlags.SmtpUtf8) != 0)
-        {
-            Text(MaildropRecordType.Attribute, "smtputf8=1");
-        }
-        var trace = ((options.Flags & MessageFlags.VerifyOnly) != 0 ? 512 : 0) + ((options.Flags & MessageFlags.ReportDeliveries) != 0 ? 1024 : 0);
-        if (trace != 0)
-        {
-            Text(MaildropRecordType.Attribute, string.Create(CultureInfo.InvariantCulture, $"trace_flags={trace}"));
-        }
-        Recipients(recipients);
-        Text(MaildropRecordType.ContentStart, "");
-    }
-
-    /// <summary>Writes recipients.</summary>
-    public void Recipients(IEnumerable<string> recipients)
-    {
-        foreach (var recipient in recipients)
-        {
-            if (options.Notify != DsnNotify.None)
-            {
-                Text(MaildropRecordType.Attribute, $"notify_flags={(int)options.Notify}");
-            }
-            Text(MaildropRecordType.Recipient, Internal(recipient));
-        }
-    }
+        Sender = sender,
+        FullName = fullName,
+        EnvelopeId = options.EnvelopeId,
+        Return = options.Return,
+        Body = options.Body,
+        Flags = options.Flags,
+        Recipients = [.. recipients.Select(Recipient)],
+    });
 
     /// <summary>Writes the message that -bv sends: it is never delivered, and its header says whom it is about.</summary>
     public void Probe(string sender, IReadOnlyList<string> recipients)
     {
         if (sender.Length > 0)
         {
-            Text(MaildropRecordType.Line, $"From: {sender}");
+            _writer.Content(MaildropRecordType.Line, $"From: {sender}");
         }
-        Text(MaildropRecordType.Line, "Subject: probe");
-        Text(MaildropRecordType.LinePart, "To:");
+        _writer.Content(MaildropRecordType.Line, "Subject: probe");
+        _writer.Content(MaildropRecordType.LinePart, "To:");
         for (var i = 0; i < recipients.Count; i++)
         {
-            Text(MaildropRecordType.Line, $"{(i == 0 ? " " : "\t")}{recipients[i]}{(i + 1 < recipients.Count ? "," : "")}");
+            _writer.Content(MaildropRecordType.Line, $"{(i == 0 ? " " : "\t")}{recipients[i]}{(i + 1 < recipients.Count ? "," : "")}");
         }
     }
 
@@ -85,7 +45,7 @@ internal sealed class SendmailMessage(Submission submission, SendmailOptions opt
     /// <param name="headers">Gets the header lines, or null.</param>
     public void Content(Stream input, SendmailHeaders? headers)
     {
-        var buffer = new byte[FlushAt + lineLimit];
+        var buffer = new byte[ReadSize + lineLimit];
         var (start, end) = (0, 0);
         var atLineStart = true;
         while (submission.Error is null)
@@ -126,13 +86,7 @@ internal sealed class SendmailMessage(Submission submission, SendmailOptions opt
     }
 
     /// <summary>Writes what stands behind the content.</summary>
-    public void End(IEnumerable<string> extracted)
-    {
-        Text(MaildropRecordType.ContentEnd, "");
-        Recipients(extracted);
-        Text(MaildropRecordType.End, "");
-        Flush();
-    }
+    public void End(IEnumerable<string> extracted) => _writer.End(extracted.Select(Recipient));
 
     /// <returns>False for the line that ends the message.</returns>
     private bool Line(ReadOnlySpan<byte> line, bool whole, SendmailHeaders? headers)
@@ -160,7 +114,7 @@ internal sealed class SendmailMessage(Submission submission, SendmailOptions opt
         {
             headers?.Line(line);
         }
-        Record(MaildropRecordType.Line, line);
+        _writer.Content(MaildropRecordType.Line, line);
         return true;
     }
 
@@ -172,30 +126,8 @@ internal sealed class SendmailMessage(Submission submission, SendmailOptions opt
         {
             headers?.Line(part);
         }
-        Record(MaildropRecordType.LinePart, part);
+        _writer.Content(MaildropRecordType.LinePart, part);
     }
 
-    private void Text(MaildropRecordType type, string text) => Record(type, Encoding.UTF8.GetBytes(text));
-
-    private void Record(MaildropRecordType type, ReadOnlySpan<byte> data)
-    {
-        MaildropRecord.Write(type, data, _records);
-        if (_records.WrittenCount >= FlushAt)
-        {
-            Flush();
-        }
-    }
-
-    private void Flush()
-    {
-        submission.Write(_records.WrittenSpan);
-        _records.ResetWrittenCount();
-    }
-
-    /// <summary>Queue files hold addresses without quotes.</summary>
-    private static string Internal(string address)
-    {
-        var (local, domain) = AddressParts.Split(address);
-        return address.Contains('@') ? $"{AddressParts.Unquote(local)}@{domain}" : AddressParts.Unquote(local);
-    }
+    private EnvelopeRecipient Recipient(string address) => new(address, Notify: options.Notify);
 }

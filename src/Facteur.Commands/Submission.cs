@@ -9,12 +9,15 @@ namespace Facteur.Commands;
 
 /// <summary>
 /// A message on its way into maildrop: straight into the directory for those who may write it, else through the submission service.
-/// Nothing is kept of a message without <see cref="Commit"/>. Errors are texts for the user; all of them are temporary (exit status 75).
+/// Nothing is kept of a message without <see cref="Commit"/>. Errors are texts for the user; sendmail(1) ends with status 75 for all of them.
 /// </summary>
 internal abstract class Submission : IDisposable
 {
     /// <summary>What went wrong first, or null.</summary>
     public string? Error { get; protected set; }
+
+    /// <summary>The message itself is at fault: sent again as it is, it would be refused again.</summary>
+    public bool Refused { get; protected set; }
 
     /// <summary>Opens the way that is open to this user.</summary>
     /// <param name="config">The configuration.</param>
@@ -54,7 +57,13 @@ internal sealed class DirectSubmission : Submission
     }
 
     /// <inheritdoc/>
-    public override void Write(ReadOnlySpan<byte> records) => Error ??= _intake?.Take(records);
+    public override void Write(ReadOnlySpan<byte> records)
+    {
+        if (Error is null && _intake?.Take(records) is { } wrong)
+        {
+            (Error, Refused) = (wrong, true);
+        }
+    }
 
     /// <inheritdoc/>
     public override string? Commit()
@@ -109,7 +118,7 @@ internal sealed class SocketSubmission : Submission
         catch (SocketException e)
         {
             // A service that refuses says why before it ends the connection.
-            Error = Reason(_client?.ReadLine()) ?? $"submission service: {e.Message}";
+            Fail(_client?.ReadLine(), e.Message);
         }
     }
 
@@ -122,12 +131,20 @@ internal sealed class SocketSubmission : Submission
         }
         // The end was sent: without an answer the message may be in maildrop, so another way in would make two of it.
         var answer = _client?.ReadLine();
-        return answer is not null && answer.StartsWith("OK ", StringComparison.Ordinal) ? null : Error = Reason(answer) ?? "submission service: no answer";
+        if (answer is null || !answer.StartsWith("OK ", StringComparison.Ordinal))
+        {
+            Fail(answer, "no answer");
+        }
+        return Error;
     }
 
     /// <inheritdoc/>
     public override void Dispose() => _client?.Dispose();
 
-    private static string? Reason(string? answer) =>
-        answer is null ? null : answer.IndexOf(' ', StringComparison.Ordinal) is > 0 and var blank ? answer[(blank + 1)..] : answer;
+    // "RETRY reason" or "REFUSED reason".
+    private void Fail(string? answer, string otherwise)
+    {
+        Refused = answer is not null && answer.StartsWith("REFUSED ", StringComparison.Ordinal);
+        Error = answer is null ? $"submission service: {otherwise}" : answer.IndexOf(' ', StringComparison.Ordinal) is > 0 and var blank ? answer[(blank + 1)..] : answer;
+    }
 }

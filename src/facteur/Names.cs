@@ -19,7 +19,7 @@ internal static class Names
     /// <summary>Runs the command of a context's name.</summary>
     public static int Run(CommandContext context) => context.Name switch
     {
-        "sendmail" => Sendmail.Run(context, Run),
+        "sendmail" => Sendmail.Run(context, Run, (smtp, config, cleanup) => StandAloneSession.Run(smtp, config, cleanup, Console.OpenStandardOutput())),
         "mailq" => Mailq.Run(context, Access),
         "newaliases" => Newaliases.Run(context),
         "postfix" => Postfix.Run(context, directory => Daemon.Run(directory, background: false, context)),

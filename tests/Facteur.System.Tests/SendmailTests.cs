@@ -49,6 +49,47 @@ public sealed class SendmailTests
     }
 
     [Fact]
+    public void A_program_talks_SMTP_with_sendmail_while_the_system_is_up_and_while_it_is_down()
+    {
+        using var mail = Instance.Started("smtpd_client_restrictions = reject\nsmtpd_timeout = 1s");
+        Outcome Talk(string dialogue) => mail.Run("sendmail", Encoding.Latin1.GetBytes(dialogue), "-bs");
+
+        // Two messages in one session, all input at once.
+        var body = ".\n..\n.hidden\ncaf\u00e9 \u00ff\u0080\u0001\n" + new string('l', 5000) + "\n\n";
+        var sent = body.Replace("\n.", "\n..").Insert(0, ".").Replace("\n", "\r\n");
+        var talk = Talk(
+            $"EHLO me\r\nMAIL FROM:<from@box.test> BODY=8BITMIME\r\nRCPT TO:<one@box.test>\r\nRCPT TO:<two@box.test>\r\nDATA\r\nSubject: talk\r\n\r\n{sent}.\r\n"
+            + "MAIL FROM:<from@box.test>\r\nRCPT TO:<plain@box.test>\r\nBDAT 19 LAST\r\nSubject: bdat\n\ntextQUIT\r\n").Fine();
+        Assert.StartsWith("220 mail.test ESMTP", talk, StringComparison.Ordinal);
+        Assert.Matches("\n354 End data with <CR><LF>\\.<CR><LF>\r\n250 2\\.0\\.0 Ok: queued as [0-9A-F]+\r\n", talk);
+        Assert.Matches("\n250 2\\.0\\.0 Ok: [0-9]+ bytes queued as [0-9A-F]+\r\n221 2\\.0\\.0 Bye\r\n$", talk);
+        foreach (var box in (string[])["one", "two"])
+        {
+            var message = mail.Delivered(box, "Subject: talk");
+            Assert.Contains("Return-Path: <from@box.test>\n", message, StringComparison.Ordinal);
+            Assert.Contains("Received: from me (localhost [127.0.0.1])\n\tby mail.test (", message, StringComparison.Ordinal);
+            Assert.Contains($"with ESMTP id {talk.Split("queued as ")[1].Split('\r')[0]};\n", message, StringComparison.Ordinal);
+            Assert.EndsWith("\n\n" + body, message, StringComparison.Ordinal);
+        }
+        Assert.EndsWith("\n\ntext\n", mail.Delivered("plain", "Subject: bdat"), StringComparison.Ordinal);
+
+        // A program that leaves in the middle has sent nothing.
+        Assert.EndsWith("\n354 End data with <CR><LF>.<CR><LF>\r\n", Talk("EHLO me\r\nMAIL FROM:<from@box.test>\r\nRCPT TO:<early@box.test>\r\nDATA\r\nSubject: cut\r\n\r\ncut\r\n").Fine(), StringComparison.Ordinal);
+        // One that says nothing is not waited for without end.
+        var idle = Program.Run("/bin/sh", ["-c", "sleep 4 | \"$0\" sendmail -C \"$1\" -bs", Program.Facteur, $"{mail.Top}/etc"]);
+        Assert.EndsWith("\n421 4.4.2 mail.test Error: timeout exceeded\r\n", idle.Fine(), StringComparison.Ordinal);
+
+        mail.Stop();
+        Assert.Empty(Directory.EnumerateFiles($"{mail.Spool}/maildrop"));
+        Talk("HELO me\nMAIL FROM:<from@box.test>\nRCPT TO:<early@box.test>\nDATA\nSubject: early\n\nearly\n.\nQUIT\n").Fine();
+        Assert.Single(Directory.EnumerateFiles($"{mail.Spool}/maildrop"));
+        mail.Start();
+        Assert.Contains("Subject: early\n", mail.Delivered("early", "with SMTP id "), StringComparison.Ordinal);
+        Assert.Single(mail.Box("early"));
+        mail.Verify();
+    }
+
+    [Fact]
     public void Mailq_shows_what_sendmail_left()
     {
         using var mail = Instance.Started("defer_transports = smtp");

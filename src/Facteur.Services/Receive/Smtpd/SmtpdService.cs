@@ -1,6 +1,7 @@
 using System.IO.Pipelines;
 using System.Net;
 using Facteur.Config;
+using Facteur.Config.Parameters;
 using Facteur.Contracts;
 using Facteur.Services.Receive.Smtpd.Restrictions;
 
@@ -12,6 +13,24 @@ namespace Facteur.Services.Receive.Smtpd;
 /// </summary>
 public sealed class SmtpdService : IDisposable
 {
+    // What stand-alone does not ask is not opened either: its user may not be able to read it.
+    private static readonly KeyValuePair<string, string>[] StandAloneValues =
+    [
+        .. ((Parameter[])
+        [
+            CommonParameters.Mynetworks, SmtpdParameters.ForbidBareNewlineExclusions, SmtpdParameters.ClientEventLimitExceptions, SmtpdParameters.FastFlushDomains,
+            RecipientMapsParameters.LocalRecipientMaps, RecipientMapsParameters.RelayRecipientMaps, RecipientMapsParameters.VirtualMailboxMaps,
+            RecipientMapsParameters.RecipientCanonicalMaps, RecipientMapsParameters.SenderCanonicalMaps, RecipientMapsParameters.CanonicalMaps,
+            RecipientMapsParameters.VirtualAliasMaps,
+        ]).Select(parameter => KeyValuePair.Create(parameter.Name, "")),
+        .. ((Parameter[])
+        [
+            SmtpdParameters.ClientConnectionCountLimit, SmtpdParameters.ClientConnectionRateLimit, SmtpdParameters.ClientMessageRateLimit, SmtpdParameters.ClientRecipientRateLimit,
+        ]).Select(parameter => KeyValuePair.Create(parameter.Name, "0")),
+        // Programs write "\n" into pipes.
+        KeyValuePair.Create(SmtpdParameters.ForbidBareNewline.Name, "no"),
+    ];
+
     private readonly Heartbeat _heartbeat;
     private readonly PeerName _peerName;
 
@@ -24,20 +43,40 @@ public sealed class SmtpdService : IDisposable
     /// <param name="time">The clock.</param>
     /// <exception cref="ConfigException">A value is not valid.</exception>
     public SmtpdService(IConfig config, string name, string entry, SmtpdArrows arrows, ServiceLog log, TimeProvider time)
+        : this(config, name, entry, arrows, log, time, standAlone: false)
     {
+    }
+
+    private SmtpdService(IConfig config, string name, string entry, SmtpdArrows arrows, ServiceLog log, TimeProvider time, bool standAlone)
+    {
+        IsStandAlone = standAlone;
         Entry = entry;
         Arrows = arrows;
         Time = time;
         Log = new SmtpdLog(log);
         Settings = new SmtpdSettings(config, arrows);
-        Stages = new RestrictionStages(config, arrows.Tables, Log);
+        Stages = standAlone ? RestrictionStages.None : new RestrictionStages(config, arrows.Tables, Log);
         Connections = new ConnectionLimits(Settings, arrows.Anvil, Log, name);
         _heartbeat = new Heartbeat(time);
         _peerName = new PeerName(arrows.Dns, arrows.Hosts, Log, Settings.PeernameLookup, Settings.PortLogging);
     }
 
+    /// <summary>
+    /// smtpd for a local program that could as well hand its mail to sendmail(1): no restrictions and no limits on clients, input may come before its turn,
+    /// lines may end in LF, and nobody is asked where an address goes (Postfix: SMTPD_STAND_ALONE).
+    /// </summary>
+    /// <param name="config">The configuration.</param>
+    /// <param name="arrows">Whom to ask; of these only the cleanup and the tables are.</param>
+    /// <param name="log">The log.</param>
+    /// <param name="time">The clock.</param>
+    /// <exception cref="ConfigException">A value is not valid.</exception>
+    public static SmtpdService StandAlone(IConfig config, SmtpdArrows arrows, ServiceLog log, TimeProvider time) =>
+        new(config.With(StandAloneValues), "smtpd", "smtpd/stdin", arrows, log, time, standAlone: true);
+
     /// <summary>Sessions being served.</summary>
     public int SessionCount => _heartbeat.Count;
+
+    internal bool IsStandAlone { get; }
 
     internal string Entry { get; }
 

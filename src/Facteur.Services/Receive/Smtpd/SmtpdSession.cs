@@ -367,7 +367,8 @@ internal sealed class SmtpdSession
     // False when the client talked before it was its turn, and was shown out for it.
     private async ValueTask<bool> IsSynchronizedAsync()
     {
-        if (Context.ImproperPipelining)
+        // Postfix: a program that writes its whole dialogue into sendmail -bs does nothing wrong.
+        if (Context.ImproperPipelining || Service.IsStandAlone)
         {
             return true;
         }

@@ -53,29 +53,30 @@ internal sealed class SmtpdWorld
 
     public long FreeBytes { get; set; } = long.MaxValue;
 
-    public SmtpdService Service => _service ??= new SmtpdService(
-        Config,
-        "smtp",
-        "smtp/inet",
-        new SmtpdArrows
+    /// <summary>As sendmail -bs runs it.</summary>
+    public bool StandAlone { get; init; }
+
+    public SmtpdService Service => _service ??= StandAlone
+        ? SmtpdService.StandAlone(Config, Arrows(), new ServiceLog(Log, "postfix/smtpd"), Time)
+        : new SmtpdService(Config, "smtp", "smtp/inet", Arrows(), new ServiceLog(Log, "postfix/smtpd"), Time);
+
+    private SmtpdArrows Arrows() => new()
+    {
+        Cleanup = Cleanup,
+        Rewrite = Rewrite,
+        Dns = Dns,
+        Tables = Tables,
+        MatchLists = Tables,
+        AddressMaps = Tables,
+        Anvil = new AnvilService(Config, Time),
+        FlushSite = (domain, _) =>
         {
-            Cleanup = Cleanup,
-            Rewrite = Rewrite,
-            Dns = Dns,
-            Tables = Tables,
-            MatchLists = Tables,
-            AddressMaps = Tables,
-            Anvil = new AnvilService(Config, Time),
-            FlushSite = (domain, _) =>
-            {
-                Flushed.Add(domain);
-                return default;
-            },
-            FreeQueueBytes = () => FreeBytes,
-            Hosts = new Net.Dns.HostsFile("/nonexistent", TimeProvider.System),
+            Flushed.Add(domain);
+            return default;
         },
-        new ServiceLog(Log, "postfix/smtpd"),
-        Time);
+        FreeQueueBytes = () => FreeBytes,
+        Hosts = new Net.Dns.HostsFile("/nonexistent", TimeProvider.System),
+    };
 
     /// <summary>Log lines without the tag.</summary>
     public IEnumerable<string> LogLines => Log.Lines.Select(line => line["postfix/smtpd: ".Length..]);

@@ -10,19 +10,23 @@ namespace Facteur.Services.Receive.Smtpd.Restrictions;
 /// </summary>
 internal sealed class RestrictionStages
 {
-    private readonly RestrictionList _client;
-    private readonly RestrictionList _helo;
-    private readonly RestrictionList _sender;
-    private readonly RestrictionList _relay;
-    private readonly RestrictionList _recipient;
-    private readonly RestrictionList _data;
-    private readonly RestrictionList _endOfData;
-    private readonly RestrictionList _etrn;
-    private readonly RestrictionList _localRewrite;
+    private readonly RestrictionList _client = RestrictionList.Empty;
+    private readonly RestrictionList _helo = RestrictionList.Empty;
+    private readonly RestrictionList _sender = RestrictionList.Empty;
+    private readonly RestrictionList _relay = RestrictionList.Empty;
+    private readonly RestrictionList _recipient = RestrictionList.Empty;
+    private readonly RestrictionList _data = RestrictionList.Empty;
+    private readonly RestrictionList _endOfData = RestrictionList.Empty;
+    private readonly RestrictionList _etrn = RestrictionList.Empty;
+    private readonly RestrictionList _localRewrite = RestrictionList.Empty;
     private readonly bool _relayFirst;
     private readonly bool _unlistedRecipient;
     private readonly bool _unlistedSender;
     private readonly bool _unprotected;
+
+    private RestrictionStages()
+    {
+    }
 
     /// <summary>Parses all lists; an open relay is logged and refuses every recipient.</summary>
     public RestrictionStages(IConfig config, ITableSet tables, SmtpdLog log)
@@ -47,6 +51,9 @@ internal sealed class RestrictionStages
             log.NoRelayProtection();
         }
     }
+
+    /// <summary>All lists empty, and nothing refused for it.</summary>
+    public static RestrictionStages None { get; } = new();
 
     public async ValueTask<Verdict> ClientAsync(RestrictionContext context)
     {

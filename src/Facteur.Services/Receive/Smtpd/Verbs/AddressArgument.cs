@@ -26,7 +26,7 @@ internal static class AddressArgument
     public static bool NeedsSmtputf8(SmtpdSession session, string address, bool smtputf8) =>
         session.Settings is { Smtputf8: true, StrictSmtputf8: true } && !smtputf8 && address.AsSpan().ContainsAnyExceptInRange('\0', '\x7f');
 
-    // Postfix: what the resolver calls invalid is a syntax error; when it can't answer now, the restrictions defer.
+    // Postfix: what the resolver calls invalid is a syntax error; when it can't answer now, the restrictions defer. Stand-alone there is no resolver.
     private static async ValueTask<bool> IsRoutableAsync(SmtpdSession session, string address, bool isSender) =>
-        ((await session.Context.ResolveAsync(address, isSender).ConfigureAwait(false)).Flags & (ResolveFlags.Error | ResolveFlags.Fail)) != ResolveFlags.Error;
+        session.Service.IsStandAlone || ((await session.Context.ResolveAsync(address, isSender).ConfigureAwait(false)).Flags & (ResolveFlags.Error | ResolveFlags.Fail)) != ResolveFlags.Error;
 }

@@ -23,6 +23,12 @@ internal static class EtrnVerb
         {
             return await session.RefuseAsync(SmtpdReplies.BadEtrnParameter).ConfigureAwait(false);
         }
+        if (session.Service.IsStandAlone)
+        {
+            // Postfix: before any other question.
+            session.Log.Warning("do not use ETRN in \"sendmail -bs\" mode");
+            return await session.RefuseAsync(SmtpdReplies.CannotQueue).ConfigureAwait(false);
+        }
         var context = session.Context;
         context.EtrnDomain = domain;
         var verdict = await session.Stages.EtrnAsync(context).ConfigureAwait(false);
