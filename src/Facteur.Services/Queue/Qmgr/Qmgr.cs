@@ -875,7 +875,7 @@ internal sealed class Qmgr
             }
         }
         // Exponential back-off: as long again as the message is old, within bounds; without the lower one when it was not the next hop's doing.
-        var wait = Math.Clamp(age, message.Interrupted ? Math.Min(1, _settings.MaximalBackoffSeconds) : _settings.MinimalBackoffSeconds, _settings.MaximalBackoffSeconds);
+        var wait = Math.Clamp(age, message.Interrupted ? Math.Min(1, _settings.MaximalBackoffSeconds) : _settings.LeastWaitSeconds, _settings.MaximalBackoffSeconds);
         Retire(message);
         _spool.Move(message.Id, message.HoldWanted ? QueueState.Hold : QueueState.Deferred, now / 1_000_000 + wait);
     }

@@ -73,6 +73,26 @@ public sealed class QmgrTests
         Assert.Empty(sim.Spool.Ids);
     }
 
+    [Theory]
+    [InlineData("60s", "300s", new double[] { 0, 300, 600, 1200 })]
+    [InlineData("60s", "60s", new double[] { 0, 60, 120, 240 })]
+    [InlineData("300s", "60s", new double[] { 0, 300, 600, 1200 })]
+    [InlineData("300s", "2h", new double[] { 0, 7200, 14_400, 21_600 })]
+    public void No_message_is_tried_more_often_than_once_in_queue_run_delay(string backoff, string delay, double[] expected)
+    {
+        var sim = new QmgrSimulation(("minimal_backoff_time", backoff), ("queue_run_delay", delay), ("maximal_backoff_time", "4000s"));
+        var start = sim.Time.GetUtcNow();
+        var attempts = new List<double>();
+        sim.Deliver = request =>
+        {
+            attempts.Add((sim.Time.GetUtcNow() - start).TotalSeconds);
+            return (TimeSpan.Zero, QmgrSimulation.Fail(request, DeliveryStatus.Deferred(2, 0, "busy")));
+        };
+        sim.Submit("a@b", "c@d.example");
+        sim.Run(TimeSpan.FromHours(8));
+        Assert.Equal(expected, attempts.Take(4));
+    }
+
     [Fact]
     public void A_delivery_without_a_word_of_the_next_hop_is_tried_again_soon_and_then_ever_more_rarely()
     {
