@@ -16,6 +16,9 @@ public enum ReportKind : byte
 
     /// <summary>trace: sendmail -v or -bv.</summary>
     Verify = 4,
+
+    /// <summary>The content is damaged on disk: a notice for the postmaster alone.</summary>
+    Damage = 5,
 }
 
 /// <summary>The arrow qmgr → bounce, defer, trace: report what became of some recipients of a message.</summary>
@@ -25,7 +28,7 @@ public enum ReportKind : byte
 /// <param name="Original">Its envelope.</param>
 /// <param name="Layout">Its content.</param>
 /// <param name="Recipients">Whom to report on, all that failed (or are late, or were delivered). NOTIFY is looked at here, because postmaster copies list them all.</param>
-/// <param name="Closes">The durable report closes these recipients (not for Delay).</param>
+/// <param name="Closes">The durable report closes these recipients (not for Delay and Damage).</param>
 public sealed record ReportRequest(
     ReportKind Kind, ulong MessageId, string QueueId, Envelope Original, ContentLayout Layout, IReadOnlyList<RecipientResult> Recipients, bool Closes);
 

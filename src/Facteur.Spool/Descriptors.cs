@@ -34,8 +34,12 @@ internal sealed class Descriptors(SpoolPaths paths, IDisk disk) : IDisposable
         {
             buffer = new byte[length];
             n = disk.Read(file, buffer, at.Offset);
+            if (n < 0)
+            {
+                return FetchResult.Failed;
+            }
         }
-        return Check(id, buffer.AsSpan(0, Math.Max(0, n)), length, out record);
+        return Check(id, buffer.AsSpan(0, n), length, out record);
     }
 
     /// <summary>Reads a content record of known length into a caller's buffer.</summary>
@@ -102,10 +106,12 @@ internal sealed class Descriptors(SpoolPaths paths, IDisk disk) : IDisposable
             return file == -Libc.ENOENT ? FetchResult.Gone : FetchResult.Failed;
         }
         Span<byte> head = stackalloc byte[SegmentHeader.Length];
-        if (disk.Read(file, head, 0) != head.Length || !SegmentHeader.TryRead(head, out var header) || header.Number != segment)
+        var n = disk.Read(file, head, 0);
+        if (n != head.Length || !SegmentHeader.TryRead(head, out var header) || header.Number != segment)
         {
             _ = disk.Close(file);
-            return FetchResult.Damaged;
+            // What the disk refuses to read now it may read later.
+            return n < 0 ? FetchResult.Failed : FetchResult.Damaged;
         }
         if (_open.Count == Limit)
         {

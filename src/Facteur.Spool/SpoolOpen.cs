@@ -15,6 +15,7 @@ public sealed partial class Spool
     {
         var paths = new SpoolPaths(options.Directory);
         MakeDirectories(paths, disk);
+        RefuseNfs(paths, options.FileSystem);
         var lockFile = Lock(paths, disk, time, options.LockWait);
         try
         {
@@ -41,6 +42,20 @@ public sealed partial class Spool
         foreach (var path in new[] { paths.Journal, paths.Large, paths.Corrupt })
         {
             Check(disk.EnsureDirectory(path, paths.Root), path, "make directory");
+        }
+    }
+
+    // On NFS locks and syncs are another machine's word, and a file unlinked while it is open may vanish under its reader.
+    private static void RefuseNfs(SpoolPaths paths, Func<string, long> fileSystem)
+    {
+        foreach (var path in new[] { paths.Root, paths.Journal, paths.Large, paths.Corrupt })
+        {
+            var type = fileSystem(path);
+            Check((int)Math.Max(-type, 0), path, "statfs");
+            if (type == Libc.NFS_SUPER_MAGIC)
+            {
+                throw new SpoolException($"{path}: the directory is on NFS: the queue must be in a file system of this machine");
+            }
         }
     }
 

@@ -1,3 +1,5 @@
+using Facteur.Unix;
+
 namespace Facteur.Spool;
 
 /// <summary>Where the journal is and how it is cut into files. The defaults are the product's; tests use small ones.</summary>
@@ -44,6 +46,9 @@ public sealed record SpoolOptions
 
     /// <summary>How long to wait for another process that has the spool open: a command does for a moment.</summary>
     public TimeSpan LockWait { get; init; }
+
+    /// <summary>The kind of a directory's file system (statfs(2)), or the negated errno.</summary>
+    internal Func<string, long> FileSystem { get; init; } = static path => UnixFile.FileSystem(path, out var type) is var errno and > 0 ? -errno : type;
 
     /// <summary>Source of the segments' marks.</summary>
     internal Func<ulong> NewMark { get; init; } = static () => BitConverter.ToUInt64(Guid.NewGuid().ToByteArray(), 8) * 0x9E3779B97F4A7C15 ^ BitConverter.ToUInt64(Guid.NewGuid().ToByteArray(), 0);

@@ -21,6 +21,7 @@ public static unsafe partial class Libc
     public const int EPERM = 1, ENOENT = 2, EINTR = 4, EIO = 5, EAGAIN = 11, ENOMEM = 12, EACCES = 13, EEXIST = 17, ENOTDIR = 20, EISDIR = 21,
         EINVAL = 22, ENFILE = 23, EMFILE = 24, EFBIG = 27, ENOSPC = 28, EROFS = 30, EPIPE = 32, ENAMETOOLONG = 36, ELOOP = 40, EDQUOT = 122;
     public const uint S_IFMT = 0xF000, S_IFREG = 0x8000, S_IFDIR = 0x4000, S_IFLNK = 0xA000;
+    public const long NFS_SUPER_MAGIC = 0x6969;
     public const int SIGHUP = 1, SIGINT = 2, SIGKILL = 9, SIGPIPE = 13, SIGTERM = 15, SIGXFSZ = 25;
     public const int LOG_MAIL = 2 << 3;
 
@@ -52,6 +53,7 @@ public static unsafe partial class Libc
     [LibraryImport(C, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)] public static partial int lstat(string path, Stat* stat);
     [LibraryImport(C, SetLastError = true)] public static partial int fstatvfs(int fd, StatVfs* stat);
     [LibraryImport(C, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)] public static partial int statvfs(string path, StatVfs* stat);
+    [LibraryImport(C, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)] public static partial int statfs(string path, StatFs* stat);
     [LibraryImport(C, SetLastError = true)] public static partial int flock(int fd, int operation);
     [LibraryImport(C, SetLastError = true)] public static partial int fcntl(int fd, int command, Flock* argument);
     [LibraryImport(C, SetLastError = true)] public static partial int fcntl(int fd, int command, int argument);
@@ -93,6 +95,15 @@ public static unsafe partial class Libc
     {
         public ulong BlockSize, FragmentSize, Blocks, FreeBlocks, AvailableBlocks, Files, FreeFiles, AvailableFiles, FileSystemId, Flags, NameMax;
         public fixed int Spare[6];
+    }
+    [StructLayout(LayoutKind.Sequential)]
+    public struct StatFs
+    {
+        public long Type, BlockSize;
+        public ulong Blocks, FreeBlocks, AvailableBlocks, Files, FreeFiles;
+        public fixed int FileSystemId[2];
+        public long NameLength, FragmentSize, Flags;
+        public fixed long Spare[4];
     }
 #pragma warning restore CS1591, SA1300
 }

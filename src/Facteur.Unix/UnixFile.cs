@@ -48,6 +48,15 @@ public sealed unsafe class UnixFile : IDisposable
         }
     }
 
+    /// <summary>The kind of the file system a name is in: the magic number of statfs(2), such as <see cref="Libc.NFS_SUPER_MAGIC"/>.</summary>
+    public static int FileSystem(string path, out long type)
+    {
+        Libc.StatFs status = default;
+        var errno = Result(Libc.statfs(path, &status));
+        type = status.Type;
+        return errno;
+    }
+
     /// <summary>Writes all bytes at the current place.</summary>
     public int Write(ReadOnlySpan<byte> bytes)
     {

@@ -7,7 +7,7 @@ namespace Facteur.Architecture.Tests;
 public sealed partial class DocumentTests
 {
     private static readonly string[] Ours = ["src", "tests", "docs", "bench", "packaging", ".ci"];
-    private static readonly string[] Texts = [".cs", ".md", ".csproj", ".props", ".txt", ".cf", ".smtp", ".sh", ".json", ".slnx", ""];
+    private static readonly string[] Texts = [".cs", ".md", ".csproj", ".props", ".txt", ".cf", ".smtp", ".sh", ".json", ".slnx", ".service", ""];
 
     // Machine paths and words of a workplace, in pieces so that this file does not find itself.
     private static readonly Regex Foreign = new(
@@ -69,6 +69,30 @@ public sealed partial class DocumentTests
         var list = named.ToList();
         Assert.True(list.Count > 200, $"only {list.Count} parameters are named in all pages");
         Assert.Empty(list.Where(n => ParameterRegistry.Find(n.Value) is null).Select(n => $"{n.Page}: {n.Value}").Distinct());
+    }
+
+    [Fact]
+    public void The_service_unit_starts_the_mail_system_again_when_it_fails()
+    {
+        var (section, settings) = ("", new Dictionary<string, string>(StringComparer.Ordinal));
+        foreach (var line in File.ReadLines(Path.Combine(House.Root, "packaging", "systemd", "facteur.service")).Where(l => l is not ("" or ['#', ..])))
+        {
+            if (line is ['[', .. var name, ']'])
+            {
+                section = name;
+                continue;
+            }
+            var equals = line.IndexOf('=', StringComparison.Ordinal);
+            Assert.True(equals > 0 && settings.TryAdd($"{section}.{line[..equals]}", line[(equals + 1)..]), line);
+        }
+        Assert.Equal("on-failure", settings["Service.Restart"]);
+        Assert.Equal("exec", settings["Service.Type"]);
+        var page = File.ReadAllText(Path.Combine(House.Root, "docs", "man", "man1", "postfix.md"));
+        Assert.All(["Service.ExecStart", "Service.ExecReload"], key =>
+        {
+            Assert.StartsWith("/usr/sbin/facteur postfix ", settings[key], StringComparison.Ordinal);
+            Assert.Contains($"| `{settings[key].Split(' ')[2]}` |", page, StringComparison.Ordinal);
+        });
     }
 
     [Fact]

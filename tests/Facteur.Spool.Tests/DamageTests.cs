@@ -46,6 +46,28 @@ public sealed class DamageTests
         Assert.False(refused);
     }
 
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void A_failed_read_is_no_damage_be_it_of_the_segments_header_the_records_or_its_rest(int reads)
+    {
+        var sim = new SimDisk();
+        var events = new TestEvents();
+        using var spool = Spool.Open(Workload.Options, sim, new TestTime(), events);
+        Assert.True(spool.TryTakeIds(1, out var id));
+        Assert.True(spool.End(id, new Envelope { Recipients = [.. Enumerable.Range(0, 5000).Select(i => new EnvelopeRecipient($"user{i}@example.com"))] }));
+        Assert.Equal(CommitResult.Durable, spool.Commit(true));
+        sim.ReadsUntilFault = reads;
+        Assert.Null(spool.Read(id, out var refused));
+        Assert.Equal(-1, sim.ReadsUntilFault);
+        Assert.True(refused);
+        Assert.Equal(0, spool.StagedBytes);
+        Assert.Empty(events.Damages);
+        Assert.NotNull(spool.Read(id, out refused));
+        Assert.False(refused);
+    }
+
     [Fact]
     public void Any_rotten_byte_leaves_the_other_messages_whole_and_is_never_silent()
     {

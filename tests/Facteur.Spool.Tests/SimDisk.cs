@@ -27,6 +27,9 @@ internal sealed class SimDisk : IDisk
     /// <summary>Nothing can be opened for reading while this is a positive errno.</summary>
     public int ReadRefusal { get; set; }
 
+    /// <summary>So many reads succeed, the one after them fails with EIO; none while negative.</summary>
+    public int ReadsUntilFault { get; set; } = -1;
+
     /// <summary>Called after each call that changed anything.</summary>
     public Action? Changed { get; set; }
 
@@ -144,6 +147,10 @@ internal sealed class SimDisk : IDisk
 
     public int Read(int file, Span<byte> into, long offset)
     {
+        if (ReadsUntilFault >= 0 && ReadsUntilFault-- == 0)
+        {
+            return -Libc.EIO;
+        }
         var source = _files[file]!;
         var n = (int)Math.Clamp(source.Length - offset, 0, into.Length);
         source.Cache.AsSpan((int)Math.Min(offset, source.Length), n).CopyTo(into);

@@ -1,5 +1,6 @@
 using System.Text;
 using Facteur.Mail.Envelopes;
+using Facteur.Unix;
 
 namespace Facteur.Spool.Tests;
 
@@ -354,6 +355,18 @@ public sealed class SpoolTests : IDisposable
         place = 0;
         Assert.False(spool.Scan(ref place, new SpoolEntry[100], out var all));
         Assert.Equal(49, all);
+    }
+
+    [Theory]
+    [InlineData("", Libc.NFS_SUPER_MAGIC, "the directory is on NFS: the queue must be in a file system of this machine")]
+    [InlineData("/journal", Libc.NFS_SUPER_MAGIC, "the directory is on NFS: the queue must be in a file system of this machine")]
+    [InlineData("/corrupt", -Libc.EACCES, "statfs: Permission denied")]
+    public void A_queue_on_NFS_is_refused_by_name_and_left_as_it_is(string at, long type, string why)
+    {
+        var options = new SpoolOptions { Directory = _root, ReserveBytes = 0, FileSystem = path => path == _root + at ? type : 0xEF53 };
+        var refused = Assert.Throws<SpoolException>(() => Spool.Open(options, _disk, new TestTime(), _events));
+        Assert.Equal($"{_root}{at}: {why}", refused.Message);
+        Assert.Empty(Directory.GetFiles(_root, "*", SearchOption.AllDirectories));
     }
 
     private ISpool Open() => Spool.Open(new SpoolOptions { Directory = _root, ReserveBytes = 1 << 20 }, _disk, new TestTime(), _events);

@@ -14,6 +14,7 @@ internal sealed class Workload(int seed, IDisk disk, Ledger ledger)
     public static SpoolOptions Options { get; } = new()
     {
         Directory = SimDisk.Root,
+        FileSystem = static _ => 0,
         SegmentBytes = 4096,
         CheckpointBytes = 3000,
         LargeBytes = 1500,

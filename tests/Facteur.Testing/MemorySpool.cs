@@ -29,7 +29,7 @@ public sealed class MemorySpool : ISpool
 
     public long StagedBytes => _staged.Count * 100L;
 
-    public bool HasUnsynced => false;
+    public bool HasUnsynced { get; private set; }
 
     public bool OnReserve { get; set; }
 
@@ -133,6 +133,7 @@ public sealed class MemorySpool : ISpool
         var answer = Failing != 0 ? Failing : Answers.TryDequeue(out var next) ? next : sync ? CommitResult.Durable : CommitResult.Written;
         if (answer is CommitResult.Durable or CommitResult.Written)
         {
+            HasUnsynced = answer == CommitResult.Written && (HasUnsynced || _staged.Count > 0);
             foreach (var (change, _) in _staged)
             {
                 change();

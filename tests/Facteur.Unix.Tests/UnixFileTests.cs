@@ -25,6 +25,14 @@ public sealed class UnixFileTests : IDisposable
     }
 
     [Fact]
+    public void The_kind_of_a_file_system_is_that_of_statfs()
+    {
+        Assert.Equal(0, UnixFile.FileSystem("/proc", out var type));
+        Assert.Equal(0x9fa0, type);
+        Assert.Equal(Libc.ENOENT, UnixFile.FileSystem(At("none"), out _));
+    }
+
+    [Fact]
     public void Bytes_are_written_cut_and_synced()
     {
         Assert.Equal(0, UnixFile.Open(At("file"), Libc.O_RDWR | Libc.O_CREAT | Libc.O_EXCL, 0x180, out var file));

@@ -12,6 +12,9 @@ public static class BounceParameters
     /// <summary>delay_notice_recipient.</summary>
     public static readonly StringParameter DelayNoticeRecipient = new("delay_notice_recipient", "postmaster", "Gets copies of delay warnings when notify_classes has delay.", 1);
 
+    /// <summary>error_notice_recipient.</summary>
+    public static readonly StringParameter ErrorNoticeRecipient = new("error_notice_recipient", "postmaster", "Gets notices of damaged mail when notify_classes has resource.", 1);
+
     /// <summary>bounce_size_limit.</summary>
     public static readonly IntParameter BounceSizeLimit = new("bounce_size_limit", "50000", "Bytes of the original message that a report returns; 0 for no limit.");
 
@@ -30,6 +33,6 @@ public static class BounceParameters
     /// <summary>All rows.</summary>
     public static IReadOnlyList<Parameter> All { get; } =
     [
-        DoubleBounceNoticeRecipient, BounceNoticeRecipient, DelayNoticeRecipient, BounceSizeLimit, BounceTemplateFile, EnableThreadedBounces, NotifyClasses, HeaderFromFormat,
+        DoubleBounceNoticeRecipient, BounceNoticeRecipient, DelayNoticeRecipient, ErrorNoticeRecipient, BounceSizeLimit, BounceTemplateFile, EnableThreadedBounces, NotifyClasses, HeaderFromFormat,
     ];
 }

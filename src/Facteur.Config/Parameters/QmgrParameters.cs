@@ -15,6 +15,9 @@ public static class QmgrParameters
     /// <summary>maximal_backoff_time.</summary>
     public static readonly TimeParameter MaximalBackoffTime = new("maximal_backoff_time", "4000s", "Greatest time between attempts.", 1);
 
+    /// <summary>queue_run_delay.</summary>
+    public static readonly TimeParameter QueueRunDelay = new("queue_run_delay", "300s", "Least time between attempts of a deferred message, where it is longer than minimal_backoff_time.", 1);
+
     /// <summary>bounce_queue_lifetime.</summary>
     public static readonly TimeParameter BounceQueueLifetime = new("bounce_queue_lifetime", "5d", "How long mail from the null sender is tried.", 0, 'd');
 
@@ -60,7 +63,7 @@ public static class QmgrParameters
     /// <summary>All rows.</summary>
     public static IReadOnlyList<Parameter> All { get; } =
     [
-        MessageActiveLimit, MessageRecipientLimit, MinimalBackoffTime, MaximalBackoffTime, BounceQueueLifetime, DelayWarningTime, TransportRetryTime, DeferTransports,
+        MessageActiveLimit, MessageRecipientLimit, MinimalBackoffTime, MaximalBackoffTime, QueueRunDelay, BounceQueueLifetime, DelayWarningTime, TransportRetryTime, DeferTransports,
         InitialDestinationConcurrency, DestinationConcurrencyLimit, DestinationRecipientLimit, PositiveFeedback, NegativeFeedback, FailedCohortLimit, DestinationRateDelay,
         TransportRateDelay, LocalConcurrencyLimit, LocalRecipientLimit,
     ];

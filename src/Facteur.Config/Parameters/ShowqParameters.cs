@@ -12,9 +12,12 @@ public static class ShowqParameters
     /// <summary>fast_flush_domains.</summary>
     public static readonly StringParameter FastFlushDomains = new("fast_flush_domains", "$relay_domains", "Destinations whose mail may be asked for by ETRN and postqueue -s.");
 
+    /// <summary>ipc_timeout.</summary>
+    public static readonly TimeParameter IpcTimeout = new("ipc_timeout", "3600s", "How long a command may take to send a request or to take in a piece of its answer.", 1);
+
     /// <summary>alternate_config_directories.</summary>
     public static readonly StringParameter AlternateConfigDirectories = new("alternate_config_directories", "", "Directories that set-gid commands accept as -c from any user.");
 
     /// <summary>All rows.</summary>
-    public static IReadOnlyList<Parameter> All { get; } = [AuthorizedMailqUsers, AuthorizedFlushUsers, FastFlushDomains, AlternateConfigDirectories];
+    public static IReadOnlyList<Parameter> All { get; } = [AuthorizedMailqUsers, AuthorizedFlushUsers, FastFlushDomains, IpcTimeout, AlternateConfigDirectories];
 }

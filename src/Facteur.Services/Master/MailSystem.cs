@@ -298,11 +298,11 @@ public sealed class MailSystem : IAsyncDisposable
     {
         var config = generation.Config;
         var owner = UserAccount.Find(config.Get(CommonParameters.MailOwner), out var account) == 0 && account is not null ? account.Uid : Libc.geteuid();
-        var access = new ControlAccess(config, generation.SharedTables, [owner, Libc.geteuid()], uid => UserAccount.Find(uid, out var user) == 0 ? user?.Name : null);
+        var access = new ControlAccess(config, generation.SharedTables, [owner, Libc.geteuid()], uid => UserAccount.Find(uid, out var user) == 0 ? user?.Name : null, _threads);
         var fastFlush = generation.Lists.Domains(ShowqParameters.FastFlushDomains.Name, config.Get(ShowqParameters.FastFlushDomains));
         return new ControlService(
             new MaildropListing(_qmgr.Control, config.Get(CommonParameters.QueueDirectory)), new QueueLookup(_qmgr, config.Get(CommonParameters.EnableLongQueueIds)), _spool.OpenReader,
-            access, fastFlush, _pickup.Trigger);
+            access, fastFlush, _pickup.Trigger, config.Get(ShowqParameters.IpcTimeout), _time);
     }
 
     private async Task ControlAsync(Connection connection, uint uid)

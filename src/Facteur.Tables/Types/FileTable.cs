@@ -7,7 +7,8 @@ namespace Facteur.Tables.Types;
 internal sealed record FileContent(TableContent Content, IReadOnlyList<(string Path, FileStamp Stamp)> Watched, bool IsText);
 
 /// <summary>
-/// A table read from a file, and read again when the file has changed: looked at once a second, by the lookup that comes then.
+/// A table read from a file, and read again when the file has changed: looked at once a second, by the lookup that comes then. That one waits for the
+/// new content, which a thread of the pool reads, one at a time; all others go on with the old content until the new stands.
 /// A change that can't be read is told once and leaves the old content; it is tried again every few seconds, for chmod changes no stamp.
 /// </summary>
 internal sealed class FileTable : IListableTable
@@ -17,13 +18,18 @@ internal sealed class FileTable : IListableTable
 
     private static readonly TimeSpan Usual = TimeSpan.FromSeconds(1), AfterFailure = TimeSpan.FromSeconds(5);
 
+    /// <summary>How long a lookup waits for new content: a disk that does not answer must not hold up mail that the old content can serve.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+
     private readonly TableRequest _request;
     private readonly Func<TableRequest, FileContent> _load;
-    private readonly Lock _lock = new();
     private FileContent _current;
     private long _looked;
     private TimeSpan _pause = Usual;
     private (string Reason, List<(string Path, FileStamp Stamp)> Stamps)? _told;
+
+    // 1 while one looks or reads; the fields above are its.
+    private int _looking;
 
     public FileTable(TableRequest request, bool isPattern, Func<TableRequest, FileContent> load)
     {
@@ -40,62 +46,90 @@ internal sealed class FileTable : IListableTable
 
     public bool CanBlock => false;
 
-    public ValueTask<Lookup> LookupAsync(string key, CancellationToken cancel) => new(Current().Content.Find(key));
+    private TableContent Content => Volatile.Read(ref _current).Content;
+
+    public ValueTask<Lookup> LookupAsync(string key, CancellationToken cancel) =>
+        Look() is { } reading ? LookupAsync(reading, key, cancel) : new(Content.Find(key));
 
     public IEnumerable<KeyValuePair<string, string>> Entries() =>
-        Current().Content.Entries ?? throw new TableException($"table {Name}: sequence operation is not supported");
+        Content.Entries ?? throw new TableException($"table {Name}: sequence operation is not supported");
 
     public void Dispose()
     {
         // Content is memory.
     }
 
-    private FileContent Current()
+    private async ValueTask<Lookup> LookupAsync(Task reading, string key, CancellationToken cancel)
     {
-        var time = _request.Set.Time;
-        if (_current.Watched.Count > 0 && time.GetElapsedTime(Volatile.Read(ref _looked)) >= _pause && _lock.TryEnter())
+        try
         {
-            try
-            {
-                Volatile.Write(ref _looked, time.GetTimestamp());
-                _pause = Look(time) ? Usual : AfterFailure;
-            }
-            finally
-            {
-                _lock.Exit();
-            }
+            await reading.WaitAsync(Patience, _request.Set.Time, cancel).ConfigureAwait(false);
         }
-        return Volatile.Read(ref _current);
+        catch (TimeoutException)
+        {
+            // The old content answers.
+        }
+        return Content.Find(key);
     }
 
-    /// <returns>Whether there is nothing that could not be read.</returns>
-    private bool Look(TimeProvider time)
+    /// <returns>The reading of new content, when it is time to look and there is some.</returns>
+    private Task? Look()
     {
-        var now = _current.Watched.Select(w => (w.Path, FileStamp.Of(w.Path))).ToList();
+        var time = _request.Set.Time;
+        if (Volatile.Read(ref _current).Watched.Count == 0 || time.GetElapsedTime(Volatile.Read(ref _looked)) < _pause || Interlocked.Exchange(ref _looking, 1) != 0)
+        {
+            return null;
+        }
+        Task? reading = null;
+        try
+        {
+            Volatile.Write(ref _looked, time.GetTimestamp());
+            _pause = Usual;
+            // Not here: it may take seconds, and who asks is served on the thread of a socket.
+            reading = Changed(time) is { } stamps ? Task.Run(() => Reload(stamps)) : null;
+            return reading;
+        }
+        finally
+        {
+            if (reading is null)
+            {
+                Volatile.Write(ref _looking, 0);
+            }
+        }
+    }
+
+    /// <returns>The stamps of a change that has come to rest, else null.</returns>
+    private List<(string Path, FileStamp Stamp)>? Changed(TimeProvider time)
+    {
+        var now = _current.Watched.Select(w => (w.Path, Stamp: FileStamp.Of(w.Path))).ToList();
         if (now.SequenceEqual(_current.Watched))
         {
             _told = null;
-            return true;
+            return null;
         }
-        if (_current.IsText && now.Exists(w => Math.Abs(time.GetUtcNow().ToUnixTimeSeconds() - w.Item2.Seconds) < RestSeconds))
-        {
-            return true;
-        }
+        return _current.IsText && now.Exists(w => Math.Abs(time.GetUtcNow().ToUnixTimeSeconds() - w.Stamp.Seconds) < RestSeconds) ? null : now;
+    }
+
+    private void Reload(List<(string Path, FileStamp Stamp)> stamps)
+    {
         try
         {
             Volatile.Write(ref _current, _load(_request));
             _request.Events.Info($"table {Name} has changed -- reloaded");
             _told = null;
-            return true;
         }
         catch (TableException e)
         {
-            if (_told is not var (reason, stamps) || reason != e.Message || !now.SequenceEqual(stamps))
+            _pause = AfterFailure;
+            if (_told is not var (reason, told) || reason != e.Message || !stamps.SequenceEqual(told))
             {
                 _request.Events.Warning($"table {Name} has changed, but: {e.Message}; its old content stays in use");
-                _told = (e.Message, now);
+                _told = (e.Message, stamps);
             }
-            return false;
+        }
+        finally
+        {
+            Volatile.Write(ref _looking, 0);
         }
     }
 }

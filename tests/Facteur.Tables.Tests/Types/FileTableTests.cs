@@ -1,4 +1,5 @@
 using Facteur.Tables.Index;
+using Facteur.Tables.Types;
 
 namespace Facteur.Tables.Tests.Types;
 
@@ -178,6 +179,42 @@ public sealed class FileTableTests
             File.WriteAllBytes(path, content);
             File.SetLastWriteTimeUtc(path, at);
         }
+    }
+
+    [Fact]
+    public async Task One_reads_a_change_and_the_others_go_on_with_the_old_content()
+    {
+        var cancel = TestContext.Current.CancellationToken;
+        using var tables = new TestTables();
+        using var go = new ManualResetEventSlim();
+        var path = tables.Write("t", "");
+        var loads = 0;
+        var table = new FileTable(new TableRequest(tables.Set, "texthash:t", "texthash", path), false, request =>
+        {
+            var stamp = FileStamp.Of(path);
+            if (++loads > 1)
+            {
+                go.Wait(TimeSpan.FromSeconds(30), cancel);
+            }
+            return new FileContent(new MemoryContent(new Dictionary<string, string> { ["a"] = $"{loads}" }, request.Options), [(path, stamp)], IsText: false);
+        });
+        Assert.Equal("1", (await table.LookupAsync("a", cancel)).Value);
+        tables.Advance(5);
+        tables.Write("t", "changed");
+        var first = table.LookupAsync("a", cancel).AsTask();
+        for (var i = 0; i < 10; i++)
+        {
+            tables.Advance(5);
+            var other = table.LookupAsync("a", cancel);
+            Assert.True(other.IsCompletedSuccessfully);
+            Assert.Equal("1", (await other).Value);
+        }
+        Assert.False(first.IsCompleted);
+        go.Set();
+        Assert.Equal("2", (await first).Value);
+        Assert.Equal("2", (await table.LookupAsync("a", cancel)).Value);
+        Assert.Equal(2, loads);
+        Assert.Equal(["info: table texthash:t has changed -- reloaded"], tables.Said);
     }
 
     [Fact]

@@ -165,14 +165,15 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
     private async ValueTask TrySitesAsync(SmtpDelivery delivery, Attempt attempt, CancellationToken cancel)
     {
         var sites = Sites(delivery.Request.Nexthop);
-        for (var i = 0; i < sites.Count && delivery.LeftCount > 0 && !attempt.Stop; i++)
+        for (var i = 0; i < sites.Count && delivery.LeftCount > 0 && !attempt.Stop && !attempt.LastSite; i++)
         {
             attempt.Fallback = i >= sites.Count - _settings.FallbackRelay.Count;
-            await TrySiteAsync(delivery, sites[i], i == sites.Count - 1, attempt, cancel).ConfigureAwait(false);
+            attempt.LastSite = i == sites.Count - 1;
+            await TrySiteAsync(delivery, sites[i], attempt, cancel).ConfigureAwait(false);
         }
     }
 
-    private async ValueTask TrySiteAsync(SmtpDelivery delivery, string site, bool lastSite, Attempt attempt, CancellationToken cancel)
+    private async ValueTask TrySiteAsync(SmtpDelivery delivery, string site, Attempt attempt, CancellationToken cancel)
     {
         if (!SmtpDestination.TryParse(site, _settings, out var destination))
         {
@@ -180,12 +181,12 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
             return;
         }
         var found = await _finder.FindAsync(destination, cancel).ConfigureAwait(false);
+        // postconf(5), smtp_fallback_relay: not used for destinations that this host is MX host for.
+        attempt.LastSite |= found.OneIsOwn;
         if (found.Hosts.Count == 0)
         {
             attempt.Why = found.Why;
             attempt.Tls = null;
-            // Postfix: a fallback relay would only bring back mail that loops.
-            attempt.Stop = found.Loops;
             return;
         }
         attempt.Sessions = 0;
@@ -193,7 +194,7 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
         for (var i = 0; i < count && delivery.LeftCount > 0 && !attempt.Stop; i++)
         {
             attempt.Plain = false;
-            await TryHostAsync(delivery, destination, found.Hosts[i], lastSite, i == count - 1, attempt, cancel).ConfigureAwait(false);
+            await TryHostAsync(delivery, destination, found.Hosts[i], attempt.LastSite, i == count - 1, attempt, cancel).ConfigureAwait(false);
             if (_settings.MxSessionLimit > 0 && attempt.Sessions >= _settings.MxSessionLimit)
             {
                 return;
@@ -307,6 +308,9 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
         internal bool Plain { get; set; }
 
         internal bool Stop { get; set; }
+
+        /// <summary>No further site is tried after this one.</summary>
+        internal bool LastSite { get; set; }
 
         /// <summary>The site tried last is a fallback relay.</summary>
         internal bool Fallback { get; set; }

@@ -10,8 +10,8 @@ namespace Facteur.Services.Deliver.Smtp;
 /// <summary>The addresses of a next hop in the order to try, or why there are none.</summary>
 /// <param name="Hosts">Addresses; empty when there are none.</param>
 /// <param name="Why">Why not.</param>
-/// <param name="Loops">We are the best mail host ourselves: fallback relays don't help.</param>
-internal readonly record struct SmtpHosts(IReadOnlyList<SmtpHost> Hosts, DeliveryStatus? Why, bool Loops = false);
+/// <param name="OneIsOwn">We are a mail host of it ourselves, the best or a backup: a fallback relay would only bring its mail back.</param>
+internal readonly record struct SmtpHosts(IReadOnlyList<SmtpHost> Hosts, DeliveryStatus? Why, bool OneIsOwn = false);
 
 /// <summary>Finds the hosts of a next hop (RFC 5321 5.1, RFC 7505).</summary>
 internal sealed class SmtpHostFinder(SmtpSettings settings, IDnsResolver dns, HostLookup lookup, OwnAddresses own, SmtpLog log)
@@ -94,17 +94,17 @@ internal sealed class SmtpHostFinder(SmtpSettings settings, IDnsResolver dns, Ho
                 ? why with { Outcome = DeliveryOutcome.Deferred, Status = why.Status with { Class = 4 }, Action = DsnAction.Delayed } : why);
         }
         var best = sorted[0].Preference;
-        if (DetectsLoops(destination) && hosts.Find(IsOwn) is { } self)
+        var self = DetectsLoops(destination) ? hosts.Find(IsOwn) : null;
+        if (self is not null)
         {
             hosts.RemoveAll(h => h.Preference >= self.Preference);
             if (hosts.Count == 0)
             {
-                return self.Preference > best
-                    ? new SmtpHosts([], DeliveryStatus.Deferred(4, 4, $"unable to find primary relay for {destination.Name}"))
-                    : new SmtpHosts([], SmtpFailures.Loops(destination.Name), true);
+                return new SmtpHosts(
+                    [], self.Preference > best ? DeliveryStatus.Deferred(4, 4, $"unable to find primary relay for {destination.Name}") : SmtpFailures.Loops(destination.Name), true);
             }
         }
-        return new SmtpHosts(Order(hosts.ConvertAll(h => h with { IsBest = h.Preference == best })), null);
+        return new SmtpHosts(Order(hosts.ConvertAll(h => h with { IsBest = h.Preference == best })), null, self is not null);
     }
 
     /// <summary>Adds the addresses of one host.</summary>

@@ -34,7 +34,7 @@ internal sealed class Qmgr
     private readonly TimeProvider _time;
     private readonly Dictionary<ulong, ActiveMessage> _active = [];
     private readonly List<(ActiveMessage Message, int Index, string Address, DeliveryStatus Reason)> _orphans = [];
-    private readonly Queue<ulong> _reportsWaiting = new();
+    private readonly Queue<ActiveMessage> _reportsWaiting = new();
     private readonly SpoolEntry[] _entries = new SpoolEntry[256];
     private int _reports;
     private long _fullWarned;
@@ -154,7 +154,7 @@ internal sealed class Qmgr
         }
         if (result.Damaged || done.Message.Damaged)
         {
-            PutAside(done.Message);
+            PutAside(done.Message, done.Indices);
             return;
         }
         foreach (var index in done.Indices)
@@ -689,8 +689,12 @@ internal sealed class Qmgr
         _spool.Delete(message.Id);
     }
 
-    private void PutAside(ActiveMessage message)
+    private void PutAside(ActiveMessage message, IReadOnlyList<int> indices)
     {
+        foreach (var index in indices)
+        {
+            message.States[index] = message.States[index] == RecipientState.InFlight ? RecipientState.Deferred : message.States[index];
+        }
         if (message.Unstaged >= 0)
         {
             StageOutcome(message, message.Unstaged);
@@ -703,6 +707,22 @@ internal sealed class Qmgr
             Drop(message);
             _spool.Move(message.Id, QueueState.Corrupt, 0);
         }
+        // The postmaster is told once, when nothing of it is under way any more and it is known who did not get it.
+        if (!message.States.Contains(RecipientState.InFlight))
+        {
+            ReportDamage(message);
+        }
+    }
+
+    private void ReportDamage(ActiveMessage message)
+    {
+        if (!MayReport(message))
+        {
+            return;
+        }
+        var damaged = DeliveryStatus.Bounced(3, 0, "message content is damaged on disk: put aside in the corrupt queue");
+        var left = Enumerable.Range(0, message.States.Length).Where(i => message.States[i] != RecipientState.Done);
+        Start(message, ReportKind.Damage, [.. left.Select(i => new RecipientResult(i, message.States[i] == RecipientState.Unreported ? message.Statuses[i] ?? damaged : damaged))]);
     }
 
     private bool TooOld(ActiveMessage message)
@@ -763,21 +783,23 @@ internal sealed class Qmgr
         message.ReportWaits = _reports >= ReportLimit;
         if (message.ReportWaits)
         {
-            _reportsWaiting.Enqueue(message.Id);
+            _reportsWaiting.Enqueue(message);
         }
         return !message.ReportWaits;
     }
 
     private void StartWaitingReports()
     {
-        while (_reports < ReportLimit && _reportsWaiting.TryDequeue(out var id))
+        while (_reports < ReportLimit && _reportsWaiting.TryDequeue(out var message))
         {
-            // It may have been deleted meanwhile.
-            if (_active.TryGetValue(id, out var message))
+            message.ReportWaits = false;
+            if (message.Damaged)
             {
-                message.ReportWaits = false;
-                Conclude(message);
+                ReportDamage(message);
+                continue;
             }
+            // Does nothing when it was deleted meanwhile.
+            Conclude(message);
         }
     }
 
@@ -789,7 +811,7 @@ internal sealed class Qmgr
         }
         message.Reports++;
         _reports++;
-        var request = new ReportRequest(kind, message.Id, message.QueueId, message.Envelope, message.Layout, recipients, Closes: kind != ReportKind.Delay);
+        var request = new ReportRequest(kind, message.Id, message.QueueId, message.Envelope, message.Layout, recipients, Closes: kind is not (ReportKind.Delay or ReportKind.Damage));
         _ = Task.Run(async () =>
         {
             var result = ReportResult.TryAgain;
@@ -875,7 +897,7 @@ internal sealed class Qmgr
             }
         }
         // Exponential back-off: as long again as the message is old, within bounds; without the lower one when it was not the next hop's doing.
-        var wait = Math.Clamp(age, message.Interrupted ? Math.Min(1, _settings.MaximalBackoffSeconds) : _settings.MinimalBackoffSeconds, _settings.MaximalBackoffSeconds);
+        var wait = Math.Clamp(age, message.Interrupted ? Math.Min(1, _settings.MaximalBackoffSeconds) : _settings.LeastWaitSeconds, _settings.MaximalBackoffSeconds);
         Retire(message);
         _spool.Move(message.Id, message.HoldWanted ? QueueState.Hold : QueueState.Deferred, now / 1_000_000 + wait);
     }

@@ -1,5 +1,6 @@
 using Facteur.Config;
 using Facteur.Config.Parameters;
+using Facteur.Services.Server;
 using Facteur.Tables;
 
 namespace Facteur.Services.Queue.Showq;
@@ -27,6 +28,7 @@ public sealed class ControlAccess
     private readonly uint[] _owners;
     private readonly Func<uint, string?> _userName;
     private readonly ITableSet _tables;
+    private readonly BlockingThreads _threads;
     private readonly List<string> _mailq;
     private readonly List<string> _flush;
 
@@ -34,10 +36,12 @@ public sealed class ControlAccess
     /// <param name="config">The snapshot.</param>
     /// <param name="tables">Tables that the lists name.</param>
     /// <param name="owners">Users who may ask everything, as root may: mail_owner and the user this instance runs as.</param>
-    /// <param name="userName">The name of a user id, or null.</param>
-    public ControlAccess(IConfig config, ITableSet tables, IReadOnlyList<uint> owners, Func<uint, string?> userName)
+    /// <param name="userName">The name of a user id, or null. May block.</param>
+    /// <param name="threads">Threads for what blocks: who asks is served on the thread of a socket.</param>
+    public ControlAccess(IConfig config, ITableSet tables, IReadOnlyList<uint> owners, Func<uint, string?> userName, BlockingThreads threads)
     {
         _tables = tables;
+        _threads = threads;
         _owners = [0, .. owners];
         _userName = userName;
         _mailq = ListSyntax.Split(config.Get(ShowqParameters.AuthorizedMailqUsers));
@@ -52,7 +56,7 @@ public sealed class ControlAccess
             return ControlRights.List | ControlRights.Flush | ControlRights.Super;
         }
         // Postfix: a user without a name is "unknown".
-        var name = _userName(uid) ?? "unknown";
+        var name = await _threads.RunAsync(() => _userName(uid), cancel).ConfigureAwait(false) ?? "unknown";
         return (await ListedAsync(_mailq, name, cancel).ConfigureAwait(false) ? ControlRights.List : 0)
             | (await ListedAsync(_flush, name, cancel).ConfigureAwait(false) ? ControlRights.Flush : 0);
     }
@@ -66,7 +70,7 @@ public sealed class ControlAccess
             var grants = (pattern.Length - plain.Length) % 2 == 0;
             if (plain.StartsWith('/'))
             {
-                if (FromFile(plain) is not { } inner)
+                if (await _threads.RunAsync(() => FromFile(plain), cancel).ConfigureAwait(false) is not { } inner)
                 {
                     return false;
                 }

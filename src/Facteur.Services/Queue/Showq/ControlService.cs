@@ -17,26 +17,29 @@ namespace Facteur.Services.Queue.Showq;
 /// <param name="access">What users may ask.</param>
 /// <param name="fastFlush">fast_flush_domains.</param>
 /// <param name="kick">Has maildrop looked into.</param>
+/// <param name="limit">How long the peer may take to send a request or to take in a piece of its answer: ipc_timeout.</param>
+/// <param name="time">The clock.</param>
 public sealed class ControlService(
-    IQueueControl control, IQueueLookup lookup, Func<ISpoolReader> openReader, ControlAccess access, IDomainList fastFlush, Action kick)
+    IQueueControl control, IQueueLookup lookup, Func<ISpoolReader> openReader, ControlAccess access, IDomainList fastFlush, Action kick, TimeSpan limit, TimeProvider time)
 {
-    /// <summary>Serves a connection until the peer ends it.</summary>
+    /// <summary>Serves a connection until the peer ends it, or is silent for too long.</summary>
     /// <param name="connection">The connection; not closed here.</param>
     /// <param name="uid">The peer's user id (SO_PEERCRED).</param>
     /// <param name="cancel">The service's end.</param>
     public async Task ServeAsync(IDuplexPipe connection, uint uid, CancellationToken cancel)
     {
         var rights = await access.RightsAsync(uid, cancel).ConfigureAwait(false);
-        var frames = new ReplyWriter(connection.Output);
+        using var peer = new PeerWait(limit, time, cancel);
+        var frames = new ReplyWriter(connection.Output, peer);
         try
         {
-            while (await ControlFrames.ReadAsync(connection.Input, ControlCodec.RequestLimit, cancel).ConfigureAwait(false) is { } frame)
+            while (await peer.ReadAsync(connection.Input).ConfigureAwait(false) is { } frame)
             {
                 var request = ControlCodec.ReadRequest(frame);
                 if (request is null)
                 {
                     frames.Failed(ControlFailure.BadRequest, "the request makes no sense here: is the command of another version?");
-                    await frames.FlushAsync(cancel).ConfigureAwait(false);
+                    await frames.FlushAsync().ConfigureAwait(false);
                     return;
                 }
                 if ((rights & Needed(request.Kind)) == Needed(request.Kind))
@@ -54,12 +57,16 @@ public sealed class ControlService(
                 {
                     frames.Failed(ControlFailure.NotPermitted, "not permitted");
                 }
-                await frames.FlushAsync(cancel).ConfigureAwait(false);
+                await frames.FlushAsync().ConfigureAwait(false);
             }
         }
         catch (IOException)
         {
             // The peer went away while it was answered.
+        }
+        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+        {
+            // It took too long.
         }
     }
 
@@ -120,12 +127,12 @@ public sealed class ControlService(
         foreach (var message in messages)
         {
             frames.Message(message);
-            await frames.FlushAsync(cancel).ConfigureAwait(false);
+            await frames.FlushAsync().ConfigureAwait(false);
             var at = 0;
             while (at < message.Recipients.Count)
             {
                 at = frames.Recipients(message.Recipients, at);
-                await frames.FlushAsync(cancel).ConfigureAwait(false);
+                await frames.FlushAsync().ConfigureAwait(false);
             }
         }
         frames.PageEnd(cursor);
@@ -142,7 +149,7 @@ public sealed class ControlService(
             while (at < message.Envelope.Recipients.Count)
             {
                 at = frames.EnvelopeRecipients(message.Envelope.Recipients, done, at);
-                await frames.FlushAsync(cancel).ConfigureAwait(false);
+                await frames.FlushAsync().ConfigureAwait(false);
             }
         }
         frames.Done(message is null ? 0UL : 1);
@@ -158,18 +165,55 @@ public sealed class ControlService(
         return await ContentCopy.CopyAsync(reader, id, message.Layout, async piece =>
         {
             frames.Content(piece.Span);
-            await frames.FlushAsync(cancel).ConfigureAwait(false);
+            await frames.FlushAsync().ConfigureAwait(false);
         }).ConfigureAwait(false);
     }
 
+    /// <summary>Waits for the peer, each time for no longer than the limit. The queue's own time does not count.</summary>
+    private sealed class PeerWait : IDisposable
+    {
+        private readonly CancellationTokenSource _late;
+        private readonly CancellationTokenSource _either;
+        private readonly TimeSpan _limit;
+
+        public PeerWait(TimeSpan limit, TimeProvider time, CancellationToken cancel)
+        {
+            _limit = limit;
+            _late = new CancellationTokenSource(limit, time);
+            _either = CancellationTokenSource.CreateLinkedTokenSource(cancel, _late.Token);
+        }
+
+        public async ValueTask<byte[]?> ReadAsync(PipeReader input)
+        {
+            _late.CancelAfter(_limit);
+            var frame = await ControlFrames.ReadAsync(input, ControlCodec.RequestLimit, _either.Token).ConfigureAwait(false);
+            _late.CancelAfter(Timeout.InfiniteTimeSpan);
+            return frame;
+        }
+
+        public async ValueTask<FlushResult> FlushAsync(PipeWriter output)
+        {
+            _late.CancelAfter(_limit);
+            var result = await output.FlushAsync(_either.Token).ConfigureAwait(false);
+            _late.CancelAfter(Timeout.InfiniteTimeSpan);
+            return result;
+        }
+
+        public void Dispose()
+        {
+            _either.Dispose();
+            _late.Dispose();
+        }
+    }
+
     /// <summary>Writes replies; each frame is made in one reused buffer.</summary>
-    private sealed class ReplyWriter(PipeWriter output)
+    private sealed class ReplyWriter(PipeWriter output, PeerWait peer)
     {
         private readonly ArrayBufferWriter<byte> _frame = new(1024);
 
-        public async ValueTask FlushAsync(CancellationToken cancel)
+        public async ValueTask FlushAsync()
         {
-            if ((await output.FlushAsync(cancel).ConfigureAwait(false)).IsCompleted)
+            if ((await peer.FlushAsync(output).ConfigureAwait(false)).IsCompleted)
             {
                 throw new IOException("the peer reads no more");
             }

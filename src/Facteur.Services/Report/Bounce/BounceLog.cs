@@ -31,7 +31,7 @@ internal sealed class BounceLog(ServiceLog log)
 
     private static string Name(ReportKind kind) => kind switch
     {
-        ReportKind.Failure => "non-delivery",
+        ReportKind.Failure or ReportKind.Damage => "non-delivery",
         ReportKind.Delay => "delay",
         _ => "delivery status",
     };

@@ -28,6 +28,7 @@ public sealed class BounceService : IBounce
     private readonly string _doubleBounceRecipient;
     private readonly string _bounceRecipient;
     private readonly string _delayRecipient;
+    private readonly string _errorRecipient;
     private readonly long _sizeLimit;
     private readonly TimeSpan _lifetime;
     private readonly bool _threaded;
@@ -53,6 +54,7 @@ public sealed class BounceService : IBounce
         _doubleBounceRecipient = config.Get(BounceParameters.DoubleBounceNoticeRecipient);
         _bounceRecipient = config.Get(BounceParameters.BounceNoticeRecipient);
         _delayRecipient = config.Get(BounceParameters.DelayNoticeRecipient);
+        _errorRecipient = config.Get(BounceParameters.ErrorNoticeRecipient);
         _sizeLimit = config.Get(BounceParameters.BounceSizeLimit) is var limit and > 0 ? limit : long.MaxValue;
         _lifetime = config.Get(CommonParameters.MaximalQueueLifetime);
         _threaded = config.Get(BounceParameters.EnableThreadedBounces);
@@ -66,6 +68,7 @@ public sealed class BounceService : IBounce
         Bounce = 1,
         DoubleBounce = 2,
         Delay = 4,
+        Resource = 8,
     }
 
     /// <inheritdoc/>
@@ -79,6 +82,12 @@ public sealed class BounceService : IBounce
                 _log.DoubleBounceDiscarded(request.QueueId);
             }
             return ReportResult.Discarded;
+        }
+        if (request.Kind == ReportKind.Damage)
+        {
+            // postconf(5), notify_classes, resource: mail not delivered due to resource problems.
+            return (_classes & NotifyClasses.Resource) == 0 ? ReportResult.Discarded
+                : await SendAsync(request, request.Recipients, _errorRecipient, postmaster: true, headersOnly: true, closes: false, cancel).ConfigureAwait(false);
         }
         return sender.Length == 0
             ? await ReportNullSenderAsync(request, cancel).ConfigureAwait(false)
@@ -293,7 +302,10 @@ public sealed class BounceService : IBounce
                 case "delay":
                     classes |= NotifyClasses.Delay;
                     break;
-                case "data" or "policy" or "protocol" or "resource" or "software":
+                case "resource":
+                    classes |= NotifyClasses.Resource;
+                    break;
+                case "data" or "policy" or "protocol" or "software":
                     break;
                 default:
                     _log.UnknownNotifyClass(name);

@@ -30,7 +30,7 @@ internal sealed class BounceTemplates
 
     public BounceTemplate For(ReportKind kind) => _templates[(int)(kind switch
     {
-        ReportKind.Failure => BounceTemplateKind.Failure,
+        ReportKind.Failure or ReportKind.Damage => BounceTemplateKind.Failure,
         ReportKind.Delay => BounceTemplateKind.Delay,
         ReportKind.Success => BounceTemplateKind.Success,
         _ => BounceTemplateKind.Verify,

@@ -490,6 +490,33 @@ public sealed class SmtpAgentTests : IAsyncDisposable
     }
 
     [Theory]
+    [InlineData("MX 20 me.example", false, "connect to best.example[224.0.0.1]:25: ")]
+    [InlineData("MX 20 other.example", true, "")]
+    [InlineData("MX 5 gone.invalid|MX 20 me.example", false, "connect to best.example[224.0.0.1]:25: ")]
+    public async Task A_fallback_relay_is_not_for_mail_that_we_are_a_backup_host_of(string others, bool used, string why)
+    {
+        var peer = Peer();
+        _dns.Add("backup.example", ["MX 10 best.example", .. others.Split('|')]);
+        // Nothing of TCP is there: refused at once.
+        _dns.Add("best.example", "A 224.0.0.1").Add("other.example", "A 224.0.0.2").Add("me.example", "A 127.0.0.1");
+        var result = await Deliver(Agent(("smtp_fallback_relay", $"[127.0.0.1]:{peer.Port}")), "backup.example", ["x@backup.example"]);
+        var status = Assert.Single(result.Recipients).Status;
+        Assert.Equal(used ? DeliveryOutcome.Sent : DeliveryOutcome.Deferred, status.Outcome);
+        Assert.Equal(used, peer.Commands.Count > 0);
+        Assert.StartsWith(why, used ? "" : status.Reason, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_fallback_relay_is_not_for_mail_whose_primary_host_is_not_found()
+    {
+        var peer = Peer();
+        _dns.Add("backup.example", "MX 10 gone.invalid", "MX 20 best.example", "MX 30 me.example").Add("best.example", "A 127.0.0.1").Add("me.example", "A 127.0.0.1");
+        var result = await Deliver(Agent(("smtp_fallback_relay", $"[127.0.0.1]:{peer.Port}")), "backup.example", ["x@backup.example"]);
+        Assert.Equal("unable to find primary relay for backup.example", Assert.Single(result.Recipients).Status.Reason);
+        Assert.Empty(peer.Commands);
+    }
+
+    [Theory]
     [InlineData("nosuch.invalid", "relayhost", "Host or domain name not found. Name service error for name=nosuch.invalid type=A: Host not found")]
     [InlineData("[nosuch.invalid]", "relayhost", "Host or domain name not found. Name service error for name=nosuch.invalid type=A: Host not found")]
     [InlineData("loop.example", "relayhost", "mail for loop.example loops back to myself")]

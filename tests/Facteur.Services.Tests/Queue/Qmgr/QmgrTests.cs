@@ -73,6 +73,26 @@ public sealed class QmgrTests
         Assert.Empty(sim.Spool.Ids);
     }
 
+    [Theory]
+    [InlineData("60s", "300s", new double[] { 0, 300, 600, 1200 })]
+    [InlineData("60s", "60s", new double[] { 0, 60, 120, 240 })]
+    [InlineData("300s", "60s", new double[] { 0, 300, 600, 1200 })]
+    [InlineData("300s", "2h", new double[] { 0, 7200, 14_400, 21_600 })]
+    public void No_message_is_tried_more_often_than_once_in_queue_run_delay(string backoff, string delay, double[] expected)
+    {
+        var sim = new QmgrSimulation(("minimal_backoff_time", backoff), ("queue_run_delay", delay), ("maximal_backoff_time", "4000s"));
+        var start = sim.Time.GetUtcNow();
+        var attempts = new List<double>();
+        sim.Deliver = request =>
+        {
+            attempts.Add((sim.Time.GetUtcNow() - start).TotalSeconds);
+            return (TimeSpan.Zero, QmgrSimulation.Fail(request, DeliveryStatus.Deferred(2, 0, "busy")));
+        };
+        sim.Submit("a@b", "c@d.example");
+        sim.Run(TimeSpan.FromHours(8));
+        Assert.Equal(expected, attempts.Take(4));
+    }
+
     [Fact]
     public void A_delivery_without_a_word_of_the_next_hop_is_tried_again_soon_and_then_ever_more_rarely()
     {
@@ -572,5 +592,40 @@ public sealed class QmgrTests
             sim.Spool.Read(id)!.Outcomes.OrderBy(o => o.Recipient).Select(o => (o.Recipient, o.Done, o.Unreported)));
         Assert.Single(sim.Log.Lines, l => l.Contains("content is damaged on disk", StringComparison.Ordinal));
         Assert.Empty(sim.Qmgr.Active);
+        // One notice, when the last delivery has ended; who got the message is not in it.
+        var notice = Assert.Single(sim.Reports);
+        Assert.Equal((ReportKind.Damage, false), (notice.Kind, notice.Closes));
+        Assert.Equal(
+            [(1, "no"), (2, "message content is damaged on disk: put aside in the corrupt queue"), (4, "message content is damaged on disk: put aside in the corrupt queue")],
+            notice.Recipients.Select(r => (r.Index, r.Status.Reason)));
+    }
+
+    [Fact]
+    public void Notices_of_damage_are_made_a_few_at_a_time_and_one_for_each_message()
+    {
+        var end = new TaskCompletionSource();
+        var sim = new QmgrSimulation { ReportsEnd = end.Task };
+        sim.Deliver = static request => (TimeSpan.Zero, new DeliveryResult(request.RequestId, [], Damaged: true));
+        for (var i = 0; i < 50; i++)
+        {
+            sim.Submit("a@b", $"u@d{i}.example");
+        }
+        sim.Run(TimeSpan.FromSeconds(1));
+        Until(() => sim.Reports.Count >= 20);
+        Assert.Equal(20, sim.Reports.Count);
+        end.SetResult();
+        Until(() => sim.Reports.Count >= 50);
+        sim.Run(TimeSpan.FromDays(1));
+        Assert.Equal(Enumerable.Range(1, 50), sim.Reports.Select(r => (int)r.MessageId).Order());
+
+        void Until(Func<bool> holds)
+        {
+            for (var i = 0; i < 1000 && !holds(); i++)
+            {
+                Thread.Sleep(5);
+                sim.Turn();
+            }
+            Assert.True(holds());
+        }
     }
 }

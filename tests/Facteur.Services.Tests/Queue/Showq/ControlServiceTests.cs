@@ -3,6 +3,7 @@ using System.Text;
 using Facteur.Contracts;
 using Facteur.Mail.Envelopes;
 using Facteur.Services.Queue.Showq;
+using Facteur.Services.Server;
 using Facteur.Services.Tests.Report.Bounce;
 using Facteur.Tables;
 using Facteur.Testing;
@@ -13,9 +14,15 @@ public sealed class ControlServiceTests : IDisposable
 {
     private readonly FakeQueue _queue = new();
     private readonly MemoryContents _contents = new("Subject: x\n\n" + new string('b', 200_000) + "\n");
+    private readonly ManualTime _time = new();
+    private readonly BlockingThreads _threads = new("blocking", 2);
     private int _kicks;
 
-    public void Dispose() => _contents.Dispose();
+    public void Dispose()
+    {
+        _contents.Dispose();
+        _threads.Dispose();
+    }
 
     [Fact]
     public async Task Root_asks_everything_and_a_client_hears_it()
@@ -112,15 +119,64 @@ public sealed class ControlServiceTests : IDisposable
         Assert.Empty(_queue.Calls);
     }
 
+    [Fact]
+    public async Task A_peer_that_is_silent_for_too_long_is_left()
+    {
+        var session = Start(0);
+        // Half a request does not make the time longer.
+        _time.Advance(TimeSpan.FromMinutes(59));
+        await session.Raw.WriteAsync(new byte[] { 9, 0 });
+        Assert.False(session.Served.IsCompleted);
+        _time.Advance(TimeSpan.FromMinutes(2));
+        await session.Served.WaitAsync(TimeSpan.FromSeconds(10));
+    }
+
+    [Fact]
+    public async Task A_peer_that_takes_no_answer_in_is_left()
+    {
+        var session = Start(0);
+        _queue.Found = new QueuedMessage(1, "hold", "4QABC", new Envelope { Sender = "a@b.example" }, [], _contents.Layout);
+        var (began, stuck) = (new TaskCompletionSource(), new TaskCompletionSource());
+        var copied = session.Client.CopyAsync(_queue.Found, _ =>
+        {
+            began.TrySetResult();
+            return new ValueTask(stuck.Task);
+        }, default).AsTask();
+        await began.Task.WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
+        for (var i = 0; i < 500 && !session.Served.IsCompleted; i++)
+        {
+            _time.Advance(TimeSpan.FromMinutes(30));
+            await Task.Delay(10, TestContext.Current.CancellationToken);
+        }
+        Assert.True(session.Served.IsCompletedSuccessfully);
+        Assert.False(copied.IsCompleted);
+    }
+
+    [Fact]
+    public async Task The_time_of_the_queue_does_not_count()
+    {
+        await using var session = Start(0);
+        _queue.Hold = new TaskCompletionSource();
+        var asked = session.Client.FlushAsync(default).AsTask();
+        for (var i = 0; i < 1000 && _queue.Calls.Count == 0; i++)
+        {
+            await Task.Delay(10, TestContext.Current.CancellationToken);
+        }
+        Assert.Equal(["flush"], _queue.Calls);
+        _time.Advance(TimeSpan.FromHours(3));
+        _queue.Hold.SetResult();
+        await asked;
+    }
+
     private static async Task<ControlFailure> Failure(Func<Task> call) => (await Assert.ThrowsAsync<ControlException>(call)).Failure;
 
-    private static ControlAccess Access(params (string, string)[] config) =>
-        new(new TestConfig(config), new Tables(), [25], uid => uid == 1001 ? "bob" : null);
+    private ControlAccess Access(params (string, string)[] config) =>
+        new(new TestConfig(config), new Tables(), [25], uid => Thread.CurrentThread.Name != "blocking" ? throw new InvalidOperationException("this may block") : uid == 1001 ? "bob" : null, _threads);
 
     private Session Start(uint uid, params (string, string)[] config)
     {
         var (there, back) = (new Pipe(), new Pipe());
-        var service = new ControlService(_queue, _queue, () => _contents, Access(config), new Domains(), () => _kicks++);
+        var service = new ControlService(_queue, _queue, () => _contents, Access(config), new Domains(), () => _kicks++, TimeSpan.FromHours(1), _time);
         return new Session(new ControlClient(new Duplex(back.Reader, there.Writer)), there.Writer, service.ServeAsync(new Duplex(there.Reader, back.Writer), uid, default));
     }
 
@@ -173,7 +229,13 @@ public sealed class ControlServiceTests : IDisposable
         public ValueTask<(IReadOnlyList<ListedMessage> Messages, ulong Cursor)> ListAsync(ulong cursor, int limit, CancellationToken cancel) =>
             cursor == 99 ? throw new ControlException(ControlFailure.BadRequest, "given up") : new((Listed, 5UL));
 
-        public ValueTask FlushAsync(CancellationToken cancel) => Call("flush");
+        public TaskCompletionSource? Hold { get; set; }
+
+        public async ValueTask FlushAsync(CancellationToken cancel)
+        {
+            await Call("flush");
+            await (Hold?.Task ?? Task.CompletedTask);
+        }
 
         public async ValueTask<bool> FlushMessageAsync(ulong id, CancellationToken cancel)
         {

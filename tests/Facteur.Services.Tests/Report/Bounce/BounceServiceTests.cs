@@ -233,6 +233,30 @@ public sealed class BounceServiceTests : IDisposable
         Assert.Equal(expected == ReportResult.Sent ? 1 : 0, _resubmit.Sent.Count);
     }
 
+    [Theory]
+    [InlineData("resource, software", "dave@dest.example", true)]
+    [InlineData("Resource", "", true)]
+    [InlineData("bounce, 2bounce, delay, software", "dave@dest.example", false)]
+    [InlineData("resource", "double-bounce@mx.dest.example", false)]
+    public async Task Damaged_content_is_told_to_the_postmaster_alone(string classes, string sender, bool told)
+    {
+        _contents = new MemoryContents(Message, 40) { FailAt = 1, Failure = ContentRead.Damaged };
+        var damaged = DeliveryStatus.Bounced(3, 0, "message content is damaged on disk");
+        var result = await Report(
+            ReportKind.Damage, sender, [new("x@a.example", Notify: DsnNotify.Never)], damaged, null, ("notify_classes", classes), ("error_notice_recipient", "admin"));
+        Assert.Equal(told ? ReportResult.Sent : ReportResult.Discarded, result);
+        Assert.Equal(told ? 1 : 0, _resubmit.Sent.Count);
+        if (told)
+        {
+            var (envelope, text) = _resubmit.Sent[0];
+            Assert.Equal(("double-bounce@mx.dest.example", "admin", null), (envelope.Sender, envelope.Recipients[0].Address, envelope.Closes));
+            Assert.Contains("Subject: Postmaster Copy: Undelivered Mail\nTo: admin\n", text, StringComparison.Ordinal);
+            Assert.Contains("<x@a.example>: message content is damaged on disk\n", text, StringComparison.Ordinal);
+            Assert.DoesNotContain("body text", text, StringComparison.Ordinal);
+            Assert.Contains("postfix/bounce: 4QABC1: postmaster non-delivery notification: R1", _log.Lines);
+        }
+    }
+
     [Fact]
     public async Task A_report_that_is_too_large_returns_headers_alone()
     {
