@@ -135,6 +135,9 @@ public interface ISpool : IDisposable
     /// <returns>True when there is more to do now.</returns>
     bool Maintain();
 
+    /// <summary><see cref="Content"/> or <see cref="End"/> last said false because there was no room.</summary>
+    bool RefusedForSpace { get; }
+
     /// <summary>The reserve is in use: no delivery may start whose outcome has no room.</summary>
     bool OnReserve { get; }
 

@@ -68,6 +68,9 @@ public sealed partial class Spool : ISpool
     public bool HasUnsynced => _young.HasUnsynced || !_unsynced.IsEmpty;
 
     /// <inheritdoc/>
+    public bool RefusedForSpace { get; private set; }
+
+    /// <inheritdoc/>
     public bool OnReserve => _reserve.InUse;
 
     /// <inheritdoc/>
@@ -109,9 +112,13 @@ public sealed partial class Spool : ISpool
         {
             message.Failed = true;
         }
-        if (message.Failed || content.IsEmpty)
+        if (message.Failed)
         {
-            return !message.Failed;
+            return Refuse(message);
+        }
+        if (content.IsEmpty)
+        {
+            return true;
         }
         if (message.File is not null || message.JournalBytes + content.Length > _options.LargeBytes)
         {
@@ -151,6 +158,7 @@ public sealed partial class Spool : ISpool
         }
         if (message.Failed || OnReserve || (message.File is { } file && !Complete(message, file)) || !StageEnd(message, envelope, state, dueSeconds))
         {
+            Refuse(message);
             Discard(message);
             return false;
         }
@@ -357,7 +365,13 @@ public sealed partial class Spool : ISpool
         message.File ??= new LargeFile(_large, message.Id);
         message.File.Append(content);
         message.Failed = message.File.Errno != 0;
-        return !message.Failed;
+        return !message.Failed || Refuse(message);
+    }
+
+    private bool Refuse(OpenMessage message)
+    {
+        RefusedForSpace = message.File is { } file && DiskWrites.IsNoSpace(file.Errno);
+        return false;
     }
 
     private bool Complete(OpenMessage message, LargeFile file)

@@ -90,6 +90,8 @@ public sealed class OfflineQueueTests : IDisposable
 
         public bool OnReserve => false;
 
+        public bool RefusedForSpace => false;
+
         public long NextDueSeconds => long.MaxValue;
 
         public long FreeBytes => long.MaxValue;

@@ -44,6 +44,30 @@ public sealed class FullDiskTests
     }
 
     [Fact]
+    public void A_long_message_without_room_is_refused_for_that_and_another_reason_is_told_from_it()
+    {
+        var sim = new SimDisk();
+        using var spool = Spool.Open(Workload.Options, sim, new TestTime(), new TestEvents());
+        Assert.True(spool.TryTakeIds(4, out var id));
+        var errno = Libc.ENOSPC;
+        sim.Fault = (call, path) => call == "write" && path.Contains("/large/", StringComparison.Ordinal) ? errno : 0;
+        Assert.True(spool.Content(id, new byte[2000]));
+        Assert.False(spool.End(id, new Envelope()));
+        Assert.True(spool.RefusedForSpace);
+        errno = Libc.EIO;
+        Assert.False(spool.Content(id + 1, new byte[70_000]));
+        Assert.False(spool.RefusedForSpace);
+        errno = Libc.ENOSPC;
+        Assert.False(spool.Content(id + 2, new byte[70_000]));
+        Assert.True(spool.RefusedForSpace);
+        spool.Abort(id + 1);
+        spool.Abort(id + 2);
+        Assert.True(spool.Content(id + 3, "x\n"u8) && spool.End(id + 3, new Envelope()));
+        Assert.Equal(CommitResult.Durable, spool.Commit(true));
+        Assert.DoesNotContain(sim.Names, name => name.Contains("/large/", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public void Outcomes_that_came_with_refused_mail_are_written_on_the_reserve_at_once()
     {
         var sim = new SimDisk();

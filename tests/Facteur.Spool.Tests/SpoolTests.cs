@@ -298,6 +298,7 @@ public sealed class SpoolTests : IDisposable
             var lost = first + 300;
             _ = spool.Content(lost, new byte[65_000]) && Enumerable.Range(0, 10).All(_ => spool.Content(lost, new byte[65_000]));
             Assert.False(spool.End(lost, envelope));
+            Assert.False(spool.RefusedForSpace);
             Directory.Move(_root + "/elsewhere", _root + "/large");
             spool.Delete(waited);
             bodies.Remove(waited);

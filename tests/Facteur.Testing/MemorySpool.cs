@@ -73,6 +73,8 @@ public sealed class MemorySpool : ISpool
         return true;
     }
 
+    public bool RefusedForSpace => false;
+
     /// <summary>Messages whose own file is still being written; see <see cref="Settled"/>.</summary>
     public ConcurrentDictionary<ulong, bool> Unsettled { get; } = new();
 

@@ -196,7 +196,7 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
         }
     }
 
-    private CleanupStatus Refusal => _spool.OnReserve || _last == CommitResult.NoSpace ? CleanupStatus.NoSpace : CleanupStatus.WriteError;
+    private CleanupStatus Refusal => _spool.OnReserve || _spool.RefusedForSpace || _last == CommitResult.NoSpace ? CleanupStatus.NoSpace : CleanupStatus.WriteError;
 
     private void Run()
     {
