@@ -9,7 +9,7 @@ public interface IIncoming
     /// <returns>0 when the queue can't give one now.</returns>
     ValueTask<ulong> TakeIdAsync(CancellationToken cancel);
 
-    /// <summary>Sends content of a message, in pieces of at most 64 KiB. Waits when the queue asks to slow down.</summary>
+    /// <summary>Sends content of a message, in pieces of at most <see cref="ContentLayout.PieceLimit"/> bytes. Waits when the queue asks to slow down.</summary>
     ValueTask ContentAsync(ulong id, ReadOnlyMemory<byte> content, CancellationToken cancel);
 
     /// <summary>Ends a message: its last content, its envelope, where it goes. Completes when it is durable or refused.</summary>

@@ -36,9 +36,6 @@ public static class IncomingFrames
     /// <summary>Bytes of content a client may have under way: beyond it, it waits. Enough for what arrives while one batch is synced, and no more than a link's window.</summary>
     public const long CreditLimit = 2 << 20;
 
-    /// <summary>Bytes of content best sent in one frame: with its frame and record they fit the buffers of 64 KiB on the way, and fill one block of a long message's own file.</summary>
-    public const int PieceLength = (60 << 10) - 32;
-
     /// <summary>Numbers asked for at a time.</summary>
     public const int IdBlock = 4096;
 }

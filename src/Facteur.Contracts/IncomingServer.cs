@@ -99,7 +99,7 @@ public sealed class IncomingServer(IDuplexPipe link, Action bell)
                 sink.TakeIds(this, (int)Math.Clamp(frame.Id, 1, 65_536));
                 return true;
             case IncomingFrames.Content:
-                var content = reader.Bytes(64 << 10);
+                var content = reader.Bytes(ContentLayout.PieceLimit);
                 if (!reader.Complete)
                 {
                     return false;
@@ -108,7 +108,7 @@ public sealed class IncomingServer(IDuplexPipe link, Action bell)
                 sink.Content(this, frame.Id, content);
                 return true;
             case IncomingFrames.End:
-                var last = reader.Bytes(64 << 10);
+                var last = reader.Bytes(ContentLayout.PieceLimit);
                 var envelope = EnvelopeCodec.Read(ref reader);
                 if (envelope is null || !reader.Complete)
                 {

@@ -6,7 +6,6 @@ namespace Facteur.Spool;
 /// <summary>Copies a message's whole content out of the spool, a piece at a time.</summary>
 public static class ContentCopy
 {
-    private const int BufferSize = 65536 + 64;
 
     /// <summary>Copies all extents.</summary>
     /// <param name="reader">The reader; used by this call alone while it runs.</param>
@@ -16,14 +15,14 @@ public static class ContentCopy
     /// <returns>False when the content could not be read whole.</returns>
     public static async ValueTask<bool> CopyAsync(ISpoolReader reader, ulong id, ContentLayout layout, Func<ReadOnlyMemory<byte>, ValueTask> sink)
     {
-        var buffer = ArrayPool<byte>.Shared.Rent(BufferSize);
+        var buffer = ArrayPool<byte>.Shared.Rent(ContentLayout.BufferLength);
         try
         {
             for (var i = 0; i < layout.Extents.Count; i++)
             {
                 for (long offset = 0; offset < layout.Extents[i].Length;)
                 {
-                    if (reader.Read(id, layout, i, offset, buffer.AsMemory(0, BufferSize), out var content) != ContentRead.Data || content.IsEmpty)
+                    if (reader.Read(id, layout, i, offset, buffer.AsMemory(0, ContentLayout.BufferLength), out var content) != ContentRead.Data || content.IsEmpty)
                     {
                         return false;
                     }

@@ -76,7 +76,7 @@ public interface ISpool : IDisposable
 
     /// <summary>Stages content of a message not ended yet. Past 256 KiB of one message it goes to the message's own file.</summary>
     /// <param name="id">The message.</param>
-    /// <param name="content">At most 64 KiB.</param>
+    /// <param name="content">At most <see cref="ContentLayout.PieceLimit"/> bytes.</param>
     /// <returns>False when it can't be kept (no room, disk failed): the message must be aborted.</returns>
     bool Content(ulong id, ReadOnlySpan<byte> content);
 
@@ -225,7 +225,7 @@ public interface ISpoolReader : IDisposable
     /// <param name="layout">Its layout.</param>
     /// <param name="extent">Index of the extent to read; the caller counts it up after each Data.</param>
     /// <param name="offset">Offset within the extent, for pieces longer than the buffer (only extents of kind File).</param>
-    /// <param name="buffer">At least 64 KiB plus 64 bytes; content is returned as a slice of it.</param>
+    /// <param name="buffer">At least <see cref="ContentLayout.BufferLength"/> long; content is returned as a slice of it.</param>
     /// <param name="content">The bytes.</param>
     ContentRead Read(ulong id, ContentLayout layout, int extent, long offset, Memory<byte> buffer, out ReadOnlyMemory<byte> content);
 }

@@ -1,3 +1,5 @@
+using Facteur.Mail.Envelopes;
+
 namespace Facteur.Spool;
 
 /// <summary>
@@ -7,8 +9,8 @@ namespace Facteur.Spool;
 /// </summary>
 internal sealed class LargeFile(LargeBodies bodies, ulong id)
 {
-    public const int BlockLength = 60 << 10;
-    public const int BlockContent = BlockLength - Record.HeaderLength;
+    public const int BlockLength = BlockContent + Record.HeaderLength;
+    public const int BlockContent = ContentLayout.PieceLimit;
 
     /// <summary>Blocks after which the kernel begins to write: at the end less is left to wait for.</summary>
     private const int StartEvery = 16;
@@ -21,6 +23,8 @@ internal sealed class LargeFile(LargeBodies bodies, ulong id)
 
     // The thread that writes.
     private int _file = -1;
+    private long _end;
+    private bool _reused;
     private volatile int _errno;
     private volatile bool _settled;
 
@@ -86,7 +90,7 @@ internal sealed class LargeFile(LargeBodies bodies, ulong id)
     {
         if (_errno == 0 && _file < 0)
         {
-            _file = bodies.Create(id, out var refused);
+            _file = bodies.Create(id, out _reused, out var refused);
             _errno = refused;
         }
         if (_errno == 0)
@@ -94,7 +98,13 @@ internal sealed class LargeFile(LargeBodies bodies, ulong id)
             var block = bytes.AsSpan(0, Record.HeaderLength + filled);
             Record.WriteHeader(block, Mark(id), number, RecordType.Block, id);
             Record.Finish(block);
-            _errno = disk.WriteAll(_file, block, (long)number * BlockLength);
+            var at = (long)number * BlockLength;
+            _errno = disk.WriteAll(_file, block, at);
+            if (DiskWrites.IsNoSpace(_errno) && bodies.DropSpares())
+            {
+                _errno = disk.WriteAll(_file, block, at);
+            }
+            _end = at + block.Length;
             if ((number + 1) % StartEvery == 0)
             {
                 disk.StartWriting(_file, (long)(number + 1 - StartEvery) * BlockLength, (long)StartEvery * BlockLength);
@@ -105,6 +115,10 @@ internal sealed class LargeFile(LargeBodies bodies, ulong id)
     /// <summary>Makes the file durable, then its name.</summary>
     public void Sync(IDisk disk, string directory)
     {
+        if (_errno == 0 && _reused && disk.Length(_file) > _end)
+        {
+            _errno = -disk.Truncate(_file, _end);
+        }
         if (_errno == 0)
         {
             _errno = -disk.SyncData(_file);

@@ -25,7 +25,7 @@ public sealed partial class Spool : ISpool
     private readonly Dictionary<ulong, OpenMessage> _open = [];
     private readonly Stack<OpenMessage> _pool = [];
     private readonly List<OpenMessage> _ended = [];
-    private readonly List<ulong> _unlinks = [];
+    private readonly List<(ulong Id, long Size)> _unlinks = [];
     private readonly List<ulong> _refused = [];
     private readonly SealList _seals = new();
     private readonly KeptRecords _unsynced = new();
@@ -55,7 +55,7 @@ public sealed partial class Spool : ISpool
         _nextSegment = recovery.NextSegment;
         _young = new SegmentWriter(paths, disk, options.StagingBytes, options.FillBytes);
         _old = new SegmentWriter(paths, disk, Math.Min(options.StagingBytes, 64 << 10), 0);
-        _large = new LargeBodies(paths, disk);
+        _large = new LargeBodies(paths, disk, time);
         _reserve = new Reserve(paths, disk, options.ReserveBytes);
         _segments = new Descriptors(paths, disk);
         _checkpoints = recovery.Checkpoints;
@@ -102,6 +102,7 @@ public sealed partial class Spool : ISpool
     /// <inheritdoc/>
     public bool Content(ulong id, ReadOnlySpan<byte> content)
     {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(content.Length, ContentLayout.PieceLimit, nameof(content));
         if (!_open.TryGetValue(id, out var message))
         {
             message = _pool.TryPop(out var pooled) ? pooled : new OpenMessage();

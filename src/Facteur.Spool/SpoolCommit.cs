@@ -100,7 +100,7 @@ public sealed partial class Spool
         var slot = _state.Index.Find(id);
         if (slot != 0 && (_state.Index[slot].Flags & Entry.LargeFlag) != 0)
         {
-            _unlinks.Add(id);
+            _unlinks.Add((id, _state.Index[slot].Size));
         }
     }
 
@@ -108,9 +108,9 @@ public sealed partial class Spool
     {
         _seals.Clear();
         _unsynced.Clear();
-        foreach (var id in _unlinks)
+        foreach (var (id, size) in _unlinks)
         {
-            _large.Unlink(id);
+            _large.Free(id, size);
         }
         _unlinks.Clear();
     }
@@ -150,7 +150,12 @@ public sealed partial class Spool
         }
         _ended.Clear();
         ClearBatch();
-        return DiskWrites.IsNoSpace(errno) ? CommitResult.NoSpace : CommitResult.Failed;
+        if (!DiskWrites.IsNoSpace(errno))
+        {
+            return CommitResult.Failed;
+        }
+        _large.MakeRoom();
+        return CommitResult.NoSpace;
     }
 
     private CommitResult DropAndAbandon(int errno)

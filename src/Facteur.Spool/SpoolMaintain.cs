@@ -18,6 +18,7 @@ public sealed partial class Spool
         {
             return false;
         }
+        _large.Tidy();
         if (OnReserve && _reserve.Restore())
         {
             _events.OffReserve();

@@ -28,6 +28,11 @@ internal sealed class SpoolPaths(string root)
 
     public string LargeFile(ulong id) => $"{LargeDirectory(id)}/{id:x16}";
 
+    public string Spares => Large + "/spare";
+
+    // Under the number of the message it belonged to.
+    public string Spare(ulong id) => $"{Spares}/{id:x16}";
+
     public static bool TrySegment(string name, out uint number)
     {
         number = 0;

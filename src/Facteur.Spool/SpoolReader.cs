@@ -121,7 +121,10 @@ public sealed class SpoolReader : ISpoolReader
             || Record.Type(bytes) != RecordType.Block || Record.Id(bytes) != id || Record.Sequence(bytes) != (uint)number
             || within >= length - Record.HeaderLength)
         {
-            return ContentRead.Damaged;
+            // A file that was opened before its message was deleted may be another's by now: it lost its name first.
+            var named = _disk.Open(_paths.LargeFile(id), DiskOpen.Read);
+            _ = named < 0 ? 0 : _disk.Close(named);
+            return named == -Libc.ENOENT ? ContentRead.Moved : ContentRead.Damaged;
         }
         var take = (int)Math.Min(length - Record.HeaderLength - within, piece.Length - offset);
         content = buffer.Slice(Record.HeaderLength + within, take);

@@ -19,7 +19,7 @@ public sealed class SpoolVerify
 
     private readonly SpoolPaths _paths;
     private readonly IDisk _disk;
-    private readonly byte[] _content = new byte[(64 << 10) + 64];
+    private readonly byte[] _content = new byte[ContentLayout.BufferLength];
     private byte[] _buffer = new byte[64 << 10];
     private long _contentBytes;
 

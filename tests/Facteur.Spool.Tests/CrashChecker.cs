@@ -6,7 +6,7 @@ namespace Facteur.Spool.Tests;
 /// <summary>Recovers crashed disks and compares with the ledger.</summary>
 internal sealed class CrashChecker(Ledger ledger, Func<SimDisk, IDisk> second)
 {
-    private readonly byte[] _buffer = new byte[(64 << 10) + 64];
+    private readonly byte[] _buffer = new byte[ContentLayout.BufferLength];
     private readonly List<byte> _content = [];
 
     public long States { get; private set; }

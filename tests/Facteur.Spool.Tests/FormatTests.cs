@@ -9,7 +9,7 @@ public sealed class FormatTests
     public void The_journal_has_the_bytes_of_the_format()
     {
         var sim = new SimDisk();
-        using (var spool = Spool.Open(Workload.Options with { NewMark = () => 0x1122334455667788, IdBlock = 16 }, sim, new TestTime(1), new TestEvents()))
+        using (var spool = Spool.Open(Workload.Options with { NewMark = () => 0x1122334455667788, IdBlock = 16 }, sim, new TestTime { Seconds = 1 }, new TestEvents()))
         {
             Assert.True(spool.TryTakeIds(1, out var id));
             Assert.Equal(1_000_000ul, id);

@@ -18,6 +18,9 @@ public sealed class MutantTests
         "directory sync of large", "sync of a replayed segment", "sync of large", "sync of a young segment (open)",
     ];
 
+    // A name that is moved to save work, and no barrier: without it a new file is made.
+    private const string NoBarrier = "rename large";
+
     [Fact]
     public void Each_barrier_left_out_or_reordered_is_found()
     {
@@ -61,6 +64,7 @@ public sealed class MutantTests
             kinds.UnionWith(run.Disk.Kinds.Keys);
         }
         kinds.UnionWith(DamageRun.Kinds());
+        Assert.True(kinds.Remove(NoBarrier));
         return kinds;
     }
 

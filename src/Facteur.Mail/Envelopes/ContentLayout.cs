@@ -21,6 +21,12 @@ public readonly record struct Extent(ExtentKind Kind, uint Segment, long Offset,
 /// <param name="Extents">In reading order.</param>
 public sealed record ContentLayout(IReadOnlyList<Extent> Extents)
 {
+    /// <summary>Most bytes of content given to the queue at once: with the heads it gets on its way it fits buffers of 64 KiB, and it fills one block of a long message's own file.</summary>
+    public const int PieceLimit = (60 << 10) - 32;
+
+    /// <summary>Length of a buffer into which any piece can be read.</summary>
+    public const int BufferLength = 64 << 10;
+
     /// <summary>Most extents of one message; a writer joins pieces before it gets there.</summary>
     public const int ExtentLimit = 65_536;
 

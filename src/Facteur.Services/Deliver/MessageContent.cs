@@ -11,9 +11,8 @@ namespace Facteur.Services.Deliver;
 /// </summary>
 internal sealed class MessageContent(ISpoolReader reader, ulong id, ContentLayout layout) : IDisposable
 {
-    private const int PieceLimit = 64 * 1024 + 64;
 
-    private readonly byte[] _buffer = ArrayPool<byte>.Shared.Rent(PieceLimit);
+    private readonly byte[] _buffer = ArrayPool<byte>.Shared.Rent(ContentLayout.BufferLength);
     private ReadOnlyMemory<byte> _kept;
     private int _extent;
     private long _offset;

@@ -20,7 +20,6 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
     /// <summary>Commands sent before their replies are read; below what any peer's window holds, so that both never wait for each other.</summary>
     private const int PipelineLimit = 8 * 1024;
     private const int FlushLimit = 60 * 1024;
-    private const int ReadBuffer = 64 * 1024 + 64;
 
     private bool _verify;
     private int _accepted;
@@ -108,7 +107,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
 
     private async ValueTask<bool> HeadersNeedUtf8Async()
     {
-        var buffer = ArrayPool<byte>.Shared.Rent(ReadBuffer);
+        var buffer = ArrayPool<byte>.Shared.Rent(ContentLayout.BufferLength);
         try
         {
             var last = (byte)'\n';
@@ -345,7 +344,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
     {
         var request = delivery.Request;
         var stuffer = new DotStuffer(settings.LineLengthLimit);
-        var buffer = ArrayPool<byte>.Shared.Rent(ReadBuffer);
+        var buffer = ArrayPool<byte>.Shared.Rent(ContentLayout.BufferLength);
         try
         {
             if (settings.PrependReturnPath || settings.PrependOriginalTo)

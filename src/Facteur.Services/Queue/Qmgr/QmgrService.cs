@@ -222,7 +222,7 @@ public sealed class QmgrService : IDisposable
     private async ValueTask<bool> CopyAsync(SpoolMessage stored, IResubmitMessage message, CancellationToken cancel)
     {
         using var reader = _spool.OpenReader();
-        var buffer = new byte[(64 << 10) + 64];
+        var buffer = new byte[ContentLayout.BufferLength];
         for (var extent = 0; extent < stored.Layout.Extents.Count; extent++)
         {
             for (long offset = 0; offset < stored.Layout.Extents[extent].Length;)

@@ -1,5 +1,6 @@
 using System.Buffers;
 using Facteur.Contracts;
+using Facteur.Mail.Envelopes;
 
 namespace Facteur.Services.Receive.Cleanup;
 
@@ -9,7 +10,6 @@ namespace Facteur.Services.Receive.Cleanup;
 /// </summary>
 internal sealed class ContentSink(IIncoming incoming, ulong id, int lineLimit) : IDisposable
 {
-    private const int PieceSize = IncomingFrames.PieceLength;
     private const int FirstSize = 4 << 10;
 
     private byte[] _buffer = ArrayPool<byte>.Shared.Rent(FirstSize);
@@ -32,7 +32,7 @@ internal sealed class ContentSink(IIncoming incoming, ulong id, int lineLimit) :
     /// <returns>How many; when not all, <see cref="SendAsync"/> makes room.</returns>
     public int Write(ReadOnlySpan<byte> bytes)
     {
-        var length = Math.Min(bytes.Length, PieceSize - _length);
+        var length = Math.Min(bytes.Length, ContentLayout.PieceLimit - _length);
         bytes = bytes[..length];
         Grow(_length + length);
         bytes.CopyTo(_buffer.AsSpan(_length));
@@ -97,7 +97,7 @@ internal sealed class ContentSink(IIncoming incoming, ulong id, int lineLimit) :
     {
         if (needed > _buffer.Length)
         {
-            var grown = ArrayPool<byte>.Shared.Rent(Math.Max(needed, Math.Min(_buffer.Length * 2, PieceSize)));
+            var grown = ArrayPool<byte>.Shared.Rent(Math.Max(needed, Math.Min(_buffer.Length * 2, ContentLayout.PieceLimit)));
             _buffer.AsSpan(0, _length).CopyTo(grown);
             ArrayPool<byte>.Shared.Return(_buffer);
             _buffer = grown;

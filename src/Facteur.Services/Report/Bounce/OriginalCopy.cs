@@ -1,5 +1,6 @@
 using System.Buffers;
 using Facteur.Contracts;
+using Facteur.Mail.Envelopes;
 using Facteur.Mail.Headers;
 using Facteur.Spool;
 
@@ -8,7 +9,6 @@ namespace Facteur.Services.Report.Bounce;
 /// <summary>Copies a message, or its headers, into its report: at most a limit of bytes is read, one piece at a time.</summary>
 internal sealed class OriginalCopy(ISpoolReader reader)
 {
-    private const int BufferSize = 65536 + 64;
     private static readonly byte[] LineFeed = "\n"u8.ToArray();
 
     // One piece at a time is read by all reports: a read is short, and the reader is one.
@@ -24,7 +24,7 @@ internal sealed class OriginalCopy(ISpoolReader reader)
     /// <returns>How the last read ended: End when all that was wanted was copied.</returns>
     public async ValueTask<ContentRead> CopyAsync(ReportRequest request, bool headersOnly, long limit, IResubmitMessage? to, HeaderEnd? scan, CancellationToken cancel)
     {
-        var buffer = ArrayPool<byte>.Shared.Rent(BufferSize);
+        var buffer = ArrayPool<byte>.Shared.Rent(ContentLayout.BufferLength);
         var header = new ArrayBufferWriter<byte>();
         var endsLine = true;
         var done = false;
@@ -34,7 +34,7 @@ internal sealed class OriginalCopy(ISpoolReader reader)
             {
                 for (long offset = 0; offset < request.Layout.Extents[i].Length && !done;)
                 {
-                    var read = Read(request, i, offset, buffer.AsMemory(0, BufferSize), out var content);
+                    var read = Read(request, i, offset, buffer.AsMemory(0, ContentLayout.BufferLength), out var content);
                     if (read != ContentRead.Data || content.IsEmpty)
                     {
                         return read is ContentRead.End or ContentRead.Data ? ContentRead.Damaged : read;
