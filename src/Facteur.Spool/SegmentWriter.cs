@@ -12,6 +12,9 @@ namespace Facteur.Spool;
 /// </summary>
 internal sealed class SegmentWriter(SpoolPaths paths, IDisk disk, int stagingBytes, int fillBytes) : IDisposable
 {
+    /// <summary>Few messages: what their sync costs is what their senders wait for.</summary>
+    private const int SmallBatch = 8 << 10;
+
     private static readonly byte[] Zeros = new byte[32 << 10];
 
     private int _file = -1;
@@ -85,7 +88,7 @@ internal sealed class SegmentWriter(SpoolPaths paths, IDisk disk, int stagingByt
         {
             Append += batch.Length;
             Segment!.End = Append;
-            if (Append > _filled && batch.Length <= fillBytes / 8)
+            if (Append > _filled && batch.Length <= SmallBatch && fillBytes > 0)
             {
                 Fill();
             }
