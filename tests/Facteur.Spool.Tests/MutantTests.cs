@@ -8,7 +8,7 @@ namespace Facteur.Spool.Tests;
 /// </summary>
 public sealed class MutantTests
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
 
     // Late is as good as in time for these. A checkpoint's name: the one before it and all its segments are kept until the next is named.
     // large/XX is made with content; the promise comes with the commit, a later request. A replayed segment and a long message's file are closed right after their syncs. Directories and the first number block made at the start, and corrupt/'s files: the start promises nothing before it is over.
@@ -57,7 +57,7 @@ public sealed class MutantTests
             run.Run(250);
             kinds.UnionWith(run.Disk.Kinds.Keys);
         }
-        foreach (var at in new[] { 20, 40, 60 })
+        for (var at = 20; at < 60; at++)
         {
             var run = new CrashRun(2, at, Libc.EIO);
             run.Run(60);

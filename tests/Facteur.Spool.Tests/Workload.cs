@@ -20,7 +20,7 @@ internal sealed class Workload(int seed, IDisk disk, Ledger ledger)
         LargeBytes = 1500,
         StagingBytes = 2048,
         UnsyncedBytes = 1500,
-        FillBytes = 4096,
+        FillBytes = 1024,
         ReserveBytes = 0,
         YoungSegments = 2,
         IdBlock = 16,
