@@ -8,10 +8,15 @@ internal static class CheckpointReader
     private const int ReadLength = CheckpointEntry.Length * 4096;
 
     /// <summary>Reads the header alone.</summary>
-    public static bool TryReadHeader(IDisk disk, string path, out CheckpointHeader header)
+    /// <param name="disk">The disk.</param>
+    /// <param name="path">The checkpoint.</param>
+    /// <param name="header">Its header.</param>
+    /// <param name="errno">Not 0 when the disk refused: then nothing is known of it.</param>
+    public static bool TryReadHeader(IDisk disk, string path, out CheckpointHeader header, out int errno)
     {
         header = default;
         var file = disk.Open(path, DiskOpen.Read);
+        errno = Math.Max(0, -file);
         if (file < 0)
         {
             return false;
@@ -19,25 +24,28 @@ internal static class CheckpointReader
         Span<byte> head = stackalloc byte[CheckpointHeader.Length];
         var n = disk.Read(file, head, 0);
         _ = disk.Close(file);
+        errno = Math.Max(0, -n);
         return n == head.Length && CheckpointHeader.TryRead(head, out header);
     }
 
-    /// <summary>Reads all; false when anything is wrong.</summary>
-    public static bool TryLoad(IDisk disk, string path, SpoolState state)
+    /// <summary>Reads all; false when anything is wrong, with an errno when the disk refused.</summary>
+    public static bool TryLoad(IDisk disk, string path, SpoolState state, out int errno)
     {
         var file = disk.Open(path, DiskOpen.Read);
+        errno = Math.Max(0, -file);
         if (file < 0)
         {
             return false;
         }
-        var whole = Load(disk, file, state);
+        var whole = Load(disk, file, state, ref errno);
         _ = disk.Close(file);
         return whole;
     }
 
-    private static bool Load(IDisk disk, int file, SpoolState state)
+    private static bool Load(IDisk disk, int file, SpoolState state, ref int errno)
     {
         var length = disk.Length(file);
+        errno = (int)Math.Max(0, -length);
         var entries = (length - CheckpointHeader.Length - CheckpointWriter.FooterLength) / CheckpointEntry.Length;
         if (entries < 0 || CheckpointHeader.Length + entries * CheckpointEntry.Length + CheckpointWriter.FooterLength != length)
         {
@@ -45,7 +53,7 @@ internal static class CheckpointReader
         }
         state.Index.Reserve(entries);
         var buffer = new byte[(int)Math.Min(ReadLength, Math.Max(entries, 2) * CheckpointEntry.Length)];
-        if (disk.Read(file, buffer.AsSpan(0, CheckpointHeader.Length), 0) != CheckpointHeader.Length)
+        if (!Read(disk, file, buffer.AsSpan(0, CheckpointHeader.Length), 0, ref errno))
         {
             return false;
         }
@@ -55,7 +63,7 @@ internal static class CheckpointReader
         {
             var count = (int)Math.Min(left, buffer.Length / CheckpointEntry.Length);
             var bytes = buffer.AsSpan(0, count * CheckpointEntry.Length);
-            if (disk.Read(file, bytes, at) != bytes.Length)
+            if (!Read(disk, file, bytes, at, ref errno))
             {
                 return false;
             }
@@ -74,9 +82,16 @@ internal static class CheckpointReader
         }
         state.Index.Arrange();
         var footer = buffer.AsSpan(0, CheckpointWriter.FooterLength);
-        return disk.Read(file, footer, at) == footer.Length
+        return Read(disk, file, footer, at, ref errno)
             && BinaryPrimitives.ReadUInt64LittleEndian(footer) == ulong.MaxValue
             && BinaryPrimitives.ReadUInt64LittleEndian(footer[8..]) == (ulong)entries
             && BinaryPrimitives.ReadUInt32LittleEndian(footer[16..]) == ~Crc32C.Append(crc, footer[..16]);
+    }
+
+    private static bool Read(IDisk disk, int file, Span<byte> into, long at, ref int errno)
+    {
+        var n = disk.Read(file, into, at);
+        errno = Math.Max(0, -n);
+        return n == into.Length;
     }
 }

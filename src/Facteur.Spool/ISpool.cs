@@ -81,8 +81,11 @@ public interface ISpool : IDisposable
     bool Content(ulong id, ReadOnlySpan<byte> content);
 
     /// <summary>From now on a thread of its own writes, syncs and unlinks the files of long messages: once, before the first content.</summary>
-    /// <param name="settled">Called on that thread when <see cref="Settle"/> has something new to say.</param>
+    /// <param name="settled">Called on that thread when <see cref="Settle"/> or <see cref="IsBehind"/> has something new to say.</param>
     void WriteAside(Action settled);
+
+    /// <summary>So much content of long messages waits to be written that no more should be asked for.</summary>
+    bool IsBehind { get; }
 
     /// <summary>To be asked once all content of a message was given: whether its end can be staged without a wait.</summary>
     /// <returns>False while the message's own file is being made durable; <see cref="End"/> would wait for it.</returns>

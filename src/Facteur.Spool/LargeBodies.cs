@@ -17,14 +17,14 @@ internal readonly record struct LargeWork(LargeStep Step, ulong Id, LargeFile? F
 /// <summary>
 /// Makes, writes, syncs and unlinks the files of large messages. Order: made under the final name, written, fdatasync, its directory synced,
 /// then the end record; and the delete record durable, then the file loses its name. Done at once, or in the same order by a thread of its own, so
-/// that a long message stops no other; who gives it more than the limit waits.
+/// that a long message stops no other; who sees that it is behind gives it no more.
 /// Some files of deleted messages are kept under other names and written over: their blocks and pages need not be freed and found again, which is
 /// half the cost of a long message. They go when they were not used for a minute, when the disk is full, and at the end.
 /// </summary>
 internal sealed class LargeBodies(SpoolPaths paths, IDisk disk, TimeProvider time) : IDisposable
 {
-    /// <summary>Work that may wait for the thread.</summary>
-    private const int WorkLimit = 16;
+    /// <summary>Blocks that may wait before the thread is behind.</summary>
+    private const int BlocksWaiting = 16;
 
     /// <summary>Blocks kept for later files: what a crowd of long messages took is given back.</summary>
     private const int BlocksKept = 32;
@@ -44,10 +44,14 @@ internal sealed class LargeBodies(SpoolPaths paths, IDisk disk, TimeProvider tim
     private long _spareUsed;
     private Thread? _thread;
     private Action? _settled;
+    private volatile int _waiting;
     private bool _ending;
 
+    /// <summary>So much waits to be written that no more should be taken in.</summary>
+    public bool IsBehind => _waiting >= BlocksWaiting;
+
     /// <summary>Starts the thread.</summary>
-    /// <param name="settled">Called by it when a file is settled.</param>
+    /// <param name="settled">Called by it when a file is settled, and when it is not behind any more.</param>
     public void WorkAside(Action settled)
     {
         _settled = settled;
@@ -65,11 +69,8 @@ internal sealed class LargeBodies(SpoolPaths paths, IDisk disk, TimeProvider tim
         }
         lock (_gate)
         {
-            while (_work.Count >= WorkLimit)
-            {
-                Monitor.Wait(_gate);
-            }
             _work.Enqueue(work);
+            _waiting += work.Step == LargeStep.Write ? 1 : 0;
             Monitor.PulseAll(_gate);
         }
     }
@@ -118,18 +119,27 @@ internal sealed class LargeBodies(SpoolPaths paths, IDisk disk, TimeProvider tim
     {
         if (_hasSpares && time.GetElapsedTime(Volatile.Read(ref _spareUsed)) > SpareTime)
         {
-            MakeRoom();
-        }
-    }
-
-    /// <summary>Gives them back now.</summary>
-    public void MakeRoom()
-    {
-        if (_hasSpares)
-        {
             Volatile.Write(ref _spareUsed, time.GetTimestamp());
             Do(new LargeWork(LargeStep.DropSpares, 0));
         }
+    }
+
+    /// <summary>Gives them back and waits until they are gone; false when there were none.</summary>
+    public bool MakeRoom()
+    {
+        if (!_hasSpares)
+        {
+            return false;
+        }
+        Do(new LargeWork(LargeStep.DropSpares, 0));
+        lock (_gate)
+        {
+            while (_hasSpares)
+            {
+                Monitor.Wait(_gate);
+            }
+        }
+        return true;
     }
 
     /// <summary>Makes the file of a message, or one of those kept is made its file; a negative descriptor with an errno when the disk refuses.</summary>
@@ -151,6 +161,8 @@ internal sealed class LargeBodies(SpoolPaths paths, IDisk disk, TimeProvider tim
                 reused = true;
                 return taken;
             }
+            _ = disk.Unlink(paths.Spare(spare));
+            _ = disk.Unlink(paths.LargeFile(id));
         }
         var file = disk.Open(paths.LargeFile(id), DiskOpen.Create);
         if (DiskWrites.IsNoSpace(-file) && DropSpares())
@@ -250,6 +262,7 @@ internal sealed class LargeBodies(SpoolPaths paths, IDisk disk, TimeProvider tim
         while (true)
         {
             LargeWork work;
+            var ring = false;
             lock (_gate)
             {
                 while (_work.Count == 0)
@@ -261,18 +274,21 @@ internal sealed class LargeBodies(SpoolPaths paths, IDisk disk, TimeProvider tim
                     Monitor.Wait(_gate);
                 }
                 work = _work.Dequeue();
-                if (_work.Count == WorkLimit - 1)
+                if (work.Step == LargeStep.Write)
                 {
-                    Monitor.PulseAll(_gate);
+                    ring = _waiting-- == BlocksWaiting;
                 }
             }
             Perform(work);
-            if (work.Step == LargeStep.Sync)
+            if (work.Step is LargeStep.Sync or LargeStep.DropSpares)
             {
                 lock (_gate)
                 {
                     Monitor.PulseAll(_gate);
                 }
+            }
+            if (ring || work.Step == LargeStep.Sync)
+            {
                 _settled!();
             }
         }

@@ -99,11 +99,12 @@ internal sealed class LargeFile(LargeBodies bodies, ulong id)
             Record.WriteHeader(block, Mark(id), number, RecordType.Block, id);
             Record.Finish(block);
             var at = (long)number * BlockLength;
-            _errno = disk.WriteAll(_file, block, at);
-            if (DiskWrites.IsNoSpace(_errno) && bodies.DropSpares())
+            var errno = disk.WriteAll(_file, block, at);
+            if (DiskWrites.IsNoSpace(errno) && bodies.DropSpares())
             {
-                _errno = disk.WriteAll(_file, block, at);
+                errno = disk.WriteAll(_file, block, at);
             }
+            _errno = errno;
             _end = at + block.Length;
             if ((number + 1) % StartEvery == 0)
             {

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using Facteur.Mail.Envelopes;
+using Facteur.Unix;
 
 namespace Facteur.Spool;
 
@@ -10,7 +11,8 @@ internal readonly record struct BadRange(uint Segment, long From, long To, ulong
 /// Builds the state from disk and writes nothing: the newest whole checkpoint, then the records of young segments after its place.
 /// Order between segments is the order of their numbers. A segment's end is named by the first record of a later one; the last one's
 /// end is its first bad place beyond which no whole batch says that it was durable. A bad place before the end is damage: it is noted,
-/// the scan goes on at the next whole record.
+/// the scan goes on at the next whole record. What the disk only refuses (no descriptor, no right, a disk that is gone) is never concluded from:
+/// then the spool is not opened.
 /// </summary>
 internal sealed class Recovery(SpoolPaths paths, IDisk disk)
 {
@@ -41,14 +43,14 @@ internal sealed class Recovery(SpoolPaths paths, IDisk disk)
     /// <summary>No checkpoint could be read though there are segments: what is found is held.</summary>
     public bool Salvaged { get; private set; }
 
-    /// <summary>A file needs a newer release; the text says which.</summary>
+    /// <summary>Why the spool can't be opened: a file needs a newer release, or can't be read now.</summary>
     public string? Refused { get; private set; }
 
     /// <summary>Reads the spool.</summary>
     public void Run()
     {
         var names = new List<string>();
-        _ = disk.List(paths.Journal, names);
+        RefuseOn(-disk.List(paths.Journal, names), paths.Journal);
         names.Sort(StringComparer.Ordinal);
         var checkpoints = new List<CheckpointHeader>();
         foreach (var name in names)
@@ -69,7 +71,19 @@ internal sealed class Recovery(SpoolPaths paths, IDisk disk)
         if (Refused is null)
         {
             var from = LoadCheckpoint(checkpoints);
-            Replay(from);
+            if (Refused is null)
+            {
+                Replay(from);
+            }
+        }
+    }
+
+    // What is not there any more was freed behind a reader of a living spool; its writer, with the lock, finds what it has listed.
+    private void RefuseOn(int errno, string path)
+    {
+        if (errno is not (0 or Libc.ENOENT))
+        {
+            Refused ??= $"{path}: {Errno.Text(errno)}: the queue can't be read now, nothing is changed";
         }
     }
 
@@ -79,11 +93,18 @@ internal sealed class Recovery(SpoolPaths paths, IDisk disk)
         var path = paths.Segment(number);
         var file = disk.Open(path, DiskOpen.Read);
         Span<byte> head = stackalloc byte[SegmentHeader.Length];
-        var n = file < 0 ? 0 : disk.Read(file, head, 0);
-        var length = file < 0 ? 0 : disk.Length(file);
-        if (file >= 0)
+        if (file < 0)
         {
-            _ = disk.Close(file);
+            RefuseOn(-file, path);
+            return;
+        }
+        var n = disk.Read(file, head, 0);
+        var length = disk.Length(file);
+        _ = disk.Close(file);
+        if (n < 0 || length < 0)
+        {
+            RefuseOn((int)-Math.Min(n, length), path);
+            return;
         }
         if (SegmentHeader.TryRead(head[..Math.Max(0, n)], out var header) && header.Number == number)
         {
@@ -107,8 +128,13 @@ internal sealed class Recovery(SpoolPaths paths, IDisk disk)
 
     private void ReadCheckpointHeader(string name, List<CheckpointHeader> checkpoints)
     {
-        if (!CheckpointReader.TryReadHeader(disk, $"{paths.Journal}/{name}", out var header))
+        if (!CheckpointReader.TryReadHeader(disk, $"{paths.Journal}/{name}", out var header, out var errno))
         {
+            if (errno != 0)
+            {
+                RefuseOn(errno, $"{paths.Journal}/{name}");
+                return;
+            }
             Unreadable.Add(name);
             return;
         }
@@ -127,7 +153,7 @@ internal sealed class Recovery(SpoolPaths paths, IDisk disk)
         for (var i = checkpoints.Count - 1; i >= 0; i--)
         {
             var path = paths.Checkpoint(checkpoints[i].Sequence);
-            if (CheckpointReader.TryLoad(disk, path, State))
+            if (CheckpointReader.TryLoad(disk, path, State, out var errno))
             {
                 State.RaiseIdEnd(checkpoints[i].IdEnd);
                 for (var k = 0; k <= i; k++)
@@ -135,6 +161,11 @@ internal sealed class Recovery(SpoolPaths paths, IDisk disk)
                     Checkpoints.Add(checkpoints[k].Sequence);
                 }
                 return checkpoints[i].From;
+            }
+            if (errno is not (0 or Libc.ENOENT) && (errno != Libc.EIO || i == 0))
+            {
+                RefuseOn(errno, path);
+                return default;
             }
             Unreadable.Add(Path.GetFileName(path));
             var empty = new SpoolState();
@@ -194,7 +225,13 @@ internal sealed class Recovery(SpoolPaths paths, IDisk disk)
             return;
         }
         using var opened = Scan(segment);
-        if (opened.Scanner is not { } scanner || !scanner.TryRecord(SegmentHeader.Length, out var batch) || Record.Type(batch) != RecordType.Batch)
+        if (opened.Scanner is not { } scanner)
+        {
+            return;
+        }
+        var found = scanner.TryRecord(SegmentHeader.Length, out var batch) && Record.Type(batch) == RecordType.Batch;
+        RefuseOn(scanner.Errno, paths.Segment(segment.Number));
+        if (!found)
         {
             return;
         }
@@ -220,7 +257,7 @@ internal sealed class Recovery(SpoolPaths paths, IDisk disk)
         var named = _ends.TryGetValue(segment.Number, out var end);
         var at = start;
         uint sequence = 0;
-        while (named ? at < end : at < scanner.Length)
+        while ((named ? at < end : at < scanner.Length) && scanner.Errno == 0)
         {
             if (scanner.TryRecord(at, out var record) && InSequence(record, ref sequence))
             {
@@ -236,7 +273,7 @@ internal sealed class Recovery(SpoolPaths paths, IDisk disk)
                 at += record.Length;
                 continue;
             }
-            if (!named && at >= durable && !scanner.SaysDurableBeyond(at))
+            if (!named && at >= durable && !scanner.IsBadBehind(at) && !scanner.SaysDurableBeyond(at) && !scanner.IsBadBehind(at))
             {
                 if (!scanner.IsEmptyFrom(at))
                 {
@@ -251,6 +288,7 @@ internal sealed class Recovery(SpoolPaths paths, IDisk disk)
             sequence = 0;
             at = next;
         }
+        RefuseOn(scanner.Errno, paths.Segment(segment.Number));
         segment.End = at;
         ReplayedBytes += at - start;
         Replayed.Add(segment);
@@ -294,6 +332,7 @@ internal sealed class Recovery(SpoolPaths paths, IDisk disk)
     private OpenedSegment Scan(Segment segment)
     {
         var file = disk.Open(paths.Segment(segment.Number), DiskOpen.Read);
+        RefuseOn(file < 0 ? -file : 0, paths.Segment(segment.Number));
         return new OpenedSegment(disk, file, file < 0 ? null : new SegmentScanner(disk, file, segment.Mark, disk.Length(file)));
     }
 

@@ -139,6 +139,9 @@ public sealed partial class Spool : ISpool
     public void WriteAside(Action settled) => _large.WorkAside(settled);
 
     /// <inheritdoc/>
+    public bool IsBehind => _large.IsBehind;
+
+    /// <inheritdoc/>
     public bool Settle(ulong id)
     {
         if (!_open.TryGetValue(id, out var message) || message.File is not { } file)

@@ -43,6 +43,10 @@ public sealed partial class Spool
             StageIdBlock();
         }
         var errno = _young.Write();
+        if (DiskWrites.IsNoSpace(errno) && _large.MakeRoom())
+        {
+            errno = _young.Write();
+        }
         if (DiskWrites.IsNoSpace(errno) && !_stagedMail && _reserve.Release())
         {
             _events.OnReserve();
@@ -100,7 +104,8 @@ public sealed partial class Spool
         var slot = _state.Index.Find(id);
         if (slot != 0 && (_state.Index[slot].Flags & Entry.LargeFlag) != 0)
         {
-            _unlinks.Add((id, _state.Index[slot].Size));
+            // The file of a damaged message may lie on bad blocks: no other is written over it.
+            _unlinks.Add((id, _state.Index[slot].State == QueueState.Corrupt ? long.MaxValue : _state.Index[slot].Size));
         }
     }
 
@@ -150,12 +155,7 @@ public sealed partial class Spool
         }
         _ended.Clear();
         ClearBatch();
-        if (!DiskWrites.IsNoSpace(errno))
-        {
-            return CommitResult.Failed;
-        }
-        _large.MakeRoom();
-        return CommitResult.NoSpace;
+        return DiskWrites.IsNoSpace(errno) ? CommitResult.NoSpace : CommitResult.Failed;
     }
 
     private CommitResult DropAndAbandon(int errno)

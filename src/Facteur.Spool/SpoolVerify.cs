@@ -47,7 +47,8 @@ public sealed class SpoolVerify
             recovery.Run();
             var bad = new List<(ulong Id, string Text)>();
             CheckMessages(recovery.State.Index, again, bad);
-            if (bad.Count == 0 || round == Rounds)
+            var damage = recovery.Unreadable.Count > 0 || recovery.Bad.Exists(b => !b.Torn);
+            if ((bad.Count == 0 && !damage) || round == Rounds)
             {
                 AddRanges(recovery, findings);
                 findings.AddRange(bad.Select(b => b.Text));

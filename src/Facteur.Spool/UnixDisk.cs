@@ -106,17 +106,23 @@ public sealed unsafe class UnixDisk : IDisk
         {
             return -Marshal.GetLastPInvokeError();
         }
-        byte* entry;
-        while ((entry = (byte*)Libc.readdir(directory)) != null)
+        while (true)
         {
+            var entry = (byte*)Libc.readdir(directory);
+            if (entry == null)
+            {
+                break;
+            }
             var name = Marshal.PtrToStringUTF8((nint)(entry + DirentNameOffset));
             if (name is not (null or "." or ".."))
             {
                 names.Add(name);
             }
         }
+        // Only errno, which was 0 before the call, tells the end from an error.
+        var errno = Marshal.GetLastPInvokeError();
         _ = Libc.closedir(directory);
-        return 0;
+        return -errno;
     }
 
     /// <inheritdoc/>

@@ -80,6 +80,8 @@ public sealed class OfflineQueueTests : IDisposable
         {
         }
 
+        public bool IsBehind => false;
+
         public bool Settle(ulong id) => true;
 
         public bool TryTakeArrived(ulong id, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out SpoolMessage? message) => (message = null) is not null;

@@ -68,6 +68,90 @@ public sealed class DamageTests
         Assert.False(refused);
     }
 
+    /// <summary>One call after the other fails at the start: the spool is not opened, or nothing is missing; and at the next start nothing is.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void What_can_not_be_read_at_the_start_is_not_taken_for_nothing(bool opens)
+    {
+        var whole = new SimDisk();
+        Fill(whole, 3).Dispose();
+        Fill(whole, 2).Dispose();
+        var refusals = 0;
+        var done = false;
+        for (var call = 0; !done; call++)
+        {
+            var sim = whole.AfterCut(_ => true);
+            (sim.OpensUntilFault, sim.ReadsUntilFault) = opens ? (call, -1) : (-1, call);
+            try
+            {
+                Check(sim);
+            }
+            catch (SpoolException e)
+            {
+                Assert.Contains("/s/spool/", e.Message, StringComparison.Ordinal);
+                refusals++;
+            }
+            done = sim.OpensUntilFault >= 0 || sim.ReadsUntilFault >= 0;
+            (sim.OpensUntilFault, sim.ReadsUntilFault) = (-1, -1);
+            Check(sim);
+            Assert.True(call < 1000);
+        }
+        Assert.True(refusals > 0);
+
+        static void Check(SimDisk sim)
+        {
+            var events = new TestEvents();
+            using var spool = Spool.Open(Workload.Options, sim, new TestTime(), events);
+            Assert.Equal(5, spool.Count(QueueState.Incoming));
+            Assert.Empty(events.Damages);
+            Assert.Equal(0, events.Torns);
+        }
+    }
+
+    [Fact]
+    public void An_unreadable_page_is_damage_and_not_the_end()
+    {
+        var sim = new SimDisk();
+        var options = Workload.Options with { SegmentBytes = 1 << 20, CheckpointBytes = 1 << 20, LargeBytes = 1 << 20, FillBytes = 0 };
+        ulong first;
+        using (var spool = Spool.Open(options, sim, new TestTime(), new TestEvents()))
+        {
+            Assert.True(spool.TryTakeIds(20, out first));
+            for (var id = first; id < first + 20; id++)
+            {
+                Assert.True(spool.Content(id, new byte[3000]) && spool.End(id, new Envelope { Recipients = [new EnvelopeRecipient("a@b")] }));
+                Assert.Equal(CommitResult.Durable, spool.Commit(true));
+            }
+        }
+        var path = SimDisk.Root + "/journal/00000001.seg";
+        var end = sim.Bytes(path)!.Length;
+        foreach (var at in new[] { 20_000, end - 5000 })
+        {
+            var bad = sim.AfterCut(_ => true);
+            bad.Unreadable = (path, at, at + 100);
+            var events = new TestEvents();
+            using var spool = Spool.Open(options, bad, new TestTime(), events);
+            Assert.InRange(spool.Count(QueueState.Incoming), 16, 19);
+            Assert.NotEmpty(events.Damages);
+            Assert.Equal(0, events.Torns);
+            Assert.Contains(bad.Names, name => name.Contains("/corrupt/", StringComparison.Ordinal));
+        }
+        var gone = sim.AfterCut(_ => true);
+        gone.Unreadable = (path, 64, end);
+        Assert.Throws<SpoolException>(() => Spool.Open(options with { StagingBytes = 4096 }, Long(gone, path), new TestTime(), new TestEvents()));
+    }
+
+    // More unreadable pages than a disk with a bad spot has.
+    private static SimDisk Long(SimDisk sim, string path)
+    {
+        var file = sim.Open(path, DiskOpen.Write);
+        sim.Write(file, new byte[300_000], sim.Length(file));
+        sim.Close(file);
+        sim.Unreadable = sim.Unreadable with { To = int.MaxValue };
+        return sim;
+    }
+
     [Fact]
     public void Any_rotten_byte_leaves_the_other_messages_whole_and_is_never_silent()
     {

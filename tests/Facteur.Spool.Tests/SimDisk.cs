@@ -30,6 +30,12 @@ internal sealed class SimDisk : IDisk
     /// <summary>So many reads succeed, the one after them fails with EIO; none while negative.</summary>
     public int ReadsUntilFault { get; set; } = -1;
 
+    /// <summary>So many opens for reading and listings succeed, the one after them fails with EMFILE; none while negative.</summary>
+    public int OpensUntilFault { get; set; } = -1;
+
+    /// <summary>Reads of this file that touch these bytes fail with EIO.</summary>
+    public (string Path, int From, int To) Unreadable { get; set; } = ("", 0, 0);
+
     /// <summary>Called after each call that changed anything.</summary>
     public Action? Changed { get; set; }
 
@@ -117,6 +123,10 @@ internal sealed class SimDisk : IDisk
         {
             return -ReadRefusal;
         }
+        if (how == DiskOpen.Read && OpensUntilFault >= 0 && OpensUntilFault-- == 0)
+        {
+            return -Libc.EMFILE;
+        }
         if (how is DiskOpen.Read or DiskOpen.Write || (exists && how == DiskOpen.OpenOrCreate))
         {
             return exists ? Handle(file!) : -Libc.ENOENT;
@@ -152,6 +162,10 @@ internal sealed class SimDisk : IDisk
             return -Libc.EIO;
         }
         var source = _files[file]!;
+        if (source.Path == Unreadable.Path && offset < Math.Min(Unreadable.To, source.Length) && offset + into.Length > Unreadable.From)
+        {
+            return -Libc.EIO;
+        }
         var n = (int)Math.Clamp(source.Length - offset, 0, into.Length);
         source.Cache.AsSpan((int)Math.Min(offset, source.Length), n).CopyTo(into);
         return n;
@@ -279,6 +293,10 @@ internal sealed class SimDisk : IDisk
         if (!_directories.Contains(path))
         {
             return -Libc.ENOENT;
+        }
+        if (OpensUntilFault >= 0 && OpensUntilFault-- == 0)
+        {
+            return -Libc.EMFILE;
         }
         names.AddRange(_names.Keys.Concat(_directories).Where(n => Directory(n) == path).Select(n => n[(path.Length + 1)..]));
         return 0;

@@ -83,6 +83,8 @@ public sealed class MemorySpool : ISpool
 
     public void WriteAside(Action settled) => Settled = settled;
 
+    public bool IsBehind => false;
+
     public bool Settle(ulong id) => !Unsettled.ContainsKey(id);
 
     public void Abort(ulong id) => _open.Remove(id);

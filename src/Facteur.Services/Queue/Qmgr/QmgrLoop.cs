@@ -43,7 +43,7 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
     private readonly List<(IncomingServer From, ulong Id)> _ended = [];
     private readonly List<(IncomingServer From, ulong Id, CleanupStatus Status)> _refused = [];
     private readonly Dictionary<ulong, IncomingServer> _open = [];
-    private readonly HashSet<ulong> _broken = [];
+    private readonly Dictionary<ulong, CleanupStatus> _broken = [];
     private readonly List<TaskCompletionSource> _orders = [];
     private readonly Thread _thread;
     private readonly HashSet<ulong> _requests = [];
@@ -145,19 +145,19 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
     void IIncomingSink.Content(IncomingServer from, ulong id, ReadOnlySpan<byte> content)
     {
         _open[id] = from;
-        if (!_broken.Contains(id) && !_spool.Content(id, content))
+        if (!_broken.ContainsKey(id) && !_spool.Content(id, content))
         {
-            _broken.Add(id);
+            _broken.Add(id, Refusal);
         }
     }
 
     void IIncomingSink.End(IncomingServer from, ulong id, ReadOnlySpan<byte> lastContent, Envelope envelope)
     {
         _open.Remove(id);
-        if (_broken.Remove(id) || (!lastContent.IsEmpty && !_spool.Content(id, lastContent)))
+        if (_broken.Remove(id, out var refusal) || (!lastContent.IsEmpty && !_spool.Content(id, lastContent)))
         {
             _spool.Abort(id);
-            _refused.Add((from, id, Refusal));
+            _refused.Add((from, id, refusal == CleanupStatus.Ok ? Refusal : refusal));
         }
         else if (_spool.Settle(id))
         {
@@ -185,7 +185,11 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
     {
         _open.Remove(id);
         _broken.Remove(id);
-        _spool.Abort(id);
+        // What has ended can't be taken back.
+        if (!_settling.Exists(message => message.Id == id))
+        {
+            _spool.Abort(id);
+        }
     }
 
     void IIncomingSink.Closed(IncomingServer from)
@@ -229,10 +233,7 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
         while (TakeResults())
         {
         }
-        foreach (var (from, id, envelope) in _settling)
-        {
-            EndMessage(from, id, envelope);
-        }
+        EndSettled(wait: true);
         for (var attempt = 0; attempt < 2; attempt++)
         {
             Commit(sync: true);
@@ -286,7 +287,7 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
             action();
             any = true;
         }
-        any |= _settling.RemoveAll(Settled) > 0;
+        any |= EndSettled(wait: false);
         var full = _spool.StagedBytes + BatchBytes;
         for (var more = true; more && _spool.StagedBytes < full;)
         {
@@ -303,7 +304,7 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
             }
             any |= more;
         }
-        foreach (var writer in _writers)
+        foreach (var writer in _spool.IsBehind ? [] : _writers)
         {
             writer.FlushCredit();
         }
@@ -311,14 +312,21 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
         return TakeResults() | any;
     }
 
-    private bool Settled((IncomingServer From, ulong Id, Envelope Envelope) message)
+    private bool EndSettled(bool wait)
     {
-        if (!_spool.Settle(message.Id))
+        var any = false;
+        for (var i = _settling.Count - 1; i >= 0; i--)
         {
-            return false;
+            var (from, id, envelope) = _settling[i];
+            if (wait || _spool.Settle(id))
+            {
+                // It ends once, whatever happens meanwhile.
+                _settling.RemoveAt(i);
+                EndMessage(from, id, envelope);
+                any = true;
+            }
         }
-        EndMessage(message.From, message.Id, message.Envelope);
-        return true;
+        return any;
     }
 
     private bool TakeResults()

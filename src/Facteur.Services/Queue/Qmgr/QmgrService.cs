@@ -182,8 +182,17 @@ public sealed class QmgrService : IDisposable
 
     private SpoolMessage? PrepareRequeue(ulong id, bool held)
     {
-        if (!_spool.TryGet(id, out var entry) || entry.State == QueueState.Corrupt || _spool.Read(id) is not { } stored)
+        if (!_spool.TryGet(id, out var entry) || entry.State == QueueState.Corrupt)
         {
+            return null;
+        }
+        if (_spool.Read(id, out var refused) is not { } stored)
+        {
+            if (refused && !held && entry.State == QueueState.Hold)
+            {
+                // Nobody but the requeue put it there.
+                _spool.Move(id, QueueState.Deferred, entry.DueSeconds);
+            }
             return null;
         }
         // It became active again in between, or it was asked for twice.
