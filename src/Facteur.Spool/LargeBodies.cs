@@ -24,10 +24,10 @@ internal readonly record struct LargeWork(LargeStep Step, ulong Id, LargeFile? F
 internal sealed class LargeBodies(SpoolPaths paths, IDisk disk, TimeProvider time) : IDisposable
 {
     /// <summary>Blocks that may wait before the thread is behind.</summary>
-    private const int BlocksWaiting = 16;
+    private const int BlocksWaiting = 8;
 
     /// <summary>Blocks kept for later files: what a crowd of long messages took is given back.</summary>
-    private const int BlocksKept = 32;
+    private const int BlocksKept = 40;
 
     /// <summary>Files kept to be written over, and the bytes of the longest: 32 MiB at most.</summary>
     private const int SpareLimit = 16;
