@@ -86,17 +86,27 @@ internal static class StandAloneSession
         }
     }
 
-    /// <summary>The mail system's log, where this user may write it: else pickup logs the mail, and nobody the session (Postfix).</summary>
+    /// <summary>
+    /// The mail system's log, where this user may write it and it is not what carries the session's replies: else pickup logs the mail, and nobody the
+    /// session (Postfix).
+    /// </summary>
     private static MailLog? OpenLog(IConfig config, TimeProvider time)
     {
         try
         {
-            return MailLog.Open(config, time);
+            return IsStandardOutput(config.Get(LogParameters.MaillogFile)) ? null : MailLog.Open(config, time);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             return null;
         }
+    }
+
+    private static unsafe bool IsStandardOutput(string file)
+    {
+        Stat output;
+        return file == "/dev/stdout"
+            || (file.Length > 0 && UnixFile.Status(file, followLinks: true, out var log) == 0 && Libc.fstat(1, &output) == 0 && (log.Device, log.Inode) == (output.Device, output.Inode));
     }
 
     private sealed class NoLog : IMailLog

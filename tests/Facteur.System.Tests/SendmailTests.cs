@@ -89,6 +89,17 @@ public sealed class SendmailTests
         mail.Verify();
     }
 
+    /// <summary>A log that goes to standard output has no place in the dialogue, by whatever name.</summary>
+    [Theory]
+    [InlineData("/dev/stdout")]
+    [InlineData("/proc/self/fd/1")]
+    public void A_log_on_standard_output_is_not_mixed_with_the_replies_of_SMTP(string log)
+    {
+        using var mail = new Instance($"maillog_file = {log}\nmaillog_file_prefixes = /dev/stdout, /proc");
+        var replies = mail.Run("sendmail", "HELO me\nQUIT\n"u8.ToArray(), "-bs").Fine();
+        Assert.Equal("220 250 221 ", string.Concat(replies.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => line[..4])));
+    }
+
     [Fact]
     public void Mailq_shows_what_sendmail_left()
     {
