@@ -43,7 +43,7 @@ internal static class StandAloneSession
         await session.DisposeAsync().ConfigureAwait(false);
         try
         {
-            await written.WaitAsync(config.Get(SmtpdParameters.Timeout), context.Time).ConfigureAwait(false);
+            await written.WaitAsync(config.GetWait(SmtpdParameters.Timeout), context.Time).ConfigureAwait(false);
         }
         catch (TimeoutException)
         {
@@ -76,9 +76,9 @@ internal static class StandAloneSession
         {
             await from.CopyToAsync(output).ConfigureAwait(false);
         }
-        catch (IOException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ObjectDisposedException)
         {
-            // It has gone; the session sees that by the end of this pipe.
+            // It has gone, or was never open; the session sees that by the end of this pipe, and what it took with 250 stays taken.
         }
         finally
         {

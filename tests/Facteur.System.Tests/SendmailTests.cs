@@ -100,6 +100,18 @@ public sealed class SendmailTests
         Assert.Equal("220 250 221 ", string.Concat(replies.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => line[..4])));
     }
 
+    /// <summary>Nobody reads the replies, and no timer takes the time limit as it is: mail that was taken is taken.</summary>
+    [Theory]
+    [InlineData("1>&-")]
+    [InlineData("1</dev/null")]
+    [InlineData("1>/dev/full")]
+    public void Replies_that_cannot_be_written_leave_what_was_taken(string output)
+    {
+        using var mail = new Instance("smtpd_timeout = 10w");
+        var talk = "HELO me\nMAIL FROM:<from@box.test>\nRCPT TO:<early@box.test>\nDATA\nSubject: early\n\nearly\n.\nQUIT\n"u8.ToArray();
+        Assert.Equal(0, Program.Run("/bin/sh", ["-c", $"\"$0\" sendmail -C \"$1\" -bs {output}", Program.Facteur, $"{mail.Top}/etc"], talk).Exit);
+    }
+
     [Fact]
     public void Mailq_shows_what_sendmail_left()
     {
