@@ -24,6 +24,7 @@ internal static class StandAloneSession
         {
             return context.Fatal("-bs serves programs on this host, and standard input is a connection from the network", Unavailable);
         }
+        StandardInput.Block();
         var owner = config.Get(CommonParameters.MailOwner);
         if (UserAccount.Find(owner, out var account) == 0 && account is { Uid: not 0 } && account.Uid == Libc.getuid())
         {
