@@ -113,6 +113,16 @@ public sealed class SendmailTests
     }
 
     [Fact]
+    public void Closed_standard_input_is_at_its_end()
+    {
+        using var mail = new Instance("smtpd_timeout = 100s");
+        var start = TimeProvider.System.GetTimestamp();
+        var talk = Program.Run("/bin/sh", ["-c", "\"$0\" sendmail -C \"$1\" -bs <&-", Program.Facteur, $"{mail.Top}/etc"]).Fine();
+        Assert.Matches("^220 [^\n]*\n$", talk);
+        Assert.InRange(TimeProvider.System.GetElapsedTime(start).TotalSeconds, 0, 60);
+    }
+
+    [Fact]
     public void Mailq_shows_what_sendmail_left()
     {
         using var mail = Instance.Started("defer_transports = smtp");
