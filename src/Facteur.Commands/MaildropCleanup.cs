@@ -14,17 +14,7 @@ namespace Facteur.Commands;
 /// <param name="context">The command: why nothing can be submitted goes to its standard error, as with mail that sendmail reads itself.</param>
 internal sealed class MaildropCleanup(IConfig config, CommandContext context) : ICleanup
 {
-    public ValueTask<ICleanupMessage?> OpenAsync(Envelope envelope, CancellationToken cancel)
-    {
-        var submission = Submission.Open(config, context.Time);
-        if (submission.Error is { } error)
-        {
-            context.Warn(error);
-            submission.Dispose();
-            return new(result: null);
-        }
-        return new(new MaildropCleanupMessage(submission, envelope, MaildropWriter.LineLimit(config), context));
-    }
+    public ValueTask<ICleanupMessage?> OpenAsync(Envelope envelope, CancellationToken cancel) => new(new MaildropCleanupMessage(config, envelope, context));
 }
 
 /// <summary>One message on its way into maildrop; its file is there when <see cref="CompleteAsync"/> says Ok, and else nothing of it.</summary>
@@ -32,23 +22,24 @@ internal sealed class MaildropCleanupMessage : ICleanupMessage
 {
     private const string TooLarge = "message file too big";
 
-    private readonly Submission _submission;
-    private readonly MaildropWriter _writer;
+    private readonly IConfig _config;
+    private readonly Envelope _envelope;
     private readonly CommandContext _context;
     private readonly List<EnvelopeRecipient> _recipients = [];
     private readonly byte[] _line;
+    private Submission? _submission;
+    private MaildropWriter? _writer;
     private int _length;
 
-    public MaildropCleanupMessage(Submission submission, Envelope envelope, int lineLimit, CommandContext context)
+    public MaildropCleanupMessage(IConfig config, Envelope envelope, CommandContext context)
     {
-        _submission = submission;
-        _writer = new MaildropWriter(submission);
+        _config = config;
+        _envelope = envelope;
         _context = context;
-        _line = new byte[lineLimit];
+        _line = new byte[MaildropWriter.LineLimit(config)];
         // Postfix: microseconds and inode number of the maildrop file. Here the submission service names the file when all of it is there, but the
         // Received header comes first; so that what the client is told leads to the message, the session gives a name of its own to both.
         QueueId = string.Create(CultureInfo.InvariantCulture, $"{context.Time.GetUtcNow().Ticks / TimeSpan.TicksPerMicrosecond % 1_000_000:X5}{Environment.ProcessId:X}");
-        _writer.Begin(envelope);
     }
 
     /// <summary>The message gets its number when pickup hands it to the queue.</summary>
@@ -68,7 +59,8 @@ internal sealed class MaildropCleanupMessage : ICleanupMessage
     public ValueTask WriteAsync(ReadOnlyMemory<byte> content, CancellationToken cancel)
     {
         var bytes = content.Span;
-        while (!bytes.IsEmpty && _submission.Error is null)
+        Begin(out var submission);
+        while (!bytes.IsEmpty && submission.Error is null)
         {
             var end = bytes.IndexOf((byte)'\n');
             var piece = bytes[..Math.Min(end < 0 ? bytes.Length : end, _line.Length - _length)];
@@ -90,30 +82,43 @@ internal sealed class MaildropCleanupMessage : ICleanupMessage
 
     public ValueTask<CleanupResult> CompleteAsync(CancellationToken cancel)
     {
+        var writer = Begin(out var submission);
         if (_length > 0)
         {
             Put(MaildropRecordType.Line);
         }
-        _writer.End(_recipients);
-        if (_submission.Commit() is not { } failure)
+        writer.End(_recipients);
+        if (submission.Commit() is not { } failure)
         {
             return new(new CleanupResult(CleanupStatus.Ok));
         }
         _context.Warn(failure);
-        return new(!_submission.Refused ? new CleanupResult(CleanupStatus.WriteError)
+        return new(!submission.Refused ? new CleanupResult(CleanupStatus.WriteError)
             : failure == TooLarge ? new CleanupResult(CleanupStatus.TooLarge)
             : new CleanupResult(CleanupStatus.Rejected, failure));
     }
 
     public ValueTask DisposeAsync()
     {
-        _submission.Dispose();
+        _submission?.Dispose();
         return default;
+    }
+
+    /// <summary>Opens the way into maildrop with the first content: a dialogue without end must not hold one of the user's sessions with the submission service.</summary>
+    private MaildropWriter Begin(out Submission submission)
+    {
+        submission = _submission ??= Submission.Open(_config, _context.Time);
+        if (_writer is null)
+        {
+            _writer = new MaildropWriter(submission);
+            _writer.Begin(_envelope);
+        }
+        return _writer;
     }
 
     private void Put(MaildropRecordType type)
     {
-        _writer.Content(type, _line.AsSpan(0, _length));
+        Begin(out _).Content(type, _line.AsSpan(0, _length));
         _length = 0;
     }
 }

@@ -26,6 +26,9 @@ public interface IConfig
     /// <summary>Value of a time parameter.</summary>
     TimeSpan Get(TimeParameter parameter);
 
+    /// <summary>Value of a time parameter by which a timer is set: 49 days at most, for timers take no more.</summary>
+    TimeSpan GetWait(TimeParameter parameter) => TimeSpan.FromTicks(Math.Min(Get(parameter).Ticks, 49 * TimeSpan.TicksPerDay));
+
     /// <summary>Expanded value by name, also of user parameters and of names made at run time (transport_destination_concurrency_limit); null when it is not set and has no row.</summary>
     string? Find(string name);
 

@@ -28,9 +28,17 @@ foreach (System.Collections.DictionaryEntry variable in Environment.GetEnvironme
 {
     environment[(string)variable.Key] = (string?)variable.Value ?? "";
 }
-var output = new StreamWriter(Console.OpenStandardOutput(), new System.Text.UTF8Encoding(false), 16 << 10);
-var error = new StreamWriter(Console.OpenStandardError(), new System.Text.UTF8Encoding(false), 1024) { AutoFlush = true };
-using var input = Console.OpenStandardInput();
+// Postfix: what is closed is /dev/null, so that no file of ours gets one of these numbers.
+for (var descriptor = 0; descriptor <= 2; descriptor++)
+{
+    if (Libc.fcntl(descriptor, Libc.F_GETFD, 0) < 0)
+    {
+        _ = Libc.open("/dev/null", Libc.O_RDWR, 0);
+    }
+}
+var output = new StreamWriter(Inherited(1) ? Console.OpenStandardOutput() : Stream.Null, new System.Text.UTF8Encoding(false), 16 << 10);
+var error = new StreamWriter(Inherited(2) ? Console.OpenStandardError() : Stream.Null, new System.Text.UTF8Encoding(false), 1024) { AutoFlush = true };
+using var input = Inherited(0) ? Console.OpenStandardInput() : Stream.Null;
 _ = Libc.signal(Libc.SIGXFSZ, 1); // SIG_IGN: a file that grows too big is EFBIG, not the end of the process.
 try
 {
@@ -45,6 +53,9 @@ catch (Exception e)
     error.WriteLine($"{name}: fatal: {(expected ? e.Message : e)}");
     return name is "sendmail" or "postdrop" ? 75 : 1;
 }
+
+// The runtime was there first: a closed one's number may be a descriptor of its own by now, which closes on exec, as nothing does that came through one.
+static bool Inherited(int descriptor) => Libc.fcntl(descriptor, Libc.F_GETFD, 0) == 0;
 
 static void Default(string variable, string value)
 {

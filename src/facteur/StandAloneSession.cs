@@ -24,6 +24,7 @@ internal static class StandAloneSession
         {
             return context.Fatal("-bs serves programs on this host, and standard input is a connection from the network", Unavailable);
         }
+        StandardInput.Block();
         var owner = config.Get(CommonParameters.MailOwner);
         if (UserAccount.Find(owner, out var account) == 0 && account is { Uid: not 0 } && account.Uid == Libc.getuid())
         {
@@ -43,7 +44,7 @@ internal static class StandAloneSession
         await session.DisposeAsync().ConfigureAwait(false);
         try
         {
-            await written.WaitAsync(config.Get(SmtpdParameters.Timeout), context.Time).ConfigureAwait(false);
+            await written.WaitAsync(config.GetWait(SmtpdParameters.Timeout), context.Time).ConfigureAwait(false);
         }
         catch (TimeoutException)
         {
@@ -76,9 +77,9 @@ internal static class StandAloneSession
         {
             await from.CopyToAsync(output).ConfigureAwait(false);
         }
-        catch (IOException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ObjectDisposedException)
         {
-            // It has gone; the session sees that by the end of this pipe.
+            // It has gone, or was never open; the session sees that by the end of this pipe, and what it took with 250 stays taken.
         }
         finally
         {
@@ -86,17 +87,27 @@ internal static class StandAloneSession
         }
     }
 
-    /// <summary>The mail system's log, where this user may write it: else pickup logs the mail, and nobody the session (Postfix).</summary>
+    /// <summary>
+    /// The mail system's log, where this user may write it and it is not what carries the session's replies: else pickup logs the mail, and nobody the
+    /// session (Postfix).
+    /// </summary>
     private static MailLog? OpenLog(IConfig config, TimeProvider time)
     {
         try
         {
-            return MailLog.Open(config, time);
+            return IsStandardOutput(config.Get(LogParameters.MaillogFile)) ? null : MailLog.Open(config, time);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             return null;
         }
+    }
+
+    private static unsafe bool IsStandardOutput(string file)
+    {
+        Stat output;
+        return file == "/dev/stdout"
+            || (file.Length > 0 && UnixFile.Status(file, followLinks: true, out var log) == 0 && Libc.fstat(1, &output) == 0 && (log.Device, log.Inode) == (output.Device, output.Inode));
     }
 
     private sealed class NoLog : IMailLog

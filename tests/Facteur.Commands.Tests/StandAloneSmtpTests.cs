@@ -123,7 +123,13 @@ public sealed class StandAloneSmtpTests : IDisposable
     public void Without_a_way_into_maildrop_the_program_keeps_its_mail()
     {
         Directory.Delete(Path.Combine(_directory, "maildrop"));
-        var (exit, error) = Serve(async cleanup => Assert.Null(await cleanup.OpenAsync(new Envelope { Sender = "a" }, default)));
+        var (exit, error) = Serve(async cleanup =>
+        {
+            await using var message = await cleanup.OpenAsync(new Envelope { Sender = "a" }, default);
+            await message!.WriteAsync("x\n"u8.ToArray(), default);
+            message.AddRecipient(new EnvelopeRecipient("bob"));
+            Assert.Equal(new CleanupResult(CleanupStatus.WriteError), await message.CompleteAsync(default));
+        });
         Assert.Equal(0, exit);
         Assert.Matches("^sendmail: warning: connect to [^\n]+/submit: [^\n]+\n$", error);
     }
@@ -143,8 +149,11 @@ public sealed class StandAloneSmtpTests : IDisposable
         var (exit, _) = Serve(async cleanup =>
         {
             await using var message = await cleanup.OpenAsync(new Envelope { Sender = "a" }, default);
+            message!.AddRecipient(new EnvelopeRecipient("al"));
+            Assert.False(listener.Poll(TimeSpan.Zero, SelectMode.SelectRead));
+            await message.WriteAsync("x\n"u8.ToArray(), default);
             using var service = await listener.AcceptAsync();
-            message!.AddRecipient(new EnvelopeRecipient("bob"));
+            message.AddRecipient(new EnvelopeRecipient("bob"));
             service.Send(Encoding.UTF8.GetBytes(answer + "\n"));
             Assert.Equal(new CleanupResult(status, text), await message.CompleteAsync(default));
         });

@@ -38,6 +38,19 @@ public sealed class ConfigLoaderTests : IDisposable
     }
 
     [Theory]
+    [InlineData("3600", 3600)]
+    [InlineData("0", 0)]
+    [InlineData("10w", 49 * 86400)]
+    [InlineData("2147483647s", 49 * 86400)]
+    public void A_wait_is_one_that_a_timer_takes(string value, int seconds)
+    {
+        var wait = Good($"smtp_connect_timeout = {value}\n").GetWait(SmtpParameters.Smtp.ConnectTimeout);
+        Assert.Equal(TimeSpan.FromSeconds(seconds), wait);
+        using var source = new CancellationTokenSource(wait, TimeProvider.System);
+        source.CancelAfter(wait);
+    }
+
+    [Theory]
     [InlineData("", "host.localdomain", "localdomain")]
     [InlineData("mydomain = example.com", "host.example.com", "example.com")]
     [InlineData("myhostname = mx.example.org", "mx.example.org", "example.org")]

@@ -89,6 +89,39 @@ public sealed class SendmailTests
         mail.Verify();
     }
 
+    /// <summary>A log that goes to standard output has no place in the dialogue, by whatever name.</summary>
+    [Theory]
+    [InlineData("/dev/stdout")]
+    [InlineData("/proc/self/fd/1")]
+    public void A_log_on_standard_output_is_not_mixed_with_the_replies_of_SMTP(string log)
+    {
+        using var mail = new Instance($"maillog_file = {log}\nmaillog_file_prefixes = /dev/stdout, /proc");
+        var replies = mail.Run("sendmail", "HELO me\nQUIT\n"u8.ToArray(), "-bs").Fine();
+        Assert.Equal("220 250 221 ", string.Concat(replies.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => line[..4])));
+    }
+
+    /// <summary>Nobody reads the replies, and no timer takes the time limit as it is: mail that was taken is taken.</summary>
+    [Theory]
+    [InlineData("1>&-")]
+    [InlineData("1</dev/null")]
+    [InlineData("1>/dev/full")]
+    public void Replies_that_cannot_be_written_leave_what_was_taken(string output)
+    {
+        using var mail = new Instance("smtpd_timeout = 10w");
+        var talk = "HELO me\nMAIL FROM:<from@box.test>\nRCPT TO:<early@box.test>\nDATA\nSubject: early\n\nearly\n.\nQUIT\n"u8.ToArray();
+        Assert.Equal(0, Program.Run("/bin/sh", ["-c", $"\"$0\" sendmail -C \"$1\" -bs {output}", Program.Facteur, $"{mail.Top}/etc"], talk).Exit);
+    }
+
+    [Fact]
+    public void Closed_standard_input_is_at_its_end()
+    {
+        using var mail = new Instance("smtpd_timeout = 100s");
+        var start = TimeProvider.System.GetTimestamp();
+        var talk = Program.Run("/bin/sh", ["-c", "\"$0\" sendmail -C \"$1\" -bs <&-", Program.Facteur, $"{mail.Top}/etc"]).Fine();
+        Assert.Matches("^220 [^\n]*\n$", talk);
+        Assert.InRange(TimeProvider.System.GetElapsedTime(start).TotalSeconds, 0, 60);
+    }
+
     [Fact]
     public void Mailq_shows_what_sendmail_left()
     {

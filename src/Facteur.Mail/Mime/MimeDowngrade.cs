@@ -6,6 +6,7 @@ namespace Facteur.Mail.Mime;
 /// <summary>
 /// Makes 8-bit MIME content fit for a server that takes 7 bits only (RFC 6152 3): a part that says 8bit or binary is encoded as quoted-printable, a
 /// multipart or message/rfc822 that says so then says 7bit. All else passes as it is, 8-bit bytes that no header speaks of included (Postfix: the same).
+/// A multipart that nests too deep passes as it is too, which is right while it has 7 bits. Of a header longer than its limit the rest goes away.
 /// Content with LF line ends comes in pieces of any size; at most one header, one line's start and the open boundaries are kept.
 /// </summary>
 public sealed class MimeDowngrade : IDisposable
@@ -19,6 +20,9 @@ public sealed class MimeDowngrade : IDisposable
     private Entity _entity;
     private bool _eightBit;
     private bool _primary = true;
+
+    // In a multipart whose boundary is one too many: its parts are not seen.
+    private bool _blind;
 
     /// <summary>Ready for one message.</summary>
     public MimeDowngrade(MimeLimits limits)
@@ -44,7 +48,7 @@ public sealed class MimeDowngrade : IDisposable
         Multipart,
     }
 
-    /// <summary>Parts nest deeper than mime_nesting_limit: what came since is not converted and must not be used.</summary>
+    /// <summary>There are 8-bit bytes in parts that nest deeper than mime_nesting_limit: what came since is not converted and must not be used.</summary>
     public bool TooDeep { get; private set; }
 
     /// <summary>Converts the next piece.</summary>
@@ -145,7 +149,7 @@ public sealed class MimeDowngrade : IDisposable
         {
             if (name.Is("boundary"u8) && equals.Kind == '=' && boundary.Kind != 0)
             {
-                TooDeep |= !_boundaries.Open(boundary, digest);
+                _blind |= !_boundaries.Open(boundary, digest);
             }
         }
     }
@@ -231,6 +235,7 @@ public sealed class MimeDowngrade : IDisposable
         _where = line is BoundaryLine.Part or BoundaryLine.DigestPart ? Where.Boundary : Where.Line;
         if (line != BoundaryLine.None)
         {
+            _blind = false;
             Begin(line == BoundaryLine.DigestPart ? Entity.Message : Entity.Leaf);
         }
         Text(_lineStart.WrittenSpan);
@@ -259,6 +264,7 @@ public sealed class MimeDowngrade : IDisposable
         }
         else
         {
+            TooDeep |= _blind && !System.Text.Ascii.IsValid(text);
             _output.Write(text);
         }
     }

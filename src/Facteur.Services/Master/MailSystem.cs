@@ -302,7 +302,7 @@ public sealed class MailSystem : IAsyncDisposable
         var fastFlush = generation.Lists.Domains(ShowqParameters.FastFlushDomains.Name, config.Get(ShowqParameters.FastFlushDomains));
         return new ControlService(
             new MaildropListing(_qmgr.Control, config.Get(CommonParameters.QueueDirectory)), new QueueLookup(_qmgr, config.Get(CommonParameters.EnableLongQueueIds)), _spool.OpenReader,
-            access, fastFlush, _pickup.Trigger, config.Get(ShowqParameters.IpcTimeout), _time);
+            access, fastFlush, _pickup.Trigger, config.GetWait(ShowqParameters.IpcTimeout), _time);
     }
 
     private async Task ControlAsync(Connection connection, uint uid)

@@ -7,8 +7,8 @@ namespace Facteur.Tables.Types;
 internal sealed record FileContent(TableContent Content, IReadOnlyList<(string Path, FileStamp Stamp)> Watched, bool IsText);
 
 /// <summary>
-/// A table read from a file, and read again when the file has changed: looked at once a second, by the lookup that comes then. That one waits for the
-/// new content, which a thread of the pool reads, one at a time; all others go on with the old content until the new stands.
+/// A table read from a file, and read again when the file has changed: looked at once a second, by the lookup that comes then. That one waits while a
+/// thread of the pool looks and reads the new content, one at a time; all others go on with the old content until the new stands.
 /// A change that can't be read is told once and leaves the old content; it is tried again every few seconds, for chmod changes no stamp.
 /// </summary>
 internal sealed class FileTable : IListableTable
@@ -67,12 +67,13 @@ internal sealed class FileTable : IListableTable
         }
         catch (TimeoutException)
         {
-            // The old content answers.
+            // Said once: until the file answers nobody looks again.
+            _request.Events.Warning($"table {Name}: the file does not answer; the content from before stays in use until it does");
         }
         return Content.Find(key);
     }
 
-    /// <returns>The reading of new content, when it is time to look and there is some.</returns>
+    /// <returns>The look at the file and the reading of new content, when it is time.</returns>
     private Task? Look()
     {
         var time = _request.Set.Time;
@@ -80,22 +81,23 @@ internal sealed class FileTable : IListableTable
         {
             return null;
         }
-        Task? reading = null;
-        try
+        Volatile.Write(ref _looked, time.GetTimestamp());
+        // Not here: it may take seconds, and who asks is served on the thread of a socket.
+        return Task.Run(() =>
         {
-            Volatile.Write(ref _looked, time.GetTimestamp());
-            _pause = Usual;
-            // Not here: it may take seconds, and who asks is served on the thread of a socket.
-            reading = Changed(time) is { } stamps ? Task.Run(() => Reload(stamps)) : null;
-            return reading;
-        }
-        finally
-        {
-            if (reading is null)
+            try
+            {
+                _pause = Usual;
+                if (Changed(time) is { } stamps)
+                {
+                    Reload(stamps);
+                }
+            }
+            finally
             {
                 Volatile.Write(ref _looking, 0);
             }
-        }
+        });
     }
 
     /// <returns>The stamps of a change that has come to rest, else null.</returns>
@@ -126,10 +128,6 @@ internal sealed class FileTable : IListableTable
                 _request.Events.Warning($"table {Name} has changed, but: {e.Message}; its old content stays in use");
                 _told = (e.Message, stamps);
             }
-        }
-        finally
-        {
-            Volatile.Write(ref _looking, 0);
         }
     }
 }

@@ -82,6 +82,7 @@ public sealed class MimeDowngradeTests
             Convert($"{Cte}8bit\n\n{x}\n{x}x\n{x[1..]} \n{x} \n{x[2..]}\xe9\xe9\n{new string('\xe9', 50)}\n"));
     }
 
+    /// <summary>Postfix returns the mail at the boundary that is one too many, also when there is nothing to convert.</summary>
     [Theory]
     [InlineData(100, 102, false)]
     [InlineData(100, 103, true)]
@@ -89,17 +90,27 @@ public sealed class MimeDowngradeTests
     [InlineData(int.MaxValue, 500, false)]
     public void Nesting_is_limited(int limit, int depth, bool tooDeep)
     {
-        var content = string.Concat(Enumerable.Range(0, depth).Select(i => $"Content-Type: multipart/mixed; boundary=x{i}.\n\n--x{i}.\n")) + "\nx\n";
-        using var downgrade = new MimeDowngrade(Limits with { Nesting = limit });
-        Assert.Equal(content, Encoding.Latin1.GetString(downgrade.Convert(Encoding.Latin1.GetBytes(content))));
-        Assert.Equal(tooDeep, downgrade.TooDeep);
+        var content = string.Concat(Enumerable.Range(0, depth).Select(i => $"Content-Type: multipart/mixed; boundary=x{i}.\n{Cte}8bit\n\n--x{i}.\n"));
+        foreach (var (text, eight) in new[] { ("plain", false), ("caf\xe9", true) })
+        {
+            using var downgrade = new MimeDowngrade(Limits with { Nesting = limit });
+            var output = Encoding.Latin1.GetString(downgrade.Convert(Encoding.Latin1.GetBytes($"{content}{Cte}8bit\n\n{text}\n")));
+            Assert.Equal(tooDeep && eight, downgrade.TooDeep);
+            Assert.EndsWith(tooDeep ? $"\n{Cte}8bit\n\n{text}\n" : $"\n{Cte}quoted-printable\n\n{text.Replace("\xe9", "=E9")}\n", output, StringComparison.Ordinal);
+        }
     }
 
     [Fact]
-    public void Nesting_is_looked_at_in_the_last_header_too()
+    public void What_follows_parts_that_nest_too_deep_is_converted_again() =>
+        Assert.Equal(
+            $"Content-Type: multipart/mixed; boundary=a; boundary=b\n\n--b\nContent-Type: multipart/mixed; boundary=c\n\n--c\n{Cte}7bit\n\nx\n--c--\n--b\n{Cte}quoted-printable\n\n=E9\n--b--\n\xe9\n",
+            Convert($"Content-Type: multipart/mixed; boundary=a; boundary=b\n\n--b\nContent-Type: multipart/mixed; boundary=c\n\n--c\n{Cte}7bit\n\nx\n--c--\n--b\n{Cte}8bit\n\n\xe9\n--b--\n\xe9\n", Limits with { Nesting = 0 }));
+
+    [Fact]
+    public void Nesting_is_looked_at_in_a_body_without_empty_line_too()
     {
         using var downgrade = new MimeDowngrade(Limits with { Nesting = 1 });
-        downgrade.Convert("Content-Type: multipart/mixed; boundary=a; boundary=b; boundary=c; boundary=d"u8);
+        downgrade.Convert("Content-Type: multipart/mixed; boundary=a; boundary=b; boundary=c; boundary=d\nno header \xe9"u8);
         Assert.False(downgrade.TooDeep);
         downgrade.Finish();
         Assert.True(downgrade.TooDeep);

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Facteur.Net.Connections;
+using Facteur.Unix;
 
 namespace Facteur.Net.Tests.Connections;
 
@@ -32,6 +33,19 @@ public sealed class StandardInputTests
     {
         using var file = File.OpenHandle("/dev/null");
         Assert.False(StandardInput.IsFromNetwork(file.DangerousGetHandle()));
+    }
+
+    [Fact]
+    public void Reads_wait_again_when_somebody_let_them_not()
+    {
+        using var pipe = new System.IO.Pipes.AnonymousPipeServerStream(System.IO.Pipes.PipeDirection.Out);
+        var descriptor = (int)pipe.ClientSafePipeHandle.DangerousGetHandle();
+        Assert.Equal(0, Libc.fcntl(descriptor, Libc.F_SETFL, Libc.fcntl(descriptor, Libc.F_GETFL, 0) | Libc.O_NONBLOCK));
+        for (var i = 0; i < 2; i++)
+        {
+            StandardInput.Block(descriptor);
+            Assert.Equal(0, Libc.fcntl(descriptor, Libc.F_GETFL, 0) & Libc.O_NONBLOCK);
+        }
     }
 
     private static void Works(Socket listener, bool network)

@@ -218,6 +218,38 @@ public sealed class FileTableTests
     }
 
     [Fact]
+    public async Task A_file_that_does_not_answer_is_told_once_and_holds_up_one_lookup_for_a_while()
+    {
+        var cancel = TestContext.Current.CancellationToken;
+        using var tables = new TestTables();
+        using var go = new ManualResetEventSlim();
+        var time = new Facteur.Testing.ManualTime();
+        using var set = new TableSet(tables.Config, tables, time);
+        var path = tables.Write("t", "");
+        var loads = 0;
+        var table = new FileTable(new TableRequest(set, "texthash:t", "texthash", path), false, request =>
+        {
+            var stamp = FileStamp.Of(path);
+            if (++loads > 1)
+            {
+                go.Wait(TimeSpan.FromSeconds(30), cancel);
+            }
+            return new FileContent(new MemoryContent(new Dictionary<string, string> { ["a"] = $"{loads}" }, request.Options), [(path, stamp)], IsText: false);
+        });
+        tables.Write("t", "changed");
+        time.Advance(TimeSpan.FromSeconds(5));
+        var first = table.LookupAsync("a", cancel).AsTask();
+        time.Advance(TimeSpan.FromSeconds(19));
+        Assert.False(first.IsCompleted);
+        time.Advance(TimeSpan.FromSeconds(2));
+        Assert.Equal("1", (await first).Value);
+        time.Advance(TimeSpan.FromSeconds(60));
+        Assert.Equal("1", (await table.LookupAsync("a", cancel)).Value);
+        Assert.Equal(["warning: table texthash:t: the file does not answer; the content from before stays in use until it does"], tables.Said);
+        go.Set();
+    }
+
+    [Fact]
     public void Tables_that_are_open_are_shared()
     {
         using var tables = new TestTables();

@@ -36,7 +36,7 @@ internal sealed class LocalSettings
             throw new ConfigException("main.cf configuration error: mailbox_size_limit is smaller than message_size_limit");
         }
         Locks = MailboxLocks.Parse(
-            LocalParameters.MailboxDeliveryLock.Name, config.Get(LocalParameters.MailboxDeliveryLock), (int)config.Get(LocalParameters.DeliverLockAttempts),
+            LocalParameters.MailboxDeliveryLock.Name, config.Get(LocalParameters.MailboxDeliveryLock), (int)Math.Min(config.Get(LocalParameters.DeliverLockAttempts), int.MaxValue),
             config.Get(LocalParameters.DeliverLockDelay), config.Get(LocalParameters.StaleLockTime));
         StrictOwner = config.Get(LocalParameters.StrictMailboxOwnership);
         RequireHome = config.Get(LocalParameters.RequireHomeDirectory);

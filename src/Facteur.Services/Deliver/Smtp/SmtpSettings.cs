@@ -30,13 +30,13 @@ internal sealed class SmtpSettings
         Myhostname = config.Get(CommonParameters.Myhostname);
         HeloName = config.Get(p.HeloName);
         SoftBounce = config.Get(CommonParameters.SoftBounce);
-        DelayResolution = (int)config.Get(LogParameters.DelayLoggingResolutionLimit);
+        DelayResolution = Number(config, LogParameters.DelayLoggingResolutionLimit);
         (UseIpv4, UseIpv6) = Protocols(config.Get(CommonParameters.InetProtocols));
         AddressPreference = OneOf(config.Get(p.AddressPreference), p.AddressPreference.Name, "any", "ipv4", "ipv6");
         BalanceFamilies = config.Get(p.BalanceInetProtocols);
         RandomizeAddresses = config.Get(p.RandomizeAddresses);
-        MxAddressLimit = (int)config.Get(p.MxAddressLimit);
-        MxSessionLimit = (int)config.Get(p.MxSessionLimit);
+        MxAddressLimit = Number(config, p.MxAddressLimit);
+        MxSessionLimit = Number(config, p.MxSessionLimit);
         BindIpv4 = Literal(config.Get(p.BindAddress), p.BindAddress.Name);
         BindIpv6 = Literal(config.Get(p.BindAddress6), p.BindAddress6.Name);
         BindEnforce = config.Get(p.BindAddressEnforce);
@@ -49,26 +49,26 @@ internal sealed class SmtpSettings
         NeverSendEhlo = p.NeverSendEhlo is not null && config.Get(p.NeverSendEhlo);
         Skip5xxGreeting = config.Get(p.Skip5xxGreeting);
         SkipQuitResponse = config.Get(p.SkipQuitResponse);
-        LineLengthLimit = (int)config.Get(p.LineLengthLimit);
+        LineLengthLimit = Number(config, p.LineLengthLimit);
         DowngradesMime = !config.Get(SmtpParameters.DisableMimeOutputConversion);
         MimeLimits = new MimeLimits(
-            (int)config.Get(CommonParameters.HeaderSizeLimit), (int)config.Get(CommonParameters.LineLengthLimit),
-            (int)config.Get(CommonParameters.MimeNestingLimit), (int)config.Get(CommonParameters.MimeBoundaryLengthLimit));
+            Number(config, CommonParameters.HeaderSizeLimit), Number(config, CommonParameters.LineLengthLimit),
+            Number(config, CommonParameters.MimeNestingLimit), Number(config, CommonParameters.MimeBoundaryLengthLimit));
         VerifyAtData = OneOf(config.Get(p.AddressVerifyTarget), p.AddressVerifyTarget.Name, "rcpt", "data") == "data";
         CacheOnDemand = config.Get(p.ConnectionCacheOnDemand);
-        CacheTime = config.Get(p.ConnectionCacheTimeLimit);
+        CacheTime = config.GetWait(p.ConnectionCacheTimeLimit);
         ReuseTime = config.Get(p.ConnectionReuseTimeLimit);
-        ReuseCount = (int)config.Get(p.ConnectionReuseCountLimit);
-        ConnectTimeout = config.Get(p.ConnectTimeout);
-        HeloTimeout = config.Get(p.HeloTimeout);
-        StarttlsTimeout = config.Get(p.StarttlsTimeout);
-        MailTimeout = config.Get(p.MailTimeout);
-        RcptTimeout = config.Get(p.RcptTimeout);
-        DataInitTimeout = config.Get(p.DataInitTimeout);
-        DataXferTimeout = config.Get(p.DataXferTimeout);
-        DataDoneTimeout = config.Get(p.DataDoneTimeout);
-        RsetTimeout = config.Get(p.RsetTimeout);
-        QuitTimeout = config.Get(p.QuitTimeout);
+        ReuseCount = Number(config, p.ConnectionReuseCountLimit);
+        ConnectTimeout = config.GetWait(p.ConnectTimeout);
+        HeloTimeout = config.GetWait(p.HeloTimeout);
+        StarttlsTimeout = config.GetWait(p.StarttlsTimeout);
+        MailTimeout = config.GetWait(p.MailTimeout);
+        RcptTimeout = config.GetWait(p.RcptTimeout);
+        DataInitTimeout = config.GetWait(p.DataInitTimeout);
+        DataXferTimeout = config.GetWait(p.DataXferTimeout);
+        DataDoneTimeout = config.GetWait(p.DataDoneTimeout);
+        RsetTimeout = config.GetWait(p.RsetTimeout);
+        QuitTimeout = config.GetWait(p.QuitTimeout);
         PlainTextAfter = TimeSpan.FromSeconds(TimeParameter.ParseSeconds(config.Find("minimal_backoff_time") ?? "300s", 's') ?? 300);
         (DnsEnabled, Sources) = Lookup(config, p);
         TlsLevel = Level(config, p);
@@ -196,6 +196,8 @@ internal sealed class SmtpSettings
             }
         }
     }
+
+    private static int Number(IConfig config, IntParameter parameter) => (int)Math.Min(config.Get(parameter), int.MaxValue);
 
     private static (bool Enabled, IReadOnlyList<HostSource> Sources) Lookup(IConfig config, SmtpParameters p)
     {

@@ -55,7 +55,7 @@ public sealed class VirtualAgent : IDeliveryAgent
             throw new ConfigException("main.cf configuration error: virtual_mailbox_limit is smaller than message_size_limit");
         }
         _locks = MailboxLocks.Parse(
-            VirtualParameters.MailboxLock.Name, config.Get(VirtualParameters.MailboxLock), (int)config.Get(LocalParameters.DeliverLockAttempts),
+            VirtualParameters.MailboxLock.Name, config.Get(VirtualParameters.MailboxLock), (int)Math.Min(config.Get(LocalParameters.DeliverLockAttempts), int.MaxValue),
             config.Get(LocalParameters.DeliverLockDelay), config.Get(LocalParameters.StaleLockTime));
         _strictOwner = config.Get(LocalParameters.StrictMailboxOwnership);
         _softBounce = config.Get(CommonParameters.SoftBounce);

@@ -835,6 +835,10 @@ internal sealed class Qmgr
     private void Reported(ActiveMessage message, ReportRequest request, ReportResult result)
     {
         message.Reports--;
+        if (request.Kind == ReportKind.Damage && result == ReportResult.TryAgain)
+        {
+            _log.DamageUnreported(message.QueueId);
+        }
         if (message.Removed)
         {
             return;

@@ -20,6 +20,8 @@ internal sealed class QmgrLog(ServiceLog log)
 
     public void Damaged(string queueId) => log.Warning($"{queueId}: content is damaged on disk: put aside in the corrupt queue; nothing of it was completed at the peer");
 
+    public void DamageUnreported(string queueId) => log.Warning($"{queueId}: the postmaster was not told that it is in the corrupt queue: the notice could not be queued");
+
     public void Unreadable(string queueId, long seconds) => log.Warning($"{queueId}: the disk refuses to read it for now: tried again in {seconds} seconds");
 
     public void CommitFailed(bool space) =>

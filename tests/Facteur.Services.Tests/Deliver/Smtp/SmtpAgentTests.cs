@@ -231,8 +231,8 @@ public sealed class SmtpAgentTests : IAsyncDisposable
     }
 
     [Theory]
-    [InlineData("\n\n--c\n")]
-    [InlineData("")]
+    [InlineData("\n\n--d\n\u00e9\n")]
+    [InlineData("\nno header \u00e9")]
     public async Task A_message_that_nests_too_deep_to_be_converted_bounces_and_never_gets_a_final_dot(string rest)
     {
         var peer = Peer();
@@ -245,6 +245,23 @@ public sealed class SmtpAgentTests : IAsyncDisposable
         Assert.Null(result.DestinationFailed);
         await Until(() => peer.Commands.Contains("== eof in data"));
         Assert.Empty(peer.Messages);
+    }
+
+    /// <summary>Limits that are none: mail with 7 bits goes out as it is, however deep it nests.</summary>
+    [Theory]
+    [InlineData("mime_nesting_limit", "1")]
+    [InlineData("header_size_limit", "3000000000")]
+    [InlineData("line_length_limit", "3000000000")]
+    [InlineData("mime_nesting_limit", "3000000000")]
+    [InlineData("mime_boundary_length_limit", "3000000000")]
+    public async Task Mail_of_7_bits_is_the_same_for_a_server_without_8BITMIME(string limit, string value)
+    {
+        var peer = Peer();
+        peer.Extensions = [];
+        const string Content = "Content-Type: multipart/mixed; boundary=a; boundary=b; boundary=c; boundary=d\n\n--d\nContent-Type: text/plain\n\nx\n--d--\n";
+        _content = new MemoryContent(Content);
+        await Deliver(Agent((limit, value)), $"[127.0.0.1]:{peer.Port}", ["x@y.example"]);
+        Assert.Equal(Content.ReplaceLineEndings("\r\n"), Assert.Single(peer.Messages));
     }
 
     [Fact]

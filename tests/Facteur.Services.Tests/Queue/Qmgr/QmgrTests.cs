@@ -600,6 +600,25 @@ public sealed class QmgrTests
             notice.Recipients.Select(r => (r.Index, r.Status.Reason)));
     }
 
+    [Theory]
+    [InlineData(ReportResult.TryAgain, 1)]
+    [InlineData(ReportResult.Discarded, 0)]
+    public void A_notice_of_damage_that_is_not_sent_is_told(ReportResult answer, int warnings)
+    {
+        var sim = new QmgrSimulation { ReportAnswer = answer };
+        sim.Deliver = static request => (TimeSpan.Zero, new DeliveryResult(request.RequestId, [], Damaged: true));
+        sim.Submit("a@b", "u@one.example");
+        // The notice is made on a thread of its own, which knows nothing of the simulated time.
+        for (var i = 0; i < 1000 && (sim.Reports.Count == 0 || sim.Log.Lines.Count(l => l.Contains("not told", StringComparison.Ordinal)) < warnings); i++)
+        {
+            sim.Run(TimeSpan.FromSeconds(1));
+            Thread.Sleep(5);
+        }
+        sim.Run(TimeSpan.FromSeconds(10));
+        Assert.Single(sim.Reports);
+        Assert.Equal(warnings, sim.Log.Lines.Count(l => l.Contains("the postmaster was not told that it is in the corrupt queue", StringComparison.Ordinal)));
+    }
+
     [Fact]
     public void Notices_of_damage_are_made_a_few_at_a_time_and_one_for_each_message()
     {
