@@ -7,19 +7,23 @@ namespace Facteur.Spool;
 /// Appends batches to one segment after the other. A segment is planned (number and mark chosen, so that records staged for it know
 /// their places) before its file is made, and made when its first batch is written: file and directory are synced before that batch.
 /// A batch that could not be written may be followed by another at the same place; a segment whose sync failed gets none.
-/// Behind a small batch zeros are written, which the same sync makes durable: the next batches lie in blocks that the file has, and
+/// Behind small batches zeros are written, which the same sync makes durable: the next batches lie in blocks that the file has, and
 /// their syncs write no metadata (a third less time). Under load, where a sync serves many messages, it is not worth the bytes.
 /// </summary>
 internal sealed class SegmentWriter(SpoolPaths paths, IDisk disk, int stagingBytes, int fillBytes) : IDisposable
 {
     /// <summary>Few messages: what their sync costs is what their senders wait for.</summary>
-    private const int SmallBatch = 8 << 10;
+    private const int SmallBatch = 4 << 10;
+
+    /// <summary>Small batches in turn after which zeros are written: there is no load, it only pauses otherwise.</summary>
+    private const int SmallInTurn = 8;
 
     private static readonly byte[] Zeros = new byte[32 << 10];
 
     private int _file = -1;
     private uint _sequence;
     private long _filled;
+    private int _small;
 
     public StagingBuffer Staged { get; } = new(stagingBytes);
 
@@ -88,7 +92,8 @@ internal sealed class SegmentWriter(SpoolPaths paths, IDisk disk, int stagingByt
         {
             Append += batch.Length;
             Segment!.End = Append;
-            if (Append > _filled && batch.Length <= SmallBatch && fillBytes > 0)
+            _small = batch.Length <= SmallBatch ? _small + 1 : 0;
+            if (Append > _filled && _small >= SmallInTurn && fillBytes > 0)
             {
                 Fill();
             }
