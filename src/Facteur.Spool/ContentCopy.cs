@@ -6,7 +6,6 @@ namespace Facteur.Spool;
 /// <summary>Copies a message's whole content out of the spool, a piece at a time.</summary>
 public static class ContentCopy
 {
-
     /// <summary>Copies all extents.</summary>
     /// <param name="reader">The reader; used by this call alone while it runs.</param>
     /// <param name="id">The message.</param>

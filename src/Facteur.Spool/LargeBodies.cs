@@ -18,8 +18,8 @@ internal readonly record struct LargeWork(LargeStep Step, ulong Id, LargeFile? F
 /// Makes, writes, syncs and unlinks the files of large messages. Order: made under the final name, written, fdatasync, its directory synced,
 /// then the end record; and the delete record durable, then the file loses its name. Done at once, or in the same order by a thread of its own, so
 /// that a long message stops no other; who sees that it is behind gives it no more.
-/// Some files of deleted messages are kept under other names and written over: their blocks and pages need not be freed and found again, which is
-/// half the cost of a long message. They go when they were not used for a minute, when the disk is full, and at the end.
+/// Some files of deleted messages are kept under other names and written over: their blocks and pages need not be freed and found again.
+/// They go when they were not used for a minute, when the disk is full, and at the end.
 /// </summary>
 internal sealed class LargeBodies(SpoolPaths paths, IDisk disk, TimeProvider time) : IDisposable
 {

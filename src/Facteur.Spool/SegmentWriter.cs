@@ -8,7 +8,7 @@ namespace Facteur.Spool;
 /// their places) before its file is made, and made when its first batch is written: file and directory are synced before that batch.
 /// A batch that could not be written may be followed by another at the same place; a segment whose sync failed gets none.
 /// Behind small batches zeros are written, which the same sync makes durable: the next batches lie in blocks that the file has, and
-/// their syncs write no metadata (a third less time). Under load, where a sync serves many messages, it is not worth the bytes.
+/// their syncs write no metadata. Under load, where a sync serves many messages, it is not worth the bytes.
 /// </summary>
 internal sealed class SegmentWriter(SpoolPaths paths, IDisk disk, int stagingBytes, int fillBytes) : IDisposable
 {

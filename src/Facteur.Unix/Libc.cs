@@ -96,6 +96,7 @@ public static unsafe partial class Libc
         public ulong BlockSize, FragmentSize, Blocks, FreeBlocks, AvailableBlocks, Files, FreeFiles, AvailableFiles, FileSystemId, Flags, NameMax;
         public fixed int Spare[6];
     }
+
     [StructLayout(LayoutKind.Sequential)]
     public struct StatFs
     {

@@ -318,6 +318,35 @@ public sealed class SpoolTests : IDisposable
     }
 
     [Fact]
+    public void A_disk_that_does_not_take_a_long_message_holds_up_who_asks_for_more_and_not_the_engine()
+    {
+        var sim = new SimDisk();
+        using var disk = new ManualResetEventSlim();
+        using var bell = new AutoResetEvent(false);
+        using var spool = Spool.Open(Workload.Options with { LargeBytes = 1500 }, sim, new TestTime(), _events);
+        Assert.True(spool.TryTakeIds(1, out var id));
+        sim.Fault = (call, path) => call == "write" && path.Contains("/large/", StringComparison.Ordinal) && !disk.Wait(TimeSpan.FromSeconds(20)) ? Libc.EIO : 0;
+        spool.WriteAside(() => bell.Set());
+        Assert.False(spool.IsBehind);
+        for (var i = 0; i < 12; i++)
+        {
+            Assert.True(spool.Content(id, new byte[ContentLayout.PieceLimit]));
+        }
+        Assert.True(spool.IsBehind);
+        disk.Set();
+        while (spool.IsBehind)
+        {
+            Assert.True(bell.WaitOne(TimeSpan.FromSeconds(20)));
+        }
+        while (!spool.Settle(id))
+        {
+            Assert.True(bell.WaitOne(TimeSpan.FromSeconds(20)));
+        }
+        Assert.True(spool.End(id, new Envelope { Recipients = [new EnvelopeRecipient("a@b")] }));
+        Assert.Equal(CommitResult.Durable, spool.Commit(true));
+    }
+
+    [Fact]
     public void Files_of_deleted_messages_are_written_over_and_given_back()
     {
         var time = new TestTime();

@@ -83,7 +83,10 @@ public sealed class MemorySpool : ISpool
 
     public void WriteAside(Action settled) => Settled = settled;
 
-    public bool IsBehind => false;
+    public bool IsBehind => Behind;
+
+    /// <summary>Long messages come faster than they are written.</summary>
+    public volatile bool Behind;
 
     public bool Settle(ulong id) => !Unsettled.ContainsKey(id);
 

@@ -325,16 +325,18 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
     private bool EndSettled(bool wait)
     {
         var any = false;
-        for (var i = _settling.Count - 1; i >= 0; i--)
+        for (var i = 0; i < _settling.Count;)
         {
             var (from, id, envelope) = _settling[i];
-            if (wait || _spool.Settle(id))
+            if (!wait && !_spool.Settle(id))
             {
-                // It ends once, whatever happens meanwhile.
-                _settling.RemoveAt(i);
-                EndMessage(from, id, envelope);
-                any = true;
+                i++;
+                continue;
             }
+            // It ends once, whatever happens meanwhile.
+            _settling.RemoveAt(i);
+            EndMessage(from, id, envelope);
+            any = true;
         }
         return any;
     }

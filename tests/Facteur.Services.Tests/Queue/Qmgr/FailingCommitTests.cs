@@ -102,6 +102,28 @@ public sealed class FailingCommitTests : IRewrite, IBounce, IResubmit, IDelivery
     }
 
     [Fact]
+    public async Task No_more_content_is_asked_for_than_is_written()
+    {
+        _spool.Behind = true;
+        var id = await _incoming.TakeIdAsync(default);
+        var sent = 0;
+        var sending = Task.Run(async () =>
+        {
+            for (; sent < 64; sent++)
+            {
+                await _incoming.ContentAsync(id, new byte[60_000], default);
+            }
+        }, TestContext.Current.CancellationToken);
+        await Task.Delay(300, TestContext.Current.CancellationToken);
+        Assert.InRange(Volatile.Read(ref sent), 1, (int)(IncomingFrames.CreditLimit / 60_000) + 1);
+        Assert.False(sending.IsCompleted);
+        _spool.Behind = false;
+        _spool.Settled!();
+        await sending.WaitAsync(Limit, TestContext.Current.CancellationToken);
+        Assert.Equal(64, sent);
+    }
+
+    [Fact]
     public async Task No_delivery_starts_while_outcomes_have_no_room()
     {
         Assert.Equal(CleanupStatus.Ok, await Submit());
