@@ -126,7 +126,7 @@ public sealed class DamageTests
         }
         var path = SimDisk.Root + "/journal/00000001.seg";
         var end = sim.Bytes(path)!.Length;
-        foreach (var at in new[] { 20_000, end - 5000 })
+        foreach (var at in new[] { 20_000, end - 5000, end - 150 })
         {
             var bad = sim.AfterCut(_ => true);
             bad.Unreadable = (path, at, at + 100);
