@@ -56,6 +56,9 @@ internal sealed class Qmgr
 
     public IReadOnlyDictionary<ulong, ActiveMessage> Active => _active;
 
+    /// <summary>Reports that were asked for and not answered yet, also of messages that are no longer active.</summary>
+    internal int ReportsUnderWay => _reports;
+
     /// <summary>
     /// Messages that left the active queue by a move or delete that is not committed yet: until it is, the spool's queues pass them over.
     /// On a full disk that may take long. Emptied by who commits.

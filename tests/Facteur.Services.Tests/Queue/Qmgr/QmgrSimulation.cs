@@ -154,14 +154,24 @@ internal sealed class QmgrSimulation : IRewrite, IBounce
             Reports.Add(request);
         }
         await ReportsEnd;
+        Interlocked.Increment(ref _answered);
         return ReportAnswer;
     }
 
-    /// <summary>Reports run on the thread pool: wait for their answers.</summary>
+    private int _answered;
+
+    /// <summary>Reports run on the thread pool: wait for their answers, or where those are held back, for the questions.</summary>
     private void Settle()
     {
-        for (var i = 0; i < 2000 && Qmgr.Active.Values.Any(m => m.Reports > 0); i++)
+        for (var i = 0; i < 2000 && Qmgr.ReportsUnderWay > 0; i++)
         {
+            lock (Reports)
+            {
+                if (!ReportsEnd.IsCompleted && Reports.Count >= _answered + Qmgr.ReportsUnderWay)
+                {
+                    break;
+                }
+            }
             lock (_posted)
             {
                 if (_posted.Count > 0)
