@@ -31,6 +31,7 @@ public sealed unsafe class Master : IDisposable
         ["/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/proc", "/sys/fs/cgroup", "/sys/devices/system", "/dev/urandom", "/dev/random", "/dev/zero", "/run/systemd/resolve", "/var/run"];
 
     private static readonly TimeSpan StartLimit = TimeSpan.FromMinutes(15);
+    private static readonly TimeSpan SecretsLook = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(10);
     private readonly Dictionary<string, RoleSlot> _roles = RoleNames.ToDictionary(n => n, n => new RoleSlot(n), StringComparer.Ordinal);
     private readonly Dictionary<string, int> _listen = new(StringComparer.Ordinal);
@@ -49,6 +50,7 @@ public sealed unsafe class Master : IDisposable
     private readonly int[] _logPair = [-1, -1];
     private Plan _plan;
     private int _signals;
+    private long _secretsSeen;
     private bool _started;
 
     private Master(string directory, TextWriter error, TimeProvider time)
@@ -140,6 +142,7 @@ public sealed unsafe class Master : IDisposable
         {
             StartRoles();
             Poll();
+            LookAtSecrets();
             var signals = (Signal)Interlocked.Exchange(ref _signals, 0);
             Collect();
             if (!_started && Broken(started) is { } broken)
@@ -197,7 +200,7 @@ public sealed unsafe class Master : IDisposable
             polled[i + 1] = new Libc.PollFd { Fd = talking[i].Control!.Fd, Events = Libc.POLLIN };
         }
         var waiting = _roles.Values.Where(r => r.Pid < 0 && !r.Ending).Select(r => _time.GetElapsedTime(_time.GetTimestamp(), r.NotBefore).TotalMilliseconds).DefaultIfEmpty(60_000).Min();
-        _ = Libc.poll(polled, (ulong)(talking.Length + 1), (int)Math.Clamp(Math.Ceiling(waiting), 0, 60_000));
+        _ = Libc.poll(polled, (ulong)(talking.Length + 1), (int)Math.Clamp(Math.Ceiling(waiting), 0, _secrets.Count > 0 ? SecretsLook.TotalMilliseconds : 60_000));
         ulong count;
         _ = Libc.read(_bell, (byte*)&count, sizeof(ulong));
         foreach (var role in talking)
@@ -302,7 +305,8 @@ public sealed unsafe class Master : IDisposable
         }
         if (_root)
         {
-            line.AddRange(["--user", Identity(role == "queue" ? _queueOwner! : _mail!)]);
+            // The queue reaches public/, which is setgid_group's.
+            line.AddRange(["--user", role == "queue" ? $"{Identity(_queueOwner!)},{_group.ToString(CultureInfo.InvariantCulture)}" : Identity(_mail!)]);
         }
         var queue = _names["queue_directory"];
         line.AddRange(["--filter", "--wx", "--landlock", role is "deliver" or "receive" or "rewrite" ? "connect" : "alone"]);
@@ -482,6 +486,25 @@ public sealed unsafe class Master : IDisposable
         {
             _secrets.Remove(path, out var old);
             _ = Libc.close(old.Descriptor);
+        }
+    }
+
+    // A renewed key or table is handed over without a reload, as it would be read by whoever may open it.
+    private void LookAtSecrets()
+    {
+        if (_secrets.Count == 0 || _time.GetElapsedTime(_secretsSeen) < SecretsLook)
+        {
+            return;
+        }
+        _secretsSeen = _time.GetTimestamp();
+        var before = _secrets.ToDictionary();
+        OpenSecrets();
+        foreach (var (path, secret) in _secrets.Where(s => before.GetValueOrDefault(s.Key).Descriptor != s.Value.Descriptor))
+        {
+            foreach (var role in _roles.Values.Where(r => r.Name is "receive" or "rewrite" or "deliver" or "local"))
+            {
+                role.Say('F', path, secret.Descriptor);
+            }
         }
     }
 

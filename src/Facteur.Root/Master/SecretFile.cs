@@ -19,11 +19,6 @@ internal static unsafe class SecretFile
     public static int Open(string path, string configDirectory, ulong known, out ulong version, out string? problem)
     {
         (version, problem) = (known, null);
-        if (!IsNamed(Path.GetFileName(path), configDirectory))
-        {
-            problem = "not named in main.cf or master.cf: not opened for a role";
-            return -1;
-        }
         var file = Libc.open(path, Libc.O_RDONLY | Libc.O_CLOEXEC | Libc.O_NONBLOCK, 0);
         if (file < 0)
         {
@@ -33,14 +28,23 @@ internal static unsafe class SecretFile
         try
         {
             Stat status;
-            if (Libc.fstat(file, &status) < 0 || (status.Mode & Libc.S_IFMT) != Libc.S_IFREG || status.Size > Limit)
+            const uint others = 0x4;
+            if (Libc.fstat(file, &status) < 0 || (status.Mode & Libc.S_IFMT) == Libc.S_IFDIR || (status.Mode & others) != 0)
+            {
+                return -1;
+            }
+            if ((status.Mode & Libc.S_IFMT) != Libc.S_IFREG || status.Size > Limit)
             {
                 problem = "not a regular file of at most 256 MiB";
                 return -1;
             }
-            const uint others = 0x4;
+            if (!IsNamed(Path.GetFileName(path), configDirectory))
+            {
+                problem = "not named in main.cf or master.cf: not opened for a role";
+                return -1;
+            }
             version = status.Inode * 31 + (ulong)status.Modified.Nanoseconds * 17 + (ulong)status.Modified.Seconds * 7 + (ulong)status.Size;
-            return (status.Mode & others) != 0 || version == known ? -1 : Copy(file, status.Size, out problem);
+            return version == known ? -1 : Copy(file, status.Size, out problem);
         }
         finally
         {
@@ -87,6 +91,8 @@ internal static unsafe class SecretFile
     {
         try
         {
+            // An index is named without its ending.
+            name = name.EndsWith(".lmdb", StringComparison.Ordinal) ? name[..^5] : name;
             return name.Length > 0 && ((string[])["main.cf", "master.cf"]).Select(f => Path.Combine(directory, f)).Any(f => File.Exists(f) && File.ReadAllText(f).Contains(name, StringComparison.Ordinal));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
