@@ -185,7 +185,7 @@ internal sealed class Generation : IAsyncDisposable
         return entry.Command switch
         {
             "smtp" or "lmtp" => new SmtpAgent(config, entry.Command == "lmtp", entry.Arguments, _around.Dns, _around.Hosts, _lists, _around.Reader, _around.Threads, log, _around.Time),
-            "local" => new LocalAgent(config, trusted, _around.ReceiveRewrite, _around.Reader, _around.DeliverResubmit, _around.Threads, log, _around.Time),
+            "local" => new LocalAgent(config, trusted, _around.ReceiveRewrite, _around.Reader, _around.DeliverResubmit, AgentOf, _around.Threads, log, _around.Time),
             "virtual" => new VirtualAgent(config, trusted, _around.Reader, _around.Threads, log, _around.Time),
             "error" => new ErrorAgent(config, entry.Name == "retry", log, _around.Time),
             "discard" => new DiscardAgent(log, _around.Time),
