@@ -256,10 +256,16 @@ public sealed class MailSystem : IAsyncDisposable
     private ResubmitClient ResubmitLink()
     {
         var (asks, answers) = Link("resubmit");
-        _links.Add(new ResubmitServer(answers, _cleanup, _master));
+        _links.Add(new ResubmitServer(answers, new RequeuedMail(_cleanup, PickupConfig, () => LogOf(PickupConfig(), "pickup"), _time), _master));
         var client = new ResubmitClient(asks);
         _links.Add(client);
         return client;
+    }
+
+    private IConfig PickupConfig()
+    {
+        var generation = _generation.Now;
+        return generation.Entries.FirstOrDefault(e => e.Command == "pickup") is { } entry ? generation.Config.With(entry.Overrides) : generation.Config;
     }
 
     private Task[] Sockets(IConfig config)

@@ -77,7 +77,8 @@ internal sealed class CleanupMessage : ICleanupMessage
         {
             await SenderAsync(cancel).ConfigureAwait(false);
         }
-        if (_envelope.Origin is MessageOrigin.Bounce or MessageOrigin.Notice or MessageOrigin.Forward)
+        // What goes round again has its header already, and gets another one from pickup.
+        if (_envelope.Origin is MessageOrigin.Bounce or MessageOrigin.Notice or MessageOrigin.Forward && !_envelope.Flags.HasFlag(MessageFlags.Requeued))
         {
             var date = MailDate.Format(Arrival, _service.Zone);
             await WriteAsync(Encoding.UTF8.GetBytes($"Received: by {_options.Myhostname} ({_options.MailName})\n\tid {QueueId}; {date}\n"), cancel).ConfigureAwait(false);
