@@ -337,7 +337,8 @@ internal sealed class Qmgr
     private void Release(ulong id, ActiveMessage? active)
     {
         active?.HoldWanted = false;
-        _spool.Move(id, QueueState.Deferred, NowMicros / 1_000_000);
+        // Postfix: released mail waits in the deferred queue for the next scan; postqueue -f and -i try it at once.
+        _spool.Move(id, QueueState.Deferred, NowMicros / 1_000_000 + _settings.QueueRunDelaySeconds);
     }
 
     private void WarnWhenFull(long nowSeconds)
