@@ -464,7 +464,8 @@ internal sealed class Qmgr
             }
         }
         var open = message.States.Count(s => s == RecipientState.Open);
-        _log.Active(message, stored.Envelope.ContentSize, open);
+        // Postfix: nrcpt= counts all recipients of the message at every attempt.
+        _log.Active(message, stored.Envelope.ContentSize, message.States.Length);
         message.Pending = open + 1;
         message.Resolving++;
         for (var i = 0; i < message.States.Length; i++)

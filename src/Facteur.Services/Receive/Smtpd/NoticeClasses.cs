@@ -49,11 +49,12 @@ internal static class NoticeClass
     /// <summary>The class of a reply that refuses; none of another.</summary>
     /// <param name="reply">The reply.</param>
     /// <param name="byRule">A restriction gave it.</param>
-    public static NoticeClasses Of(string reply, bool byRule) =>
+    /// <param name="unlisted">That restriction was about an address that nobody has.</param>
+    public static NoticeClasses Of(string reply, bool byRule, bool unlisted) =>
         reply[0] is not ('4' or '5') && reply != SmtpdReplies.Forbidden ? NoticeClasses.None
         : reply.Contains("Temporary lookup failure", StringComparison.Ordinal) || reply is SmtpdReplies.WriteError or SmtpdReplies.NoSpace or SmtpdReplies.LookupError ? NoticeClasses.Resource
         : reply.Contains("Server configuration error", StringComparison.Ordinal) || reply == SmtpdReplies.Internal ? NoticeClasses.Software
-        : reply.Contains(": User unknown", StringComparison.Ordinal) || reply is SmtpdReplies.TooLarge or SmtpdReplies.TooManyHops ? NoticeClasses.Bounce
+        : (byRule && unlisted) || reply is SmtpdReplies.TooLarge or SmtpdReplies.TooManyHops ? NoticeClasses.Bounce
         // Postfix: whatever a rule says, also of malformed names, is policy.
         : byRule || IsPolicy(reply) ? NoticeClasses.Policy
         : NoticeClasses.Protocol;

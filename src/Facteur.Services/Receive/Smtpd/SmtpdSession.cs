@@ -122,7 +122,7 @@ internal sealed class SmtpdSession
         if (Transcript is not null)
         {
             Transcript.Out(reply);
-            _refusal = NoticeClass.Of(reply, ReferenceEquals(reply, Context.Reply));
+            _refusal = NoticeClass.Of(reply, ReferenceEquals(reply, Context.Reply), Context.IsUnlisted);
         }
         if (reply.Length > 3 && reply[0] is '4' or '5' && reply[1] == '2' && reply[2] == '1')
         {
