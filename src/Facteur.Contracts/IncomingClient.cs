@@ -30,7 +30,7 @@ public static class IncomingFrames
     /// <summary>← queue: id is how many pairs follow: number u64, <see cref="CleanupStatus"/> u8.</summary>
     public const ushort Done = 6;
 
-    /// <summary>← queue: id is how many bytes of Content were taken.</summary>
+    /// <summary>← queue: id is how many bytes of Content were taken; perhaps 0: more may be sent.</summary>
     public const ushort Credit = 7;
 
     /// <summary>Bytes of content a client may have under way: beyond it, it waits. Enough for what arrives while one batch is synced, and no more than a link's window.</summary>
@@ -128,7 +128,7 @@ public sealed class IncomingClient : IIncoming, IFrameHandler, IDisposable
     }
 
     // While the queue is at work on a batch, what ends meanwhile is collected for the next: it could be synced no sooner, and each send of its
-    // own would wake the queue. What it says "durable" with is the sign for the next batch.
+    // own would wake the queue. What it says "durable" with, or credit, is the sign for the next batch.
     private void SendEnded()
     {
         if (Interlocked.CompareExchange(ref _batch, 1, 0) == 0 || _writer.Waiting >= BatchBytes)
@@ -205,6 +205,7 @@ public sealed class IncomingClient : IIncoming, IFrameHandler, IDisposable
                 OnIds(frame.Id, reader.UInt32());
                 return !reader.Failed;
             case IncomingFrames.Credit:
+                NextBatch();
                 OnCredit((long)Math.Min(frame.Id, long.MaxValue));
                 return true;
             case IncomingFrames.Done:

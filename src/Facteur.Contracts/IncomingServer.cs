@@ -30,6 +30,7 @@ public sealed class IncomingServer(IDuplexPipe link, Action bell)
     private readonly LinkWriter _writer = new(link.Output);
     private readonly List<(ulong Id, CleanupStatus Status)> _done = [];
     private ulong _credit;
+    private bool _ended;
 
     /// <summary>The writer is gone.</summary>
     public bool Closed => _reader.Closed;
@@ -83,6 +84,12 @@ public sealed class IncomingServer(IDuplexPipe link, Action bell)
             });
             _done.Clear();
         }
+        else if (_ended)
+        {
+            // A long message is still being written: what ended after it need not wait for its answer.
+            _writer.Write(IncomingFrames.Credit, IncomingFrames.Version, 0);
+        }
+        _ended = false;
         _writer.Flush();
     }
 
@@ -114,6 +121,7 @@ public sealed class IncomingServer(IDuplexPipe link, Action bell)
                 {
                     return false;
                 }
+                _ended = true;
                 sink.End(this, frame.Id, last, envelope);
                 return true;
             case IncomingFrames.Abort:
