@@ -107,6 +107,7 @@ public sealed class MailSystem : IAsyncDisposable
             var longIds = config.Get(CommonParameters.EnableLongQueueIds);
             var options = new SpoolOptions { Directory = Path.Combine(queue, "journal"), TimedIds = longIds, LockWait = TimeSpan.FromSeconds(10) };
             var spool = Spool.Spool.Open(options, new UnixDisk(), time, new SpoolLog(master, longIds));
+            PostfixMail.Import(spool, queue, master, longIds);
             var system = new MailSystem(load, masterLock, spool, log, master, time, failed);
             await system._doors.ApplyAsync(system._generation.Now, DefaultLimit(config)).ConfigureAwait(false);
             foreach (var warning in load.Warnings)
