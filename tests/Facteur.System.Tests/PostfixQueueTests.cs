@@ -68,6 +68,68 @@ public sealed class PostfixQueueTests
         mail.Verify();
     }
 
+    [Fact]
+    public void Mail_goes_back_to_Postfix_which_delivers_it_to_those_who_have_not_got_it()
+    {
+        using var before = new Sink();
+        using var after = new Sink { IsLater = true };
+        using var postfix = new PostfixInstance(after.Relayhost + "\nsmtp_line_length_limit = 0");
+        using var mail = new Instance(before.Relayhost + "\nsmtp_line_length_limit = 0\ndelay_warning_time = 1h");
+        // Its queue directories are made by its first start.
+        postfix.Start();
+        mail.Start();
+        foreach (var (name, content) in Shapes)
+        {
+            Assert.StartsWith("250", Client.Send(mail.Smtp, "s@x.test", $"good.{name}@y.test later.{name}@y.test bad.{name}@y.test", content, " BODY=8BITMIME RET=HDRS ENVID=e+2B1", " NOTIFY=FAILURE,DELAY ORCPT=rfc822;o@z.test"), StringComparison.Ordinal);
+        }
+        Client.Send(mail.Smtp, "", "\"later,quoted\"@y.test", "Subject: quoted\n\nx\n");
+        var held = Client.Send(mail.Smtp, "s@x.test", "later.held@y.test", "Subject: held\n\nx\n").Split(" as ")[1];
+        Poll.Until(() => mail.Log.Split("status=deferred").Length == Shapes.Length + 3 && mail.Queue().Count == Shapes.Length + 2, () => mail.Log);
+        mail.Run("postsuper", "-h", held, "-e", held).Fine();
+        Assert.Contains("a mail system runs on", Export(mail, postfix).Error, StringComparison.Ordinal);
+        mail.Stop();
+        Assert.Contains("a mail system runs on", Export(mail, postfix).Error, StringComparison.Ordinal);
+        postfix.Stop();
+
+        // hash_queue_names and hash_queue_depth are Postfix's.
+        mail.Set("hash_queue_names = deferred, defer, hold\nhash_queue_depth = 2");
+        File.AppendAllText($"{postfix.Etc}/main.cf", "hash_queue_names = deferred, defer, hold\nhash_queue_depth = 2\n");
+        Parts.Program.Run("/bin/sed", ["-i", "s/^mail_owner = .*/mail_owner = postfix/", mail.MainCf]).Fine();
+        var said = Export(mail, postfix).Fine();
+        Assert.EndsWith($"{Shapes.Length + 2} messages exported, 0 left\n", said, StringComparison.Ordinal);
+        Parts.Program.Run("/bin/sed", ["-i", $"s/^mail_owner = .*/mail_owner = {Environment.UserName}/", mail.MainCf]).Fine();
+        mail.Verify();
+        var heldNow = said.Split('\n').First(line => line.StartsWith(held + " -> hold/", StringComparison.Ordinal)).Split('/')[1];
+        var files = Files(postfix.Spool);
+
+        // Structure, names, owners: nothing is to be mended.
+        var check = postfix.Run("postsuper");
+        Assert.Equal((0, "", ""), (check.Exit, check.Output, check.Error));
+        Assert.Equal(files, Files(postfix.Spool));
+        postfix.Start();
+        var listing = postfix.Run("postqueue", "-p").Fine();
+        Assert.Contains($"{heldNow}!#", listing, StringComparison.Ordinal);
+        Assert.Contains("(host 127.0.0.1[127.0.0.1] said: 450 4.2.0 come back later (in reply to RCPT TO command))\n                                         later.plain@y.test\n", listing, StringComparison.Ordinal);
+        Assert.DoesNotContain("good.", listing, StringComparison.Ordinal);
+        Assert.Contains($" in {Shapes.Length + 2} Requests.", listing, StringComparison.Ordinal);
+        Assert.Contains("\nSubject: held\n", postfix.Run("postcat", "-q", heldNow).Fine(), StringComparison.Ordinal);
+        postfix.Run("postqueue", "-f").Fine();
+        foreach (var (name, _) in Shapes)
+        {
+            Assert.Equal(before.Received($"Subject: {name}\r\n"), after.Received($"Subject: {name}\r\n"));
+        }
+        after.Received("Subject: quoted");
+        Assert.Equal([.. Shapes.Select(s => $"RCPT TO:<later.{s.Name}@y.test> ORCPT=rfc822;o@z.test NOTIFY=FAILURE,DELAY").Append("RCPT TO:<\"later,quoted\"@y.test> ORCPT=rfc822;\"later,quoted\"@y.test").Order(StringComparer.Ordinal)],
+            after.Envelopes.Where(e => e.StartsWith("RCPT", StringComparison.Ordinal)).Order(StringComparer.Ordinal));
+        Poll.Until(() => postfix.Run("postqueue", "-p").Fine().Contains(" in 1 Request.", StringComparison.Ordinal), () => postfix.Log);
+        Assert.DoesNotContain("warning", postfix.Log, StringComparison.Ordinal);
+        postfix.Run("postsuper", "-H", heldNow);
+        postfix.Run("postqueue", "-f").Fine();
+        postfix.Logged($"{heldNow}: from=<s@x.test>, status=force-expired, returned to sender");
+    }
+
+    private static Outcome Export(Instance mail, PostfixInstance postfix) => Parts.Program.Run(Parts.Program.Facteur, ["spool", "export", "-c", $"{mail.Top}/etc", postfix.Spool]);
+
     private static void Copy(string from, string to)
     {
         foreach (var name in (string[])["incoming", "active", "deferred", "hold", "defer", "bounce", "trace"])
