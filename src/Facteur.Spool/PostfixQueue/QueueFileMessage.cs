@@ -50,10 +50,10 @@ public sealed class QueueFileMessage
     /// <summary>The envelope is over and content comes.</summary>
     public bool InContent => _section == Section.Content;
 
-    /// <summary>The end record was seen.</summary>
+    /// <summary>The end record was seen, and nothing is missing.</summary>
     public bool Ended => _section == Section.Ended;
 
-    /// <summary>Bytes of the content's records: Postfix's size=.</summary>
+    /// <summary>Bytes of the content's records: size= as Postfix would have logged it of a file that was not edited.</summary>
     public long ContentSize { get; private set; }
 
     /// <summary>The sender was warned of the delay.</summary>
@@ -80,7 +80,7 @@ public sealed class QueueFileMessage
                 ContentSize += record.Raw.Length;
                 return null;
             case (Section.Extracted, 'E'):
-                _section = Section.Ended;
+                _section = Missing() is null ? Section.Ended : Section.Extracted;
                 return Missing();
             case (Section.Envelope or Section.Extracted, _):
                 return Field(record, offset);
