@@ -128,6 +128,40 @@ public sealed class PostfixQueueTests
         postfix.Logged($"{heldNow}: from=<s@x.test>, status=force-expired, returned to sender");
     }
 
+    [Fact]
+    public void Mail_of_a_dead_system_moves_into_another()
+    {
+        using var sink = new Sink();
+        using var dead = new Instance(sink.Relayhost);
+        using var alive = new Instance(sink.Relayhost);
+        dead.Start();
+        alive.Start();
+        foreach (var (name, content) in Shapes)
+        {
+            Client.Send(dead.Smtp, "s@x.test", $"good.{name}@y.test later.{name}@y.test", content);
+        }
+        Client.Send(alive.Smtp, "s@x.test", "later.own@y.test", "Subject: own\n\n");
+        Poll.Until(() => dead.Log.Split("status=deferred").Length == Shapes.Length + 1 && alive.Log.Contains("status=deferred", StringComparison.Ordinal), () => dead.Log + alive.Log);
+        alive.Stop();
+        dead.Kill();
+        var said = Parts.Program.Run(Parts.Program.Facteur, ["spool", "import", "-c", $"{alive.Top}/etc", dead.Spool]).Fine();
+        Assert.EndsWith($"\n{Shapes.Length} messages imported, 0 left\n", said, StringComparison.Ordinal);
+        Assert.Empty(dead.Queue());
+        Assert.Empty(Files(dead.Spool));
+        dead.Verify();
+        alive.Start();
+        Assert.Equal(Shapes.Length + 1, alive.Queue().Count);
+        Assert.All(alive.Queue(), message => Assert.Contains("come back later", message.GetProperty("recipients")[0].GetProperty("delay_reason").GetString(), StringComparison.Ordinal));
+        var firsts = Shapes.Select(s => sink.Received($"Subject: {s.Name}\r\n")).ToList();
+        sink.Messages.Clear();
+        sink.IsLater = true;
+        alive.Run("postqueue", "-f").Fine();
+        Assert.Equal(firsts, Shapes.Select(s => sink.Received($"Subject: {s.Name}\r\n")));
+        Poll.Until(() => alive.Queue().Count == 0, () => alive.Log);
+        Assert.Equal(Shapes.Length, sink.Envelopes.Count(e => e.StartsWith("RCPT TO:<good.", StringComparison.Ordinal)));
+        alive.Verify();
+    }
+
     private static Outcome Export(Instance mail, PostfixInstance postfix) => Parts.Program.Run(Parts.Program.Facteur, ["spool", "export", "-c", $"{mail.Top}/etc", postfix.Spool]);
 
     private static void Copy(string from, string to)

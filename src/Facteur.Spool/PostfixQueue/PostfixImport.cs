@@ -7,9 +7,8 @@ using Facteur.Unix;
 namespace Facteur.Spool.PostfixQueue;
 
 /// <summary>
-/// Brings Postfix's queue files into the journal, before any delivery from it starts. Order, for a batch of files of one directory: content staged,
-/// the number written behind the file's name, end and outcomes staged; the directory synced, the batch committed; the files unlinked, the directory
-/// synced. So no message is ever in neither place, and one found in both was not delivered from the journal yet.
+/// Brings Postfix's queue files into the journal, before any delivery from it starts. Order, for a batch of files: content staged, the number written
+/// behind the file's name, end and outcomes staged; the directories synced, the batch committed; the files unlinked, and the directories synced. So no message is ever in neither place, and one found in both was not delivered from the journal yet.
 /// What can't be imported stays where it is and is told; the rest goes on.
 /// </summary>
 public sealed class PostfixImport
@@ -29,6 +28,7 @@ public sealed class PostfixImport
     private readonly QueueFileReader _reader = new();
     private readonly byte[] _piece = new byte[ContentLayout.PieceLimit];
     private readonly List<PostfixQueueFile> _batch = [];
+    private readonly HashSet<string> _emptied = new(StringComparer.Ordinal);
     private int _pieceLength;
     private ulong _nextId;
     private ulong _idEnd;
@@ -58,6 +58,13 @@ public sealed class PostfixImport
                 Import(queue, directory);
             });
         }
+        Commit();
+        foreach (var directory in _emptied)
+        {
+            // Else a power cut after a delivery could bring a file back.
+            Sync(directory);
+        }
+        _emptied.Clear();
     }
 
     /// <summary>Ends what an earlier import or export that was killed left half done, and does nothing else.</summary>
@@ -86,7 +93,6 @@ public sealed class PostfixImport
 
     private void Import(string queue, string directory)
     {
-        var before = Imported;
         foreach (var file in PostfixQueueDirectory.Files(queue, directory, handedOver: false))
         {
             if (Refused)
@@ -95,7 +101,7 @@ public sealed class PostfixImport
                 Left += UnixFile.Status(file.Path, followLinks: false, out var status) == 0 && PostfixQueueDirectory.IsComplete(status) ? 1 : 0;
                 continue;
             }
-            if (!HasId(directory))
+            if (!HasId())
             {
                 Refused = true;
                 Leave(file.Path, "the journal can't be written");
@@ -104,25 +110,19 @@ public sealed class PostfixImport
             Import(file, _nextId++);
             if (_batch.Count >= BatchLimit || _spool.StagedBytes > StagedLimit)
             {
-                Commit(directory);
+                Commit();
             }
-        }
-        Commit(directory);
-        if (Imported > before)
-        {
-            // Else a power cut after a delivery could bring the file back.
-            Sync(directory);
         }
     }
 
     // Numbers are taken while nothing is staged.
-    private bool HasId(string directory)
+    private bool HasId()
     {
         if (_nextId < _idEnd)
         {
             return true;
         }
-        Commit(directory);
+        Commit();
         var taken = _spool.TryTakeIds(BatchLimit, out _nextId);
         _idEnd = taken ? _nextId + BatchLimit : 0;
         return taken;
@@ -159,7 +159,7 @@ public sealed class PostfixImport
             return;
         }
         var state = file.Queue switch { "deferred" => QueueState.Deferred, "hold" => QueueState.Hold, _ => QueueState.Incoming };
-        if (!_spool.End(id, envelope, state, state == QueueState.Deferred ? Math.Max(status.Modified.Seconds, 0) : 0))
+        if (!_spool.End(id, envelope, state, state == QueueState.Deferred ? Math.Clamp(status.Modified.Seconds, 0, uint.MaxValue) : 0))
         {
             GiveBack(handed, Refusal());
             return;
@@ -175,39 +175,51 @@ public sealed class PostfixImport
         _batch.Add(handed);
     }
 
-    private void Commit(string directory)
+    private void Commit()
     {
         if (_batch.Count == 0)
         {
             return;
         }
         // The names first: after a power cut a file that the journal has must be known as such.
-        Sync(directory);
+        foreach (var directory in _batch.Select(file => file.Directory).Distinct(StringComparer.Ordinal))
+        {
+            Sync(directory);
+            _emptied.Add(directory);
+        }
         var durable = _spool.Commit(sync: true) == CommitResult.Durable;
         Refused |= !durable;
         foreach (var file in _batch)
         {
             if (!durable)
             {
-                GiveBack(file, Refusal());
-            }
-            else if (Remove(file))
-            {
-                Imported++;
-                _events.Moved(file, file.Message);
+                // What was written may be there again after a crash: the file stays on its way, and the next start looks.
+                Leave(file.Path, Refusal());
             }
             else
             {
-                // What can't be removed would be delivered twice one day.
-                _spool.Delete(file.Message);
-                GiveBack(file, "can't be removed");
+                Finish(file);
             }
         }
         _batch.Clear();
-        if (_spool.StagedBytes > 0 && _spool.Commit(sync: true) != CommitResult.Durable)
+    }
+
+    // What can't be removed would be delivered twice one day: the journal's message waits for the next start too, which looks again.
+    private void Finish(PostfixQueueFile file)
+    {
+        if (Remove(file))
         {
-            throw new SpoolException("can't take back mail whose files in Postfix's queue can't be removed: the disk refuses");
+            Imported++;
+            _events.Moved(file, file.Message);
+            return;
         }
+        Keep(file, "can't be removed");
+    }
+
+    private void Keep(PostfixQueueFile file, string why)
+    {
+        _ = _spool.Claim(file.Message);
+        Leave(file.Path, why);
     }
 
     private void Settle(string queue, string directory)
@@ -220,40 +232,45 @@ public sealed class PostfixImport
             {
                 continue;
             }
-            var wrong = Read(open, status, out var message, static _ => true);
+            any = true;
             var refused = false;
+            var wrong = Read(open, status, out var message, static _ => true);
             var stored = wrong is null ? _spool.Read(file.Message, out refused) : null;
             if (refused)
             {
-                Leave(file.Path, "the journal can't be read");
-                continue;
+                Keep(file, "the journal can't be read");
             }
-            any = true;
-            if (stored is null || !IsSame(stored.Envelope, message.Envelope()))
+            else if (stored is null || !IsSame(stored.Envelope, message.Envelope()))
             {
-                _ = UnixPath.Rename(file.Path, (file with { Message = 0 }).Path);
-                continue;
+                if (UnixPath.Rename(file.Path, (file with { Message = 0 }).Path) is not 0 and var errno)
+                {
+                    Leave(file.Path, Errno.Text(errno));
+                }
             }
-            // The end may have become durable without all that followed it.
-            var known = stored.Outcomes.Select(o => o.Recipient).ToHashSet();
-            foreach (var outcome in Outcomes(file, message).Where(o => !known.Contains(o.Recipient)))
+            else if (!Complete(file, message, stored))
             {
-                _spool.Outcome(file.Message, outcome);
-            }
-            if (_spool.Commit(sync: true) == CommitResult.Durable && Remove(file))
-            {
-                Imported++;
-                _events.Moved(file, file.Message);
+                Keep(file, Refusal());
             }
             else
             {
-                Leave(file.Path, "can't be removed");
+                Finish(file);
             }
         }
         if (any)
         {
             Sync(directory);
         }
+    }
+
+    // The end may have become durable without all that followed it.
+    private bool Complete(PostfixQueueFile file, QueueFileMessage message, SpoolMessage stored)
+    {
+        var known = stored.Outcomes.Select(o => o.Recipient).ToHashSet();
+        foreach (var outcome in Outcomes(file, message).Where(o => !known.Contains(o.Recipient)))
+        {
+            _spool.Outcome(file.Message, outcome);
+        }
+        return _spool.Commit(sync: true) == CommitResult.Durable;
     }
 
     // Numbers of another journal may be the same by chance. Addresses are compared as Postfix has them: quotes may have changed on the way.
