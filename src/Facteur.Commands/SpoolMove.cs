@@ -2,6 +2,7 @@ using Facteur.Config;
 using Facteur.Config.Parameters;
 using Facteur.Mail.Envelopes;
 using Facteur.Spool;
+using Facteur.Spool.Maildrop;
 using Facteur.Spool.PostfixQueue;
 using Facteur.Unix;
 
@@ -74,6 +75,15 @@ internal sealed class SpoolMove(CommandContext context, Func<IConfig, string, IS
         }
         var import = new PostfixImport(new PostfixQueueDirectory(place), spool, this);
         import.Run();
+        if (!IsSame(own, place) && Directory.Exists(Path.Combine(place, "maildrop")))
+        {
+            // Not in the queue yet: its pickup would have given it addresses and headers of its own.
+            foreach (var file in new MaildropDirectory(place).List(int.MaxValue))
+            {
+                Left(file.Path, $"waits for pickup: move it into {own}/maildrop to have it sent from here");
+                left++;
+            }
+        }
         return Sum("imported", import.Imported, import.Left + left);
     }
 

@@ -162,6 +162,25 @@ public sealed class PostfixQueueTests
         alive.Verify();
     }
 
+    [Fact]
+    public void What_cannot_be_imported_is_told_at_each_start_and_listed()
+    {
+        using var mail = new Instance();
+        Directory.CreateDirectory($"{mail.Spool}/deferred/A");
+        File.WriteAllText($"{mail.Spool}/deferred/A/ABCDEF1", "no queue file");
+        Assert.Equal(0, Unix.Libc.chmod($"{mail.Spool}/deferred/A/ABCDEF1", 0x1C0));
+        mail.Start();
+        Assert.Contains($"spool: not imported: {mail.Spool}/deferred/A/ABCDEF1: ", mail.Log, StringComparison.Ordinal);
+        Assert.Contains("warning: spool: 1 message of Postfix's queue could not be imported", mail.Log, StringComparison.Ordinal);
+        Assert.Equal("ABCDEF1", Assert.Single(mail.Queue()).GetProperty("queue_id").GetString());
+        Assert.Contains("not imported", mail.Run("postqueue", "-p").Fine(), StringComparison.Ordinal);
+        mail.Stop();
+        Assert.Equal("no queue file", File.ReadAllText($"{mail.Spool}/deferred/A/ABCDEF1"));
+        File.Delete($"{mail.Spool}/deferred/A/ABCDEF1");
+        mail.Start();
+        Assert.Empty(mail.Queue());
+    }
+
     private static Outcome Export(Instance mail, PostfixInstance postfix) => Parts.Program.Run(Parts.Program.Facteur, ["spool", "export", "-c", $"{mail.Top}/etc", postfix.Spool]);
 
     private static void Copy(string from, string to)

@@ -29,11 +29,11 @@ internal sealed class PostfixMail : IPostfixQueueEvents
         import.Run();
         if (import.Imported > 0)
         {
-            log.Info($"spool: {import.Imported} messages imported from Postfix's queue");
+            log.Info($"spool: {import.Imported} message{(import.Imported == 1 ? "" : "s")} imported from Postfix's queue");
         }
         if (import.Left > 0)
         {
-            log.Warning($"spool: {import.Left} messages of Postfix's queue could not be imported and are not delivered: see the lines before, and mailq");
+            log.Warning($"spool: {import.Left} message{(import.Left == 1 ? "" : "s")} of Postfix's queue could not be imported and are not delivered: see the lines before, and mailq");
         }
     }
 

@@ -36,6 +36,21 @@ public sealed class PostfixImportTests : IDisposable
         Assert.Equal((4, 0), (import.Imported, import.Left));
         Assert.Equal(4, _events.Lines.Count);
         Assert.Contains(_events.Lines, line => line.StartsWith("deferred/ABCDEF1 ", StringComparison.Ordinal));
+        CheckAll(spool);
+        Assert.Empty(Files());
+
+        // And goes with it, and comes back.
+        Export(spool);
+        Assert.Empty(Messages(spool));
+        Assert.Equal(["bounce", "defer", "deferred", "hold", "incoming", "trace"],
+            Files().Select(file => file[(Queue.Length + 1)..].Split('/')[0]).Distinct().Order(StringComparer.Ordinal));
+        Assert.Equal((4, 0), (Import(spool).Imported, _events.Lefts.Count));
+        CheckAll(spool);
+        Assert.Empty(Files());
+    }
+
+    private static void CheckAll(ISpool spool)
+    {
         var all = Messages(spool);
         Assert.Equal(["four@x.test", "one@x.test", "three@x.test", "two@x.test"], all.Keys.Order(StringComparer.Ordinal));
         var one = all["one@x.test"];
@@ -52,7 +67,6 @@ public sealed class PostfixImportTests : IDisposable
             one.Outcomes.OrderBy(o => o.Recipient).Select(o => (o.Recipient, o.Done, o.Unreported, OutcomeDetail.Read(o.Detail.Span).Status!, OutcomeDetail.Read(o.Detail.Span).Warned)));
         Assert.Equal(QueueState.Hold, all["two@x.test"].Entry.State);
         Assert.Equal(QueueState.Incoming, all["three@x.test"].Entry.State);
-        Assert.Empty(Files());
     }
 
     [Fact]
