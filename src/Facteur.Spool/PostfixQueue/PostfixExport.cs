@@ -16,7 +16,7 @@ namespace Facteur.Spool.PostfixQueue;
 public sealed record PostfixExportOptions(bool LongIds, IReadOnlyCollection<string> HashedQueues, int HashDepth, long DelayWarningSeconds, (uint Uid, uint Gid)? Owner);
 
 /// <summary>
-/// Writes the journal's messages as Postfix's queue files, and takes them out of the journal. Order, for a batch: the files written and synced under
+/// Writes the journal's messages as Postfix's queue files, and takes them out of the journal. Order, for a batch: the files written and synced, given
 /// the name of a file on its way, their directories synced; the deletes committed; the names made final, the directories synced. A crash at any
 /// instant leaves a message in one of the two, and <see cref="PostfixImport.Settle()"/> says in which.
 /// </summary>
@@ -27,14 +27,15 @@ public sealed record PostfixExportOptions(bool LongIds, IReadOnlyCollection<stri
 /// <param name="time">The clock.</param>
 public sealed class PostfixExport(PostfixQueueDirectory target, ISpool spool, IPostfixQueueEvents events, PostfixExportOptions options, TimeProvider time)
 {
-    private const int BatchLimit = 256;
+    private const int BatchLimit = 128;
+    private const int SyncsAtOnce = 16;
     private const int OutputLimit = 64 << 10;
     private const uint DirectoryMode = 0x1C0, WritingMode = 0x180, CompleteMode = 0x1C0, ExpiredMode = 0x1C8; // 0700, 0600, 0700, 0710
     private const string Unfinished = ".export";
 
     private readonly QueueFileWriter _writer = new();
     private readonly byte[] _buffer = new byte[ContentLayout.BufferLength];
-    private readonly List<PostfixQueueFile> _batch = [];
+    private readonly List<(PostfixQueueFile File, string Written, UnixFile Open)> _batch = [];
     private readonly HashSet<string> _touched = new(StringComparer.Ordinal);
 
     /// <summary>Messages exported.</summary>
@@ -55,17 +56,28 @@ public sealed class PostfixExport(PostfixQueueDirectory target, ISpool spool, IP
                 _ = UnixPath.Unlink(file);
             }
         }
-        using var reader = spool.OpenReader();
-        var entries = new SpoolEntry[BatchLimit];
-        var place = 0;
-        for (var more = true; more;)
+        try
         {
-            more = spool.Scan(ref place, entries, out var count);
-            foreach (var entry in entries.AsSpan(0, count))
+            using var reader = spool.OpenReader();
+            var entries = new SpoolEntry[BatchLimit];
+            var place = 0;
+            for (var more = true; more;)
             {
-                Export(entry, reader);
+                more = spool.Scan(ref place, entries, out var count);
+                foreach (var entry in entries.AsSpan(0, count))
+                {
+                    Export(entry, reader);
+                }
+                Commit();
             }
-            Commit();
+        }
+        catch (AggregateException e) when (e.InnerException is SpoolException first)
+        {
+            throw new SpoolException(first.Message);
+        }
+        finally
+        {
+            _batch.ForEach(item => item.Open.Dispose());
         }
     }
 
@@ -81,27 +93,21 @@ public sealed class PostfixExport(PostfixQueueDirectory target, ISpool spool, IP
         var temporary = string.Create(CultureInfo.InvariantCulture, $"{target.Path}/{queue}/{entry.Id:X}{Unfinished}");
         var outcomes = message.Outcomes.Where(o => o.Recipient < message.Envelope.Recipients.Count)
             .ToDictionary(o => o.Recipient, o => (Outcome: o, Detail: OutcomeDetail.Read(o.Detail.Span)));
-        string id;
-        using (var file = Create(temporary))
+        var file = Create(temporary);
+        Check(file.Status(out var status), temporary);
+        var id = PostfixQueueDirectory.Id(message.Envelope.ArrivalMicros, status.Inode, options.LongIds);
+        _batch.Add((new PostfixQueueFile(queue, Place(queue, id), id, entry.Id), temporary, file));
+        if (!Write(file, temporary, id, message, outcomes, reader))
         {
-            Check(file.Status(out var status), temporary);
-            id = PostfixQueueDirectory.Id(message.Envelope.ArrivalMicros, status.Inode, options.LongIds);
-            if (!Write(file, temporary, id, message, outcomes, reader))
-            {
-                _ = UnixPath.Unlink(temporary);
-                Leave(name, "its content can't be read");
-                return;
-            }
-            File.SetLastWriteTimeUtc(temporary, Seconds(entry));
-            Check(file.ChangeMode(entry.Expire ? ExpiredMode : CompleteMode), temporary);
-            Check(file.Sync(), temporary);
-            Check(file.Close(), temporary);
+            file.Dispose();
+            _batch.RemoveAt(_batch.Count - 1);
+            _ = UnixPath.Unlink(temporary);
+            Leave(name, "its content can't be read");
+            return;
         }
+        File.SetLastWriteTimeUtc(temporary, Seconds(entry));
+        Check(file.ChangeMode(entry.Expire ? ExpiredMode : CompleteMode), temporary);
         Logs(id, message.Envelope, outcomes);
-        var done = new PostfixQueueFile(queue, Place(queue, id), id, entry.Id);
-        Check(UnixPath.Rename(temporary, done.Path), done.Path);
-        spool.Delete(entry.Id);
-        _batch.Add(done);
     }
 
     // Postfix: the time of a file is that of its next attempt.
@@ -159,7 +165,8 @@ public sealed class PostfixExport(PostfixQueueDirectory target, ISpool spool, IP
             _ = UnixPath.Unlink(path);
             using var file = Create(path);
             Check(file.Write(text.WrittenSpan), path);
-            Check(file.Sync(), path);
+            // A reason of delay is made anew by the next attempt; a report not sent yet is not.
+            Check(log.Key == "defer" ? 0 : file.Sync(), path);
             Check(file.Close(), path);
         }
     }
@@ -173,13 +180,20 @@ public sealed class PostfixExport(PostfixQueueDirectory target, ISpool spool, IP
         {
             return;
         }
+        // Together they cost hardly more than one.
+        Parallel.ForEach(_batch, new ParallelOptions { MaxDegreeOfParallelism = SyncsAtOnce }, static item => SyncFile(item.Open, item.Written));
+        foreach (var (file, written, _) in _batch)
+        {
+            Check(UnixPath.Rename(written, file.Path), file.Path);
+            spool.Delete(file.Message);
+        }
         Sync();
         if (spool.Commit(sync: true) != CommitResult.Durable)
         {
             // Whether the deletes are on disk is not known: the next import or export finds out.
             throw new SpoolException("the journal can't be written");
         }
-        foreach (var file in _batch)
+        foreach (var (file, _, _) in _batch)
         {
             var final = file with { Message = 0 };
             Check(UnixPath.Rename(file.Path, final.Path), final.Path);
@@ -189,6 +203,15 @@ public sealed class PostfixExport(PostfixQueueDirectory target, ISpool spool, IP
         Sync();
         _batch.Clear();
         _touched.Clear();
+    }
+
+    private static void SyncFile(UnixFile file, string path)
+    {
+        using (file)
+        {
+            Check(file.Sync(), path);
+            Check(file.Close(), path);
+        }
     }
 
     private void Sync()

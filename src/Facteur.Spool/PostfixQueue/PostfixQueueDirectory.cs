@@ -94,7 +94,7 @@ public sealed class PostfixQueueDirectory(string path)
     {
         var hash = HashText(name);
         var directory = $"{path}/{log}";
-        for (var depth = 0; depth <= Math.Min(DepthLimit, hash.Length); depth++)
+        for (var depth = 0; depth <= Math.Min(DepthLimit, hash.Length) && UnixPath.IsDirectory(directory); depth++)
         {
             if (UnixFile.Status($"{directory}/{name}", followLinks: false, out var status) == 0 && (status.Mode & Libc.S_IFMT) == Libc.S_IFREG)
             {
