@@ -20,6 +20,7 @@ public sealed unsafe class UnixDisk((uint Uid, uint Gid)? owner = null) : IDisk
             DiskOpen.Create => Libc.O_RDWR | Libc.O_CREAT | Libc.O_EXCL,
             _ => Libc.O_RDWR | Libc.O_CREAT,
         };
+        // 0640: where the queue has a user of its own, the agents read through its directory's group; else that directory is the owner's alone.
         var file = Result(Libc.open(path, flags, 0x180));
         if (owner is { } to && file >= 0 && (flags & Libc.O_CREAT) != 0 && Libc.fchown(file, to.Uid, to.Gid) < 0)
         {
@@ -105,7 +106,7 @@ public sealed unsafe class UnixDisk((uint Uid, uint Gid)? owner = null) : IDisk
 
     /// <inheritdoc/>
     public int MakeDirectory(string path) =>
-        Result(Libc.mkdir(path, 0x1C0)) is < 0 and var failed ? failed : owner is { } to ? Result(Libc.chown(path, to.Uid, to.Gid)) : 0;
+        Result(Libc.mkdir(path, 0x1E8)) is < 0 and var failed ? failed : owner is { } to ? Result(Libc.chown(path, to.Uid, to.Gid)) : 0;
 
     /// <inheritdoc/>
     public int List(string path, List<string> names)

@@ -24,6 +24,14 @@ public static unsafe partial class Libc
     public const long NFS_SUPER_MAGIC = 0x6969;
     public const int SIGHUP = 1, SIGINT = 2, SIGKILL = 9, SIGPIPE = 13, SIGTERM = 15, SIGXFSZ = 25;
     public const int LOG_MAIL = 2 << 3;
+    public const int F_DUPFD_CLOEXEC = 1030, F_SETFD = 2, FD_CLOEXEC = 1;
+    public const int AF_UNIX = 1, AF_INET = 2, AF_INET6 = 10, SOCK_STREAM = 1, SOCK_DGRAM = 2, SOCK_SEQPACKET = 5, SOCK_NONBLOCK = 0x800, SOCK_CLOEXEC = 0x80000;
+    public const int SOL_SOCKET = 1, SO_REUSEADDR = 2, SO_ERROR = 4, SO_SNDBUF = 7, SO_RCVBUF = 8, SO_SNDBUFFORCE = 32, SO_RCVBUFFORCE = 33, IPPROTO_IPV6 = 41, IPV6_V6ONLY = 26;
+    public const int MSG_PEEK = 2, MSG_CTRUNC = 8, MSG_TRUNC = 0x20, MSG_DONTWAIT = 0x40, MSG_NOSIGNAL = 0x4000, MSG_CMSG_CLOEXEC = 0x40000000, SCM_RIGHTS = 1, SHUT_RDWR = 2;
+    public const int EINPROGRESS = 115, ESRCH = 3, EBADF = 9, ECHILD = 10, EADDRINUSE = 98, ECONNRESET = 104, ENOBUFS = 105, ENOTCONN = 107;
+    public const int WNOHANG = 1, SIGCHLD = 17, SIGUSR1 = 10;
+    public const short POLLIN = 1, POLLOUT = 4, POLLERR = 8, POLLHUP = 16;
+    public const int EFD_NONBLOCK = 0x800, EFD_CLOEXEC = 0x80000, MFD_CLOEXEC = 1, MFD_ALLOW_SEALING = 2, F_ADD_SEALS = 1033;
 
     [LibraryImport(C, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)] public static partial int open(string path, int flags, uint mode);
     [LibraryImport(C, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)] public static partial int openat(int dir, string path, int flags, uint mode);
@@ -85,6 +93,47 @@ public static unsafe partial class Libc
     [LibraryImport(C, SetLastError = true)] public static partial nint readdir(nint directory);
     [LibraryImport(C, SetLastError = true)] public static partial int closedir(nint directory);
 
+    [LibraryImport(C, SetLastError = true)] public static partial int socket(int family, int type, int protocol);
+    [LibraryImport(C, SetLastError = true)] public static partial int socketpair(int family, int type, int protocol, int* pair);
+    [LibraryImport(C, SetLastError = true)] public static partial int bind(int fd, byte* address, int length);
+    [LibraryImport(C, SetLastError = true)] public static partial int listen(int fd, int backlog);
+    [LibraryImport(C, SetLastError = true)] public static partial int setsockopt(int fd, int level, int option, int* value, int length);
+    [LibraryImport(C, SetLastError = true)] public static partial int shutdown(int fd, int how);
+    [LibraryImport(C, SetLastError = true)] public static partial nint send(int fd, byte* buffer, nint count, int flags);
+    [LibraryImport(C, SetLastError = true)] public static partial nint sendto(int fd, byte* buffer, nint count, int flags, byte* address, int length);
+    [LibraryImport(C, SetLastError = true)] public static partial nint recv(int fd, byte* buffer, nint count, int flags);
+    [LibraryImport(C, SetLastError = true)] public static partial nint sendmsg(int fd, MsgHdr* message, int flags);
+    [LibraryImport(C, SetLastError = true)] public static partial nint recvmsg(int fd, MsgHdr* message, int flags);
+    [LibraryImport(C, SetLastError = true)] public static partial int poll(PollFd* fds, ulong count, int timeout);
+    [LibraryImport(C, SetLastError = true)] public static partial int eventfd(uint initial, int flags);
+    [LibraryImport(C, SetLastError = true)] public static partial int pipe2(int* pair, int flags);
+    [LibraryImport(C, SetLastError = true)] public static partial int waitpid(int pid, int* status, int options);
+    [LibraryImport(C)] public static partial int posix_spawn(int* pid, byte* path, void* actions, void* attributes, byte** arguments, byte** environment);
+    [LibraryImport(C)] public static partial int posix_spawn_file_actions_init(void* actions);
+    [LibraryImport(C)] public static partial int posix_spawn_file_actions_adddup2(void* actions, int from, int to);
+    [LibraryImport(C)] public static partial int posix_spawn_file_actions_addclosefrom_np(void* actions, int from);
+    [LibraryImport(C)] public static partial int posix_spawn_file_actions_destroy(void* actions);
+    [LibraryImport(C)] public static partial int posix_spawnattr_init(void* attributes);
+    [LibraryImport(C)] public static partial int posix_spawnattr_setflags(void* attributes, short flags);
+    [LibraryImport(C)] public static partial int posix_spawnattr_setsigdefault(void* attributes, ulong* set);
+    [LibraryImport(C)] public static partial int posix_spawnattr_setsigmask(void* attributes, ulong* set);
+    [LibraryImport(C)] public static partial int posix_spawnattr_destroy(void* attributes);
+    [LibraryImport(C, SetLastError = true)] public static partial int execve(byte* path, byte** arguments, byte** environment);
+    [LibraryImport(C, SetLastError = true)] public static partial int setgroups(nuint count, uint* groups);
+    [LibraryImport(C, SetLastError = true)] public static partial int getgroups(int count, uint* groups);
+    [LibraryImport(C, StringMarshalling = StringMarshalling.Utf8)] public static partial int getgrouplist(string user, uint gid, uint* groups, int* count);
+    [LibraryImport(C, SetLastError = true)] public static partial int setresgid(uint real, uint effective, uint saved);
+    [LibraryImport(C, SetLastError = true)] public static partial int setresuid(uint real, uint effective, uint saved);
+    [LibraryImport(C, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)] public static partial int memfd_create(string name, uint flags);
+    [LibraryImport(C, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)] public static partial int chdir(string path);
+    [LibraryImport(C, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)] public static partial int lchown(string path, uint uid, uint gid);
+    [LibraryImport(C)] public static partial void _exit(int status);
+    [LibraryImport(C)] public static partial void openlog(byte* name, int options, int facility);
+    [LibraryImport(C)] public static partial void syslog(int priority, byte* format, byte* text);
+
+    [StructLayout(LayoutKind.Sequential)] public struct PollFd { public int Fd; public short Events, Returned; }
+    [StructLayout(LayoutKind.Sequential)] public struct IoVec { public byte* Base; public nuint Length; }
+    [StructLayout(LayoutKind.Sequential)] public struct MsgHdr { public void* Name; public uint NameLength; public IoVec* Parts; public nuint PartCount; public void* Control; public nuint ControlLength; public int Flags; }
     [StructLayout(LayoutKind.Sequential)] public struct Flock { public short Type, Whence; public long Start, Length; public int Pid; }
     [StructLayout(LayoutKind.Sequential)] public struct Passwd { public byte* Name, Password; public uint Uid, Gid; public byte* Gecos, Directory, Shell; }
     [StructLayout(LayoutKind.Sequential)] public struct Group { public byte* Name, Password; public uint Gid; public byte** Members; }

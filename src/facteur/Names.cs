@@ -2,6 +2,7 @@ using Facteur.Commands;
 using Facteur.Config;
 using Facteur.Config.Parameters;
 using Facteur.Contracts;
+using Facteur.Root.Launcher;
 using Facteur.Services.Server;
 using Facteur.Spool;
 using Facteur.Unix;
@@ -23,8 +24,11 @@ internal static class Names
         "sendmail" => Sendmail.Run(context, Run, (smtp, config, cleanup) => StandAloneSession.Run(smtp, config, cleanup, Console.OpenStandardOutput())),
         "mailq" => Mailq.Run(context, Access),
         "newaliases" => Newaliases.Run(context),
-        "postfix" => Postfix.Run(context, directory => Daemon.Run(directory, background: false, context)),
+        "postfix" => Postfix.Run(context, (directory, single) => Daemon.Run(directory, background: false, single, context)),
         "master" => Daemon.Run(context),
+        "launcher" => Launcher.Run(context.Arguments, context.Error),
+        "role" => Daemon.Role(context),
+        "plan" => Daemon.Plan(context),
         "postconf" => Postconf.Run(context),
         "postmap" => Postmap.Run(context),
         "postalias" => Postalias.Run(context),
