@@ -171,7 +171,7 @@ public sealed class OfflineQueue(ISpool spool, bool longIds) : IQueueOperator
             if (!known || !outcome.Done || outcome.Unreported)
             {
                 var recipient = message.Envelope.Recipients[i];
-                var reason = known ? DeliveryStatusCodec.FromBytes(outcome.Detail.Span)?.Reason : null;
+                var reason = known ? OutcomeDetail.Read(outcome.Detail.Span).Status?.Reason : null;
                 var original = recipient.OriginalAddress == recipient.Address ? "" : recipient.OriginalAddress;
                 recipients.Add(new ListedRecipient(recipient.Address, original, reason, known && outcome.Done));
             }

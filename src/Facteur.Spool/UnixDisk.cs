@@ -4,7 +4,8 @@ using Facteur.Unix;
 namespace Facteur.Spool;
 
 /// <summary>The real file system, by libc. Safe to use from any thread.</summary>
-public sealed unsafe class UnixDisk : IDisk
+/// <param name="owner">User and group that files and directories made here are given to; null for who makes them.</param>
+public sealed unsafe class UnixDisk((uint Uid, uint Gid)? owner = null) : IDisk
 {
     private const int SeekEnd = 2;
     private const int DirentNameOffset = 19;
@@ -20,7 +21,14 @@ public sealed unsafe class UnixDisk : IDisk
             _ => Libc.O_RDWR | Libc.O_CREAT,
         };
         // 0640: where the queue has a user of its own, the agents read through its directory's group; else that directory is the owner's alone.
-        return Result(Libc.open(path, flags, 0x1A0));
+        var file = Result(Libc.open(path, flags, 0x180));
+        if (owner is { } to && file >= 0 && (flags & Libc.O_CREAT) != 0 && Libc.fchown(file, to.Uid, to.Gid) < 0)
+        {
+            var errno = Marshal.GetLastPInvokeError();
+            _ = Libc.close(file);
+            return -errno;
+        }
+        return file;
     }
 
     /// <inheritdoc/>
@@ -97,7 +105,8 @@ public sealed unsafe class UnixDisk : IDisk
     public int Unlink(string path) => Result(Libc.unlink(path));
 
     /// <inheritdoc/>
-    public int MakeDirectory(string path) => Result(Libc.mkdir(path, 0x1E8));
+    public int MakeDirectory(string path) =>
+        Result(Libc.mkdir(path, 0x1E8)) is < 0 and var failed ? failed : owner is { } to ? Result(Libc.chown(path, to.Uid, to.Gid)) : 0;
 
     /// <inheritdoc/>
     public int List(string path, List<string> names)

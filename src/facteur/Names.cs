@@ -1,4 +1,5 @@
 using Facteur.Commands;
+using Facteur.Config;
 using Facteur.Config.Parameters;
 using Facteur.Contracts;
 using Facteur.Root.Launcher;
@@ -37,7 +38,7 @@ internal static class Names
         "postlog" => Postlog.Run(context, config => MailLog.Open(config, context.Time)),
         "postdrop" => Postdrop.Run(context),
         "postkick" => Postkick.Run(context, Access),
-        "spool" => SpoolCommand.Run(context),
+        "spool" => SpoolCommand.Run(context, OpenSpool),
         "names" => List(context),
         _ => Unknown(context),
     };
@@ -72,6 +73,16 @@ internal static class Names
         {
             _ = FileIdentity.Take(status.Uid, status.Gid);
         }
+    }
+
+    // Root may read and write all; what it makes in the journal belongs to the journal's owner.
+    private static ISpool OpenSpool(IConfig config, string queue)
+    {
+        var journal = Path.Combine(queue, "journal");
+        (uint, uint)? owner = UnixFile.Status(journal, followLinks: true, out var status) == 0 ? (status.Uid, status.Gid)
+            : UserAccount.Find(config.Get(CommonParameters.MailOwner), out var user) == 0 && user is not null ? (user.Uid, user.Gid) : null;
+        var options = new SpoolOptions { Directory = journal, TimedIds = config.Get(CommonParameters.EnableLongQueueIds), LockWait = TimeSpan.FromSeconds(5) };
+        return Facteur.Spool.Spool.Open(options, new UnixDisk(Libc.geteuid() == 0 ? owner : null), TimeProvider.System, new QuietEvents());
     }
 
     private static int Super(CommandContext context)

@@ -23,9 +23,9 @@ public sealed class OfflineQueueTests : IDisposable
     {
         _spool.Add(0xA00001, QueueState.Hold, "");
         _spool.Add(0xA00002, QueueState.Deferred, "bob@a.example",
-            new SpoolOutcome(0, true, false, DeliveryStatusCodec.ToBytes(DeliveryStatus.Sent("ok"))),
-            new SpoolOutcome(1, false, false, DeliveryStatusCodec.ToBytes(DeliveryStatus.Deferred(4, 1, "refused"))),
-            new SpoolOutcome(2, true, true, DeliveryStatusCodec.ToBytes(DeliveryStatus.Bounced(1, 1, "unknown"))));
+            new SpoolOutcome(0, true, false, OutcomeDetail.Write(DeliveryStatus.Sent("ok"), warned: false)),
+            new SpoolOutcome(1, false, false, OutcomeDetail.Write(DeliveryStatus.Deferred(4, 1, "refused"), warned: false)),
+            new SpoolOutcome(2, true, true, OutcomeDetail.Write(DeliveryStatus.Bounced(1, 1, "unknown"), warned: false)));
         _spool.Add(0xA00003, QueueState.Incoming, "bob@a.example");
         var seen = new List<ListedMessage>();
         for (ulong cursor = 0; cursor != ulong.MaxValue;)

@@ -42,6 +42,12 @@ public static class CommonParameters
     /// <summary>queue_directory.</summary>
     public static readonly StringParameter QueueDirectory = new("queue_directory", "/var/spool/postfix", "Where the queues live; the working directory of services.", 1);
 
+    /// <summary>hash_queue_names.</summary>
+    public static readonly StringParameter HashQueueNames = new("hash_queue_names", "deferred, defer", "Queues that Postfix spreads over directories: where mail is exported to.");
+
+    /// <summary>hash_queue_depth.</summary>
+    public static readonly IntParameter HashQueueDepth = new("hash_queue_depth", "1", "How deep it spreads them.", 1);
+
     /// <summary>data_directory.</summary>
     public static readonly StringParameter DataDirectory = new("data_directory", "/var/lib/postfix", "Where caches and own files live.", 1);
 
@@ -102,7 +108,7 @@ public static class CommonParameters
     public static IReadOnlyList<Parameter> All { get; } =
     [
         CompatibilityLevel, MailName, MailVersion, Myhostname, Mydomain, Myorigin, Mydestination, Mynetworks, InetInterfaces, ProxyInterfaces, InetProtocols,
-        RecipientDelimiter, QueueDirectory, DataDirectory, MailOwner, SetgidGroup, SyslogName, MessageSizeLimit, Smtputf8Enable, EnableLongQueueIds,
+        RecipientDelimiter, QueueDirectory, HashQueueNames, HashQueueDepth, DataDirectory, MailOwner, SetgidGroup, SyslogName, MessageSizeLimit, Smtputf8Enable, EnableLongQueueIds,
         DoubleBounceSender, EmptyAddressRecipient, SoftBounce, LineLengthLimit, HeaderSizeLimit, MimeNestingLimit, MimeBoundaryLengthLimit, HopcountLimit, MaximalQueueLifetime,
         EnableOriginalRecipient, ImportEnvironment,
     ];

@@ -1,14 +1,16 @@
 using Facteur.Contracts;
 using Facteur.Spool.Maildrop;
+using Facteur.Spool.PostfixQueue;
 using Facteur.Unix;
 
 namespace Facteur.Services.Master;
 
-/// <summary>The queue's listing with what still waits in maildrop in front, as Postfix's mailq shows it.</summary>
+/// <summary>The queue's listing with what still waits in maildrop in front, as Postfix's mailq shows it, and Postfix's files that could not be imported.</summary>
 internal sealed class MaildropListing(IQueueControl queue, string queueDirectory) : IQueueControl
 {
     private const int FileLimit = 1000;
     private readonly MaildropDirectory _maildrop = new(queueDirectory);
+    private readonly PostfixQueueDirectory _postfix = new(queueDirectory);
 
     public async ValueTask<(IReadOnlyList<ListedMessage> Messages, ulong Cursor)> ListAsync(ulong cursor, int limit, CancellationToken cancel)
     {
@@ -38,6 +40,8 @@ internal sealed class MaildropListing(IQueueControl queue, string queueDirectory
                     list.Add(new ListedMessage("maildrop", entry.Name, status.Modified.Seconds, status.Size, false, "(not yet read by pickup)", []));
                 }
             }
+            list.AddRange(_postfix.Left(FileLimit).Select(left =>
+                new ListedMessage(left.File.Queue, left.File.Name, left.Status.Modified.Seconds, left.Status.Size, false, "(of Postfix; not imported, see the log)", [])));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -189,7 +189,7 @@ public sealed class MaildropMessage
     }
 
     /// <summary>Queue files hold addresses without quotes (Postfix: internal form); here they are in external form.</summary>
-    private static string? Address(in MaildropRecord record, out string address)
+    internal static string? Address(in MaildropRecord record, out string address)
     {
         var wrong = Text(record, out address) ?? (record.Data.Length > Mail.Envelopes.Envelope.AddressLimit ? "address too long" : null);
         var (local, domain) = AddressParts.Split(address);
@@ -200,7 +200,7 @@ public sealed class MaildropMessage
         return wrong;
     }
 
-    private static string? Text(in MaildropRecord record, out string text)
+    internal static string? Text(in MaildropRecord record, out string text)
     {
         text = "";
         if (record.Data.Length > 4096)
@@ -219,7 +219,7 @@ public sealed class MaildropMessage
     }
 
     // "seconds microseconds", as MaildropIntake writes it; Postfix's older files have seconds alone.
-    private static long Time(ReadOnlySpan<byte> data)
+    internal static long Time(ReadOnlySpan<byte> data)
     {
         data = data.Trim((byte)' ');
         if (!Utf8Parser.TryParse(data, out uint seconds, out var used))

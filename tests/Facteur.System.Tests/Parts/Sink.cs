@@ -22,6 +22,9 @@ internal sealed class Sink : IDisposable
 
     public bool Dsn { get; }
 
+    /// <summary>Recipients whose name begins with "later" are taken now.</summary>
+    public bool IsLater { get; set; }
+
     public int Number => _port.Number;
 
     /// <summary>What main.cf says of it.</summary>
@@ -94,7 +97,7 @@ internal sealed class Sink : IDisposable
                     "DATA" => "354 go on",
                     "QUIT" => "221 bye",
                     "RCPT" when line.Contains("<bad", StringComparison.Ordinal) => "550 5.1.1 nobody of that name lives here",
-                    "RCPT" when line.Contains("<later", StringComparison.Ordinal) => "450 4.2.0 come back later",
+                    "RCPT" when !IsLater && (line.Contains("<later", StringComparison.Ordinal) || line.Contains("<\"later", StringComparison.Ordinal)) => "450 4.2.0 come back later",
                     _ => "250 ok",
                 });
                 if (verb == "QUIT")

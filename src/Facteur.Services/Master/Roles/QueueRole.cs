@@ -59,6 +59,7 @@ internal sealed class QueueRole : IQueueQuestions, IAsyncDisposable
         try
         {
             var spool = Spool.Spool.Open(options, new UnixDisk(), around.Time, new SpoolLog(master, longIds));
+            PostfixMail.Import(spool, load.Config.Get(CommonParameters.QueueDirectory), master, longIds);
             return new QueueRole(load, around, spool, bell, kick, master);
         }
         catch (SpoolException e)

@@ -1,4 +1,5 @@
 using Facteur.Contracts;
+using Facteur.Mail.Dsn;
 using Facteur.Mail.Envelopes;
 using Facteur.Spool;
 

@@ -1,7 +1,6 @@
 using Facteur.Contracts;
 using Facteur.Mail.Dsn;
 using Facteur.Mail.Envelopes;
-using Facteur.Services.Queue.Qmgr;
 using Facteur.Spool;
 
 namespace Facteur.Services.Tests.Queue.Qmgr;

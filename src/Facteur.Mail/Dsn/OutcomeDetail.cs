@@ -1,14 +1,16 @@
 using System.Buffers;
-using Facteur.Mail.Dsn;
 using Facteur.Mail.Envelopes;
 
-namespace Facteur.Services.Queue.Qmgr;
+namespace Facteur.Mail.Dsn;
 
 /// <summary>What the journal keeps of one recipient's outcome: one byte of marks, then the status (docs/formats/envelope.md).</summary>
-internal static class OutcomeDetail
+public static class OutcomeDetail
 {
     private const byte WarnedMark = 1;
 
+    /// <summary>The bytes.</summary>
+    /// <param name="status">The status.</param>
+    /// <param name="warned">The message's sender was warned of the delay.</param>
     public static byte[] Write(DeliveryStatus status, bool warned)
     {
         var bytes = new ArrayBufferWriter<byte>(256);

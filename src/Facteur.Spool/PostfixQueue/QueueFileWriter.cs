@@ -1,0 +1,179 @@
+using System.Buffers;
+using System.Text;
+using Facteur.Mail.Addresses;
+using Facteur.Mail.Dsn;
+using Facteur.Mail.Envelopes;
+using Facteur.Spool.Maildrop;
+
+namespace Facteur.Spool.PostfixQueue;
+
+/// <summary>
+/// Writes the records of a Postfix queue file as cleanup(8) does. What was written lies in <see cref="Output"/>, from which the caller takes it as
+/// it goes; the size record at the front is of fixed width and written again at the end, when its numbers are known.
+/// </summary>
+public sealed class QueueFileWriter
+{
+    /// <summary>Postfix: line_length_limit; longer lines are several records.</summary>
+    private const int LineLimit = 2048;
+
+    private readonly byte[] _line = new byte[LineLimit];
+    private readonly List<long> _places = [];
+    private int _lineLength;
+    private long _taken;
+    private long _contentStart;
+    private long _contentEnd;
+    private DsnNotify _notify;
+    private bool _smtputf8;
+
+    /// <summary>Written and not yet taken.</summary>
+    public ArrayBufferWriter<byte> Output { get; } = new(64 << 10);
+
+    /// <summary>Where each recipient's record is.</summary>
+    public IReadOnlyList<long> Places => _places;
+
+    private long Position => _taken + Output.WrittenCount;
+
+    /// <summary>The caller has taken the output.</summary>
+    public void Taken()
+    {
+        _taken += Output.WrittenCount;
+        Output.ResetWrittenCount();
+    }
+
+    /// <summary>Writes all up to the content.</summary>
+    /// <param name="envelope">The envelope.</param>
+    /// <param name="queueId">The file's name.</param>
+    /// <param name="isDone">Says of each recipient whether it needs no further delivery.</param>
+    /// <param name="warnSeconds">When the sender is to be warned of the delay, 0 when that was done; null for never.</param>
+    public void Begin(Envelope envelope, string queueId, Func<int, bool> isDone, long? warnSeconds)
+    {
+        _places.Clear();
+        (_taken, _lineLength, _contentStart, _contentEnd, _notify) = (0, 0, 0, 0, DsnNotify.None);
+        _smtputf8 = (envelope.Flags & MessageFlags.SmtpUtf8) != 0;
+        Output.ResetWrittenCount();
+        Output.Write(SizeRecord());
+        var seconds = envelope.ArrivalMicros / 1_000_000;
+        Put('T', Invariant($"{seconds} {envelope.ArrivalMicros % 1_000_000}"));
+        Attribute("create_time", Invariant($"{seconds}"));
+        var client = envelope.Client;
+        var isRemote = envelope.Origin == MessageOrigin.Smtpd && client.Address.Length > 0;
+        Attribute("log_ident", isRemote ? queueId : "");
+        Attribute("rewrite_context", (envelope.Flags & MessageFlags.RewriteLocal) != 0 ? "local" : "remote");
+        Attribute("envelope_id", envelope.EnvelopeId);
+        Attribute("ret_flags", envelope.Return == DsnReturn.None ? "" : Invariant($"{(int)envelope.Return}"));
+        Put('S', Internal(envelope.Sender));
+        Attribute("encoding", envelope.Body switch { BodyType.EightBitMime => "8bit", BodyType.SevenBit => "7bit", _ => "" });
+        if (isRemote)
+        {
+            var port = client.Port == 0 ? "" : Invariant($"{client.Port}");
+            foreach (var prefix in (string[])["log_", ""])
+            {
+                Attribute(prefix + "client_name", client.Name);
+                Attribute(prefix + "client_address", client.Address);
+                Attribute(prefix + "client_port", port);
+                Attribute(prefix + "helo_name", client.Helo);
+                Attribute(prefix + "protocol_name", client.Protocol);
+            }
+            Attribute("log_message_origin", $"{client.Name}[{client.Address}]");
+            Attribute("reverse_client_name", client.ReverseName);
+        }
+        if (warnSeconds is { } warn)
+        {
+            Put('W', Invariant($"{warn,15}"));
+        }
+        var trace = ((envelope.Flags & MessageFlags.VerifyOnly) != 0 ? 512 : 0) | ((envelope.Flags & MessageFlags.ReportDeliveries) != 0 ? 1024 : 0);
+        Attribute("trace_flags", trace == 0 ? "" : Invariant($"{trace}"));
+        for (var i = 0; i < envelope.Recipients.Count; i++)
+        {
+            Recipient(envelope.Recipients[i], isDone(i));
+        }
+        Put('M', "");
+        _contentStart = Position;
+    }
+
+    /// <summary>Writes content with LF line ends.</summary>
+    public void Content(ReadOnlySpan<byte> content)
+    {
+        while (!content.IsEmpty)
+        {
+            var end = content.IndexOf((byte)'\n');
+            var part = end < 0 ? content : content[..end];
+            if (part.Length > LineLimit - _lineLength)
+            {
+                var taken = LineLimit - _lineLength;
+                part[..taken].CopyTo(_line.AsSpan(_lineLength));
+                Put('L', _line);
+                _lineLength = 0;
+                content = content[taken..];
+                continue;
+            }
+            part.CopyTo(_line.AsSpan(_lineLength));
+            _lineLength += part.Length;
+            if (end < 0)
+            {
+                return;
+            }
+            Put('N', _line.AsSpan(0, _lineLength));
+            _lineLength = 0;
+            content = content[(end + 1)..];
+        }
+    }
+
+    /// <summary>Writes what follows the content.</summary>
+    /// <returns>The size record, which belongs at the beginning of the file.</returns>
+    public byte[] End()
+    {
+        if (_lineLength > 0)
+        {
+            Put('N', _line.AsSpan(0, _lineLength));
+        }
+        _contentEnd = Position;
+        Put('X', "");
+        Put('E', "");
+        return SizeRecord();
+    }
+
+    // Content's bytes and offset, recipients, hints for qmgr (all NOTIFY together, shifted by one), content's bytes again, SMTPUTF8.
+    private byte[] SizeRecord()
+    {
+        var size = _contentEnd - _contentStart;
+        var record = new ArrayBufferWriter<byte>(128);
+        var text = Invariant($"{size,15} {_contentStart,15} {_places.Count,15} {(int)_notify << 1,15} {size,15} {(_smtputf8 ? 1 : 0),15}");
+        MaildropRecord.Write((MaildropRecordType)'C', Encoding.Latin1.GetBytes(text), record);
+        return record.WrittenSpan.ToArray();
+    }
+
+    private void Recipient(EnvelopeRecipient recipient, bool isDone)
+    {
+        Attribute("notify_flags", recipient.Notify == DsnNotify.None ? "" : Invariant($"{(int)recipient.Notify}"));
+        Attribute("dsn_orig_rcpt", recipient.DsnOriginalRecipient);
+        if (recipient.OriginalAddress.Length > 0)
+        {
+            Put('O', Internal(recipient.OriginalAddress));
+        }
+        _places.Add(Position);
+        _notify |= recipient.Notify;
+        Put(isDone ? 'D' : 'R', Internal(recipient.Address));
+    }
+
+    /// <summary>An address as Postfix keeps it: without quotes.</summary>
+    internal static string Internal(string address)
+    {
+        var (local, domain) = AddressParts.Split(address);
+        return address.Contains('@') ? $"{AddressParts.Unquote(local)}@{domain}" : AddressParts.Unquote(local);
+    }
+
+    private void Attribute(string name, string value)
+    {
+        if (value.Length > 0)
+        {
+            Put('A', $"{name}={value}");
+        }
+    }
+
+    private void Put(char type, string text) => Put(type, Encoding.UTF8.GetBytes(text));
+
+    private void Put(char type, ReadOnlySpan<byte> data) => MaildropRecord.Write((MaildropRecordType)type, data, Output);
+
+    private static string Invariant(FormattableString text) => FormattableString.Invariant(text);
+}
