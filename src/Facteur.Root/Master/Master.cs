@@ -30,7 +30,7 @@ public sealed unsafe class Master : IDisposable
     private static readonly string[] SystemRead =
         ["/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/proc", "/sys/fs/cgroup", "/sys/devices/system", "/dev/urandom", "/dev/random", "/dev/zero", "/run/systemd/resolve", "/var/run"];
 
-    private static readonly TimeSpan StartLimit = TimeSpan.FromMinutes(15);
+    private static readonly TimeSpan StartLimit = TimeSpan.FromMinutes(30);
     private static readonly TimeSpan SecretsLook = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(10);
     private readonly Dictionary<string, RoleSlot> _roles = RoleNames.ToDictionary(n => n, n => new RoleSlot(n), StringComparer.Ordinal);
