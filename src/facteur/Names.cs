@@ -1,6 +1,7 @@
 using Facteur.Commands;
 using Facteur.Config.Parameters;
 using Facteur.Contracts;
+using Facteur.Services.Deliver;
 using Facteur.Services.Server;
 using Facteur.Spool;
 using Facteur.Unix;
@@ -34,6 +35,7 @@ internal static class Names
         "postdrop" => Postdrop.Run(context),
         "postkick" => Postkick.Run(context, Access),
         "spool" => SpoolCommand.Run(context),
+        LocalHelper.Name => LocalHelper.Run(context.Arguments),
         "names" => List(context),
         _ => Unknown(context),
     };

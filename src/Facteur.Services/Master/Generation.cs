@@ -4,6 +4,7 @@ using Facteur.Config.Parameters;
 using Facteur.Contracts;
 using Facteur.Net.Connections;
 using Facteur.Net.Dns;
+using Facteur.Services.Deliver;
 using Facteur.Services.Deliver.Discard;
 using Facteur.Services.Deliver.Error;
 using Facteur.Services.Deliver.Local;
@@ -23,7 +24,7 @@ namespace Facteur.Services.Master;
 /// <summary>What a generation takes from the running system; it outlives reloads.</summary>
 internal sealed record Surroundings(
     IIncoming Incoming, IRewrite ReceiveRewrite, IResubmit DeliverResubmit, IResubmit QueueResubmit, ISpoolReader Reader, ISpoolReader ReportReader, IDnsResolver Dns, HostsFile Hosts, IAnvil Anvil,
-    BlockingThreads Threads, Func<string, CancellationToken, ValueTask> FlushSite, Func<long> FreeBytes, Func<Generation, ControlService> Control, IMailLog Log, TimeProvider Time);
+    BlockingThreads Threads, UserHands Hands, Func<string, CancellationToken, ValueTask> FlushSite, Func<long> FreeBytes, Func<Generation, ControlService> Control, IMailLog Log, TimeProvider Time);
 
 /// <summary>
 /// All services made from one reading of the configuration. A reload makes a new one; sessions and deliveries under way keep theirs,
@@ -185,8 +186,8 @@ internal sealed class Generation : IAsyncDisposable
         return entry.Command switch
         {
             "smtp" or "lmtp" => new SmtpAgent(config, entry.Command == "lmtp", entry.Arguments, _around.Dns, _around.Hosts, _lists, _around.Reader, _around.Threads, log, _around.Time),
-            "local" => new LocalAgent(config, trusted, _around.ReceiveRewrite, _around.Reader, _around.DeliverResubmit, _around.Threads, log, _around.Time),
-            "virtual" => new VirtualAgent(config, trusted, _around.Reader, _around.Threads, log, _around.Time),
+            "local" => new LocalAgent(config, trusted, _around.ReceiveRewrite, _around.Reader, _around.DeliverResubmit, AgentOf, _around.Hands, _around.Threads, log, _around.Time),
+            "virtual" => new VirtualAgent(config, trusted, _around.Reader, _around.Hands, log, _around.Time),
             "error" => new ErrorAgent(config, entry.Name == "retry", log, _around.Time),
             "discard" => new DiscardAgent(log, _around.Time),
             _ => null,

@@ -6,6 +6,7 @@ using Facteur.Config.Parameters;
 using Facteur.Contracts;
 using Facteur.Net.Connections;
 using Facteur.Net.Dns;
+using Facteur.Services.Deliver;
 using Facteur.Services.Queue.Qmgr;
 using Facteur.Services.Queue.Showq;
 using Facteur.Services.Receive.Pickup;
@@ -38,6 +39,7 @@ public sealed class MailSystem : IAsyncDisposable
     private readonly DeliveryServer _deliver;
     private readonly Doors _doors;
     private readonly BlockingThreads _threads;
+    private readonly UserHands _hands;
     private readonly Surroundings _around;
     private readonly Task[] _services;
     private readonly PickupService _pickup;
@@ -53,6 +55,7 @@ public sealed class MailSystem : IAsyncDisposable
         var dns = new DnsClientResolver("/etc/resolv.conf", time);
         _anvil = new AnvilService(config, time);
         _threads = new BlockingThreads("deliver", 64);
+        _hands = UserHands.InProcess(_threads, HelperProgram.Beside(AppContext.BaseDirectory), time);
         _cleanup = new CleanupSwitch(_generation);
         var rewrite = new RewriteSwitch(_generation);
 
@@ -80,7 +83,7 @@ public sealed class MailSystem : IAsyncDisposable
         var lookup = new QueueLookup(_qmgr, config.Get(CommonParameters.EnableLongQueueIds));
         _pickup = new PickupService(pickupConfig, _cleanup, bounce, refused, lookup, wakeup, LogOf(pickupConfig, "pickup"), time);
         _around = new Surroundings(
-            incoming, rewrite, deliverResubmit, queueResubmit, spool.OpenReader(), refused, dns, hosts, _anvil, _threads, _qmgr.Control.FlushSiteAsync, FreeBytes, Control, log, time);
+            incoming, rewrite, deliverResubmit, queueResubmit, spool.OpenReader(), refused, dns, hosts, _anvil, _threads, _hands, _qmgr.Control.FlushSiteAsync, FreeBytes, Control, log, time);
         _generation.Now = new Generation(load, _around);
         _deliver = new DeliveryServer(deliverEnd, new AgentSwitch(_generation).Of, LogOf(config, "master"));
         _doors = new Doors(hosts, master, time);
@@ -196,6 +199,7 @@ public sealed class MailSystem : IAsyncDisposable
         _pickup.Dispose();
         await _generation.Now.DisposeAsync().ConfigureAwait(false);
         _spool.Dispose();
+        _hands.Dispose();
         _threads.Dispose();
         _stop.Dispose();
         _lock.Dispose();

@@ -83,7 +83,7 @@ public sealed class GenerationTests : IDisposable, IRewrite
         var entries = MasterCfFile.Parse("master.cf", "local unix - n n - - local\n").ReadEntries([]);
         return _current.Now = new Generation(new ConfigLoad(new TestConfig(config), entries, [], []), new Surroundings(
             new FakeIncoming(), this, _room, _room, _room, _room, new StaticResolver(), new HostsFile("/etc/hosts", TimeProvider.System), new AnvilService(new TestConfig(), TimeProvider.System),
-            _room.Threads, (_, _) => default, () => long.MaxValue, _ => null!, _room.Log, TimeProvider.System));
+            _room.Threads, _room.Hands(), (_, _) => default, () => long.MaxValue, _ => null!, _room.Log, TimeProvider.System));
     }
 
     async ValueTask<string?> IRewrite.RewriteAsync(bool local, string address, CancellationToken cancel)

@@ -14,6 +14,7 @@ public sealed class LocalAgentTests : IDisposable
 {
     private const string Content = "Received: by x\nSubject: hi\n\nFrom here\nx\n";
     private readonly DeliverRoom _room = new();
+    private readonly Dictionary<string, IDeliveryAgent> _agents = [];
 
     public LocalAgentTests() => Assert.Equal(0, Libc.chmod(_room.Directory, 0x3FF));
 
@@ -25,12 +26,12 @@ public sealed class LocalAgentTests : IDisposable
             ("team", "daemon, nobody"), ("nested", "team, daemon"), ("list", "daemon, x@remote.example"), ("owner-list", "nobody"), ("two", "x@remote.example, list"), ("remote", "x@remote.example"),
             ("self", "self"), ("esc", "\\\\daemon"), ("loopa", "loopb"), ("loopb", "loopa"), ("file", _room.Path("file.out")), ("md", _room.Path("md/")),
             ("null", "/dev/null"), ("cmd", "\"|/bin/true\""), ("inc", $":include:{_room.Path("list.txt")}"), ("incmiss", $":include:{_room.Path("nolist.txt")}"),
-            ("dirf", _room.Directory), ("full", "/dev/full"), ("mixed", "daemon, nosuch, x@remote.example"), ("piped", "x@remote.example, \"|/bin/true\""), ("tag+x", "nobody"), ("Daemon", "daemon"));
+            ("dirf", _room.Directory), ("full", "/dev/full"), ("mixed", "daemon, nosuch, x@remote.example"), ("piped", "x@remote.example, \"|exit 75\""), ("tag+x", "nobody"), ("Daemon", "daemon"));
         return new LocalAgent(
             new TestConfig([("alias_maps", "aliases"), ("mail_spool_directory", _room.Directory), ("recipient_delimiter", "+"), ("deliver_lock_attempts", "1"),
                 ("default_privs", "nobody"), ("forward_path", $"{_room.Directory}/fwd-$user${{recipient_delimiter}}${{extension}}, {_room.Directory}/fwd-$user")])
                 .With([.. more.Select(m => KeyValuePair.Create(m.Name, m.Value))]),
-            _room, _room, _room, _room, _room.Threads, _room.ServiceLog("postfix/local"), _room.Time);
+            _room, _room, _room, _room, name => _agents.GetValueOrDefault(name), _room.Hands(), _room.Threads, _room.ServiceLog("postfix/local"), _room.Time);
     }
 
     private async Task<DeliveryResult> Deliver(string recipient, DsnNotify notify = 0, DeliveryFlags flags = 0, string content = Content, params (string, string)[] more) =>
@@ -105,7 +106,6 @@ public sealed class LocalAgentTests : IDisposable
     [InlineData("dirf@dest.example", "Q1: to=<dirf@dest.example>, dsn=5.2.0, status=bounced (cannot append message to file DIR: cannot open file: Is a directory)")]
     [InlineData("full@dest.example", "Q1: to=<full@dest.example>, dsn=4.3.0, status=deferred (cannot append message to file /dev/full: error writing message: No space left on device)")]
     [InlineData("tag+x@dest.example", "Q1: to=<nobody@dest.example>, orig_to=<tag+x@dest.example>, dsn=2.0.0, status=sent (delivered to mailbox)")]
-    [InlineData("cmd@dest.example", "warning: cmd@dest.example: delivery to a command is not available in this release; mail is deferred\nQ1: to=<cmd@dest.example>, dsn=4.3.5, status=deferred (mail system configuration error: delivery to a command is not available in this release)")]
     [InlineData("incmiss@dest.example", "warning: unable to lookup :include: file DIR/nolist.txt: No such file or directory\nQ1: to=<incmiss@dest.example>, dsn=5.3.5, status=bounced (mail system configuration error)")]
     [InlineData("mailer-daemon@dest.example", "warning: required alias not found: mailer-daemon\nQ1: to=<mailer-daemon@dest.example>, dsn=2.0.0, status=sent (discarded)")]
     public async Task One_recipient(string recipient, string expected)
@@ -227,15 +227,6 @@ public sealed class LocalAgentTests : IDisposable
     {
         await Deliver("NoOne+e@dest.example", more: ("luser_relay", "catch+$local@remote.example"));
         Assert.Equal("catch+noone+e@remote.example", Assert.Single(_room.Forwards).Envelope.Recipients[0].Address);
-    }
-
-    [Theory]
-    [InlineData("mailbox_transport", "lmtp:unix:x")]
-    [InlineData("mailbox_command", "/usr/bin/procmail")]
-    public async Task What_is_not_built_defers(string name, string value)
-    {
-        await Deliver("daemon@dest.example", more: (name, value));
-        Assert.EndsWith($"dsn=4.3.5, status=deferred (mail system configuration error: {name} is not available in this release)", Ends());
     }
 
     [Fact]

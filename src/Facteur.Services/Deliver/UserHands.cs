@@ -1,0 +1,20 @@
+using Facteur.Services.Server;
+
+namespace Facteur.Services.Deliver;
+
+/// <summary>Whoever acts in users' names for the agents of one process: one for local and virtual together.</summary>
+public sealed class UserHands : IDisposable
+{
+    private UserHands(IUserHands hands) => Hands = hands;
+
+    internal IUserHands Hands { get; }
+
+    /// <summary>Within this process: files on threads with the user's file identity, commands in a child of their own.</summary>
+    /// <param name="threads">Threads for files.</param>
+    /// <param name="program">The program of the children.</param>
+    /// <param name="time">The clock.</param>
+    public static UserHands InProcess(BlockingThreads threads, HelperProgram program, TimeProvider time) => new(new ThreadHands(threads, program, time));
+
+    /// <inheritdoc/>
+    public void Dispose() => (Hands as IDisposable)?.Dispose();
+}
