@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Globalization;
 using Facteur.Config;
 using Facteur.Config.Parameters;
-using Facteur.Spool;
 using Facteur.Unix;
 
 namespace Facteur.Commands;

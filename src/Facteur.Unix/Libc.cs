@@ -128,6 +128,9 @@ public static unsafe partial class Libc
     [LibraryImport(C, SetLastError = true)] public static partial int setresuid(uint real, uint effective, uint saved);
     [LibraryImport(C, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)] public static partial int memfd_create(string name, uint flags);
     [LibraryImport(C, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)] public static partial int chdir(string path);
+    [LibraryImport(C)] public static partial void _exit(int status);
+    [LibraryImport(C)] public static partial void openlog(byte* name, int options, int facility);
+    [LibraryImport(C)] public static partial void syslog(int priority, byte* format, byte* text);
 
     [StructLayout(LayoutKind.Sequential)] public struct PollFd { public int Fd; public short Events, Returned; }
     [StructLayout(LayoutKind.Sequential)] public struct IoVec { public byte* Base; public nuint Length; }
