@@ -1,6 +1,7 @@
 using Facteur.Commands;
 using Facteur.Config.Parameters;
 using Facteur.Contracts;
+using Facteur.Root.LocalParent;
 using Facteur.Services.Deliver;
 using Facteur.Services.Server;
 using Facteur.Spool;
@@ -35,6 +36,7 @@ internal static class Names
         "postdrop" => Postdrop.Run(context),
         "postkick" => Postkick.Run(context, Access),
         "spool" => SpoolCommand.Run(context),
+        LocalParent.Name => LocalParent.Run(context.Arguments),
         LocalHelper.Name => LocalHelper.Run(context.Arguments),
         "names" => List(context),
         _ => Unknown(context),

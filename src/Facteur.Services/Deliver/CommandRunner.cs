@@ -131,6 +131,7 @@ internal static unsafe class CommandRunner
         private readonly long _start = time.GetTimestamp();
         private ReadOnlyMemory<byte> _piece = job.Head;
         private int _used;
+        private bool _abandoned;
 
         public CommandEnd Finish()
         {
@@ -138,10 +139,9 @@ internal static unsafe class CommandRunner
             content.Rewind();
             while (input.Descriptor >= 0 || output.Descriptor >= 0)
             {
-                var ready = Poll(out var canWrite, out var canRead);
-                if (!ready)
+                if (!Poll(out var canWrite, out var canRead))
                 {
-                    return Kill(new CommandEnd(CommandEndKind.TimedOut, 0, Text));
+                    return Kill(Overdue);
                 }
                 if (canRead)
                 {
@@ -157,6 +157,9 @@ internal static unsafe class CommandRunner
 
         private string Text => Printable(_output.AsSpan(0, _used));
 
+        // Who no longer has anybody to answer to says nothing about the mail.
+        private CommandEnd Overdue => _abandoned ? new CommandEnd(CommandEndKind.NotStarted, Libc.EIO, "") : new CommandEnd(CommandEndKind.TimedOut, 0, Text);
+
         private int Left => (int)Math.Clamp((job.TimeLimit - time.GetElapsedTime(_start)).TotalMilliseconds, 0, int.MaxValue);
 
         /// <returns>False when the time is over, or the lifeline.</returns>
@@ -166,10 +169,11 @@ internal static unsafe class CommandRunner
             fds[0] = new Libc.PollFd { Fd = input.Descriptor, Events = Libc.POLLOUT };
             fds[1] = new Libc.PollFd { Fd = output.Descriptor, Events = Libc.POLLIN };
             fds[2] = new Libc.PollFd { Fd = lifeline };
-            var left = Left;
+            var left = input.Descriptor < 0 && output.Descriptor < 0 ? Math.Min(Left, ExitPoll) : Left;
             var count = left == 0 ? 0 : Libc.poll(fds, 3, left);
             (canWrite, canRead) = count > 0 ? (fds[0].Returned != 0, fds[1].Returned != 0) : (false, false);
-            return (count > 0 || (count < 0 && Marshal.GetLastPInvokeError() == Libc.EINTR)) && (fds[2].Returned & Libc.POLLHUP) == 0;
+            _abandoned = count > 0 && (fds[2].Returned & Libc.POLLHUP) != 0;
+            return !_abandoned && Left > 0;
         }
 
         private void Collect()
@@ -216,11 +220,10 @@ internal static unsafe class CommandRunner
             var status = 0;
             while (!ChildProcess.HasEnded(pid, out status))
             {
-                if (Left == 0)
+                if (!Poll(out _, out _))
                 {
-                    return Kill(new CommandEnd(CommandEndKind.TimedOut, 0, Text));
+                    return Kill(Overdue);
                 }
-                _ = Libc.poll(null, 0, Math.Min(Left, ExitPoll));
             }
             return (status & 0x7f) == 0 ? new CommandEnd(CommandEndKind.Exited, (status >> 8) & 0xff, Text) : new CommandEnd(CommandEndKind.Signalled, status & 0x7f, Text);
         }

@@ -6,7 +6,7 @@ namespace Facteur.Services.Deliver;
 
 /// <summary>
 /// The program that becomes a user and does what local(8) and virtual(8) do with a user's rights: nothing else, one request after the other.
-/// Descriptor 0 is a socket to whoever started it: each message brings the socket of one session; at its end the program ends.
+/// Descriptor 0 is a socket to whoever started it: each message brings the socket of a session, which is one request; at its end the program ends.
 /// </summary>
 public static class LocalHelper
 {
@@ -71,16 +71,16 @@ public static class LocalHelper
                 mailbox = UnixFile.Own(descriptor);
                 continue;
             }
-            using (var session = new HelperLink(UnixFile.Own(descriptor)))
-            {
-                new LocalHelperSession(session, mailbox, mailboxOnly, starter.Fd).Serve();
-            }
+            using var session = new HelperLink(UnixFile.Own(descriptor));
+            var answered = new LocalHelperSession(session, mailbox, mailboxOnly, starter.Fd).Serve();
             mailbox?.Dispose();
             mailbox = null;
+            // First idle, then the answer: whoever has the answer finds this helper free, and the mailbox unlocked.
             if (starter.Send([(byte)HelperMessage.Idle], -1) != 0)
             {
                 return;
             }
+            _ = answered && session.End();
         }
     }
 }
@@ -107,19 +107,15 @@ internal sealed class LocalHelperSession(HelperLink link, UnixFile? mailbox, boo
 {
     private readonly TimeProvider _time = TimeProvider.System;
 
-    /// <summary>Serves requests until the other end is gone or sends what is none.</summary>
-    public void Serve()
+    /// <summary>Serves the session's one request.</summary>
+    /// <returns>Whether an answer is begun: the other end is there, and sent a request.</returns>
+    public bool Serve() => link.Next(out var kind, out var payload) && kind switch
     {
-        while (link.Next(out var kind, out var payload) && kind switch
-        {
-            HelperFrame.Read => !mailboxOnly && Read(payload.Span),
-            HelperFrame.Deliver => Deliver(payload.Span),
-            HelperFrame.Run => !mailboxOnly && Run(payload.Span),
-            _ => false,
-        })
-        {
-        }
-    }
+        HelperFrame.Read => !mailboxOnly && Read(payload.Span),
+        HelperFrame.Deliver => Deliver(payload.Span),
+        HelperFrame.Run => !mailboxOnly && Run(payload.Span),
+        _ => false,
+    };
 
     private bool Read(ReadOnlySpan<byte> payload)
     {
@@ -130,7 +126,7 @@ internal sealed class LocalHelperSession(HelperLink link, UnixFile? mailbox, boo
             return false;
         }
         HelperFields.Write(UserFile.Read(path, followLinks), link.Begin(HelperFrame.FileEnd));
-        return link.End();
+        return true;
     }
 
     private bool Deliver(ReadOnlySpan<byte> payload)
@@ -145,7 +141,7 @@ internal sealed class LocalHelperSession(HelperLink link, UnixFile? mailbox, boo
             : new MailboxEnd(Mbox.DeliverOpened(job.Path, mailbox, new MailboxCopy(job, content, _time), job.Locks), []);
         content.Drain();
         HelperFields.Write(end, link.Begin(HelperFrame.MailboxEnd));
-        return link.End();
+        return true;
     }
 
     private bool Run(ReadOnlySpan<byte> payload)
@@ -158,7 +154,7 @@ internal sealed class LocalHelperSession(HelperLink link, UnixFile? mailbox, boo
         var end = CommandRunner.Run(job, content, _time, lifeline);
         content.Drain();
         HelperFields.Write(end, link.Begin(HelperFrame.CommandEnd));
-        return link.End();
+        return true;
     }
 
     /// <summary>Content that comes through the link, asked for when it is first wanted.</summary>

@@ -86,14 +86,15 @@ internal sealed class LocalAliases(LocalRooms rooms)
     /// <summary>
     /// In whose name an alias's files and commands count: the owner of the alias file; nobody's yet when that is root or when the table is no file.
     /// </summary>
-    private static (string File, UserAccount? Account, bool Known) FileOwner(string table)
+    private (string File, UserAccount? Account, bool Known) FileOwner(string table)
     {
         var path = table[(table.IndexOf(':', StringComparison.Ordinal) + 1)..];
         foreach (var suffix in path.StartsWith('/') ? new[] { ".lmdb", ".db", ".cdb", "" } : [])
         {
             if (UnixFile.Status(path + suffix, followLinks: true, out var status) == 0)
             {
-                return status.Uid == 0 ? (path, null, true)
+                // Nothing is delivered in the name of root or of the mail system's own user.
+                return status.Uid == 0 || (_settings.MailOwner is { } own && status.Uid == own) ? (path, null, true)
                     : UserAccount.Find(status.Uid, out var account) == 0 && account is not null ? (path + suffix, account, true) : (path, null, false);
             }
         }

@@ -40,6 +40,7 @@ internal sealed class LocalSettings
         CommandShell = config.Get(LocalParameters.LocalCommandShell).Split([' ', '\t'], StringSplitOptions.RemoveEmptyEntries);
         CommandTimeLimit = config.Get(LocalParameters.CommandTimeLimit);
         ExportedEnvironment = Exported(config);
+        MailOwner = UserAccount.Find(config.Get(CommonParameters.MailOwner), out var owner) == 0 ? owner?.Uid : null;
         QueueDirectory = config.Get(CommonParameters.QueueDirectory);
         LuserRelay = config.Get(LocalParameters.LuserRelay);
         SizeLimit = config.Get(LocalParameters.MailboxSizeLimit);
@@ -118,6 +119,9 @@ internal sealed class LocalSettings
 
     /// <summary>export_environment, NAME=VALUE.</summary>
     public IReadOnlyList<string> ExportedEnvironment { get; }
+
+    /// <summary>mail_owner's number; null when there is no such user.</summary>
+    public uint? MailOwner { get; }
 
     public string QueueDirectory { get; }
 
