@@ -21,7 +21,8 @@ public static unsafe class QueueDirectories
         ("public", 0x1C8, 0x1ED, Owner.Mail, true),
         ("private", 0x1C0, 0x1C0, Owner.Mail, false),
         ("corrupt", 0x1C0, 0x1C0, Owner.Mail, false),
-        ("journal", 0x1E8, 0x1C0, Owner.Queue, false),
+        // 02750 where the queue has a user of its own: the agents, of mail_owner's group, read what is made in it.
+        ("journal", 0x5E8, 0x1C0, Owner.Queue, false),
     ];
 
     /// <summary>Makes what is missing, and gives what root makes to whom it belongs.</summary>
@@ -36,7 +37,7 @@ public static unsafe class QueueDirectories
         foreach (var (name, asRoot, alone, owner, forGroup) in All)
         {
             var path = name.Length == 0 ? queue : Path.Combine(queue, name);
-            var mode = root ? asRoot : alone;
+            var mode = !root || (owner == Owner.Queue && mail!.Uid == queueOwner!.Uid) ? alone : asRoot;
             var made = Libc.mkdir(path, mode) == 0;
             if (!made && Marshal.GetLastPInvokeError() is var errno && errno != Libc.EEXIST)
             {

@@ -75,11 +75,10 @@ public sealed class MailSystem : IAsyncDisposable
             var sockets = new OwnSockets(queue, time);
             var system = new MailSystem(load, masterLock, sockets, log, master, time, failed);
             await system._receive.StartAsync(load, sockets).ConfigureAwait(false);
-            foreach (var warning in load.Warnings)
+            foreach (var warning in load.Warnings.Concat(Entries.Missing(load)))
             {
                 master.Warning(warning);
             }
-            Entries.WarnOfMissing(load, master);
             master.Info($"daemon started -- version {config.Get(CommonParameters.MailVersion)}, configuration {config.ConfigDirectory}");
             return system;
         }

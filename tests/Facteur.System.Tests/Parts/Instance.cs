@@ -126,9 +126,12 @@ internal sealed class Instance : IDisposable
         return instance;
     }
 
+    /// <summary>The whole mail system in one process: the other way that these tests are played.</summary>
+    public static bool Single { get; } = Environment.GetEnvironmentVariable("FACTEUR_SINGLE_PROCESS") == "yes";
+
     public void Start()
     {
-        var start = Postfix("start");
+        var start = Run("postfix", Single ? ["start", "--single-process"] : ["start"]);
         Assert.True(start.Exit == 0, start.Error + Log);
     }
 
@@ -143,6 +146,23 @@ internal sealed class Instance : IDisposable
         var pid = Pid;
         Assert.Equal(0, Libc.kill(pid, Libc.SIGKILL));
         Poll.Until(() => !Lives(pid), () => $"the end of process {pid}");
+        Gone();
+    }
+
+    /// <summary>Waits until nothing of this instance runs: roles end with their master.</summary>
+    public void Gone() => Poll.Until(() => !Directory.EnumerateDirectories("/proc").Any(Mine), () => "the end of the roles");
+
+    private bool Mine(string process)
+    {
+        try
+        {
+            return char.IsAsciiDigit(Path.GetFileName(process)[0]) && File.ReadAllText($"{process}/cmdline") is var line
+                && line.Contains("\0role\0", StringComparison.Ordinal) && line.Contains($"{Top}/", StringComparison.Ordinal);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
     }
 
     /// <summary>Runs one of the names on this instance.</summary>
@@ -195,6 +215,7 @@ internal sealed class Instance : IDisposable
             _ = Libc.kill(pid, Libc.SIGKILL);
             Poll.Until(() => !Lives(pid), () => $"the end of process {pid}");
         }
+        Gone();
         _guard.Kill();
         _guard.Dispose();
         _port.Dispose();

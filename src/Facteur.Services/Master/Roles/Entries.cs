@@ -48,13 +48,10 @@ internal static class Entries
     public static ServiceLog LogOf(IMailLog log, IConfig config, string service) => new(log, $"{config.Get(CommonParameters.SyslogName)}/{service}");
 
     /// <summary>Says which entries of master.cf have no effect yet.</summary>
-    public static void WarnOfMissing(ConfigLoad load, ServiceLog master)
-    {
-        foreach (var entry in load.Entries.Where(e => e.Command is "postscreen" or "pipe" or "spawn" or "qmqpd" or "dnsblog" || (e.Type == ServiceType.Inet && e.Command is not "smtpd")))
-        {
-            master.Warning($"master.cf, line {entry.Line}: service {entry.Name} ({entry.Command}) is not acted on yet{(entry.Command == "pipe" ? ": its mail is deferred" : "")}");
-        }
-    }
+    public static IEnumerable<string> Missing(ConfigLoad load) =>
+        from entry in load.Entries
+        where entry.Command is "postscreen" or "pipe" or "spawn" or "qmqpd" or "dnsblog" || (entry.Type == ServiceType.Inet && entry.Command is not "smtpd")
+        select $"master.cf, line {entry.Line}: service {entry.Name} ({entry.Command}) is not acted on yet{(entry.Command == "pipe" ? ": its mail is deferred" : "")}";
 
     /// <summary>A Unix-domain socket of the queue directory.</summary>
     /// <exception cref="ConfigException">It can't be had.</exception>

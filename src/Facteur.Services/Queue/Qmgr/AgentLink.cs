@@ -30,6 +30,7 @@ internal sealed class AgentLink(Qmgr qmgr, Action bell) : IDeliverySink
         _client?.Close();
         Lost();
         _client = new DeliveryClient(link, bell);
+        var again = 0;
         foreach (var (number, (request, sent)) in _requests.ToArray())
         {
             if (sent >= Tries)
@@ -39,7 +40,12 @@ internal sealed class AgentLink(Qmgr qmgr, Action bell) : IDeliverySink
                 continue;
             }
             _requests[number] = (request, sent + 1);
+            again += sent > 0 ? 1 : 0;
             _client.Send(request);
+        }
+        if (again > 0)
+        {
+            qmgr.MadeAgain(again);
         }
         _client.Flush();
     }

@@ -312,6 +312,9 @@ internal sealed class Qmgr
         }
     }
 
+    /// <summary>Agents died in the middle of deliveries: these are made again, and may arrive twice.</summary>
+    public void MadeAgain(int deliveries) => _log.MadeAgain(deliveries);
+
     /// <summary>The agents are gone: their requests will have no result.</summary>
     public void Interrupted(IEnumerable<ulong> requests)
     {
