@@ -36,13 +36,13 @@ internal sealed class ThreadHands(BlockingThreads threads, HelperProgram program
 
     /// <inheritdoc/>
     public async ValueTask<CommandEnd> RunAsync(UserIdentity who, CommandJob job, IContentSource content, CancellationToken cancel) =>
-        await _commands.RunAsync(() => FileIdentity.CanChange ? Run(who, job, content) : CommandRunner.Run(job, content, time), cancel).ConfigureAwait(false);
+        await _commands.RunAsync(() => Run(FileIdentity.CanChange ? (who.Uid, who.Gid) : (Libc.geteuid(), Libc.getegid()), job, content), cancel).ConfigureAwait(false);
 
     /// <inheritdoc/>
     public void Dispose() => _commands.Dispose();
 
     /// <summary>A helper for this one command.</summary>
-    private unsafe CommandEnd Run(UserIdentity who, CommandJob job, IContentSource content)
+    private unsafe CommandEnd Run((uint Uid, uint Gid) who, CommandJob job, IContentSource content)
     {
         if (DescriptorSocket.Pair(out var errno) is not var (starter, theirs))
         {

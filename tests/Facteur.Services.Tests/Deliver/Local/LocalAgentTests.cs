@@ -255,6 +255,10 @@ public sealed class LocalAgentTests : IDisposable
 
     private void WriteAs(string name, string text)
     {
+        if (!FileIdentity.CanChange)
+        {
+            Assert.Skip("needs root: a .forward file is its user's or root's");
+        }
         File.WriteAllText(_room.Path(name), text);
         Assert.Equal(0, Libc.chmod(_room.Path(name), 0x1A4));
     }

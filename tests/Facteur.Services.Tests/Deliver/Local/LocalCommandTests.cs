@@ -200,6 +200,30 @@ public sealed class LocalCommandTests : IDisposable
     }
 
     [Fact]
+    public async Task Procmail_files_by_its_rules()
+    {
+        const string procmail = "/usr/bin/procmail";
+        if (!File.Exists(procmail))
+        {
+            Assert.Skip("needs procmail");
+        }
+        // It reads no rules from a directory that others may write.
+        var home = _room.Path("home");
+        Directory.CreateDirectory(home);
+        File.WriteAllText($"{home}/rc", $"MAILDIR={home}\nDEFAULT={home}/inbox\nARG=$1\n:0:\n* ^Subject: hi\n* ARG ?? tag\nfiltered\n");
+        Assert.Equal(0, Libc.chmod(home, 0x1ED));
+        foreach (var path in FileIdentity.CanChange ? new[] { home, $"{home}/rc" } : [])
+        {
+            Assert.Equal(0, Libc.chown(path, Account().Uid, Account().Gid));
+        }
+        var command = ("mailbox_command", $"{procmail} -a \"$EXTENSION\" {home}/rc");
+        Assert.EndsWith("rc)", await Deliver($"{User}+tag@dest.example", more: command));
+        Assert.Contains($"X-Original-To: {User}+tag@dest.example\nDelivered-To: {User}+tag@dest.example\n" + Content.Replace("\nFrom ", "\n>From "), _room.Read("home/filtered"));
+        await Deliver($"{User}@dest.example", "Subject: other\n\nx\n", more: command);
+        Assert.Contains("Subject: other", _room.Read("home/inbox"));
+    }
+
+    [Fact]
     public async Task Verify_only_runs_nothing() =>
         Assert.EndsWith("status=deliverable (delivers to command: exit 0)", await Deliver("c0@dest.example", flags: DeliveryFlags.VerifyOnly));
 
