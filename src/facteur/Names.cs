@@ -41,7 +41,7 @@ internal static class Names
         "postkick" => Postkick.Run(context, Access),
         "spool" => SpoolCommand.Run(context),
         LocalParent.Name => LocalParent.Run(context.Arguments),
-        LocalHelper.Name => LocalHelper.Run(context.Arguments),
+        HelperProcess.Name => HelperProcess.Run(context.Arguments),
         "names" => List(context),
         _ => Unknown(context),
     };

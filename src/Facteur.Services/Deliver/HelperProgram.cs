@@ -1,6 +1,6 @@
 namespace Facteur.Services.Deliver;
 
-/// <summary>The program that helpers run: <see cref="LocalHelper"/> under one of our executables.</summary>
+/// <summary>The program that helpers run: <see cref="HelperProcess"/> under one of our executables.</summary>
 /// <param name="Path">The executable.</param>
 /// <param name="Arguments">argv, up to the helper's own arguments.</param>
 public sealed record HelperProgram(string Path, IReadOnlyList<string> Arguments)
@@ -10,7 +10,7 @@ public sealed record HelperProgram(string Path, IReadOnlyList<string> Arguments)
     {
         var lean = System.IO.Path.Combine(directory, "facteur-lean");
         var path = File.Exists(lean) ? lean : System.IO.Path.Combine(directory, "facteur");
-        return new HelperProgram(path, [System.IO.Path.GetFileName(path), LocalHelper.Name]);
+        return new HelperProgram(path, [System.IO.Path.GetFileName(path), HelperProcess.Name]);
     }
 
     /// <summary>Environment of a helper: nothing of ours but what its runtime needs.</summary>

@@ -8,7 +8,7 @@ namespace Facteur.Services.Deliver;
 /// The program that becomes a user and does what local(8) and virtual(8) do with a user's rights: nothing else, one request after the other.
 /// Descriptor 0 is a socket to whoever started it: each message brings the socket of a session, which is one request; at its end the program ends.
 /// </summary>
-public static class LocalHelper
+public static class HelperProcess
 {
     /// <summary>The name it is called by.</summary>
     public const string Name = "local-helper";
