@@ -223,6 +223,10 @@ public sealed unsafe class Master : IDisposable
             {
                 case 'R':
                     role.Ready = true;
+                    if (role.Name != "local" && text != "confined")
+                    {
+                        _log.Warning($"{role.Name} is not confined: it may write /tmp, as every user; Landlock is {(Landlock.Version == 0 ? "not in this kernel" : "wider than it should be")}");
+                    }
                     break;
                 case 'E':
                     role.Failure = text;

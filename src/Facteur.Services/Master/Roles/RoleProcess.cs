@@ -64,9 +64,19 @@ public sealed class RoleProcess
             role._log?.Dispose();
             return 1;
         }
-        role.Say('R');
+        role.Say('R', Confined() ? "confined" : "");
         role.Serve();
         return 0;
+    }
+
+    /// <summary>Whether Landlock holds: what every user may do, this process may not.</summary>
+    private static bool Confined()
+    {
+        const int temporary = 0x410000;
+        var fd = Libc.open("/tmp", temporary | Libc.O_WRONLY | Libc.O_CLOEXEC, 0x180);
+        var denied = fd < 0 && System.Runtime.InteropServices.Marshal.GetLastPInvokeError() == Libc.EACCES;
+        _ = fd < 0 ? 0 : Libc.close(fd);
+        return denied;
     }
 
     private void Say(char what, string text = "") =>
