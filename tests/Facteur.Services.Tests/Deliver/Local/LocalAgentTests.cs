@@ -26,7 +26,7 @@ public sealed class LocalAgentTests : IDisposable
             ("team", "daemon, nobody"), ("nested", "team, daemon"), ("list", "daemon, x@remote.example"), ("owner-list", "nobody"), ("two", "x@remote.example, list"), ("remote", "x@remote.example"),
             ("self", "self"), ("esc", "\\\\daemon"), ("loopa", "loopb"), ("loopb", "loopa"), ("file", _room.Path("file.out")), ("md", _room.Path("md/")),
             ("null", "/dev/null"), ("cmd", "\"|/bin/true\""), ("inc", $":include:{_room.Path("list.txt")}"), ("incmiss", $":include:{_room.Path("nolist.txt")}"),
-            ("dirf", _room.Directory), ("full", "/dev/full"), ("mixed", "daemon, nosuch, x@remote.example"), ("piped", "x@remote.example, \"|exit 75\""), ("tag+x", "nobody"), ("Daemon", "daemon"));
+            ("dirf", _room.Directory), ("full", "/dev/full"), ("mixed", "daemon, nosuch, x@remote.example"), ("piped", "x@remote.example, \"|exit 75\""), ("tag+x", "nobody"), ("both", "one, other"), ("one", "daemon"), ("other", "daemon"), ("away", "z@remote.example"), ("outer", "inner"), ("owner-outer", "nobody"), ("inner", "w@remote.example"), ("Daemon", "daemon"));
         return new LocalAgent(
             new TestConfig([("alias_maps", "aliases"), ("mail_spool_directory", _room.Directory), ("recipient_delimiter", "+"), ("deliver_lock_attempts", "1"),
                 ("default_privs", "nobody"), ("forward_path", $"{_room.Directory}/fwd-$user${{recipient_delimiter}}${{extension}}, {_room.Directory}/fwd-$user")])
@@ -220,6 +220,103 @@ public sealed class LocalAgentTests : IDisposable
         File.WriteAllText(_room.Path("nobody"), "");
         await Deliver("nobody@dest.example");
         Assert.EndsWith($"dsn=5.2.0, status=bounced (cannot update mailbox DIR/nobody for user nobody. cannot open file: Permission denied)", Ends());
+    }
+
+    [Fact]
+    public async Task A_forward_file_of_neither_the_user_nor_root_is_ignored()
+    {
+        WriteAs("fwd-daemon", "y@remote.example\n");
+        Assert.Equal(0, Libc.chown(_room.Path("fwd-daemon"), 65534, 65534));
+        await Deliver("daemon@dest.example");
+        Assert.Equal("warning: file DIR/fwd-daemon has bad owner uid 65534\nQ1: to=<daemon@dest.example>, dsn=2.0.0, status=sent (delivered to mailbox)", Ends());
+    }
+
+    [Fact]
+    public async Task A_forward_file_that_several_names_lead_to_is_followed_once()
+    {
+        WriteAs("fwd-daemon", "y@remote.example\n");
+        await Deliver("both@dest.example");
+        Assert.Equal("y@remote.example", Assert.Single(Assert.Single(_room.Forwards).Envelope.Recipients).Address);
+        Assert.False(File.Exists(_room.Path("daemon")));
+    }
+
+    [Theory]
+    [InlineData("canonical", "y@remote.example")]
+    [InlineData("forward", "y+e@remote.example")]
+    public async Task Extensions_go_on_through_a_forward_file_when_they_may(string propagate, string address)
+    {
+        WriteAs("fwd-bin", "y@remote.example\n");
+        await Deliver("bin+e@dest.example", more: ("propagate_unmatched_extensions", propagate));
+        Assert.Equal(address, _room.Forwards[0].Envelope.Recipients[0].Address);
+    }
+
+    [Fact]
+    public async Task The_extension_that_chose_the_forward_file_does_not_go_on()
+    {
+        WriteAs("fwd-bin+e", "y@remote.example\n");
+        await Deliver("bin+e@dest.example", more: ("propagate_unmatched_extensions", "forward"));
+        Assert.Equal("y@remote.example", _room.Forwards[0].Envelope.Recipients[0].Address);
+    }
+
+    [Theory]
+    [InlineData("alias", "z+e@remote.example")]
+    [InlineData("canonical", "z@remote.example")]
+    public async Task Extensions_go_on_through_an_alias_when_they_may(string propagate, string address)
+    {
+        await Deliver("away+e@dest.example", more: ("propagate_unmatched_extensions", propagate));
+        Assert.Equal(address, _room.Forwards[0].Envelope.Recipients[0].Address);
+    }
+
+    [Theory]
+    [InlineData("no", "owner-list@dest.example")]
+    [InlineData("yes", "nobody@dest.example")]
+    public async Task The_owner_of_a_list_is_its_sender_by_name_or_expanded(string expand, string sender)
+    {
+        await Deliver("list@dest.example", more: ("expand_owner_alias", expand));
+        Assert.Equal(sender, Assert.Single(_room.Forwards).Envelope.Sender);
+    }
+
+    [Theory]
+    [InlineData("no", "owner-outer@dest.example")]
+    [InlineData("yes", "a@sender.example")]
+    public async Task An_alias_without_owner_below_a_list_keeps_the_lists_owner_unless_reset(string reset, string sender)
+    {
+        await Deliver("outer@dest.example", more: ("reset_owner_alias", reset));
+        Assert.Equal(sender, Assert.Single(_room.Forwards).Envelope.Sender);
+    }
+
+    [Fact]
+    public async Task A_missing_home_directory_may_hold_mail_up()
+    {
+        await Deliver("_apt@dest.example", more: ("require_home_directory", "yes"));
+        Assert.EndsWith("dsn=4.3.0, status=deferred (cannot access home directory /nonexistent: No such file or directory)", Ends());
+    }
+
+    [Fact]
+    public async Task An_empty_name_bounces()
+    {
+        await Deliver("\"\"@dest.example");
+        Assert.EndsWith("dsn=5.1.3, status=bounced (null username in \"\"\"@dest.example\")", Ends());
+    }
+
+    [Fact]
+    public async Task Files_of_an_alias_file_that_is_not_roots_are_its_owners()
+    {
+        if (!FileIdentity.CanChange)
+        {
+            Assert.Skip("needs root: identities are taken");
+        }
+        var table = $"texthash:{_room.Path("aliases.txt")}";
+        File.WriteAllText(_room.Path("aliases.txt"), "");
+        Assert.Equal(0, Libc.chmod(_room.Directory, 0x1FF));
+        Assert.Equal(0, Libc.chown(_room.Path("aliases.txt"), 2, 2));
+        _room.Table(table, ("file", _room.Path("file.out")));
+        await Agent(("alias_maps", table)).DeliverAsync(_room.Request(Content, ["file@dest.example"]), default);
+        Assert.Equal(0, UnixFile.Status(_room.Path("file.out"), false, out var status));
+        Assert.Equal(2u, status.Uid);
+        // Nothing is done as mail_owner.
+        await Agent(("alias_maps", table), ("mail_owner", "bin")).DeliverAsync(_room.Request(Content, ["file@dest.example"]), default);
+        Assert.Contains("Permission denied", Ends());
     }
 
     [Fact]
