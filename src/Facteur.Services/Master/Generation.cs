@@ -71,9 +71,6 @@ internal sealed class Surroundings
     /// <summary>Local: who acts in users' names.</summary>
     public UserHands Hands { get; init; }
 
-    /// <summary>Local: agents that are in another process, by transport; null when there is none of the name.</summary>
-    public Func<string, IDeliveryAgent?> OtherAgents { get; set; } = _ => null;
-
     /// <summary>The generation of the moment.</summary>
     public CurrentGeneration Generation { get; } = new();
 
@@ -158,7 +155,8 @@ internal sealed class Generation : IAsyncDisposable
             Control = around.Control(this);
         }
         var trusted = Tables(events, new TableOptions { Utf8 = utf8, SecuritySensitive = true });
-        foreach (var entry in Entries.Where(e => e.Type == ServiceType.Unix && Has(IsLocal(e) ? RoleSet.Local : RoleSet.Deliver)))
+        // local passes mail to other transports itself: mailbox_transport, fallback_transport.
+        foreach (var entry in Entries.Where(e => e.Type == ServiceType.Unix && Has(IsLocal(e) ? RoleSet.Local : RoleSet.Deliver | RoleSet.Local)))
         {
             if (Agent(entry, trusted) is { } agent)
             {
@@ -288,7 +286,7 @@ internal sealed class Generation : IAsyncDisposable
         return entry.Command switch
         {
             "smtp" or "lmtp" => new SmtpAgent(config, entry.Command == "lmtp", entry.Arguments, _around.Dns, _around.Hosts, _lists, _around.Reader, _around.Threads, log, _around.Time),
-            "local" => new LocalAgent(config, trusted, _around.Rewriting, _around.Reader, _around.ForwardResubmit, name => AgentOf(name) ?? _around.OtherAgents(name), _around.Hands, _around.Threads, log, _around.Time),
+            "local" => new LocalAgent(config, trusted, _around.Rewriting, _around.Reader, _around.ForwardResubmit, AgentOf, _around.Hands, _around.Threads, log, _around.Time),
             "virtual" => new VirtualAgent(config, trusted, _around.Reader, _around.Hands, log, _around.Time),
             "error" => new ErrorAgent(config, entry.Name == "retry", log, _around.Time),
             "discard" => new DiscardAgent(log, _around.Time),

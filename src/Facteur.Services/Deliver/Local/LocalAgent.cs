@@ -18,16 +18,16 @@ public sealed class LocalAgent : IDeliveryAgent
     /// <param name="rewrite">Completes addresses in aliases and says which of them are local.</param>
     /// <param name="reader">Contents.</param>
     /// <param name="resubmit">Where forwarded mail goes.</param>
-    /// <param name="agents">Other transports by name, for mailbox_transport and its kin; null when there is none of the name.</param>
+    /// <param name="transports">The agent of another entry, for mailbox_transport and fallback_transport; null for none.</param>
     /// <param name="hands">Who acts in users' names.</param>
     /// <param name="threads">Threads for what blocks.</param>
     /// <param name="log">The entry's log.</param>
     /// <param name="time">The clock.</param>
     /// <exception cref="ConfigException">Values that can't be used.</exception>
     public LocalAgent(
-        IConfig config, ITableSet tables, IRewrite rewrite, ISpoolReader reader, IResubmit resubmit, Func<string, IDeliveryAgent?> agents, UserHands hands,
+        IConfig config, ITableSet tables, IRewrite rewrite, ISpoolReader reader, IResubmit resubmit, Func<string, IDeliveryAgent?> transports, UserHands hands,
         BlockingThreads threads, ServiceLog log, TimeProvider time) =>
-        _rooms = new LocalRooms(new LocalSettings(config, tables), rewrite, reader, resubmit, agents, hands.Hands, threads, log, time);
+        _rooms = new LocalRooms(new LocalSettings(config, tables), rewrite, reader, resubmit, transports, hands.Hands, threads, log, time);
 
     /// <inheritdoc/>
     public async ValueTask<DeliveryResult> DeliverAsync(DeliveryRequest request, CancellationToken cancel)
@@ -58,5 +58,5 @@ public sealed class LocalAgent : IDeliveryAgent
 
 /// <summary>What every delivery of one agent shares.</summary>
 internal sealed record LocalRooms(
-    LocalSettings Settings, IRewrite Rewrite, ISpoolReader Reader, IResubmit Resubmit, Func<string, IDeliveryAgent?> Agents, IUserHands Hands,
+    LocalSettings Settings, IRewrite Rewrite, ISpoolReader Reader, IResubmit Resubmit, Func<string, IDeliveryAgent?> Transports, IUserHands Hands,
     BlockingThreads Threads, ServiceLog Log, TimeProvider Time);

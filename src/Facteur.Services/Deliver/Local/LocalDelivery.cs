@@ -31,7 +31,7 @@ internal sealed class LocalDelivery(
     private readonly LocalAliases _aliases = new(rooms);
     private readonly LocalForwardFile _forwardFile = new(rooms);
     private readonly LocalMailbox _mailbox = new(rooms, request, recipient, content);
-    private readonly LocalPass _pass = new(rooms, request, recipient);
+    private readonly LocalTransports _transports = new(rooms, request, recipient);
     private readonly long _start = DeliveryTimes.Now(rooms.Time);
     private bool _expanded;
     private int _taken;
@@ -271,7 +271,7 @@ internal sealed class LocalDelivery(
             _expanded = true;
             return;
         }
-        if (!await PassAsync(target, part, _settings.MailboxTransports, _settings.MailboxTransport, "mailbox", cancel).ConfigureAwait(false))
+        if (!await PassAsync(target, part, _settings.MailboxTransports, _settings.MailboxTransport, cancel).ConfigureAwait(false))
         {
             if (account is null)
             {
@@ -459,7 +459,7 @@ internal sealed class LocalDelivery(
 
     private async ValueTask UnknownAsync(LocalTarget target, LocalPart part, CancellationToken cancel)
     {
-        if (await PassAsync(target, part, _settings.FallbackTransports, _settings.FallbackTransport, "mailbox", cancel).ConfigureAwait(false))
+        if (await PassAsync(target, part, _settings.FallbackTransports, _settings.FallbackTransport, cancel).ConfigureAwait(false))
         {
             return;
         }
@@ -493,7 +493,7 @@ internal sealed class LocalDelivery(
     }
 
     /// <returns>Whether another transport is responsible, or the table that would say so can't answer.</returns>
-    private async ValueTask<bool> PassAsync(LocalTarget target, LocalPart part, Maps maps, string transport, string duplicate, CancellationToken cancel)
+    private async ValueTask<bool> PassAsync(LocalTarget target, LocalPart part, Maps maps, string transport, CancellationToken cancel)
     {
         var found = await maps.FindAsync(part.User, partial: false, cancel).ConfigureAwait(false);
         if (found.Status == LookupStatus.Error)
@@ -507,20 +507,14 @@ internal sealed class LocalDelivery(
         {
             return false;
         }
-        var (status, damaged, logged) = await _pass.DeliverAsync(service, target.Address, cancel).ConfigureAwait(false);
+        var original = target.Owner is null ? Original : "";
+        var (status, damaged) = await _transports.DeliverAsync(service, target.Address, original, cancel).ConfigureAwait(false);
         Damaged |= damaged;
         if (status.Outcome is not (DeliveryOutcome.Sent or DeliveryOutcome.Deliverable))
         {
-            seen.Forget(duplicate, part.Whole);
+            seen.Forget("mailbox", part.Whole);
         }
-        if (logged)
-        {
-            _statuses.Add(status);
-        }
-        else
-        {
-            End(target, status);
-        }
+        _statuses.Add(status);
         return true;
     }
 

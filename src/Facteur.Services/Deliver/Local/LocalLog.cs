@@ -32,7 +32,8 @@ internal static class LocalLog
 
     public static void Passing(ServiceLog log, string queueId, string address, string transport) => log.Info($"{queueId}: passing <{address}> to transport={transport}");
 
-    public static void NoTransport(ServiceLog log, string transport) => log.Warning($"mail transport {transport}: no such service in master.cf, or local's own");
+    public static void NoTransport(ServiceLog log, string queueId, string transport) =>
+        log.Warning($"{queueId}: mail transport {transport}: no such service in master.cf, or it leads back to local");
 
     public static void UserLookup(ServiceLog log, string user, int errno) => log.Warning($"error looking up passwd info for {user}: {Errno.Text(errno)}");
 
