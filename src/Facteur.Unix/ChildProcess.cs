@@ -18,8 +18,10 @@ public static unsafe class ChildProcess
     /// <param name="environment">Its whole environment, NAME=VALUE.</param>
     /// <param name="descriptors">Its descriptors 0, 1, 2 …: ours that they are copies of.</param>
     /// <param name="pid">The child; it is to be waited for.</param>
+    /// <param name="directory">Its working directory, or null for ours.</param>
     /// <returns>0, or the errno: the program was not started.</returns>
-    public static int Start(string program, IReadOnlyList<string> arguments, IReadOnlyList<string> environment, ReadOnlySpan<int> descriptors, out int pid)
+    public static int Start(
+        string program, IReadOnlyList<string> arguments, IReadOnlyList<string> environment, ReadOnlySpan<int> descriptors, out int pid, string? directory = null)
     {
         pid = -1;
         // First out of the way of the numbers they shall have: what one is copied onto must not be one that is still to be copied.
@@ -45,6 +47,10 @@ public static unsafe class ChildProcess
                 {
                     return failed;
                 }
+            }
+            if (directory is not null && Libc.posix_spawn_file_actions_addchdir_np(actions, directory) is not 0 and var unmoved)
+            {
+                return unmoved;
             }
             ulong* all = stackalloc ulong[16];
             ulong* none = stackalloc ulong[16];

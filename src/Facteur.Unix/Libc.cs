@@ -28,7 +28,7 @@ public static unsafe partial class Libc
     public const int AF_UNIX = 1, AF_INET = 2, AF_INET6 = 10, SOCK_STREAM = 1, SOCK_DGRAM = 2, SOCK_SEQPACKET = 5, SOCK_NONBLOCK = 0x800, SOCK_CLOEXEC = 0x80000;
     public const int SOL_SOCKET = 1, SO_REUSEADDR = 2, SO_ERROR = 4, SO_SNDBUF = 7, SO_RCVBUF = 8, SO_SNDBUFFORCE = 32, SO_RCVBUFFORCE = 33, IPPROTO_IPV6 = 41, IPV6_V6ONLY = 26;
     public const int MSG_PEEK = 2, MSG_CTRUNC = 8, MSG_TRUNC = 0x20, MSG_DONTWAIT = 0x40, MSG_NOSIGNAL = 0x4000, MSG_CMSG_CLOEXEC = 0x40000000, SCM_RIGHTS = 1, SHUT_RDWR = 2;
-    public const int EINPROGRESS = 115, ESRCH = 3, EBADF = 9, ECHILD = 10, EADDRINUSE = 98, ECONNRESET = 104, ENOBUFS = 105, ENOTCONN = 107;
+    public const int EINPROGRESS = 115, ESRCH = 3, EBADF = 9, ECHILD = 10, EADDRINUSE = 98, ESHUTDOWN = 108, ETIMEDOUT = 110, EMLINK = 31, ESTALE = 116, EPROTO = 71, ECONNRESET = 104, ENOBUFS = 105, ENOTCONN = 107;
     public const int WNOHANG = 1, SIGCHLD = 17, SIGUSR1 = 10;
     public const short POLLIN = 1, POLLOUT = 4, POLLERR = 8, POLLHUP = 16;
     public const int EFD_NONBLOCK = 0x800, EFD_CLOEXEC = 0x80000, MFD_CLOEXEC = 1, MFD_ALLOW_SEALING = 2, F_ADD_SEALS = 1033;
@@ -59,6 +59,8 @@ public static unsafe partial class Libc
     [LibraryImport(C, SetLastError = true)] public static partial int fstat(int fd, Stat* stat);
     [LibraryImport(C, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)] public static partial int stat(string path, Stat* stat);
     [LibraryImport(C, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)] public static partial int lstat(string path, Stat* stat);
+    [LibraryImport(C, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)] public static partial int fstatat(int dir, string path, Stat* stat, int flags);
+    [LibraryImport(C, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)] public static partial int unlinkat(int dir, string path, int flags);
     [LibraryImport(C, SetLastError = true)] public static partial int fstatvfs(int fd, StatVfs* stat);
     [LibraryImport(C, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)] public static partial int statvfs(string path, StatVfs* stat);
     [LibraryImport(C, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)] public static partial int statfs(string path, StatFs* stat);
@@ -112,6 +114,7 @@ public static unsafe partial class Libc
     [LibraryImport(C)] public static partial int posix_spawn_file_actions_init(void* actions);
     [LibraryImport(C)] public static partial int posix_spawn_file_actions_adddup2(void* actions, int from, int to);
     [LibraryImport(C)] public static partial int posix_spawn_file_actions_addclosefrom_np(void* actions, int from);
+    [LibraryImport(C, StringMarshalling = StringMarshalling.Utf8)] public static partial int posix_spawn_file_actions_addchdir_np(void* actions, string path);
     [LibraryImport(C)] public static partial int posix_spawn_file_actions_destroy(void* actions);
     [LibraryImport(C)] public static partial int posix_spawnattr_init(void* attributes);
     [LibraryImport(C)] public static partial int posix_spawnattr_setflags(void* attributes, short flags);

@@ -10,6 +10,9 @@ public static class SealedFiles
     /// <summary>A file was given; an older one of that name is closed by whoever reads it no more, with this process.</summary>
     public static void Add(string path, int descriptor) => Given[path] = descriptor;
 
+    /// <summary>What was given in a path's place, -1 when nothing was.</summary>
+    public static int DescriptorOf(string path) => Given.TryGetValue(path, out var descriptor) ? descriptor : -1;
+
     /// <summary>What to open for a path: itself, or what was given in its place.</summary>
     public static string PathOf(string path) => Given.TryGetValue(path, out var descriptor) ? $"/proc/self/fd/{descriptor}" : path;
 }

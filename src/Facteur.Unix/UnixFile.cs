@@ -12,6 +12,9 @@ public sealed unsafe class UnixFile : IDisposable
     /// <summary>The descriptor; -1 when closed.</summary>
     public int Descriptor => _fd;
 
+    /// <summary>A descriptor that came from elsewhere; it is closed with the file.</summary>
+    public static UnixFile Own(int descriptor) => new(descriptor);
+
     /// <summary>Opens a file; O_CLOEXEC is always added.</summary>
     /// <param name="path">Its name.</param>
     /// <param name="flags">Flags of open(2).</param>

@@ -67,7 +67,7 @@ internal static class Daemon
     public static int Role(CommandContext context)
     {
         const int control = 3;
-        return context.Arguments is [var name, "-c", var directory] ? RoleProcess.Run(name, directory, control, context.Time) : context.Fatal("usage: role name -c config_dir (started by master only)");
+        return context.Arguments is [var name, "-c", var directory, ..] ? RoleProcess.Run(name, directory, control, context.Arguments.Contains("--parent"), context.Time) : context.Fatal("usage: role name -c config_dir (started by master only)");
     }
 
     /// <summary>"plan -c DIR": what master must do for a configuration.</summary>

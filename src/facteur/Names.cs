@@ -3,6 +3,8 @@ using Facteur.Config;
 using Facteur.Config.Parameters;
 using Facteur.Contracts;
 using Facteur.Root.Launcher;
+using Facteur.Root.LocalParent;
+using Facteur.Services.Deliver;
 using Facteur.Services.Server;
 using Facteur.Spool;
 using Facteur.Unix;
@@ -39,6 +41,8 @@ internal static class Names
         "postdrop" => Postdrop.Run(context),
         "postkick" => Postkick.Run(context, Access),
         "spool" => SpoolCommand.Run(context, OpenSpool),
+        LocalParent.Name => LocalParent.Run(context.Arguments),
+        HelperProcess.Name => HelperProcess.Run(context.Arguments),
         "names" => List(context),
         _ => Unknown(context),
     };

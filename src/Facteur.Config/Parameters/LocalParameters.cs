@@ -49,10 +49,10 @@ public static class LocalParameters
     public static readonly StringParameter MailSpoolDirectory = new("mail_spool_directory", "/var/mail", "Directory of mailboxes; of Maildirs with / at its end.", 1);
 
     /// <summary>mailbox_command.</summary>
-    public static readonly StringParameter MailboxCommand = new("mailbox_command", "", "Command that gets mail for local users.") { Class = ParameterClass.NotYet };
+    public static readonly StringParameter MailboxCommand = new("mailbox_command", "", "Command that gets mail for local users; its $names are the shell's.");
 
     /// <summary>mailbox_command_maps.</summary>
-    public static readonly StringParameter MailboxCommandMaps = new("mailbox_command_maps", "", "Commands by recipient.") { Class = ParameterClass.NotYet };
+    public static readonly StringParameter MailboxCommandMaps = new("mailbox_command_maps", "", "Commands by recipient.");
 
     /// <summary>mailbox_transport.</summary>
     public static readonly StringParameter MailboxTransport = new("mailbox_transport", "", "Transport for all local recipients, known or not.");
@@ -65,6 +65,27 @@ public static class LocalParameters
 
     /// <summary>fallback_transport_maps.</summary>
     public static readonly StringParameter FallbackTransportMaps = new("fallback_transport_maps", "", "Transports by recipient that is neither alias nor user.");
+
+    /// <summary>command_execution_directory; its $names are local(8)'s and expanded per recipient.</summary>
+    public static readonly StringParameter CommandExecutionDirectory = new("command_execution_directory", "", "Working directory of commands.");
+
+    /// <summary>execution_directory_expansion_filter.</summary>
+    public static readonly StringParameter ExecutionDirectoryExpansionFilter = new(
+        "execution_directory_expansion_filter", "1234567890!@%-_=+:,./abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ",
+        "Characters kept in what command_execution_directory's $names stand for.");
+
+    /// <summary>command_expansion_filter.</summary>
+    public static readonly StringParameter CommandExpansionFilter = new(
+        "command_expansion_filter", "1234567890!@%-_=+:,./abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", "Characters kept in a command's environment.");
+
+    /// <summary>local_command_shell.</summary>
+    public static readonly StringParameter LocalCommandShell = new("local_command_shell", "", "Program that runs commands instead of /bin/sh.");
+
+    /// <summary>command_time_limit.</summary>
+    public static readonly TimeParameter CommandTimeLimit = new("command_time_limit", "1000s", "Time after which a command is killed.", 1);
+
+    /// <summary>export_environment.</summary>
+    public static readonly StringParameter ExportEnvironment = new("export_environment", "TZ MAIL_CONFIG LANG", "Names, or name=value, of the environment of commands.");
 
     /// <summary>luser_relay; its $names are local(8)'s and expanded per recipient.</summary>
     public static readonly StringParameter LuserRelay = new("luser_relay", "", "Where mail for unknown users goes.");
@@ -97,7 +118,8 @@ public static class LocalParameters
     public static IReadOnlyList<Parameter> All { get; } =
     [
         AliasMaps, AllowMailToFiles, AllowMailToCommands, DefaultPrivs, ForwardPath, ForwardExpansionFilter, OwnerRequestSpecial, ExpandOwnerAlias, ResetOwnerAlias,
-        FrozenDeliveredTo, PrependDeliveredHeader, PropagateUnmatchedExtensions, HomeMailbox, MailSpoolDirectory, MailboxCommand, MailboxCommandMaps, MailboxTransport,
+        FrozenDeliveredTo, PrependDeliveredHeader, PropagateUnmatchedExtensions, HomeMailbox, MailSpoolDirectory, CommandExecutionDirectory, ExecutionDirectoryExpansionFilter,
+        CommandExpansionFilter, LocalCommandShell, CommandTimeLimit, ExportEnvironment, MailboxCommand, MailboxCommandMaps, MailboxTransport,
         MailboxTransportMaps, FallbackTransport, FallbackTransportMaps, LuserRelay, MailboxSizeLimit, MailboxDeliveryLock, DeliverLockAttempts, DeliverLockDelay,
         StaleLockTime, StrictMailboxOwnership, RequireHomeDirectory, Biff,
     ];

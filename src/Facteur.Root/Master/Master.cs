@@ -48,6 +48,8 @@ public sealed unsafe class Master : IDisposable
     private readonly bool _root;
     private readonly int _bell;
     private readonly int[] _logPair = [-1, -1];
+    private int _logFile = -1;
+    private int _hands = -1;
     private Plan _plan;
     private int _signals;
     private long _secretsSeen;
@@ -124,7 +126,7 @@ public sealed unsafe class Master : IDisposable
         {
             role.Dispose();
         }
-        foreach (var fd in _listen.Values.Concat(_sockets.Values).Concat(_secrets.Values.Select(s => s.Descriptor)).Concat(_logPair).Append(_bell))
+        foreach (var fd in _listen.Values.Concat(_sockets.Values).Concat(_secrets.Values.Select(s => s.Descriptor)).Concat(_logPair).Append(_bell).Append(_logFile).Append(_hands))
         {
             if (fd >= 0)
             {
@@ -139,6 +141,10 @@ public sealed unsafe class Master : IDisposable
         OpenLog();
         OpenSockets();
         OpenSecrets();
+        if (_root)
+        {
+            _roles.Add(LocalParent.LocalParent.Name, new RoleSlot(LocalParent.LocalParent.Name));
+        }
         var started = _time.GetTimestamp();
         while (true)
         {
@@ -225,7 +231,7 @@ public sealed unsafe class Master : IDisposable
             {
                 case 'R':
                     role.Ready = true;
-                    if (role.Name != "local" && text != "confined")
+                    if ((role.Name != "local" || _root) && text != "confined")
                     {
                         _log.Warning($"{role.Name} is not confined: it may write /tmp, as every user; Landlock is {(Landlock.Version == 0 ? "not in this kernel" : "wider than it should be")}");
                     }
@@ -254,7 +260,7 @@ public sealed unsafe class Master : IDisposable
             if (!role.Ending)
             {
                 _log.Warning($"process {role.Name} pid {pid.ToString(CultureInfo.InvariantCulture)} {ChildProcess.Exit(status)}");
-                if (!_started)
+                if (!_started && role.Name != LocalParent.LocalParent.Name)
                 {
                     role.Failure ??= $"{role.Name}: {ChildProcess.Exit(status)}";
                 }
@@ -267,7 +273,11 @@ public sealed unsafe class Master : IDisposable
     {
         foreach (var role in _roles.Values.Where(r => r.Pid < 0 && !r.Ending && _time.GetTimestamp() >= r.NotBefore))
         {
-            if (Start(role))
+            if (role.Name == LocalParent.LocalParent.Name)
+            {
+                StartParent(role);
+            }
+            else if (Start(role))
             {
                 Equip(role);
             }
@@ -304,9 +314,9 @@ public sealed unsafe class Master : IDisposable
     private List<string> Confined(string role)
     {
         var line = new List<string> { Environment.ProcessPath!, "launcher" };
-        if (role == "local")
+        if (role == "local" && !_root)
         {
-            // It is every user, one after the other.
+            // It is every user that it can be: its own.
             return [.. line, Program(), "role", role, "-c", _directory];
         }
         if (_root)
@@ -315,7 +325,7 @@ public sealed unsafe class Master : IDisposable
             line.AddRange(["--user", role == "queue" ? $"{Identity(_queueOwner!)},{_group.ToString(CultureInfo.InvariantCulture)}" : Identity(_mail!)]);
         }
         var queue = _names["queue_directory"];
-        line.AddRange(["--filter", "--wx", "--landlock", role is "deliver" or "receive" or "rewrite" ? "connect" : "alone"]);
+        line.AddRange(["--filter", "--wx", "--landlock", role is "deliver" or "receive" or "rewrite" or "local" ? "connect" : "alone"]);
         foreach (var path in SystemRead.Append(_directory).Append(Path.GetDirectoryName(Program())!).Append(_names["data_directory"]).Concat(role is "queue" or "postlogd" ? [] : _plan.Read))
         {
             line.AddRange(["--read", path]);
@@ -325,8 +335,7 @@ public sealed unsafe class Master : IDisposable
             "queue" => [queue],
             "receive" => [Path.Combine(queue, "maildrop"), Path.Combine(queue, "corrupt"), _names["data_directory"]],
             "rewrite" => [_names["data_directory"]],
-            "deliver" => [_names["data_directory"]],
-            "postlogd" when _plan.LogFile.StartsWith('/') => [Path.GetDirectoryName(_plan.LogFile)!],
+            "deliver" or "local" => [_names["data_directory"]],
             _ => Array.Empty<string>(),
         })
         {
@@ -337,7 +346,64 @@ public sealed unsafe class Master : IDisposable
             line.AddRange(["--read", queue]);
         }
         line.AddRange(["--write", "/dev/null", Program(), "role", role, "-c", _directory]);
+        if (role == "local")
+        {
+            line.Add("--parent");
+        }
         return line;
+    }
+
+    /// <summary>
+    /// The parent of local deliveries: root, of whom the local role asks for what only a user may do. It is started with one end of a socket;
+    /// the other is the local role's. All that gives rights is taken from main.cf, not from the plan.
+    /// </summary>
+    private bool StartParent(RoleSlot parent)
+    {
+        if (DescriptorSocket.Pair(out _) is not { } control || DescriptorSocket.Pair(out _) is not { } requests)
+        {
+            parent.Failed(_time);
+            return false;
+        }
+        var none = Libc.open("/dev/null", Libc.O_RDWR | Libc.O_CLOEXEC, 0);
+        var helper = Program() is var daemons && Environment.ProcessPath!.EndsWith("-lean", StringComparison.Ordinal) ? Environment.ProcessPath! : daemons;
+        List<string> line =
+        [
+            Environment.ProcessPath!, LocalParent.LocalParent.Name, "--control", "3", "--requests", "4", "--mail-owner", _mail!.Name, "--virtual-minimum-uid", _names["virtual_minimum_uid"],
+            "--default-privs", _names["default_privs"], "--mail-spool", _names["mail_spool_directory"], "--helper", helper, "--helper", "local-helper",
+        ];
+        var errno = ChildProcess.Start(Environment.ProcessPath!, line, RoleEnvironment(), [none, none, 2, control.Theirs, requests.Theirs], out var pid);
+        _ = Libc.close(none);
+        _ = Libc.close(control.Theirs);
+        _ = Libc.close(requests.Theirs);
+        if (errno != 0)
+        {
+            control.Ours.Dispose();
+            requests.Ours.Dispose();
+            _log.Error($"{parent.Name}: {Errno.Text(errno)}");
+            parent.Failed(_time);
+            return false;
+        }
+        parent.Started(pid, control.Ours, _time);
+        parent.Ready = true;
+        if (_hands >= 0)
+        {
+            _ = Libc.close(_hands);
+        }
+        _hands = Libc.fcntl(requests.Ours.Fd, Libc.F_DUPFD_CLOEXEC, 3);
+        requests.Ours.Dispose();
+        GiveHands();
+        return true;
+    }
+
+    // Ours is closed then: when the local role ends, its parent sees it, ends too, and both begin anew.
+    private void GiveHands()
+    {
+        if (_hands >= 0 && _roles["local"].Control is not null)
+        {
+            _roles["local"].Say('L', "hands", _hands);
+            _ = Libc.close(_hands);
+            _hands = -1;
+        }
     }
 
     private static string Identity(UserAccount account) =>
@@ -372,6 +438,10 @@ public sealed unsafe class Master : IDisposable
         {
             role.Say('L', "log", role.Name == "postlogd" ? _logPair[1] : _logPair[0]);
         }
+        if (role.Name == "postlogd" && _logFile >= 0)
+        {
+            role.Say('F', _names["maillog_file"], _logFile);
+        }
         foreach (var (path, secret) in _secrets)
         {
             if (role.Name is "receive" or "rewrite" or "deliver" or "local")
@@ -400,6 +470,10 @@ public sealed unsafe class Master : IDisposable
                 Link(name, _roles[a], _roles[b]);
             }
         }
+        if (role.Name == "local")
+        {
+            GiveHands();
+        }
         role.Say('G');
     }
 
@@ -425,8 +499,9 @@ public sealed unsafe class Master : IDisposable
 
     private void OpenLog()
     {
-        if (_plan.LogFile.Length > 0)
+        if (_names["maillog_file"].Length > 0)
         {
+            OpenLogFile();
             int* pair = stackalloc int[2];
             if (Libc.socketpair(Libc.AF_UNIX, Libc.SOCK_DGRAM | Libc.SOCK_CLOEXEC, 0, pair) < 0)
             {
@@ -442,6 +517,41 @@ public sealed unsafe class Master : IDisposable
             _roles.Remove("postlogd");
         }
         _log.Open(_logPair[0], _plan.Log);
+    }
+
+    /// <summary>postlogd writes where only root may make files: it is given the file. Which one is taken from main.cf, not from the plan.</summary>
+    /// <exception cref="MasterException">It can't be opened.</exception>
+    private void OpenLogFile()
+    {
+        var path = _names["maillog_file"];
+        var prefixes = _names["maillog_file_prefixes"];
+        if (path == "/dev/stdout")
+        {
+            return;
+        }
+        if (path.Contains("/../", StringComparison.Ordinal)
+            || !prefixes.Split([' ', ',', '\t'], StringSplitOptions.RemoveEmptyEntries).Any(p => path == p || path.StartsWith(p.TrimEnd('/') + "/", StringComparison.Ordinal)))
+        {
+            throw new MasterException($"maillog_file value '{path}' does not match any prefix in maillog_file_prefixes = {prefixes}");
+        }
+        var mode = _names["maillog_file_permissions"].TrimStart('0') switch
+        {
+            "600" => 0x180u,
+            "640" => 0x1A0u,
+            "644" => 0x1A4u,
+            var other => throw new MasterException($"maillog_file_permissions = {other}: expected 0600, 0640 or 0644"),
+        };
+        const int noReader = 6;
+        var fd = Libc.open(path, Libc.O_WRONLY | Libc.O_APPEND | Libc.O_CREAT | Libc.O_NONBLOCK | Libc.O_CLOEXEC, mode);
+        if (fd < 0 && Marshal.GetLastPInvokeError() is var errno && errno != noReader)
+        {
+            throw new MasterException($"open {path}: {Errno.Text(errno)}");
+        }
+        if (_logFile >= 0)
+        {
+            _ = Libc.close(_logFile);
+        }
+        _logFile = fd;
     }
 
     private void OpenSockets()
@@ -545,6 +655,15 @@ public sealed unsafe class Master : IDisposable
                 Reopen(leaving);
                 throw;
             }
+            if (_roles.TryGetValue("postlogd", out var postlogd) && _names["maillog_file"].Length > 0)
+            {
+                // It may have been renamed.
+                OpenLogFile();
+                if (_logFile >= 0)
+                {
+                    postlogd.Say('F', _names["maillog_file"], _logFile);
+                }
+            }
             var wider = plan.Read.Except(_plan.Read).Any();
             _plan = plan;
             OpenSecrets();
@@ -612,7 +731,12 @@ public sealed unsafe class Master : IDisposable
         }
         End("deliver", "local");
         End("queue");
-        End("rewrite", "postlogd");
+        if (_roles.TryGetValue(LocalParent.LocalParent.Name, out var parent))
+        {
+            // It knows no word, only the end.
+            parent.Control?.Dispose();
+        }
+        End("rewrite", LocalParent.LocalParent.Name, "postlogd");
     }
 
     private void End(params string[] names)

@@ -17,6 +17,12 @@ internal sealed class MasterNames
         ["setgid_group"] = "postdrop",
         ["queue_directory"] = "/var/spool/postfix",
         ["data_directory"] = "/var/lib/postfix",
+        ["default_privs"] = "nobody",
+        ["mail_spool_directory"] = "/var/mail",
+        ["maillog_file"] = "",
+        ["maillog_file_permissions"] = "0600",
+        ["maillog_file_prefixes"] = "/var, /dev/stdout",
+        ["virtual_minimum_uid"] = "100",
     };
 
     private MasterNames(string directory) => _values["config_directory"] = directory;

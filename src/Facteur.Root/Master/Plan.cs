@@ -25,9 +25,6 @@ internal sealed class Plan
     /// <summary>Files that perhaps only root may read, and are handed to receive, rewrite and deliver.</summary>
     public List<string> Secrets { get; } = [];
 
-    /// <summary>maillog_file, "" for syslog.</summary>
-    public string LogFile { get; private set; } = "";
-
     /// <summary>"HOST TAG" of log lines: myhostname and syslog_name.</summary>
     public (string Host, string Tag) Log { get; private set; } = ("localhost", "postfix");
 
@@ -39,9 +36,6 @@ internal sealed class Plan
 
     /// <summary>What an administrator should know.</summary>
     public List<string> Warnings { get; } = [];
-
-    /// <summary>virtual_minimum_uid.</summary>
-    public uint VirtualMinimumUid { get; private set; } = 100;
 
     /// <summary>Reads a plan.</summary>
     public static Plan Parse(string text)
@@ -63,14 +57,11 @@ internal sealed class Plan
                 case ["secret", ['/', ..] path]:
                     plan.Secrets.Add(path);
                     break;
-                case ["log", var file, var host, var tag]:
-                    (plan.LogFile, plan.Log) = (file, (host, tag));
+                case ["log", var host, var tag]:
+                    plan.Log = (host, tag);
                     break;
                 case ["version", var version]:
                     plan.Version = version;
-                    break;
-                case ["virtual_minimum_uid", var uid] when uint.TryParse(uid, NumberStyles.None, CultureInfo.InvariantCulture, out var minimum):
-                    plan.VirtualMinimumUid = minimum;
                     break;
                 case ["error", var error]:
                     plan.Errors.Add(error);

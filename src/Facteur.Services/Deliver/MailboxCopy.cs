@@ -21,53 +21,36 @@ internal enum CopyEnd : byte
     Unreadable,
 }
 
-/// <summary>One message for one mailbox: what stands in front of the content, and the content.</summary>
-internal sealed record MailboxCopy
+/// <summary>One message on its way into one mailbox: what stands in front of the content, and the content.</summary>
+/// <param name="Job">The delivery.</param>
+/// <param name="Content">The content.</param>
+/// <param name="Time">The clock.</param>
+internal sealed record MailboxCopy(MailboxJob Job, IContentSource Content, TimeProvider Time)
 {
-    /// <summary>The content.</summary>
-    public required MessageContent Content { get; init; }
-
-    /// <summary>Envelope sender, external form.</summary>
-    public required string Sender { get; init; }
-
-    /// <summary>X-Original-To, or "" for none.</summary>
-    public required string OriginalTo { get; init; }
-
-    /// <summary>Delivered-To, or "" for none.</summary>
-    public required string DeliveredTo { get; init; }
-
-    /// <summary>The clock.</summary>
-    public required TimeProvider Time { get; init; }
-
-    /// <summary>This host's name, for names of Maildir files.</summary>
-    public required string Host { get; init; }
-
-    /// <summary>Largest file in bytes; 0 for no limit.</summary>
-    public required long SizeLimit { get; init; }
-
-    /// <summary>The detail of x.2.0 for errors of the mailbox itself: 5 in local, 4 in virtual.</summary>
-    public required byte MailboxErrorClass { get; init; }
-
     /// <summary>The lines in front of the content.</summary>
     /// <param name="fromLine">With mbox's "From " line.</param>
-    public byte[] Head(bool fromLine)
+    /// <param name="sender">Envelope sender, external form.</param>
+    /// <param name="originalTo">X-Original-To, or "" for none.</param>
+    /// <param name="deliveredTo">Delivered-To, or "" for none.</param>
+    /// <param name="time">The clock.</param>
+    public static byte[] Head(bool fromLine, string sender, string originalTo, string deliveredTo, TimeProvider time)
     {
         var text = new StringBuilder(256);
         if (fromLine)
         {
             // ctime(3): the day of the month is padded with a space.
-            var now = Time.GetLocalNow();
-            text.Append("From ").Append(Sender.Length == 0 ? "MAILER-DAEMON" : Sender)
+            var now = time.GetLocalNow();
+            text.Append("From ").Append(sender.Length == 0 ? "MAILER-DAEMON" : sender)
                 .Append(CultureInfo.InvariantCulture, $"  {now:ddd MMM} {now.Day,2} {now:HH:mm:ss yyyy}\n");
         }
-        text.Append("Return-Path: <").Append(Sender).Append(">\n");
-        if (OriginalTo.Length > 0)
+        text.Append("Return-Path: <").Append(sender).Append(">\n");
+        if (originalTo.Length > 0)
         {
-            text.Append("X-Original-To: ").Append(OriginalTo).Append('\n');
+            text.Append("X-Original-To: ").Append(originalTo).Append('\n');
         }
-        if (DeliveredTo.Length > 0)
+        if (deliveredTo.Length > 0)
         {
-            text.Append("Delivered-To: ").Append(DeliveredTo).Append('\n');
+            text.Append("Delivered-To: ").Append(deliveredTo).Append('\n');
         }
         return Encoding.UTF8.GetBytes(text.ToString());
     }
@@ -80,7 +63,7 @@ internal sealed record MailboxCopy
     {
         using var output = new MailboxWriter(file);
         var quoter = mbox ? new FromQuoter() : null;
-        output.Write(Head(mbox));
+        output.Write(Head(mbox, Job.Sender, Job.OriginalTo, Job.DeliveredTo, Time));
         Content.Rewind();
         ContentRead read;
         while ((read = Content.Read(out var piece)) == ContentRead.Data && output.Errno == 0)

@@ -1,5 +1,4 @@
 using Facteur.Config;
-using Facteur.Services.Server;
 using Facteur.Unix;
 
 namespace Facteur.Services.Deliver;
@@ -30,28 +29,6 @@ internal sealed record MailboxLocks(bool Fcntl, bool Flock, bool Dotlock, int At
         }
         return locks is { Fcntl: false, Flock: false, Dotlock: false }
             ? throw new ConfigException($"{parameter}: empty: expected fcntl, flock or dotlock") : locks;
-    }
-
-    /// <summary>Delivers on one of the threads, again and again while another keeps the mailbox locked. No thread waits meanwhile, and nothing is held.</summary>
-    /// <param name="threads">The threads.</param>
-    /// <param name="deliver">One attempt.</param>
-    /// <param name="time">The clock.</param>
-    /// <param name="cancel">Ends the waiting: the attempt before is the last.</param>
-    public async ValueTask<MailboxResult> DeliverAsync(BlockingThreads threads, Func<MailboxResult> deliver, TimeProvider time, CancellationToken cancel)
-    {
-        for (var attempt = 1; ; attempt++)
-        {
-            var result = await threads.RunAsync(deliver, cancel).ConfigureAwait(false);
-            if (!result.Locked || attempt >= Attempts)
-            {
-                return result;
-            }
-            await Task.Delay(Delay, time, cancel).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            if (cancel.IsCancellationRequested)
-            {
-                return result;
-            }
-        }
     }
 
     /// <summary>Takes the kernel's locks of an open file; they end when it is closed.</summary>

@@ -21,11 +21,11 @@ internal static class Maildir
         var micros = (copy.Time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond;
         var seconds = micros / 1_000_000;
         var temporary = string.Create(CultureInfo.InvariantCulture,
-            $"{directory}tmp/{seconds}.P{Environment.ProcessId}Q{Interlocked.Increment(ref _sequence)}.{copy.Host}");
+            $"{directory}tmp/{seconds}.P{Environment.ProcessId}Q{Interlocked.Increment(ref _sequence)}.{copy.Job.Host}");
         var errno = Create(directory, temporary, out var file);
         if (file is null)
         {
-            return MailboxResult.Failed(errno, copy.MailboxErrorClass, $"create maildir file {temporary}").Prefixed("maildir delivery failed: ");
+            return MailboxResult.Failed(errno, copy.Job.ErrorClass, $"create maildir file {temporary}").Prefixed("maildir delivery failed: ");
         }
         MailboxResult result;
         using (file)
@@ -33,7 +33,7 @@ internal static class Maildir
             result = Fill(file, copy, out var status);
             if (result.Failure is null)
             {
-                var name = string.Create(CultureInfo.InvariantCulture, $"{seconds}.V{status.Device:x}I{status.Inode:x}M{micros % 1_000_000}.{copy.Host}");
+                var name = string.Create(CultureInfo.InvariantCulture, $"{seconds}.V{status.Device:x}I{status.Inode:x}M{micros % 1_000_000}.{copy.Job.Host}");
                 result = Publish(directory, temporary, name, copy);
             }
         }
@@ -89,7 +89,7 @@ internal static class Maildir
     private static MailboxResult Fill(UnixFile file, MailboxCopy copy, out Stat status)
     {
         var errno = file.Status(out status);
-        if (errno == 0 && copy.SizeLimit > 0 && copy.Content.Length > copy.SizeLimit)
+        if (errno == 0 && copy.Job.SizeLimit > 0 && copy.Content.Length > copy.Job.SizeLimit)
         {
             errno = Libc.EFBIG;
         }
@@ -120,7 +120,7 @@ internal static class Maildir
         }
         if (errno != 0)
         {
-            return MailboxResult.Failed(errno, copy.MailboxErrorClass, $"create maildir file {target}");
+            return MailboxResult.Failed(errno, copy.Job.ErrorClass, $"create maildir file {target}");
         }
         errno = UnixFile.SyncDirectory(directory + "new");
         if (errno != 0)

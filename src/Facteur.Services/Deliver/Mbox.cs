@@ -28,7 +28,7 @@ internal static class Mbox
     private const int OpenAttempts = 5;
     private const int NoControllingTerminal = 0x100;
 
-    /// <summary>Appends one message, or says that the mailbox is locked; it never waits (<see cref="MailboxLocks.DeliverAsync"/>).</summary>
+    /// <summary>Appends one message, or says that the mailbox is locked; it never waits (<see cref="MailboxEnd"/>).</summary>
     /// <param name="path">The file.</param>
     /// <param name="copy">The message.</param>
     /// <param name="rules">What it must be.</param>
@@ -63,6 +63,20 @@ internal static class Mbox
         {
             MailboxLocks.ReleaseDotlock(path);
         }
+    }
+
+    /// <summary>Appends one message to an mbox that somebody with more rights opened, locked by name and answers for; it never waits.</summary>
+    /// <param name="path">Its name, for texts.</param>
+    /// <param name="file">The file.</param>
+    /// <param name="copy">The message.</param>
+    /// <param name="locks">How it is locked besides.</param>
+    public static MailboxResult DeliverOpened(string path, UnixFile file, MailboxCopy copy, MailboxLocks locks)
+    {
+        var errno = file.Status(out var status);
+        errno = errno != 0 ? errno : locks.TakeKernelLocks(file);
+        return errno != 0
+            ? MailboxResult.Failed(errno, 4, "unable to lock for exclusive access") with { Locked = errno == Libc.EAGAIN }
+            : Check(path, status, new MboxRules { Locks = locks }) ?? AppendLocked(path, file, copy, new MboxRules { Locks = locks }, created: false);
     }
 
     private static MailboxResult Append(string path, MailboxCopy copy, MboxRules rules)
@@ -112,7 +126,7 @@ internal static class Mbox
             var errno = UnixFile.Open(path, flags, 0, out file);
             if (errno != Libc.ENOENT)
             {
-                return errno == 0 ? default : MailboxResult.Failed(errno, copy.MailboxErrorClass, "cannot open file");
+                return errno == 0 ? default : MailboxResult.Failed(errno, copy.Job.ErrorClass, "cannot open file");
             }
             created = true;
             errno = UnixFile.Open(path, flags | Libc.O_CREAT | Libc.O_EXCL, FileMode, out file);
@@ -125,7 +139,7 @@ internal static class Mbox
             }
             if (errno != Libc.EEXIST || attempt >= OpenAttempts)
             {
-                return errno == 0 ? default : MailboxResult.Failed(errno, copy.MailboxErrorClass, "cannot create file exclusively");
+                return errno == 0 ? default : MailboxResult.Failed(errno, copy.Job.ErrorClass, "cannot create file exclusively");
             }
         }
     }
@@ -150,7 +164,7 @@ internal static class Mbox
         {
             return MailboxResult.Failed(errno, 4, "cannot seek to end of file");
         }
-        var result = copy.SizeLimit > 0 && length + copy.Content.Length > copy.SizeLimit
+        var result = copy.Job.SizeLimit > 0 && length + copy.Content.Length > copy.Job.SizeLimit
             ? MailboxResult.Failed(Libc.EFBIG, 5, "error writing message")
             : Write(file, copy, length);
         if (result.Failure is null && created && UnixFile.SyncDirectory(UnixPath.Parent(path)) is var unsynced && unsynced != 0

@@ -9,21 +9,20 @@ namespace Facteur.Services.Deliver;
 /// A message's content in pieces, for deliveries that read it once per recipient. Small messages, one extent, stay in the buffer between readings.
 /// Not for several threads at once.
 /// </summary>
-internal sealed class MessageContent(ISpoolReader reader, ulong id, ContentLayout layout) : IDisposable
+internal sealed class MessageContent(ISpoolReader reader, ulong id, ContentLayout layout) : IContentSource, IDisposable
 {
-
     private readonly byte[] _buffer = ArrayPool<byte>.Shared.Rent(ContentLayout.BufferLength);
     private ReadOnlyMemory<byte> _kept;
     private int _extent;
     private long _offset;
 
-    /// <summary>Bytes of content.</summary>
+    /// <inheritdoc/>
     public long Length { get; } = layout.Length;
 
-    /// <summary>Starts again at the beginning.</summary>
+    /// <inheritdoc/>
     public void Rewind() => (_extent, _offset) = (0, 0);
 
-    /// <summary>The next piece; valid until the next call.</summary>
+    /// <inheritdoc/>
     public ContentRead Read(out ReadOnlyMemory<byte> piece)
     {
         piece = default;

@@ -4,6 +4,7 @@ using Facteur.Config.Parameters;
 using Facteur.Contracts;
 using Facteur.Net.Connections;
 using Facteur.Net.Dns;
+using Facteur.Services.Deliver;
 using Facteur.Services.Deliver.Discard;
 using Facteur.Services.Deliver.Error;
 using Facteur.Services.Deliver.Local;
@@ -52,6 +53,7 @@ internal sealed class Surroundings
         Hosts = new HostsFile("/etc/hosts", time);
         Dns = new DnsClientResolver("/etc/resolv.conf", time);
         Rewriting = new RewriteSwitch(Generation);
+        Hands = UserHands.InProcess(Threads, HelperProgram.Beside(AppContext.BaseDirectory), time);
     }
 
     public RoleSet Roles { get; }
@@ -65,6 +67,9 @@ internal sealed class Surroundings
     public IDnsResolver Dns { get; init; }
 
     public BlockingThreads Threads { get; } = new("deliver", 64);
+
+    /// <summary>Local: who acts in users' names.</summary>
+    public UserHands Hands { get; init; }
 
     /// <summary>The generation of the moment.</summary>
     public CurrentGeneration Generation { get; } = new();
@@ -281,8 +286,8 @@ internal sealed class Generation : IAsyncDisposable
         return entry.Command switch
         {
             "smtp" or "lmtp" => new SmtpAgent(config, entry.Command == "lmtp", entry.Arguments, _around.Dns, _around.Hosts, _lists, _around.Reader, _around.Threads, log, _around.Time),
-            "local" => new LocalAgent(config, trusted, _around.Rewriting, _around.Reader, _around.ForwardResubmit, AgentOf, _around.Threads, log, _around.Time),
-            "virtual" => new VirtualAgent(config, trusted, _around.Reader, _around.Threads, log, _around.Time),
+            "local" => new LocalAgent(config, trusted, _around.Rewriting, _around.Reader, _around.ForwardResubmit, AgentOf, _around.Hands, _around.Threads, log, _around.Time),
+            "virtual" => new VirtualAgent(config, trusted, _around.Reader, _around.Hands, log, _around.Time),
             "error" => new ErrorAgent(config, entry.Name == "retry", log, _around.Time),
             "discard" => new DiscardAgent(log, _around.Time),
             _ => null,

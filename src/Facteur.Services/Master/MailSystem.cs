@@ -145,6 +145,7 @@ public sealed class MailSystem : IAsyncDisposable
         await _receive.DisposeAsync().ConfigureAwait(false);
         _rewrite.Dispose();
         await _around.Generation.Now.DisposeAsync().ConfigureAwait(false);
+        _around.Hands.Dispose();
         _around.Threads.Dispose();
         _stop.Dispose();
         _lock.Dispose();

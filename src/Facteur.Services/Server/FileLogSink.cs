@@ -76,6 +76,8 @@ internal sealed class FileLogSink : ILogSink
         }
     }
 
+    // postlogd is given the file: only root may make one there.
     private int Open() => _path == StandardOutput ? 1
+        : SealedFiles.DescriptorOf(_path) is >= 0 and var given ? Libc.fcntl(given, Libc.F_DUPFD_CLOEXEC, 3)
         : Libc.open(_path, Libc.O_WRONLY | Libc.O_APPEND | Libc.O_CREAT | Libc.O_NONBLOCK | Libc.O_CLOEXEC, _mode);
 }

@@ -2,6 +2,7 @@ using System.Text;
 using Facteur.Contracts;
 using Facteur.Mail.Dsn;
 using Facteur.Mail.Envelopes;
+using Facteur.Services.Deliver;
 using Facteur.Services.Server;
 using Facteur.Spool;
 using Facteur.Tables;
@@ -13,6 +14,7 @@ namespace Facteur.Services.Tests.Deliver;
 public sealed class DeliverRoom : IDisposable, ITableSet, IRewrite, IResubmit, ISpoolReader
 {
     private readonly Dictionary<string, Dictionary<string, string>> _tables = new(StringComparer.Ordinal);
+    private UserHands? _hands;
     private byte[] _content = [];
     private int[] _cuts = [];
 
@@ -35,6 +37,29 @@ public sealed class DeliverRoom : IDisposable, ITableSet, IRewrite, IResubmit, I
     public void Table(string name, params (string Key, string Value)[] rows) =>
         _tables[name] = rows.ToDictionary(r => r.Key, r => r.Value, StringComparer.OrdinalIgnoreCase);
 
+    /// <summary>Hands within this process, whose children are the built program's.</summary>
+    public UserHands Hands(BlockingThreads? threads = null, TimeProvider? time = null)
+    {
+        _hands?.Dispose();
+        return _hands = UserHands.InProcess(threads ?? Threads, HelperProgram.Beside(AppContext.BaseDirectory), time ?? Time);
+    }
+
+    /// <summary>Skips a test that needs a child of another user where no such user may read the program.</summary>
+    public static void NeedsChildren()
+    {
+        if (!Facteur.Unix.FileIdentity.CanChange)
+        {
+            return;
+        }
+        for (var directory = AppContext.BaseDirectory.TrimEnd('/'); directory is { Length: > 1 }; directory = System.IO.Path.GetDirectoryName(directory))
+        {
+            if (Facteur.Unix.UnixFile.Status(directory, followLinks: true, out var status) != 0 || (status.Mode & 1) == 0)
+            {
+                Assert.Skip($"needs a build that other users may read: {directory} is closed to them");
+            }
+        }
+    }
+
     public ServiceLog ServiceLog(string tag) => new(Log, tag);
 
     public string Path(string name) => System.IO.Path.Combine(Directory, name);
@@ -45,7 +70,7 @@ public sealed class DeliverRoom : IDisposable, ITableSet, IRewrite, IResubmit, I
     public DeliveryRequest Request(string content, string[] recipients, string sender = "a@sender.example", string nexthop = "", int[]? cuts = null, DeliveryFlags flags = 0, string transport = "local", DsnNotify notify = 0)
     {
         _content = Encoding.UTF8.GetBytes(content);
-        _cuts = [0, .. cuts ?? [], _content.Length];
+        _cuts = [0, .. cuts ?? [], .. Enumerable.Range(1, _content.Length / ContentLayout.BufferLength).Select(i => i * ContentLayout.BufferLength), _content.Length];
         return new DeliveryRequest
         {
             RequestId = 7,
@@ -77,6 +102,7 @@ public sealed class DeliverRoom : IDisposable, ITableSet, IRewrite, IResubmit, I
 
     public void Dispose()
     {
+        _hands?.Dispose();
         Threads.Dispose();
         System.IO.Directory.Delete(Directory, recursive: true);
     }

@@ -39,6 +39,7 @@ public sealed class GenerationTests : IDisposable, IRewrite
 
     public void Dispose()
     {
+        _around.Hands.Dispose();
         _around.Threads.Dispose();
         _room.Dispose();
     }

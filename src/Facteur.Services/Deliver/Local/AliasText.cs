@@ -75,6 +75,17 @@ internal static class AliasText
         return tokens;
     }
 
+    /// <summary>All destinations of a file, line by line.</summary>
+    public static List<AliasToken> ParseFile(string text)
+    {
+        var tokens = new List<AliasToken>();
+        foreach (var line in text.Split('\n'))
+        {
+            tokens.AddRange(Parse(line));
+        }
+        return tokens;
+    }
+
     private static void Flush(List<string> item, List<AliasToken> tokens)
     {
         foreach (var word in item)

@@ -20,12 +20,16 @@ internal sealed class LocalDelivery(
     /// <summary>Most destinations of one recipient: beyond it the rest is deferred.</summary>
     private const int TargetLimit = 100_000;
 
+    private const uint OthersWrite = 2;
+
     private readonly LocalSettings _settings = rooms.Settings;
     private readonly Stack<LocalTarget> _targets = new();
     private readonly List<DeliveryStatus> _statuses = [];
-    private readonly HashSet<string> _forwardFiles = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _followed = new(StringComparer.Ordinal);
     private readonly List<string> _forwarded = [];
     private readonly LocalForwards _forwards = new(rooms, request, recipient.Recipient);
+    private readonly LocalAliases _aliases = new(rooms);
+    private readonly LocalForwardFile _forwardFile = new(rooms);
     private readonly LocalMailbox _mailbox = new(rooms, request, recipient, content);
     private readonly LocalTransports _transports = new(rooms, request, recipient);
     private readonly long _start = DeliveryTimes.Now(rooms.Time);
@@ -73,68 +77,55 @@ internal sealed class LocalDelivery(
     {
         var (sent, damaged) = await _forwards.SendAsync(content, cancel).ConfigureAwait(false);
         Damaged |= damaged;
-        sent.ForEach(status => Log(address, status));
+        sent.ForEach(status => Log(address, Original, status));
         return sent.TrueForAll(status => status.Outcome == DeliveryOutcome.Sent);
     }
 
-    private async ValueTask DeliverAsync(LocalTarget target, CancellationToken cancel)
+    private ValueTask DeliverAsync(LocalTarget target, CancellationToken cancel) => target.Token.Kind switch
     {
-        switch (target.Token.Kind)
-        {
-            case AliasTokenKind.Address:
-                await AddressAsync(target, cancel).ConfigureAwait(false);
-                break;
-            case AliasTokenKind.User:
-                // Postfix: \name is the mailbox of name, whatever aliases and .forward say.
-                await UserAsync(target with { Address = await CompleteAsync(target.Token.Text, cancel).ConfigureAwait(false) ?? target.Token.Text }, target.Token.Text, followForward: false, cancel)
-                    .ConfigureAwait(false);
-                break;
-            case AliasTokenKind.File:
-                await FileAsync(target, cancel).ConfigureAwait(false);
-                break;
-            case AliasTokenKind.Include:
-                await IncludeAsync(target, cancel).ConfigureAwait(false);
-                break;
-            default:
-                Command(target);
-                break;
-        }
-    }
+        AliasTokenKind.Address => AddressAsync(target, cancel),
+        AliasTokenKind.User => MailboxOfAsync(target, cancel),
+        AliasTokenKind.File => FileAsync(target, cancel),
+        AliasTokenKind.Include => IncludeAsync(target, cancel),
+        _ => CommandAsync(target, cancel),
+    };
 
     private async ValueTask AddressAsync(LocalTarget target, CancellationToken cancel)
     {
         var address = target.Token.Text;
         if (target.Level > 0)
         {
-            var complete = await CompleteAsync(address, cancel).ConfigureAwait(false);
+            var complete = await rooms.Rewrite.RewriteAsync(true, address, cancel).ConfigureAwait(false);
             if (complete is null)
             {
                 End(target, DeliveryStatus.Deferred(3, 0, "address rewriting problem"));
                 return;
             }
             address = Splice(complete, target.Unmatched);
+            target = target with { Address = address };
             var resolved = await rooms.Rewrite.ResolveAsync(_forwards.Sender(target), address, cancel).ConfigureAwait(false);
             if ((resolved.Flags & ResolveFlags.Fail) != 0)
             {
-                End(target with { Address = address }, DeliveryStatus.Deferred(3, 0, "address resolver failure"));
+                End(target, DeliveryStatus.Deferred(3, 0, "address resolver failure"));
                 return;
             }
-            if (resolved.Transport != request.Transport || MustForward(target, address))
+            if ((resolved.Flags & ResolveFlags.Error) != 0)
             {
-                Forward(target, address);
+                End(target, DeliveryStatus.Bounced(1, 3, "bad recipient address syntax"));
                 return;
             }
-            target = target with { Address = address, DeliveredTo = _settings.FrozenDeliveredTo ? target.DeliveredTo : address };
+            if (resolved.Transport != request.Transport)
+            {
+                Forward(target);
+                return;
+            }
         }
-        await LocalAsync(target, address, cancel).ConfigureAwait(false);
+        await LocalAsync(target, cancel).ConfigureAwait(false);
     }
 
-    /// <summary>Lists, :include: files and .forward to another user go through the queue even to local addresses, so that each address has its own record there.</summary>
-    private bool MustForward(LocalTarget target, string address) =>
-        target.Owner is not null || target.Source == "include" || (target.Source == "forward" && !User(address).User.Equals(target.ForwardUser, StringComparison.Ordinal));
-
-    private async ValueTask LocalAsync(LocalTarget target, string address, CancellationToken cancel)
+    private async ValueTask LocalAsync(LocalTarget target, CancellationToken cancel)
     {
+        var address = target.Address;
         if (target.Level > NestingLimit)
         {
             LocalLog.NestingLimit(rooms.Log, address);
@@ -146,210 +137,244 @@ internal sealed class LocalDelivery(
             End(target, DeliveryStatus.Bounced(4, 6, $"mail forwarding loop for {address}"));
             return;
         }
-        var (user, extension, local) = User(address);
-        if (await AliasAsync(target, local, "", cancel).ConfigureAwait(false)
-            || (extension is not null && await AliasAsync(target, user, _settings.PropagateAlias ? local[user.Length..] : "", cancel).ConfigureAwait(false)))
+        var part = Part(address);
+        if (part.User.Length == 0)
+        {
+            End(target, DeliveryStatus.Bounced(1, 3, $"null username in \"{address}\""));
+            return;
+        }
+        if (await AliasAsync(target, part.Whole, "", cancel).ConfigureAwait(false)
+            || (part.Extension is not null && await AliasAsync(target, part.User, _settings.PropagateAlias ? part.Unmatched : "", cancel).ConfigureAwait(false)))
         {
             return;
         }
-        await UserAsync(target, local, followForward: true, cancel).ConfigureAwait(false);
+        // Postfix: below a list, an :include: file and another user's .forward each address gets its own record in the queue.
+        if (target.Source == "include" || (target.Forwarder is { } forwarder && !forwarder.Equals(part.User, StringComparison.OrdinalIgnoreCase)))
+        {
+            Forward(target);
+            return;
+        }
+        await UserAsync(target, part, cancel).ConfigureAwait(false);
     }
 
     /// <returns>Whether the name is settled: expanded, or its table can't answer.</returns>
     private async ValueTask<bool> AliasAsync(LocalTarget target, string name, string unmatched, CancellationToken cancel)
     {
-        if (name.Equals(target.AliasName, StringComparison.OrdinalIgnoreCase))
+        if (name.Equals(target.ExpandedFrom, StringComparison.OrdinalIgnoreCase) || await _aliases.FindAsync(name, cancel).ConfigureAwait(false) is not { } alias)
         {
             return false;
         }
-        foreach (var table in _settings.Aliases.Tables)
+        if (alias.Failure is { } failure)
         {
-            var found = await table.LookupAsync(name, cancel).ConfigureAwait(false);
-            if (found.Status == LookupStatus.Error)
-            {
-                LocalLog.AliasLookup(rooms.Log, table.Name, name, found.Value);
-                End(target, DeliveryStatus.Deferred(3, 0, "alias database unavailable"));
-                return true;
-            }
-            if (found.Status == LookupStatus.Found)
-            {
-                await ExpandAliasAsync(target, table, name, unmatched, found.Value, cancel).ConfigureAwait(false);
-                return true;
-            }
+            End(target, failure);
+            return true;
         }
-        return false;
-    }
-
-    private async ValueTask ExpandAliasAsync(LocalTarget target, ITable table, string name, string unmatched, string value, CancellationToken cancel)
-    {
-        var tokens = AliasText.Parse(value);
-        if (tokens.Count == 0)
-        {
-            LocalLog.EmptyAlias(rooms.Log, name);
-            End(target, DeliveryStatus.Deferred(3, 5, "mail system configuration error"));
-            return;
-        }
-        var (owner, failed) = await OwnerAsync(target, name, cancel).ConfigureAwait(false);
-        if (failed)
-        {
-            End(target, DeliveryStatus.Deferred(3, 0, "alias database unavailable"));
-            return;
-        }
-        var needsRights = tokens.Exists(t => t.Kind is AliasTokenKind.File or AliasTokenKind.Include);
-        var rights = needsRights ? await rooms.Threads.RunAsync(() => LocalMailbox.AliasRights(table.Name, _settings.DefaultRights), cancel).ConfigureAwait(false) : null;
-        Push(tokens, target with
+        Push(alias.Tokens, target with
         {
             Level = target.Level + 1,
             Source = "alias",
-            AliasName = name,
-            Owner = owner,
+            ExpandedFrom = name,
+            Owner = alias.Owner ?? (_settings.ResetOwner ? null : target.Owner),
+            Forwarder = alias.Owner ?? (_settings.ResetOwner ? null : target.Forwarder),
             Unmatched = unmatched,
-            Rights = rights,
-            ForwardUser = "",
+            Rights = alias.Rights,
+            Account = alias.Account,
+            DeliveredTo = Delivered(target),
         });
+        return true;
     }
 
-    private async ValueTask<(string? Owner, bool Failed)> OwnerAsync(LocalTarget target, string name, CancellationToken cancel)
+    private async ValueTask UserAsync(LocalTarget target, LocalPart part, CancellationToken cancel)
     {
-        var inherited = _settings.ResetOwner ? null : target.Owner;
-        if (!_settings.OwnerSpecial || name.StartsWith("owner-", StringComparison.OrdinalIgnoreCase) || name.EndsWith("-request", StringComparison.OrdinalIgnoreCase))
+        if (await AccountAsync(target, part, cancel).ConfigureAwait(false) is not { } found)
         {
-            return (inherited, false);
+            return;
         }
-        var ownerName = "owner-" + name;
-        var found = await _settings.Aliases.FindAsync(ownerName, partial: false, cancel).ConfigureAwait(false);
-        if (found.Status != LookupStatus.Found)
+        if (found.Account is { } account)
         {
-            return (inherited, found.Status == LookupStatus.Error);
+            if (_settings.RequireHome && UnixFile.Status(account.Home, followLinks: true, out _) is Libc.ENOENT or Libc.ENOTDIR)
+            {
+                End(target, DeliveryStatus.Deferred(3, 0, $"cannot access home directory {account.Home}: {Errno.Text(Libc.ENOENT)}"));
+                return;
+            }
+            if (await ForwardFileAsync(target, part, account, cancel).ConfigureAwait(false))
+            {
+                return;
+            }
         }
-        var owner = _settings.ExpandOwner ? AliasText.Parse(found.Value).FirstOrDefault(t => t.Kind == AliasTokenKind.Address).Text ?? ownerName : ownerName;
-        var complete = await CompleteAsync(owner, cancel).ConfigureAwait(false);
-        return (complete, complete is null);
+        await MailboxAsync(target, part, found.Account, cancel).ConfigureAwait(false);
     }
 
-    private async ValueTask UserAsync(LocalTarget target, string local, bool followForward, CancellationToken cancel)
+    /// <summary>\name: the mailbox of name, whatever aliases and .forward say.</summary>
+    private async ValueTask MailboxOfAsync(LocalTarget target, CancellationToken cancel)
     {
-        var (user, extension, _) = User(local);
-        var known = await rooms.Threads.RunAsync(() => Find(target, user, extension, local, followForward), cancel).ConfigureAwait(false);
-        if (known.Errno != 0)
+        var address = await rooms.Rewrite.RewriteAsync(true, target.Token.Text, cancel).ConfigureAwait(false) ?? target.Token.Text;
+        target = target with { Address = address };
+        var part = Part(address);
+        if (await AccountAsync(target, part, cancel).ConfigureAwait(false) is { } found)
         {
-            End(target, DeliveryStatus.Deferred(3, 0, $"user lookup error: {Errno.Text(known.Errno)}"));
+            await MailboxAsync(target, part, found.Account, cancel).ConfigureAwait(false);
         }
-        else if (known.ForwardFailed is { } reason)
+    }
+
+    /// <returns>The user, if there is one; null when the user database can't answer, which is the target's end.</returns>
+    private async ValueTask<(UserAccount? Account, bool Known)?> AccountAsync(LocalTarget target, LocalPart part, CancellationToken cancel)
+    {
+        var (errno, account) = part.User.Contains('/') ? (0, null)
+            : await rooms.Threads.RunAsync(() => (UserAccount.Find(part.User, out var row), row), cancel).ConfigureAwait(false);
+        if (errno == 0)
         {
-            End(target, DeliveryStatus.Deferred(2, 0, reason));
+            return (account, true);
         }
-        else if (known.Forward is { } tokens && known.Account is { } owner)
+        LocalLog.UserLookup(rooms.Log, part.User, errno);
+        End(target, DeliveryStatus.Deferred(0, 0, "user lookup error"));
+        return null;
+    }
+
+    /// <returns>Whether the target is settled by the user's .forward.</returns>
+    private async ValueTask<bool> ForwardFileAsync(LocalTarget target, LocalPart part, UserAccount account, CancellationToken cancel)
+    {
+        var forward = await _forwardFile.FindAsync(account, part, target.Address, cancel).ConfigureAwait(false);
+        if (forward.Failure is { } failure)
+        {
+            End(target, failure);
+            return true;
+        }
+        // A user who stands in the own .forward, however indirectly, gets the mail instead.
+        if (forward is not { Tokens: { } tokens, Path: { } path } || ForwardChain.Contains(target.Forwards, path))
+        {
+            return false;
+        }
+        _expanded = true;
+        if (_followed.Add(path))
         {
             Push(tokens, target with
             {
                 Level = target.Level + 1,
                 Source = "forward",
-                AliasName = "",
-                ForwardUser = user,
-                Unmatched = "",
-                Rights = owner.Uid == 0 ? _settings.DefaultRights : new Rights(owner.Uid, owner.Gid),
+                ExpandedFrom = part.Whole,
+                Forwarder = part.User,
+                Forwards = new ForwardChain(path, target.Forwards),
+                Unmatched = _settings.PropagateForward && !forward.UsesExtension ? part.Unmatched : "",
+                Rights = new UserIdentity(IdentityKind.User, account.Name, account.Uid, account.Gid),
+                Account = account,
+                DeliveredTo = Delivered(target),
             });
         }
-        else if (await PassedAsync(target, user, local, _settings.MailboxTransportMaps, _settings.MailboxTransport, cancel).ConfigureAwait(false))
-        {
-            // Postfix: mailbox_transport has all recipients, whether or not they have an account.
-        }
-        else if (known.Account is { } account)
-        {
-            await MailboxAsync(target, account, cancel).ConfigureAwait(false);
-        }
-        else if (!await PassedAsync(target, user, local, _settings.FallbackTransportMaps, _settings.FallbackTransport, cancel).ConfigureAwait(false))
-        {
-            Unknown(target, user, extension, local);
-        }
-    }
-
-    /// <returns>Whether the recipient is settled: another transport has it, or had it, or its table can't answer.</returns>
-    private async ValueTask<bool> PassedAsync(LocalTarget target, string user, string local, Maps maps, string otherwise, CancellationToken cancel)
-    {
-        var found = await maps.FindAsync(user, partial: false, cancel).ConfigureAwait(false);
-        if (found.Status == LookupStatus.Error)
-        {
-            LocalLog.TransportLookup(rooms.Log, maps.Parameter, user, found.Value);
-            End(target, DeliveryStatus.Deferred(3, 0, "table lookup failure"));
-            return true;
-        }
-        var transport = found.Status == LookupStatus.Found ? found.Value : otherwise;
-        if (transport.Length == 0)
-        {
-            return false;
-        }
-        if (seen.Seen("transport", local))
-        {
-            _expanded = true;
-            return true;
-        }
-        var (status, damaged) = await _transports.DeliverAsync(transport, target.Address, Original, cancel).ConfigureAwait(false);
-        if (status.Outcome != DeliveryOutcome.Sent)
-        {
-            seen.Forget("transport", local);
-        }
-        Damaged |= damaged;
-        _statuses.Add(status);
         return true;
     }
 
-    private async ValueTask MailboxAsync(LocalTarget target, UserAccount account, CancellationToken cancel)
+    private async ValueTask MailboxAsync(LocalTarget target, LocalPart part, UserAccount? account, CancellationToken cancel)
     {
-        if (_settings.CommandNotBuilt is { } parameter)
-        {
-            NotBuilt(target, parameter);
-            return;
-        }
-        if (seen.Seen("mailbox", account.Name))
+        if (seen.Seen("mailbox", part.Whole))
         {
             _expanded = true;
             return;
         }
-        var (status, damaged) = await _mailbox.DeliverAsync(account, _forwards.Sender(target), target.DeliveredTo, cancel).ConfigureAwait(false);
-        if (status.Outcome != DeliveryOutcome.Sent)
+        if (!await PassAsync(target, part, _settings.MailboxTransports, _settings.MailboxTransport, cancel).ConfigureAwait(false))
         {
-            seen.Forget("mailbox", account.Name);
+            if (account is null)
+            {
+                await UnknownAsync(target, part, cancel).ConfigureAwait(false);
+            }
+            else
+            {
+                await OwnMailboxAsync(target, part, account, cancel).ConfigureAwait(false);
+            }
         }
-        Damaged |= damaged;
-        End(target, status);
+    }
+
+    private async ValueTask OwnMailboxAsync(LocalTarget target, LocalPart part, UserAccount account, CancellationToken cancel)
+    {
+        var command = await _settings.MailboxCommands.FindAsync(part.User, partial: false, cancel).ConfigureAwait(false);
+        if (command.Status == LookupStatus.Error)
+        {
+            LocalLog.LookupFailed(rooms.Log, _settings.MailboxCommands.Parameter, part.User, command.Value);
+            EndMailbox(target, part, DeliveryStatus.Deferred(3, 0, "table lookup failure"));
+            return;
+        }
+        var text = command.Status == LookupStatus.Found ? command.Value : _settings.MailboxCommand;
+        if (text.Length == 0)
+        {
+            var (status, damaged) = await _mailbox.DeliverAsync(account, target, _forwards.Sender(target), cancel).ConfigureAwait(false);
+            Damaged |= damaged;
+            EndMailbox(target, part, status);
+            return;
+        }
+        // Postfix: a command for root has the rights of default_privs.
+        var rights = account.Uid == 0 ? null : (UserIdentity?)new UserIdentity(IdentityKind.User, account.Name, account.Uid, account.Gid);
+        target = target with { Rights = rights, Account = account };
+        if (!await RunAsync(target, part, text, cancel).ConfigureAwait(false))
+        {
+            seen.Forget("mailbox", part.Whole);
+        }
     }
 
     private async ValueTask FileAsync(LocalTarget target, CancellationToken cancel)
     {
-        var path = target.Token.Text;
         if (!_settings.FilesAllowed.Contains(target.Source))
         {
             End(target, DeliveryStatus.Bounced(7, 1, "mail to file is restricted"));
             return;
         }
-        if (target.Rights is not { } rights)
+        if (RightsOf(target) is not { } rights)
         {
-            End(target, DeliveryStatus.Deferred(3, 5, "mail system configuration error"));
             return;
         }
-        if (seen.Seen("file", path))
+        var name = $"{rights} {target.Token.Text}";
+        if (seen.Seen("file", name))
         {
             _expanded = true;
             return;
         }
-        var (status, damaged) = await _mailbox.DeliverFileAsync(path, rights, _forwards.Sender(target), target.DeliveredTo, cancel).ConfigureAwait(false);
+        var (status, damaged) = await _mailbox.DeliverFileAsync(rights, target, _forwards.Sender(target), cancel).ConfigureAwait(false);
         if (status.Outcome != DeliveryOutcome.Sent)
         {
-            seen.Forget("file", path);
+            seen.Forget("file", name);
         }
         Damaged |= damaged;
         End(target, status);
     }
 
+    private async ValueTask CommandAsync(LocalTarget target, CancellationToken cancel)
+    {
+        if (!_settings.CommandsAllowed.Contains(target.Source))
+        {
+            End(target, DeliveryStatus.Bounced(7, 1, "mail to command is restricted"));
+            return;
+        }
+        await RunAsync(target, Part(target.Address), target.Token.Text, cancel).ConfigureAwait(false);
+    }
+
+    /// <returns>Whether the command took the mail, now or before.</returns>
+    private async ValueTask<bool> RunAsync(LocalTarget target, LocalPart part, string command, CancellationToken cancel)
+    {
+        if (RightsOf(target) is not { } rights)
+        {
+            return false;
+        }
+        var name = $"{part.User}:{rights} {command}";
+        if (seen.Seen("command", name))
+        {
+            _expanded = true;
+            return true;
+        }
+        var (status, damaged) = await _mailbox.RunAsync(rights, command, target, part, _forwards.Sender(target), cancel).ConfigureAwait(false);
+        if (status.Outcome != DeliveryOutcome.Sent)
+        {
+            seen.Forget("command", name);
+        }
+        Damaged |= damaged;
+        End(target, status);
+        return status.Outcome == DeliveryOutcome.Sent;
+    }
+
     private async ValueTask IncludeAsync(LocalTarget target, CancellationToken cancel)
     {
         var path = target.Token.Text;
-        // Postfix: an :include: in a user's .forward is read in the user's name, one in an alias in the name of the alias's owner.
-        if (path.Length == 0 || path[0] != '/' || target.Rights is not { } rights)
+        if (path is not ['/', ..])
         {
-            LocalLog.IncludeLookup(rooms.Log, path, "not an absolute path name, or nobody to read it as");
+            LocalLog.IncludeLookup(rooms.Log, path, "uses a relative path");
             End(target, DeliveryStatus.Bounced(3, 5, "mail system configuration error"));
             return;
         }
@@ -359,130 +384,169 @@ internal sealed class LocalDelivery(
             End(target, DeliveryStatus.Bounced(4, 6, "recipient nesting limit exceeded"));
             return;
         }
-        var (read, text, owner, errno) = await rooms.Threads.RunAsync(
-            () => (TargetFile.Read(path, rights, rooms.Log, out var t, out var o, out var e), t, o, e), cancel).ConfigureAwait(false);
-        if (read != TargetRead.Read)
+        // Postfix: an :include: in a user's .forward is read in the user's name, one in an alias in the name of the alias's owner.
+        if (RightsOf(target) is not { } rights)
         {
-            if (errno != 0)
-            {
-                LocalLog.IncludeLookup(rooms.Log, path, Errno.Text(errno));
-            }
-            End(target, read == TargetRead.Failed
-                ? DeliveryStatus.Deferred(3, 0, $"unable to open include file {path}: {Errno.Text(errno)}")
-                : DeliveryStatus.Bounced(3, 5, "mail system configuration error"));
             return;
         }
-        // local(8), "delivery rights": a file that is not root's counts in its owner's name.
-        var inside = owner == 0 ? rights : await rooms.Threads.RunAsync(() => Rights.Of(owner), cancel).ConfigureAwait(false);
-        var tokens = TargetFile.Parse(text);
+        var file = await rooms.Hands.ReadAsync(rights, path, followLinks: true, cancel).ConfigureAwait(false);
+        if (Unusable(path, file) is { } failure)
+        {
+            End(target, failure);
+            return;
+        }
+        // local(8), "delivery rights": below an alias of root's, a file that is not root's counts in its owner's name.
+        var (inside, account) = (target.Rights, target.Account);
+        if (inside is null && file.Owner != 0)
+        {
+            var owner = await rooms.Threads.RunAsync(() => UserAccount.Find(file.Owner, out var row) == 0 ? row : null, cancel).ConfigureAwait(false);
+            if (owner is null)
+            {
+                LocalLog.IncludeLookup(rooms.Log, path, $"cannot find username for uid {file.Owner}");
+                End(target, DeliveryStatus.Bounced(3, 5, "mail system configuration error"));
+                return;
+            }
+            (inside, account) = (new UserIdentity(IdentityKind.Owner, path, owner.Uid, owner.Gid), owner);
+        }
+        var tokens = AliasText.ParseFile(file.Text ?? "");
         if (tokens.Count == 0)
         {
             End(target, DeliveryStatus.Bounced(3, 5, "mail system configuration error"));
             return;
         }
-        Push(tokens, target with { Level = target.Level + 1, Source = "include", Rights = inside });
+        Push(tokens, target with
+        {
+            Level = target.Level + 1,
+            Source = "include",
+            ExpandedFrom = Part(target.Address).Whole,
+            Forwarder = target.Forwarder ?? target.Address,
+            Unmatched = _settings.PropagateInclude ? target.Unmatched : "",
+            Rights = inside,
+            Account = account,
+        });
     }
 
-    private void Command(LocalTarget target)
+    /// <summary>Why a file of a list may not be used, or null.</summary>
+    private DeliveryStatus? Unusable(string path, FileRead file)
     {
-        if (!_settings.CommandsAllowed.Contains(target.Source))
+        if (file.Errno is Libc.EIO or Libc.ENOMEM or Libc.EMFILE or Libc.ENFILE or Libc.EAGAIN or Libc.ESTALE)
         {
-            End(target, DeliveryStatus.Bounced(7, 1, "mail to command is restricted"));
+            LocalLog.IncludeLookup(rooms.Log, path, Errno.Text(file.Errno));
+            return DeliveryStatus.Deferred(3, 0, $"unable to open include file {path}: {Errno.Text(file.Errno)}");
+        }
+        if (file.Errno != 0)
+        {
+            LocalLog.IncludeLookup(rooms.Log, path, Errno.Text(file.Errno));
+        }
+        else if ((file.Mode & Libc.S_IFMT) != Libc.S_IFREG)
+        {
+            LocalLog.NotRegular(rooms.Log, path);
+        }
+        else if ((file.Mode & OthersWrite) != 0)
+        {
+            LocalLog.WorldWritable(rooms.Log, path);
+        }
+        else if (file.Text is null)
+        {
+            LocalLog.TooLong(rooms.Log, path, UserFile.Limit);
+        }
+        else
+        {
+            return null;
+        }
+        return DeliveryStatus.Bounced(3, 5, "mail system configuration error");
+    }
+
+    private async ValueTask UnknownAsync(LocalTarget target, LocalPart part, CancellationToken cancel)
+    {
+        if (await PassAsync(target, part, _settings.FallbackTransports, _settings.FallbackTransport, cancel).ConfigureAwait(false))
+        {
             return;
         }
-        NotBuilt(target, "delivery to a command");
-    }
-
-    private void NotBuilt(LocalTarget target, string what)
-    {
-        LocalLog.NotBuilt(rooms.Log, target.Address, what);
-        End(target, DeliveryStatus.Deferred(3, 5, $"mail system configuration error: {what} is not available in this release"));
-    }
-
-    private void Unknown(LocalTarget target, string user, string? extension, string local)
-    {
         if (_settings.LuserRelay.Length > 0 && target.Source != "luser")
         {
-            LuserRelay(target, user, extension, local);
+            LuserRelay(target, part);
         }
-        else if (user is "mailer-daemon" or "postmaster")
+        else if (part.User is "mailer-daemon" or "postmaster")
         {
             // Postfix: mail for a required name without alias is thrown away with a warning, so that bounces do not loop.
-            LocalLog.RequiredAliasMissing(rooms.Log, user);
+            LocalLog.RequiredAliasMissing(rooms.Log, part.User);
             End(target, DeliveryStatus.Sent("discarded"));
         }
         else
         {
-            End(target, DeliveryStatus.Bounced(1, 1, $"unknown user: \"{user}\""));
+            End(target, DeliveryStatus.Bounced(1, 1, $"unknown user: \"{part.User}\""));
         }
     }
 
-    private void LuserRelay(LocalTarget target, string user, string? extension, string local)
+    /// <summary>An address and nothing else: Postfix gives no meaning to "|" and "/" here.</summary>
+    private void LuserRelay(LocalTarget target, LocalPart part)
     {
-        var (_, domain) = AddressParts.Split(target.Address);
-        var relay = LocalExpansion.Expand(
-            _settings.LuserRelay, name => LocalNames.Value(name, user, extension, local, domain, target.Address, null, _settings.Delimiters));
-        var tokens = AliasText.Parse(relay ?? "");
-        if (tokens.Count == 0)
+        var relay = LocalExpansion.Expand(_settings.LuserRelay, name => LocalNames.Value(name, part, target.Address, null));
+        if (string.IsNullOrEmpty(relay))
         {
             LocalLog.EmptyAlias(rooms.Log, $"luser_relay = {_settings.LuserRelay}");
             End(target, DeliveryStatus.Deferred(3, 5, "mail system configuration error"));
             return;
         }
-        Push(tokens, target with { Level = target.Level + 1, Source = "luser", AliasName = "", ForwardUser = "", Rights = null });
+        Push([new AliasToken(AliasTokenKind.Address, relay)], target with { Level = target.Level + 1, Source = "luser", ExpandedFrom = "", Unmatched = "", Rights = null });
     }
 
-    /// <summary>Runs on an own thread: the user database and the user's .forward.</summary>
-    private LocalUser Find(LocalTarget target, string user, string? extension, string local, bool followForward)
+    /// <returns>Whether another transport is responsible, or the table that would say so can't answer.</returns>
+    private async ValueTask<bool> PassAsync(LocalTarget target, LocalPart part, Maps maps, string transport, CancellationToken cancel)
     {
-        var errno = UserAccount.Find(user, out var account);
-        if (account is null || user.Contains('/'))
+        var found = await maps.FindAsync(part.User, partial: false, cancel).ConfigureAwait(false);
+        if (found.Status == LookupStatus.Error)
         {
-            return new LocalUser(null, errno, null, null);
+            LocalLog.LookupFailed(rooms.Log, maps.Parameter, part.User, found.Value);
+            EndMailbox(target, part, DeliveryStatus.Deferred(3, 0, "table lookup failure"));
+            return true;
         }
-        if (_settings.RequireHome && !UnixPath.IsDirectory(account.Home))
+        var service = found.Status == LookupStatus.Found ? found.Value : transport;
+        if (service.Length == 0)
         {
-            return new LocalUser(account, 0, null, $"cannot open home directory {account.Home}");
+            return false;
         }
-        var (_, domain) = AddressParts.Split(target.Address);
-        foreach (var template in followForward && _settings.ForwardPath.Length > 0 ? _settings.ForwardPath.Split([',', ' ', '\t'], StringSplitOptions.RemoveEmptyEntries) : [])
+        var original = target.Owner is null ? Original : "";
+        var (status, damaged) = await _transports.DeliverAsync(service, target.Address, original, cancel).ConfigureAwait(false);
+        Damaged |= damaged;
+        if (status.Outcome is not (DeliveryOutcome.Sent or DeliveryOutcome.Deliverable))
         {
-            var path = LocalExpansion.Expand(template, name => LocalNames.Filter(
-                LocalNames.Value(name, user, extension, local, domain, target.Address, account, _settings.Delimiters), name == "home" ? null : _settings.ForwardFilter));
-            if (path is not ['/', ..] || path.Contains("/../", StringComparison.Ordinal) || !_forwardFiles.Add(path))
-            {
-                continue;
-            }
-            var read = TargetFile.Read(path, new Rights(account.Uid, account.Gid), rooms.Log, out var text, out _, out errno);
-            if (read == TargetRead.Failed)
-            {
-                LocalLog.ForwardRead(rooms.Log, path, Errno.Text(errno));
-                return new LocalUser(account, 0, null, $"unable to read {path}: {Errno.Text(errno)}");
-            }
-            if (read == TargetRead.Read)
-            {
-                var tokens = TargetFile.Parse(text);
-                return new LocalUser(account, 0, tokens.Count > 0 ? tokens : null, null);
-            }
+            seen.Forget("mailbox", part.Whole);
         }
-        return new LocalUser(account, 0, null, null);
+        _statuses.Add(status);
+        return true;
     }
 
-    private void Forward(LocalTarget target, string address)
+    private void Forward(LocalTarget target)
     {
         if ((request.Flags & DeliveryFlags.VerifyOnly) != 0)
         {
-            Log(target.Address, DeliveryStatus.Sent($"forwards to <{address}>", DsnAction.Expanded));
+            End(target, DeliveryStatus.Sent($"forwards to <{target.Address}>", DsnAction.Expanded));
         }
-        else if (!seen.Seen("forward", ForwardName(target, address)))
+        else if (!seen.Seen("forward", ForwardName(target)))
         {
-            _forwards.Add(address, target);
-            _forwarded.Add(ForwardName(target, address));
+            _forwards.Add(target.Address, target);
+            _forwarded.Add(ForwardName(target));
         }
         _expanded = true;
     }
 
-    private string ForwardName(LocalTarget target, string address) => $"{_forwards.Sender(target)} {address}";
+    private string ForwardName(LocalTarget target) => $"{_forwards.Sender(target)} {target.Address}";
+
+    /// <summary>In whose name a file or command counts; null when nobody can be: then the target has ended.</summary>
+    private UserIdentity? RightsOf(LocalTarget target)
+    {
+        // Postfix: what is root's counts in the name of default_privs.
+        var rights = target.Rights is { Uid: > 0 } given ? given : _settings.DefaultRights;
+        if (rights is null)
+        {
+            End(target, DeliveryStatus.Deferred(3, 5, "mail system configuration error"));
+        }
+        return rights;
+    }
+
+    private string Delivered(LocalTarget target) => _settings.FrozenDeliveredTo ? target.DeliveredTo : target.Address;
 
     private void Push(List<AliasToken> tokens, LocalTarget parent)
     {
@@ -493,13 +557,25 @@ internal sealed class LocalDelivery(
         }
     }
 
-    private void End(LocalTarget target, DeliveryStatus status) => Log(target.Address, status);
-
-    private void Log(string to, DeliveryStatus status)
+    private void EndMailbox(LocalTarget target, LocalPart part, DeliveryStatus status)
     {
-        var shown = new DeliveryRecipient(recipient.Index, recipient.Recipient with { Address = to, OriginalAddress = Original });
+        if (status.Outcome != DeliveryOutcome.Sent)
+        {
+            seen.Forget("mailbox", part.Whole);
+        }
+        End(target, status);
+    }
+
+    // RFC 3461 5.2.7.3: below a list nothing of the original recipient is told.
+    private void End(LocalTarget target, DeliveryStatus status) => Log(target.Address, target.Owner is null ? Original : "", status);
+
+    private void Log(string to, string original, DeliveryStatus status)
+    {
+        var shown = new DeliveryRecipient(recipient.Index, recipient.Recipient with { Address = to, OriginalAddress = original });
         var times = new DeliveryTimes(_start, 0, DeliveryTimes.Now(rooms.Time));
-        _statuses.Add(DeliveryLog.Write(rooms.Log, request, shown, status, times, "local", softBounce: _settings.SoftBounce).Status);
+        var result = DeliveryLog.Write(rooms.Log, request, shown, status, times, "local", softBounce: _settings.SoftBounce).Status;
+        // A command's output ends with its last line's end: a blank in the log, and nothing in queue and reports.
+        _statuses.Add(result with { Reason = result.Reason.TrimEnd(), DiagnosticText = result.DiagnosticText?.TrimEnd() });
     }
 
     private DeliveryStatus Combine()
@@ -514,14 +590,18 @@ internal sealed class LocalDelivery(
         return _expanded ? first with { Action = DsnAction.Expanded } : first;
     }
 
-    private ValueTask<string?> CompleteAsync(string address, CancellationToken cancel) => rooms.Rewrite.RewriteAsync(true, address, cancel);
-
-    private (string User, string? Extension, string Local) User(string address)
+    private LocalPart Part(string address)
     {
         // local(8): the bare local part, folded to lower case.
-        var local = AddressParts.Unquote(AddressParts.Split(address).Local).ToLowerInvariant();
+        var (raw, domain) = AddressParts.Split(address);
+        var local = AddressParts.Unquote(raw).ToLowerInvariant();
         var (user, extension) = AddressParts.SplitExtension(local, _settings.Delimiters);
-        return (user, extension, local);
+        if (extension is not null && extension.Contains('/'))
+        {
+            LocalLog.IllegalExtension(rooms.Log, request.QueueId, local);
+            extension = null;
+        }
+        return new LocalPart(local, user, extension, domain);
     }
 
     private static string Splice(string address, string extension)

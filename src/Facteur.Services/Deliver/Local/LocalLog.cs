@@ -1,4 +1,5 @@
 using Facteur.Contracts;
+using Facteur.Unix;
 
 namespace Facteur.Services.Deliver.Local;
 
@@ -9,7 +10,7 @@ internal static class LocalLog
 
     public static void RequiredAliasMissing(ServiceLog log, string user) => log.Warning($"required alias not found: {user}");
 
-    public static void AliasLookup(ServiceLog log, string table, string name, string reason) => log.Warning($"{table}: lookup of {name}: {reason}");
+    public static void LookupFailed(ServiceLog log, string table, string name, string reason) => log.Warning($"{table}: lookup of {name}: {reason}");
 
     public static void EmptyAlias(ServiceLog log, string name) => log.Warning($"no recipients in alias {name}");
 
@@ -21,13 +22,20 @@ internal static class LocalLog
 
     public static void TooLong(ServiceLog log, string path, int limit) => log.Warning($"file {path} is longer than {limit} bytes");
 
-    public static void NotBuilt(ServiceLog log, string address, string what) => log.Warning($"{address}: {what} is not available in this release; mail is deferred");
+    public static void ForwardRead(ServiceLog log, string path, string reason) => log.Warning($"unable to read {path}: {reason}");
 
-    public static void TransportLookup(ServiceLog log, string parameter, string user, string reason) => log.Warning($"{parameter}: lookup of {user}: {reason}");
+    public static void BadOwner(ServiceLog log, string path, uint owner) => log.Warning($"file {path} has bad owner uid {owner}");
 
-    public static void NoTransport(ServiceLog log, string queueId, string transport) => log.Warning($"{queueId}: transport {transport} is not in master.cf, or leads back here");
+    public static void NoAliasOwner(ServiceLog log, string table) => log.Warning($"cannot find alias database owner for {table}");
+
+    public static void NotStarted(ServiceLog log, string command, CommandEnd end) => log.Warning($"cannot run command \"{command}\": {Errno.Text(end.Number)}");
 
     public static void Passing(ServiceLog log, string queueId, string address, string transport) => log.Info($"{queueId}: passing <{address}> to transport={transport}");
 
-    public static void ForwardRead(ServiceLog log, string path, string reason) => log.Warning($"unable to read {path}: {reason}");
+    public static void NoTransport(ServiceLog log, string queueId, string transport) =>
+        log.Warning($"{queueId}: mail transport {transport}: no such service in master.cf, or it leads back to local");
+
+    public static void UserLookup(ServiceLog log, string user, int errno) => log.Warning($"error looking up passwd info for {user}: {Errno.Text(errno)}");
+
+    public static void IllegalExtension(ServiceLog log, string queueId, string local) => log.Warning($"{queueId}: address with illegal extension: {local}");
 }

@@ -1,109 +1,149 @@
 using Facteur.Contracts;
 using Facteur.Mail.Dsn;
+using Facteur.Mail.Envelopes;
+using Facteur.Spool;
 using Facteur.Unix;
 
 namespace Facteur.Services.Deliver.Local;
 
-/// <summary>Writes a recipient's mail into a mailbox or a file, on an own thread, in the name of its owner.</summary>
+/// <summary>Gives a recipient's mail to a mailbox, a file or a command, in the name of whom it counts for.</summary>
 internal sealed class LocalMailbox(LocalRooms rooms, DeliveryRequest request, DeliveryRecipient recipient, MessageContent content)
 {
+    // Postfix: the path of a command is always this one.
+    private const string CommandPath = "PATH=/usr/bin:/bin";
+
     private readonly LocalSettings _settings = rooms.Settings;
 
+    private bool VerifyOnly => (request.Flags & DeliveryFlags.VerifyOnly) != 0;
+
     /// <summary>home_mailbox or mail_spool_directory.</summary>
-    public async ValueTask<(DeliveryStatus Status, bool Damaged)> DeliverAsync(UserAccount account, string sender, string deliveredTo, CancellationToken cancel)
+    public async ValueTask<(DeliveryStatus Status, bool Damaged)> DeliverAsync(UserAccount account, LocalTarget target, string sender, CancellationToken cancel)
     {
         var isHome = _settings.HomeMailbox.Length > 0;
         var path = isHome ? $"{account.Home}/{_settings.HomeMailbox}"
             : _settings.SpoolDirectory.EndsWith('/') ? $"{_settings.SpoolDirectory}{account.Name}/" : $"{_settings.SpoolDirectory}/{account.Name}";
         var isMaildir = path.EndsWith('/');
-        if ((request.Flags & DeliveryFlags.VerifyOnly) != 0)
+        if (VerifyOnly)
         {
             return (DeliveryStatus.Sent(isMaildir ? "delivers to maildir" : "delivers to mailbox"), false);
         }
         // Postfix: a mailbox always tells to whom it was delivered; prepend_delivered_header governs files only.
-        var copy = Copy(sender, deliveredTo);
-        var result = await _settings.Locks.DeliverAsync(
-            rooms.Threads, () => isMaildir ? AsUser(account, () => Maildir.Deliver(path, copy)) : Mailbox(account, path, isHome, copy), rooms.Time, cancel)
-            .ConfigureAwait(false);
+        var job = Job(path, target, sender, target.DeliveredTo) with
+        {
+            SpoolDirectory = isHome || isMaildir ? "" : _settings.SpoolDirectory,
+            StrictOwner = _settings.StrictOwner,
+        };
+        var who = new UserIdentity(IdentityKind.User, account.Name, account.Uid, account.Gid);
+        var result = await DeliverAsync(who, job, cancel).ConfigureAwait(false);
+        result = isMaildir ? result : result.Prefixed($"cannot update mailbox {path} for user {account.Name}. ");
         return (result.Failure ?? DeliveryStatus.Sent(isMaildir ? "delivered to maildir" : "delivered to mailbox"), result.Damaged);
     }
 
     /// <summary>/file/name, an mbox; or /directory/, a Maildir.</summary>
-    public async ValueTask<(DeliveryStatus Status, bool Damaged)> DeliverFileAsync(
-        string path, Rights rights, string sender, string deliveredTo, CancellationToken cancel)
+    public async ValueTask<(DeliveryStatus Status, bool Damaged)> DeliverFileAsync(UserIdentity who, LocalTarget target, string sender, CancellationToken cancel)
     {
+        var path = target.Token.Text;
         var isMaildir = path.EndsWith('/');
-        if ((request.Flags & DeliveryFlags.VerifyOnly) != 0)
+        if (VerifyOnly)
         {
             return (DeliveryStatus.Sent(isMaildir ? "delivers to maildir" : $"delivers to file: {path}"), false);
         }
-        var copy = Copy(sender, _settings.DeliveredIn.Contains("file") ? deliveredTo : "");
-        var result = await _settings.Locks.DeliverAsync(rooms.Threads, () => File(path, rights, copy, isMaildir), rooms.Time, cancel).ConfigureAwait(false);
+        var job = Job(path, target, sender, _settings.DeliveredIn.Contains("file") ? target.DeliveredTo : "") with { AnyFile = true };
+        var result = await DeliverAsync(who, job, cancel).ConfigureAwait(false);
+        result = isMaildir ? result : result.Prefixed($"cannot append message to file {path}: ");
         return (result.Failure ?? DeliveryStatus.Sent(isMaildir ? "delivered to maildir" : $"delivered to file: {path}"), result.Damaged);
     }
 
-    /// <summary>
-    /// In whose name an alias's files count: the owner of the alias file, default_privs when that is root or when the table is no file.
-    /// </summary>
-    /// <param name="table">"type:name".</param>
-    /// <param name="defaults">default_privs.</param>
-    public static Rights? AliasRights(string table, Rights? defaults)
+    /// <summary>|command, mailbox_command.</summary>
+    public async ValueTask<(DeliveryStatus Status, bool Damaged)> RunAsync(
+        UserIdentity who, string command, LocalTarget target, LocalPart part, string sender, CancellationToken cancel)
     {
-        var path = table[(table.IndexOf(':', StringComparison.Ordinal) + 1)..];
-        foreach (var suffix in path.StartsWith('/') ? new[] { ".lmdb", ".db", ".cdb", "" } : [])
+        if (VerifyOnly)
         {
-            if (UnixFile.Status(path + suffix, followLinks: true, out var status) == 0)
-            {
-                return status.Uid == 0 ? defaults : Rights.Of(status.Uid);
-            }
+            return (DeliveryStatus.Sent($"delivers to command: {command}"), false);
         }
-        return defaults;
-    }
-
-    private MailboxResult File(string path, Rights rights, MailboxCopy copy, bool isMaildir)
-    {
-        using var identity = FileIdentity.Take(rights.Uid, rights.Gid);
-        return isMaildir
-            ? Maildir.Deliver(path, copy)
-            : Mbox.Deliver(path, copy, new MboxRules { Locks = _settings.Locks, AnyFile = true }, rooms.Log.Warning).Prefixed($"cannot append message to file {path}: ");
-    }
-
-    private MailboxResult Mailbox(UserAccount account, string path, bool isHome, MailboxCopy copy)
-    {
-        var rules = new MboxRules { Locks = _settings.Locks, Owner = _settings.StrictOwner ? account.Uid : null };
-        var identity = new Rights(account.Uid, account.Gid);
-        if (!isHome && UnixFile.Status(_settings.SpoolDirectory, followLinks: true, out var spool) == 0)
+        var directory = LocalExpansion.Expand(_settings.CommandDirectory, name => LocalNames.Filter(LocalNames.Value(name, part, target.Address, target.Account), _settings.DirectoryFilter));
+        if (directory is null)
         {
-            // Debian's /var/mail is root:mail 2775: mailbox and lock file are made with the directory's group.
-            const uint othersWrite = 2, groupWrite = 16;
-            if ((spool.Mode & othersWrite) == 0)
-            {
-                identity = (spool.Mode & groupWrite) != 0 ? new Rights(account.Uid, spool.Gid) : new Rights(0, 0);
-                rules = identity.Uid == 0 ? rules with { NewOwner = (account.Uid, account.Gid) } : rules;
-            }
+            return (DeliveryStatus.Deferred(3, 5, "mail system configuration error"), false);
         }
-        using (FileIdentity.Take(identity.Uid, identity.Gid))
+        var job = new CommandJob
         {
-            return Mbox.Deliver(path, copy, FileIdentity.CanChange ? rules : rules with { NewOwner = null }, rooms.Log.Warning)
-                .Prefixed($"cannot update mailbox {path} for user {account.Name}. ");
+            Command = command,
+            Shell = _settings.CommandShell,
+            Environment = Environment(target, part, sender),
+            Directory = directory.Length > 0 ? directory : _settings.QueueDirectory,
+            NeedsDirectory = directory.Length > 0,
+            TimeLimit = _settings.CommandTimeLimit,
+            Head = MailboxCopy.Head(true, sender, OriginalTo(target), _settings.DeliveredIn.Contains("command") ? target.DeliveredTo : "", rooms.Time),
+        };
+        var end = await rooms.Hands.RunAsync(who, job, content, cancel).ConfigureAwait(false);
+        if (end.Kind == CommandEndKind.NotStarted)
+        {
+            LocalLog.NotStarted(rooms.Log, command, end);
         }
+        return (CommandStatus.Failure(command, end) ?? DeliveryStatus.Sent($"delivered to command: {command}"),
+            end.Kind == CommandEndKind.NoContent && (ContentRead)end.Number == ContentRead.Damaged);
     }
 
-    private static MailboxResult AsUser(UserAccount account, Func<MailboxResult> deliver)
+    private async ValueTask<MailboxResult> DeliverAsync(UserIdentity who, MailboxJob job, CancellationToken cancel)
     {
-        using var identity = FileIdentity.Take(account.Uid, account.Gid);
-        return deliver();
+        var end = await MailboxDelivery.DeliverAsync(rooms.Hands, who, job, content, rooms.Time, cancel).ConfigureAwait(false);
+        foreach (var warning in end.Warnings)
+        {
+            rooms.Log.Warning(warning);
+        }
+        return end.Result;
     }
 
-    private MailboxCopy Copy(string sender, string deliveredTo) => new()
+    private string OriginalTo(LocalTarget target) =>
+        target.Owner is not null ? ""
+        : recipient.Recipient.OriginalAddress.Length > 0 ? recipient.Recipient.OriginalAddress : _settings.OriginalTo ? recipient.Recipient.Address : "";
+
+    private MailboxJob Job(string path, LocalTarget target, string sender, string deliveredTo) => new()
     {
-        Content = content,
+        Path = path,
         Sender = sender,
-        OriginalTo = recipient.Recipient.OriginalAddress.Length > 0 ? recipient.Recipient.OriginalAddress : _settings.OriginalTo ? recipient.Recipient.Address : "",
+        OriginalTo = OriginalTo(target),
         DeliveredTo = deliveredTo,
-        Time = rooms.Time,
         Host = _settings.Host,
         SizeLimit = _settings.SizeLimit,
-        MailboxErrorClass = 5,
+        ErrorClass = 5,
+        Locks = _settings.Locks,
     };
+
+    /// <summary>local(8), "external command delivery": what a command learns, without characters that a shell could take for its own.</summary>
+    private List<string> Environment(LocalTarget target, LocalPart part, string sender)
+    {
+        var variables = new List<string>(_settings.ExportedEnvironment) { CommandPath };
+        Add("HOME", target.Account?.Home ?? "");
+        variables.Add($"LOGNAME={LocalNames.Filter(part.User, _settings.CommandFilter)}");
+        variables.Add($"USER={LocalNames.Filter(part.User, _settings.CommandFilter)}");
+        variables.Add($"SENDER={LocalNames.Filter(sender, _settings.CommandFilter)}");
+        variables.Add($"RECIPIENT={LocalNames.Filter(target.Address, _settings.CommandFilter)}");
+        variables.Add($"LOCAL={LocalNames.Filter(part.Whole, _settings.CommandFilter)}");
+        Add("SHELL", target.Account?.Shell ?? "");
+        Add("DOMAIN", part.Domain);
+        Add("EXTENSION", part.Extension ?? "");
+        Add("ORIGINAL_RECIPIENT", OriginalTo(target));
+        var client = request.Envelope.Client;
+        if (client != ClientInfo.Local)
+        {
+            Add("CLIENT_HOSTNAME", client.Name);
+            Add("CLIENT_ADDRESS", client.Address);
+            Add("CLIENT_HELO", client.Helo);
+            Add("CLIENT_PROTOCOL", client.Protocol);
+        }
+        // Postfix 3.9: the sender's name of this transaction (RFC 3461 4.4).
+        Add("ENVID", request.Envelope.EnvelopeId);
+        return variables;
+
+        void Add(string name, string value)
+        {
+            if (value.Length > 0)
+            {
+                variables.Add($"{name}={LocalNames.Filter(value, _settings.CommandFilter)}");
+            }
+        }
+    }
 }

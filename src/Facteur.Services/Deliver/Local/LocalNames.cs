@@ -3,24 +3,23 @@ using Facteur.Unix;
 
 namespace Facteur.Services.Deliver.Local;
 
-/// <summary>The names that forward_path and luser_relay may use.</summary>
+/// <summary>The names that forward_path, luser_relay and command_execution_directory may use.</summary>
 internal static class LocalNames
 {
     /// <summary>The value of a name; null when it is not defined.</summary>
-    public static string? Value(
-        string name, string user, string? extension, string local, string domain, string address, UserAccount? account, string delimiters) => name switch
-        {
-            "user" => user,
-            "home" => account?.Home,
-            "shell" => account?.Shell,
-            "recipient" => address,
-            "extension" => extension,
-            "domain" => domain,
-            "local" => local,
-            // The delimiter that was found, so that .forward+ext is looked for and not .forward+-ext.
-            "recipient_delimiter" => extension is null ? null : local.Length > user.Length ? local.Substring(user.Length, 1) : delimiters,
-            _ => null,
-        };
+    public static string? Value(string name, LocalPart part, string address, UserAccount? account) => name switch
+    {
+        "user" => part.User,
+        "home" => account?.Home,
+        "shell" => account?.Shell,
+        "recipient" => address,
+        "extension" => part.Extension,
+        "domain" => part.Domain,
+        "local" => part.Whole,
+        // The delimiter that was found, so that .forward+ext is looked for and not .forward+-ext.
+        "recipient_delimiter" => part.Extension is null ? null : part.Unmatched[..1],
+        _ => null,
+    };
 
     /// <summary>Characters that are not allowed become underscores.</summary>
     /// <param name="value">The value.</param>

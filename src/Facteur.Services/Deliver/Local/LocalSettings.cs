@@ -16,8 +16,11 @@ internal sealed class LocalSettings
         FilesAllowed = Sources(config, LocalParameters.AllowMailToFiles, "alias", "forward", "include");
         CommandsAllowed = Sources(config, LocalParameters.AllowMailToCommands, "alias", "forward", "include");
         DeliveredIn = Sources(config, LocalParameters.PrependDeliveredHeader, "command", "file", "forward");
-        PropagateAlias = ListSyntax.Split(config.Get(LocalParameters.PropagateUnmatchedExtensions)).Contains("alias", StringComparer.OrdinalIgnoreCase);
-        ForwardPath = config.Get(LocalParameters.ForwardPath);
+        var propagate = ListSyntax.Split(config.Get(LocalParameters.PropagateUnmatchedExtensions));
+        PropagateAlias = propagate.Contains("alias", StringComparer.OrdinalIgnoreCase);
+        PropagateForward = propagate.Contains("forward", StringComparer.OrdinalIgnoreCase);
+        PropagateInclude = propagate.Contains("include", StringComparer.OrdinalIgnoreCase);
+        ForwardPath = config.Get(LocalParameters.ForwardPath).Split([',', ' ', '\t'], StringSplitOptions.RemoveEmptyEntries);
         ForwardFilter = config.Get(LocalParameters.ForwardExpansionFilter);
         OwnerSpecial = config.Get(LocalParameters.OwnerRequestSpecial);
         ExpandOwner = config.Get(LocalParameters.ExpandOwnerAlias);
@@ -25,11 +28,20 @@ internal sealed class LocalSettings
         FrozenDeliveredTo = config.Get(LocalParameters.FrozenDeliveredTo);
         HomeMailbox = config.Get(LocalParameters.HomeMailbox);
         SpoolDirectory = config.Get(LocalParameters.MailSpoolDirectory);
-        MailboxTransportMaps = Maps.Open(tables, LocalParameters.MailboxTransportMaps.Name, config.Get(LocalParameters.MailboxTransportMaps));
+        MailboxTransports = Maps.Open(tables, LocalParameters.MailboxTransportMaps.Name, config.Get(LocalParameters.MailboxTransportMaps));
         MailboxTransport = config.Get(LocalParameters.MailboxTransport);
-        FallbackTransportMaps = Maps.Open(tables, LocalParameters.FallbackTransportMaps.Name, config.Get(LocalParameters.FallbackTransportMaps));
+        MailboxCommands = Maps.Open(tables, LocalParameters.MailboxCommandMaps.Name, config.Get(LocalParameters.MailboxCommandMaps));
+        MailboxCommand = config.Get(LocalParameters.MailboxCommand);
+        FallbackTransports = Maps.Open(tables, LocalParameters.FallbackTransportMaps.Name, config.Get(LocalParameters.FallbackTransportMaps));
         FallbackTransport = config.Get(LocalParameters.FallbackTransport);
-        CommandNotBuilt = new[] { LocalParameters.MailboxCommandMaps, LocalParameters.MailboxCommand }.FirstOrDefault(p => config.Get(p).Length > 0)?.Name;
+        CommandDirectory = config.Get(LocalParameters.CommandExecutionDirectory);
+        DirectoryFilter = config.Get(LocalParameters.ExecutionDirectoryExpansionFilter);
+        CommandFilter = config.Get(LocalParameters.CommandExpansionFilter);
+        CommandShell = config.Get(LocalParameters.LocalCommandShell).Split([' ', '\t'], StringSplitOptions.RemoveEmptyEntries);
+        CommandTimeLimit = config.Get(LocalParameters.CommandTimeLimit);
+        ExportedEnvironment = Exported(config);
+        MailOwner = UserAccount.Find(config.Get(CommonParameters.MailOwner), out var owner) == 0 ? owner?.Uid : null;
+        QueueDirectory = config.Get(CommonParameters.QueueDirectory);
         LuserRelay = config.Get(LocalParameters.LuserRelay);
         SizeLimit = config.Get(LocalParameters.MailboxSizeLimit);
         var message = config.Get(CommonParameters.MessageSizeLimit);
@@ -48,7 +60,9 @@ internal sealed class LocalSettings
         OriginalTo = config.Get(CommonParameters.EnableOriginalRecipient);
         Delimiters = config.Get(CommonParameters.RecipientDelimiter);
         Host = config.Get(CommonParameters.Myhostname);
-        DefaultRights = Rights.Of(config.Get(LocalParameters.DefaultPrivs));
+        // null: there is no such user, and nothing is delivered in its name. Never root's rights.
+        var defaults = config.Get(LocalParameters.DefaultPrivs);
+        DefaultRights = UserAccount.Find(defaults, out var account) == 0 && account is { Uid: > 0 } ? new UserIdentity(IdentityKind.User, defaults, account.Uid, account.Gid) : null;
     }
 
     public Maps Aliases { get; }
@@ -61,7 +75,11 @@ internal sealed class LocalSettings
 
     public bool PropagateAlias { get; }
 
-    public string ForwardPath { get; }
+    public bool PropagateForward { get; }
+
+    public bool PropagateInclude { get; }
+
+    public IReadOnlyList<string> ForwardPath { get; }
 
     public string ForwardFilter { get; }
 
@@ -77,20 +95,35 @@ internal sealed class LocalSettings
 
     public string SpoolDirectory { get; }
 
-    /// <summary>Transports of recipients with or without an account, by bare local part without extension.</summary>
-    public Maps MailboxTransportMaps { get; }
+    public Maps MailboxTransports { get; }
 
-    /// <summary>The transport of the others, "transport:nexthop" or "".</summary>
     public string MailboxTransport { get; }
 
-    /// <summary>Transports of recipients without an account.</summary>
-    public Maps FallbackTransportMaps { get; }
+    public Maps MailboxCommands { get; }
 
-    /// <summary>The transport of the others without an account, or "".</summary>
+    public string MailboxCommand { get; }
+
+    public Maps FallbackTransports { get; }
+
     public string FallbackTransport { get; }
 
-    /// <summary>The name of a parameter set that names a command and is not acted on, or null.</summary>
-    public string? CommandNotBuilt { get; }
+    public string CommandDirectory { get; }
+
+    public string DirectoryFilter { get; }
+
+    public string CommandFilter { get; }
+
+    public IReadOnlyList<string> CommandShell { get; }
+
+    public TimeSpan CommandTimeLimit { get; }
+
+    /// <summary>export_environment, NAME=VALUE.</summary>
+    public IReadOnlyList<string> ExportedEnvironment { get; }
+
+    /// <summary>mail_owner's number; null when there is no such user.</summary>
+    public uint? MailOwner { get; }
+
+    public string QueueDirectory { get; }
 
     public string LuserRelay { get; }
 
@@ -113,7 +146,7 @@ internal sealed class LocalSettings
     public string Host { get; }
 
     /// <summary>default_privs; null when there is no such user: then nothing is delivered in its name.</summary>
-    public Rights? DefaultRights { get; }
+    public UserIdentity? DefaultRights { get; }
 
     private static HashSet<string> Sources(IConfig config, StringParameter parameter, params string[] known)
     {
@@ -128,16 +161,27 @@ internal sealed class LocalSettings
         }
         return set;
     }
-}
 
-/// <summary>In whose name a file is written or read.</summary>
-/// <param name="Uid">User number.</param>
-/// <param name="Gid">Group number.</param>
-internal readonly record struct Rights(uint Uid, uint Gid)
-{
-    /// <summary>A user's rights, or null when there is no such user or the database can't answer.</summary>
-    public static Rights? Of(string user) => UserAccount.Find(user, out var account) == 0 && account is not null ? new Rights(account.Uid, account.Gid) : null;
-
-    /// <summary>A user number's rights, or null as above.</summary>
-    public static Rights? Of(uint uid) => UserAccount.Find(uid, out var account) == 0 && account is not null ? new Rights(account.Uid, account.Gid) : null;
+    private static List<string> Exported(IConfig config)
+    {
+        var exported = new List<string>();
+        foreach (var entry in ListSyntax.Split(config.Get(LocalParameters.ExportEnvironment)))
+        {
+            var equal = entry.IndexOf('=', StringComparison.Ordinal);
+            if (equal > 0)
+            {
+                exported.Add($"{entry[..equal].TrimEnd()}={entry[(equal + 1)..].TrimStart()}");
+            }
+            else if (Environment.GetEnvironmentVariable(entry) is { } value)
+            {
+                exported.Add($"{entry}={value}");
+            }
+            else if (entry == "MAIL_CONFIG" && config.ConfigDirectory.Length > 0)
+            {
+                // Postfix: each of its processes has it.
+                exported.Add($"MAIL_CONFIG={config.ConfigDirectory}");
+            }
+        }
+        return exported;
+    }
 }

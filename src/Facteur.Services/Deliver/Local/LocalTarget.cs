@@ -20,25 +20,54 @@ internal sealed record LocalTarget
     /// <summary>"" at the start, else "alias", "forward" or "include".</summary>
     public string Source { get; init; } = "";
 
-    /// <summary>The alias it comes from directly: found again there, it is the user of that name.</summary>
-    public string AliasName { get; init; } = "";
+    /// <summary>The alias or user whose expansion it is: found again there, an alias of that name is not expanded again.</summary>
+    public string ExpandedFrom { get; init; } = "";
 
-    /// <summary>The user whose .forward it comes from, or "".</summary>
-    public string ForwardUser { get; init; } = "";
-
-    /// <summary>The alias's owner: the sender of what is sent on, or null.</summary>
+    /// <summary>The list's owner, from owner-NAME: the sender of what is delivered and sent on; or null.</summary>
     public string? Owner { get; init; }
 
-    /// <summary>The extension, with its delimiter, that no alias matched and that goes to the result; or "".</summary>
+    /// <summary>
+    /// Who sends on: the list's owner, the user of a .forward, the recipient of an :include:. Other users below it get their mail through the
+    /// queue, each with a record of its own there. Null for an alias without owner.
+    /// </summary>
+    public string? Forwarder { get; init; }
+
+    /// <summary>The .forward files it comes from, the last one first.</summary>
+    public ForwardChain? Forwards { get; init; }
+
+    /// <summary>The extension, with its delimiter, that was not matched and that goes to the result; or "".</summary>
     public string Unmatched { get; init; } = "";
 
-    /// <summary>In whose name files count: the user's or the alias file's owner's; null when there is nobody: no file is touched.</summary>
-    public Rights? Rights { get; init; }
+    /// <summary>In whose name files and commands count; null when nobody was named yet: default_privs.</summary>
+    public UserIdentity? Rights { get; init; }
+
+    /// <summary>The user in whose name it is, for what commands are told; null as above.</summary>
+    public UserAccount? Account { get; init; }
 }
 
-/// <summary>What is known of a local name.</summary>
-/// <param name="Account">The user, or null when there is none.</param>
-/// <param name="Errno">The user database can't answer: its errno; else 0.</param>
-/// <param name="Forward">What the user's .forward names, or null when there is none to follow.</param>
-/// <param name="ForwardFailed">The .forward can't be read now, or the home directory is missing while it is required.</param>
-internal sealed record LocalUser(UserAccount? Account, int Errno, List<AliasToken>? Forward, string? ForwardFailed);
+/// <summary>The .forward files above a destination.</summary>
+/// <param name="Path">One.</param>
+/// <param name="Above">Those above it.</param>
+internal sealed record ForwardChain(string Path, ForwardChain? Above)
+{
+    /// <summary>Whether a file is among them.</summary>
+    public static bool Contains(ForwardChain? chain, string path)
+    {
+        while (chain is not null && chain.Path != path)
+        {
+            chain = chain.Above;
+        }
+        return chain is not null;
+    }
+}
+
+/// <summary>A local part taken apart: folded to lower case, without quotes.</summary>
+/// <param name="Whole">All of it.</param>
+/// <param name="User">Without extension.</param>
+/// <param name="Extension">The extension without its delimiter, or null.</param>
+/// <param name="Domain">The domain.</param>
+internal sealed record LocalPart(string Whole, string User, string? Extension, string Domain)
+{
+    /// <summary>The extension with its delimiter, or "".</summary>
+    public string Unmatched => Extension is null ? "" : Whole[User.Length..];
+}

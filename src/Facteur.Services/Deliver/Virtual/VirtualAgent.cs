@@ -11,8 +11,8 @@ using Facteur.Unix;
 namespace Facteur.Services.Deliver.Virtual;
 
 /// <summary>
-/// virtual(8): mailboxes found by address, without users of this system. Tables say mailbox, user and group; the file work runs on own
-/// threads with that user's file identity, so that a user number below virtual_minimum_uid never becomes one.
+/// virtual(8): mailboxes found by address, without users of this system. Tables say mailbox, user and group; a user number below
+/// virtual_minimum_uid is refused before <see cref="IUserHands"/> act in its name.
 /// </summary>
 public sealed class VirtualAgent : IDeliveryAgent
 {
@@ -29,7 +29,7 @@ public sealed class VirtualAgent : IDeliveryAgent
     private readonly string _delimiters;
     private readonly string _host;
     private readonly ISpoolReader _reader;
-    private readonly BlockingThreads _threads;
+    private readonly IUserHands _hands;
     private readonly ServiceLog _log;
     private readonly TimeProvider _time;
 
@@ -37,11 +37,11 @@ public sealed class VirtualAgent : IDeliveryAgent
     /// <param name="config">The entry's parameters.</param>
     /// <param name="tables">Where tables are opened.</param>
     /// <param name="reader">Contents.</param>
-    /// <param name="threads">Threads for file work.</param>
+    /// <param name="hands">Who acts in users' names.</param>
     /// <param name="log">The entry's log.</param>
     /// <param name="time">The clock.</param>
     /// <exception cref="ConfigException">A lock is unknown, or a mailbox may not hold one message.</exception>
-    public VirtualAgent(IConfig config, ITableSet tables, ISpoolReader reader, BlockingThreads threads, ServiceLog log, TimeProvider time)
+    public VirtualAgent(IConfig config, ITableSet tables, ISpoolReader reader, UserHands hands, ServiceLog log, TimeProvider time)
     {
         _mailboxes = Open(tables, config, VirtualParameters.MailboxMaps);
         _uids = Open(tables, config, VirtualParameters.UidMaps);
@@ -63,7 +63,7 @@ public sealed class VirtualAgent : IDeliveryAgent
         _delimiters = config.Get(CommonParameters.RecipientDelimiter);
         _host = config.Get(CommonParameters.Myhostname);
         _reader = reader;
-        _threads = threads;
+        _hands = hands.Hands;
         _log = log;
         _time = time;
     }
@@ -115,44 +115,43 @@ public sealed class VirtualAgent : IDeliveryAgent
         {
             return (DeliveryStatus.Sent(isMaildir ? "delivers to maildir" : "delivers to mailbox"), false);
         }
-        var copy = new MailboxCopy
+        var job = new MailboxJob
         {
-            Content = content,
+            Path = path,
             Sender = request.Envelope.Sender,
+            OriginalTo = recipient.Recipient.OriginalAddress.Length > 0 ? recipient.Recipient.OriginalAddress : _originalTo ? recipient.Recipient.Address : "",
             DeliveredTo = recipient.Recipient.Address,
-            Time = _time,
             Host = _host,
             SizeLimit = _limit,
-            MailboxErrorClass = 4,
-            OriginalTo = recipient.Recipient.OriginalAddress.Length > 0 ? recipient.Recipient.OriginalAddress : _originalTo ? recipient.Recipient.Address : "",
+            ErrorClass = 4,
+            Locks = _locks,
+            StrictOwner = _strictOwner,
         };
-        MailboxResult result;
+        MailboxEnd end;
         try
         {
-            result = await _locks.DeliverAsync(_threads, () => Deliver(path, isMaildir, copy, uid.Value, gid.Value), _time, cancel).ConfigureAwait(false);
+            var who = new UserIdentity(IdentityKind.Virtual, "", uid.Value, gid.Value);
+            end = await MailboxDelivery.DeliverAsync(_hands, who, job, content, _time, cancel).ConfigureAwait(false);
         }
         catch (IdentityException e)
         {
             _log.Warning(e.Message);
             return (DeliveryStatus.Deferred(3, 0, e.Message), false);
         }
-        return (result.Failure ?? DeliveryStatus.Sent(isMaildir ? "delivered to maildir" : "delivered to mailbox"), result.Damaged);
-    }
-
-    private MailboxResult Deliver(string path, bool isMaildir, MailboxCopy copy, uint uid, uint gid)
-    {
-        using var identity = FileIdentity.Take(uid, gid);
+        foreach (var warning in end.Warnings)
+        {
+            _log.Warning(warning);
+        }
+        var result = end.Result;
         if (!isMaildir)
         {
-            return Mbox.Deliver(path, copy, new MboxRules { Locks = _locks, Owner = _strictOwner ? uid : null }, _log.Warning)
-                .Prefixed($"delivery failed to mailbox {path}: ");
+            result = result.Prefixed($"delivery failed to mailbox {path}: ");
         }
-        var result = Maildir.Deliver(path, copy);
-        if (result.Failure is { Status: { Class: 4, Subject: 2, Detail: 0 } } failure)
+        else if (result.Failure is { Status: { Class: 4, Subject: 2, Detail: 0 } } failure)
         {
-            VirtualLog.MaildirProblem(_log, uid, gid, failure.Reason.Replace("maildir delivery failed: ", "", StringComparison.Ordinal));
+            VirtualLog.MaildirProblem(_log, uid.Value, gid.Value, failure.Reason.Replace("maildir delivery failed: ", "", StringComparison.Ordinal));
         }
-        return result;
+        return (result.Failure ?? DeliveryStatus.Sent(isMaildir ? "delivered to maildir" : "delivered to mailbox"), result.Damaged);
     }
 
     /// <summary>virtual(8), "table search order": user+extension@domain, user@domain, @domain; patterns see the whole address only.</summary>

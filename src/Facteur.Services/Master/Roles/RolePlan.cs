@@ -29,8 +29,7 @@ public static class RolePlan
         try
         {
             Line("version", config.Get(CommonParameters.MailVersion));
-            Line("log", config.Get(LogParameters.MaillogFile), config.Get(CommonParameters.Myhostname).Split('.')[0], config.Get(CommonParameters.SyslogName));
-            Line("virtual_minimum_uid", config.Find("virtual_minimum_uid") ?? "100");
+            Line("log", config.Get(CommonParameters.Myhostname).Split('.')[0], config.Get(CommonParameters.SyslogName));
             var hosts = new HostsFile("/etc/hosts", time);
             foreach (var entry in load.Entries.Where(e => e is { Type: ServiceType.Inet, Command: "smtpd" }))
             {

@@ -2,6 +2,7 @@ using System.Text;
 using Facteur.Config;
 using Facteur.Config.Parameters;
 using Facteur.Contracts;
+using Facteur.Services.Deliver;
 using Facteur.Services.Master.Links;
 using Facteur.Services.Server;
 using Facteur.Spool;
@@ -24,6 +25,7 @@ public sealed class RoleProcess
     private readonly InheritedSockets _sockets;
     private readonly List<(string Name, int Descriptor)> _early = [];
     private int _logSocket = -1;
+    private bool _byParent;
     private MailLog _log = null!;
     private ServiceLog _master = null!;
     private Surroundings _around = null!;
@@ -43,16 +45,17 @@ public sealed class RoleProcess
     /// <param name="name">The role.</param>
     /// <param name="directory">config_directory.</param>
     /// <param name="control">The control socket's descriptor.</param>
+    /// <param name="byParent">local: what only users may do is asked of the parent, who is root.</param>
     /// <param name="time">The clock.</param>
     /// <returns>The exit status.</returns>
-    public static int Run(string name, string directory, int control, TimeProvider time)
+    public static int Run(string name, string directory, int control, bool byParent, TimeProvider time)
     {
         // Whoever breaks in here runs no program.
-        if (name != "local")
+        if (name != "local" || byParent)
         {
             _ = Seccomp.DenyPrograms();
         }
-        var role = new RoleProcess(name, directory, control, time);
+        var role = new RoleProcess(name, directory, control, time) { _byParent = byParent };
         try
         {
             role.Equip();
@@ -126,7 +129,7 @@ public sealed class RoleProcess
         }
         _log = MailLog.OfRole(config, _logSocket, _time);
         _master = Entries.LogOf(_log, config, "master");
-        _around = new Surroundings(Roles(_name), _log, _time);
+        _around = _byParent ? new Surroundings(Roles(_name), _log, _time) { Hands = UserHands.ByParent() } : new Surroundings(Roles(_name), _log, _time);
         var queue = config.Get(CommonParameters.QueueDirectory);
         switch (_name)
         {
@@ -225,6 +228,9 @@ public sealed class RoleProcess
                 break;
             case ("deliver", "deliver") or ("local", "local"):
                 _agents!.Attach(OwnLink(descriptor));
+                break;
+            case ("local", "hands") when _byParent:
+                _around.Hands.Attach(new DescriptorSocket(descriptor));
                 break;
             case ("local", "forwards"):
                 _agents!.AttachForward(OwnLink(descriptor));

@@ -26,12 +26,12 @@ public sealed class LocalAgentTests : IDisposable
             ("team", "daemon, nobody"), ("nested", "team, daemon"), ("list", "daemon, x@remote.example"), ("owner-list", "nobody"), ("two", "x@remote.example, list"), ("remote", "x@remote.example"),
             ("self", "self"), ("esc", "\\\\daemon"), ("loopa", "loopb"), ("loopb", "loopa"), ("file", _room.Path("file.out")), ("md", _room.Path("md/")),
             ("null", "/dev/null"), ("cmd", "\"|/bin/true\""), ("inc", $":include:{_room.Path("list.txt")}"), ("incmiss", $":include:{_room.Path("nolist.txt")}"),
-            ("dirf", _room.Directory), ("full", "/dev/full"), ("mixed", "daemon, nosuch, x@remote.example"), ("piped", "x@remote.example, \"|/bin/true\""), ("tag+x", "nobody"), ("Daemon", "daemon"));
+            ("dirf", _room.Directory), ("full", "/dev/full"), ("mixed", "daemon, nosuch, x@remote.example"), ("piped", "x@remote.example, \"|exit 75\""), ("tag+x", "nobody"), ("both", "one, other"), ("one", "daemon"), ("other", "daemon"), ("away", "z@remote.example"), ("outer", "inner"), ("owner-outer", "nobody"), ("inner", "w@remote.example"), ("Daemon", "daemon"));
         return new LocalAgent(
             new TestConfig([("alias_maps", "aliases"), ("mail_spool_directory", _room.Directory), ("recipient_delimiter", "+"), ("deliver_lock_attempts", "1"),
                 ("default_privs", "nobody"), ("forward_path", $"{_room.Directory}/fwd-$user${{recipient_delimiter}}${{extension}}, {_room.Directory}/fwd-$user")])
                 .With([.. more.Select(m => KeyValuePair.Create(m.Name, m.Value))]),
-            _room, _room, _room, _room, name => _others.GetValueOrDefault(name), _room.Threads, _room.ServiceLog("postfix/local"), _room.Time);
+            _room, _room, _room, _room, name => _others.GetValueOrDefault(name), _room.Hands(), _room.Threads, _room.ServiceLog("postfix/local"), _room.Time);
     }
 
     private async Task<DeliveryResult> Deliver(string recipient, DsnNotify notify = 0, DeliveryFlags flags = 0, string content = Content, params (string, string)[] more) =>
@@ -106,7 +106,6 @@ public sealed class LocalAgentTests : IDisposable
     [InlineData("dirf@dest.example", "Q1: to=<dirf@dest.example>, dsn=5.2.0, status=bounced (cannot append message to file DIR: cannot open file: Is a directory)")]
     [InlineData("full@dest.example", "Q1: to=<full@dest.example>, dsn=4.3.0, status=deferred (cannot append message to file /dev/full: error writing message: No space left on device)")]
     [InlineData("tag+x@dest.example", "Q1: to=<nobody@dest.example>, orig_to=<tag+x@dest.example>, dsn=2.0.0, status=sent (delivered to mailbox)")]
-    [InlineData("cmd@dest.example", "warning: cmd@dest.example: delivery to a command is not available in this release; mail is deferred\nQ1: to=<cmd@dest.example>, dsn=4.3.5, status=deferred (mail system configuration error: delivery to a command is not available in this release)")]
     [InlineData("incmiss@dest.example", "warning: unable to lookup :include: file DIR/nolist.txt: No such file or directory\nQ1: to=<incmiss@dest.example>, dsn=5.3.5, status=bounced (mail system configuration error)")]
     [InlineData("mailer-daemon@dest.example", "warning: required alias not found: mailer-daemon\nQ1: to=<mailer-daemon@dest.example>, dsn=2.0.0, status=sent (discarded)")]
     public async Task One_recipient(string recipient, string expected)
@@ -224,11 +223,132 @@ public sealed class LocalAgentTests : IDisposable
     }
 
     [Fact]
+    public async Task A_forward_file_of_neither_the_user_nor_root_is_ignored()
+    {
+        WriteAs("fwd-daemon", "y@remote.example\n");
+        Assert.Equal(0, Libc.chown(_room.Path("fwd-daemon"), 65534, 65534));
+        await Deliver("daemon@dest.example");
+        Assert.Equal("warning: file DIR/fwd-daemon has bad owner uid 65534\nQ1: to=<daemon@dest.example>, dsn=2.0.0, status=sent (delivered to mailbox)", Ends());
+    }
+
+    [Fact]
+    public async Task A_forward_file_that_several_names_lead_to_is_followed_once()
+    {
+        WriteAs("fwd-daemon", "y@remote.example\n");
+        await Deliver("both@dest.example");
+        Assert.Equal("y@remote.example", Assert.Single(Assert.Single(_room.Forwards).Envelope.Recipients).Address);
+        Assert.False(File.Exists(_room.Path("daemon")));
+    }
+
+    [Theory]
+    [InlineData("canonical", "y@remote.example")]
+    [InlineData("forward", "y+e@remote.example")]
+    public async Task Extensions_go_on_through_a_forward_file_when_they_may(string propagate, string address)
+    {
+        WriteAs("fwd-bin", "y@remote.example\n");
+        await Deliver("bin+e@dest.example", more: ("propagate_unmatched_extensions", propagate));
+        Assert.Equal(address, _room.Forwards[0].Envelope.Recipients[0].Address);
+    }
+
+    [Fact]
+    public async Task The_extension_that_chose_the_forward_file_does_not_go_on()
+    {
+        WriteAs("fwd-bin+e", "y@remote.example\n");
+        await Deliver("bin+e@dest.example", more: ("propagate_unmatched_extensions", "forward"));
+        Assert.Equal("y@remote.example", _room.Forwards[0].Envelope.Recipients[0].Address);
+    }
+
+    [Theory]
+    [InlineData("alias", "z+e@remote.example")]
+    [InlineData("canonical", "z@remote.example")]
+    public async Task Extensions_go_on_through_an_alias_when_they_may(string propagate, string address)
+    {
+        await Deliver("away+e@dest.example", more: ("propagate_unmatched_extensions", propagate));
+        Assert.Equal(address, _room.Forwards[0].Envelope.Recipients[0].Address);
+    }
+
+    [Theory]
+    [InlineData("no", "owner-list@dest.example")]
+    [InlineData("yes", "nobody@dest.example")]
+    public async Task The_owner_of_a_list_is_its_sender_by_name_or_expanded(string expand, string sender)
+    {
+        await Deliver("list@dest.example", more: ("expand_owner_alias", expand));
+        Assert.Equal(sender, Assert.Single(_room.Forwards).Envelope.Sender);
+    }
+
+    [Theory]
+    [InlineData("no", "owner-outer@dest.example")]
+    [InlineData("yes", "a@sender.example")]
+    public async Task An_alias_without_owner_below_a_list_keeps_the_lists_owner_unless_reset(string reset, string sender)
+    {
+        await Deliver("outer@dest.example", more: ("reset_owner_alias", reset));
+        Assert.Equal(sender, Assert.Single(_room.Forwards).Envelope.Sender);
+    }
+
+    [Fact]
+    public async Task A_missing_home_directory_may_hold_mail_up()
+    {
+        await Deliver("_apt@dest.example", more: ("require_home_directory", "yes"));
+        Assert.EndsWith("dsn=4.3.0, status=deferred (cannot access home directory /nonexistent: No such file or directory)", Ends());
+    }
+
+    [Fact]
+    public async Task An_empty_name_bounces()
+    {
+        await Deliver("\"\"@dest.example");
+        Assert.EndsWith("dsn=5.1.3, status=bounced (null username in \"\"\"@dest.example\")", Ends());
+    }
+
+    [Fact]
+    public async Task Files_of_an_alias_file_that_is_not_roots_are_its_owners()
+    {
+        if (!FileIdentity.CanChange)
+        {
+            Assert.Skip("needs root: identities are taken");
+        }
+        var table = $"texthash:{_room.Path("aliases.txt")}";
+        File.WriteAllText(_room.Path("aliases.txt"), "");
+        Assert.Equal(0, Libc.chmod(_room.Directory, 0x1FF));
+        Assert.Equal(0, Libc.chown(_room.Path("aliases.txt"), 2, 2));
+        _room.Table(table, ("file", _room.Path("file.out")));
+        await Agent(("alias_maps", table)).DeliverAsync(_room.Request(Content, ["file@dest.example"]), default);
+        Assert.Equal(0, UnixFile.Status(_room.Path("file.out"), false, out var status));
+        Assert.Equal(2u, status.Uid);
+        // Nothing is done as mail_owner.
+        await Agent(("alias_maps", table), ("mail_owner", "bin")).DeliverAsync(_room.Request(Content, ["file@dest.example"]), default);
+        Assert.Contains("Permission denied", Ends());
+    }
+
+    [Fact]
     public async Task Luser_relay_takes_unknown_users()
     {
         await Deliver("NoOne+e@dest.example", more: ("luser_relay", "catch+$local@remote.example"));
         Assert.Equal("catch+noone+e@remote.example", Assert.Single(_room.Forwards).Envelope.Recipients[0].Address);
     }
+
+    [Fact]
+    public async Task Verify_only_delivers_and_forwards_nothing()
+    {
+        await Deliver("list@dest.example, daemon@dest.example", flags: DeliveryFlags.VerifyOnly);
+        Assert.Empty(_room.Forwards);
+        Assert.False(File.Exists(_room.Path("daemon")));
+        Assert.EndsWith("status=deliverable (delivers to mailbox)", Ends());
+    }
+
+    [Fact]
+    public async Task Content_that_cannot_be_read_defers_everything()
+    {
+        _room.ReadResult = ContentRead.Damaged;
+        var result = await Deliver("daemon@dest.example, remote@dest.example");
+        Assert.True(result.Damaged);
+        Assert.All(result.Recipients, r => Assert.Equal(DeliveryOutcome.Deferred, r.Status.Outcome));
+    }
+
+    [Theory]
+    [InlineData("mailbox_size_limit", "10")]
+    [InlineData("mailbox_delivery_lock", "lockf")]
+    [InlineData("allow_mail_to_files", "everywhere")]
+    public void Values_that_cannot_be_used_are_refused_at_start(string name, string value) => Assert.Throws<ConfigException>(() => Agent((name, value)));
 
     [Fact]
     public async Task Mailbox_transport_has_all_recipients_known_or_not_behind_aliases_and_forward()
@@ -317,40 +437,12 @@ public sealed class LocalAgentTests : IDisposable
         }
     }
 
-    [Theory]
-    [InlineData("mailbox_command", "/usr/bin/procmail")]
-    public async Task What_is_not_built_defers(string name, string value)
-    {
-        await Deliver("daemon@dest.example", more: (name, value));
-        Assert.EndsWith($"dsn=4.3.5, status=deferred (mail system configuration error: {name} is not available in this release)", Ends());
-    }
-
-    [Fact]
-    public async Task Verify_only_delivers_and_forwards_nothing()
-    {
-        await Deliver("list@dest.example, daemon@dest.example", flags: DeliveryFlags.VerifyOnly);
-        Assert.Empty(_room.Forwards);
-        Assert.False(File.Exists(_room.Path("daemon")));
-        Assert.EndsWith("status=deliverable (delivers to mailbox)", Ends());
-    }
-
-    [Fact]
-    public async Task Content_that_cannot_be_read_defers_everything()
-    {
-        _room.ReadResult = ContentRead.Damaged;
-        var result = await Deliver("daemon@dest.example, remote@dest.example");
-        Assert.True(result.Damaged);
-        Assert.All(result.Recipients, r => Assert.Equal(DeliveryOutcome.Deferred, r.Status.Outcome));
-    }
-
-    [Theory]
-    [InlineData("mailbox_size_limit", "10")]
-    [InlineData("mailbox_delivery_lock", "lockf")]
-    [InlineData("allow_mail_to_files", "everywhere")]
-    public void Values_that_cannot_be_used_are_refused_at_start(string name, string value) => Assert.Throws<ConfigException>(() => Agent((name, value)));
-
     private void WriteAs(string name, string text)
     {
+        if (!FileIdentity.CanChange)
+        {
+            Assert.Skip("needs root: a .forward file is its user's or root's");
+        }
         File.WriteAllText(_room.Path(name), text);
         Assert.Equal(0, Libc.chmod(_room.Path(name), 0x1A4));
     }

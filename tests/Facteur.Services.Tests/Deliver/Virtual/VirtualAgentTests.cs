@@ -33,7 +33,7 @@ public sealed class VirtualAgentTests : IDisposable
             new TestConfig([("virtual_mailbox_base", _room.Directory), ("virtual_mailbox_maps", "boxes"), ("virtual_uid_maps", "uids"), ("virtual_gid_maps", "gids"),
                 ("recipient_delimiter", "+"), ("deliver_lock_attempts", "2"), ("deliver_lock_delay", "0"), ("virtual_minimum_uid", FileIdentity.CanChange ? "100" : "1")])
                 .With([.. more.Select(m => KeyValuePair.Create(m.Name, m.Value))]),
-            _room, _room, threads, _room.ServiceLog("postfix/virtual"), time);
+            _room, _room, _room.Hands(threads, time), _room.ServiceLog("postfix/virtual"), time);
     }
 
     [Fact]

@@ -1,0 +1,64 @@
+using System.Globalization;
+using Facteur.Unix;
+
+namespace Facteur.Root.LocalParent;
+
+/// <summary>A helper: a process that has become one user and will never be another.</summary>
+/// <param name="Pid">The process.</param>
+/// <param name="Socket">Sessions go to it; one byte comes back when one is over, and its end is its end.</param>
+/// <param name="Uid">User.</param>
+/// <param name="Gid">Group.</param>
+/// <param name="MailboxOnly">It has a mail spool directory's group, and does nothing but deliver into mailboxes.</param>
+internal sealed record LocalHelperProcess(int Pid, DescriptorSocket Socket, uint Uid, uint Gid, bool MailboxOnly) : IDisposable
+{
+    /// <summary>It serves a session.</summary>
+    public bool Busy { get; set; }
+
+    /// <summary>When its last session was over.</summary>
+    public long IdleSince { get; set; }
+
+    /// <summary>The directory and user of the lock file that is kept while it is busy; -1 for none.</summary>
+    public (int Directory, string User) Lock { get; set; } = (-1, "");
+
+    /// <summary>Starts one; null with the errno.</summary>
+    public static LocalHelperProcess? Start(IReadOnlyList<string> program, uint uid, uint gid, bool mailboxOnly, out int errno)
+    {
+        if (DescriptorSocket.Pair(out errno) is not var (ours, theirs))
+        {
+            return null;
+        }
+        var nothing = Libc.open("/dev/null", Libc.O_RDWR | Libc.O_CLOEXEC, 0);
+        string[] arguments =
+        [
+            Path.GetFileName(program[0]), .. program.Skip(1), "--uid", uid.ToString(CultureInfo.InvariantCulture), "--gid", gid.ToString(CultureInfo.InvariantCulture),
+            .. mailboxOnly ? ["--mailbox-only"] : Array.Empty<string>(),
+        ];
+        errno = ChildProcess.Start(program[0], arguments, LocalParent.HelperEnvironment, [theirs, nothing, nothing], out var pid);
+        _ = Libc.close(theirs);
+        _ = Libc.close(nothing);
+        if (errno == 0)
+        {
+            return new LocalHelperProcess(pid, ours, uid, gid, mailboxOnly);
+        }
+        ours.Dispose();
+        return null;
+    }
+
+    /// <summary>Takes its lock file away, if it has one.</summary>
+    public void Unlock()
+    {
+        if (Lock.Directory >= 0)
+        {
+            LocalSpool.Unlock(Lock.Directory, Lock.User);
+            _ = Libc.close(Lock.Directory);
+            Lock = (-1, "");
+        }
+    }
+
+    /// <summary>It ends when its socket does.</summary>
+    public void Dispose()
+    {
+        Unlock();
+        Socket.Dispose();
+    }
+}

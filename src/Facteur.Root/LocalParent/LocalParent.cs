@@ -1,0 +1,305 @@
+using System.Buffers.Binary;
+using System.Collections;
+using System.Runtime.InteropServices;
+using Facteur.Unix;
+
+namespace Facteur.Root.LocalParent;
+
+/// <summary>
+/// The part of local deliveries that is root: it reads one fixed request at a time, finds the identity itself, and hands a socket of a helper
+/// of that identity back. It reads no mail, no tables and no configuration. A helper serves one session after the other, stays a while,
+/// and there are so many at most; while all are busy, requests wait in their socket. One thread.
+/// </summary>
+public sealed unsafe class LocalParent : IDisposable
+{
+    /// <summary>The name it is called by.</summary>
+    public const string Name = "local-parent";
+
+    private const int Usage = 64;
+    private const int AnswerLength = 8;
+    private static readonly TimeSpan IdleLimit = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(5);
+
+    private readonly LocalParentOptions _options;
+    private readonly TimeProvider _time;
+    private readonly DescriptorSocket _requests;
+    private readonly List<LocalHelperProcess> _helpers = [];
+    private readonly List<(int Pid, long Since)> _ending = [];
+    private readonly byte[] _message = new byte[DescriptorSocket.MessageLimit];
+
+    internal LocalParent(LocalParentOptions options, TimeProvider time) => (_options, _time, _requests) = (options, time, new DescriptorSocket(options.Requests));
+
+    /// <summary>Environment of a helper: nothing but what its runtime needs.</summary>
+    internal static IReadOnlyList<string> HelperEnvironment { get; } =
+    [
+        .. Environment.GetEnvironmentVariables().Cast<DictionaryEntry>()
+            .Where(e => ((string)e.Key).StartsWith("DOTNET_", StringComparison.Ordinal)).Select(e => $"{e.Key}={e.Value}"), "PATH=/usr/bin:/bin",
+    ];
+
+    /// <summary>Runs until the control descriptor is at its end.</summary>
+    /// <param name="arguments">--control FD --requests FD --mail-owner NAME --virtual-minimum-uid N [--default-privs NAME] [--mail-spool DIRECTORY]... --helper PROGRAM [--helper ARGUMENT]...</param>
+    public static int Run(IReadOnlyList<string> arguments)
+    {
+        if (LocalParentOptions.Read(arguments) is not { } options)
+        {
+            return Usage;
+        }
+        using var parent = new LocalParent(options, TimeProvider.System);
+        parent.Serve();
+        return 0;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var helper in _helpers)
+        {
+            helper.Dispose();
+        }
+        _requests.Dispose();
+    }
+
+    internal void Serve()
+    {
+        var fds = new Libc.PollFd[_options.HelperLimit + 2];
+        while (true)
+        {
+            var full = _helpers.Count == _options.HelperLimit && _helpers.TrueForAll(h => h.Busy);
+            fds[0] = new Libc.PollFd { Fd = _options.Control, Events = Libc.POLLIN };
+            fds[1] = new Libc.PollFd { Fd = full ? -1 : _requests.Fd, Events = Libc.POLLIN };
+            for (var i = 0; i < _helpers.Count; i++)
+            {
+                fds[i + 2] = new Libc.PollFd { Fd = _helpers[i].Socket.Fd, Events = Libc.POLLIN };
+            }
+            fixed (Libc.PollFd* all = fds)
+            {
+                _ = Libc.poll(all, (ulong)_helpers.Count + 2, _ending.Count > 0 ? 100 : _helpers.Count > 0 ? 1000 : -1);
+            }
+            // Master writes nothing here: whatever it is, it is the end.
+            if (fds[0].Returned != 0)
+            {
+                return;
+            }
+            // From the last, for one that is gone leaves the list.
+            for (var i = _helpers.Count - 1; i >= 0; i--)
+            {
+                if (fds[i + 2].Returned != 0)
+                {
+                    Hear(_helpers[i]);
+                }
+            }
+            if (fds[1].Returned != 0 && !Answer())
+            {
+                return;
+            }
+            EndOld();
+        }
+    }
+
+    /// <summary>A helper is idle, or gone.</summary>
+    private void Hear(LocalHelperProcess helper)
+    {
+        var count = helper.Socket.Receive(_message, out var descriptor, wait: false, out _);
+        if (descriptor >= 0)
+        {
+            _ = Libc.close(descriptor);
+        }
+        if (count < 0)
+        {
+            return;
+        }
+        if (count == 0)
+        {
+            End(helper);
+            return;
+        }
+        helper.Unlock();
+        (helper.Busy, helper.IdleSince) = (false, _time.GetTimestamp());
+    }
+
+    private void End(LocalHelperProcess helper)
+    {
+        _helpers.Remove(helper);
+        helper.Dispose();
+        _ending.Add((helper.Pid, _time.GetTimestamp()));
+    }
+
+    private void EndOld()
+    {
+        for (var i = _helpers.Count - 1; i >= 0; i--)
+        {
+            if (!_helpers[i].Busy && _time.GetElapsedTime(_helpers[i].IdleSince) > IdleLimit)
+            {
+                End(_helpers[i]);
+            }
+        }
+        for (var i = _ending.Count - 1; i >= 0; i--)
+        {
+            var (pid, since) = _ending[i];
+            if (ChildProcess.HasEnded(pid, out _))
+            {
+                _ending.RemoveAt(i);
+            }
+            else if (_time.GetElapsedTime(since) > EndLimit)
+            {
+                _ = Libc.kill(pid, Libc.SIGKILL);
+            }
+        }
+    }
+
+    /// <summary>Answers one request: errno and a socket.</summary>
+    /// <returns>False when the expander is gone: another gets a parent of its own.</returns>
+    private bool Answer()
+    {
+        var count = _requests.Receive(_message, out var unwanted, wait: false, out _);
+        if (unwanted >= 0)
+        {
+            _ = Libc.close(unwanted);
+        }
+        if (count <= 0)
+        {
+            return count < 0;
+        }
+        var session = -1;
+        var ofMailbox = false;
+        var errno = LocalRequest.Read(_message.AsSpan(0, count)) is { } request ? Grant(request, out session, out ofMailbox) : Libc.EINVAL;
+        Span<byte> answer = stackalloc byte[AnswerLength];
+        BinaryPrimitives.WriteInt32LittleEndian(answer, errno);
+        BinaryPrimitives.WriteInt32LittleEndian(answer[4..], ofMailbox ? 1 : 0);
+        _ = _requests.Send(answer, session);
+        if (session >= 0)
+        {
+            _ = Libc.close(session);
+        }
+        return true;
+    }
+
+    private int Grant(LocalRequest request, out int session, out bool ofMailbox)
+    {
+        (session, ofMailbox) = (-1, false);
+        var errno = Find(request, out var uid, out var gid, out var user);
+        return errno != 0 ? errno
+            : request.Work == LocalWork.User ? Allowed(uid) ? Hand(uid, gid, mailboxOnly: false, -1, out session) : Libc.EPERM
+            : user is null || !_options.MailSpools.Contains(request.Directory) ? Libc.EPERM : GrantSpool(request, user, out session, out ofMailbox);
+    }
+
+    // Never root, never the mail system's own user.
+    private bool Allowed(uint uid) => uid != 0 && uid != uint.MaxValue && uid != _options.MailOwner.Uid;
+
+    /// <summary>The identity, from the user database or a file's owner; only numbers of virtual mailboxes are taken as given, within their bounds.</summary>
+    private int Find(LocalRequest request, out uint uid, out uint gid, out UserAccount? user)
+    {
+        (uid, gid, user) = (0, 0, null);
+        var errno = 0;
+        switch (request.Identity)
+        {
+            case LocalIdentity.User:
+                errno = UserAccount.Find(request.Name, out user);
+                break;
+            case LocalIdentity.Owner:
+                errno = request.Name.StartsWith('/') ? UnixFile.Status(request.Name, followLinks: true, out var status) is not 0 and var failed ? failed : UserAccount.Find(status.Uid, out user) : Libc.EINVAL;
+                break;
+            default:
+                (uid, gid) = (request.Uid, request.Gid);
+                return uid >= _options.VirtualMinimumUid && gid is not (0 or uint.MaxValue) && gid != _options.MailOwner.Gid && request.Name.Length == 0 ? 0 : Libc.EPERM;
+        }
+        (uid, gid) = (user?.Uid ?? 0, user?.Gid ?? 0);
+        return errno != 0 ? errno : user is null ? Libc.ENOENT : 0;
+    }
+
+    /// <summary>Postfix, mailbox.c: whoever may write the directory makes mailbox and lock file; where that is root alone, root does.</summary>
+    private int GrantSpool(LocalRequest request, UserAccount user, out int session, out bool ofMailbox)
+    {
+        const uint othersWrite = 2, groupWrite = 16;
+        (session, ofMailbox) = (-1, false);
+        if (user.Name.Contains('/') || user.Name is "." or ".." || user.Uid == _options.MailOwner.Uid)
+        {
+            return Libc.EPERM;
+        }
+        var directory = Libc.open(request.Directory, Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_CLOEXEC, 0);
+        Stat status;
+        if (directory < 0 || Libc.fstat(directory, &status) < 0)
+        {
+            ofMailbox = true;
+            return Close(directory, Marshal.GetLastPInvokeError());
+        }
+        if (user.Uid != 0 && (status.Mode & othersWrite) != 0)
+        {
+            return Close(directory, Hand(user.Uid, user.Gid, mailboxOnly: false, -1, out session));
+        }
+        if (user.Uid != 0 && (status.Mode & groupWrite) != 0)
+        {
+            return Close(directory, Hand(user.Uid, status.Gid, mailboxOnly: true, -1, out session));
+        }
+        // Nobody becomes root: root's mailbox is written by default_privs, who can do no more with it than append and cut.
+        var writer = user.Uid != 0 ? user : _options.DefaultPrivileges;
+        if (writer is null || !Allowed(writer.Uid))
+        {
+            return Close(directory, Libc.EPERM);
+        }
+        var errno = request.Dotlock ? LocalSpool.Lock(directory, user.Name, request.StaleSeconds, _time) : 0;
+        ofMailbox = errno != 0;
+        if (errno != 0)
+        {
+            return Close(directory, errno);
+        }
+        var mailbox = LocalSpool.Open(directory, user, out errno);
+        ofMailbox = errno != 0;
+        errno = errno != 0 ? errno : Hand(writer.Uid, writer.Gid, mailboxOnly: true, mailbox, out session, request.Dotlock ? (directory, user.Name) : (-1, ""));
+        if (mailbox >= 0)
+        {
+            _ = Libc.close(mailbox);
+        }
+        if (errno != 0 && request.Dotlock)
+        {
+            LocalSpool.Unlock(directory, user.Name);
+        }
+        return errno == 0 && request.Dotlock ? 0 : Close(directory, errno);
+    }
+
+    private static int Close(int descriptor, int errno)
+    {
+        if (descriptor >= 0)
+        {
+            _ = Libc.close(descriptor);
+        }
+        return errno;
+    }
+
+    /// <summary>Gives a session to a helper of an identity: an idle one, or a new one.</summary>
+    private int Hand(uint uid, uint gid, bool mailboxOnly, int mailbox, out int session, (int Directory, string User)? locked = null)
+    {
+        session = -1;
+        var helper = _helpers.Find(h => !h.Busy && h.Uid == uid && h.Gid == gid && h.MailboxOnly == mailboxOnly);
+        if (helper is null)
+        {
+            if (_helpers.Count >= _options.HelperLimit && _helpers.Where(h => !h.Busy).MinBy(h => h.IdleSince) is { } oldest)
+            {
+                End(oldest);
+            }
+            helper = LocalHelperProcess.Start(_options.Program, uid, gid, mailboxOnly, out var failed);
+            if (helper is null)
+            {
+                return failed;
+            }
+            helper.IdleSince = _time.GetTimestamp();
+            _helpers.Add(helper);
+        }
+        int* pair = stackalloc int[2];
+        if (Libc.socketpair(Libc.AF_UNIX, Libc.SOCK_STREAM | Libc.SOCK_CLOEXEC, 0, pair) < 0)
+        {
+            return Marshal.GetLastPInvokeError();
+        }
+        var errno = mailbox >= 0 ? helper.Socket.Send("M"u8, mailbox) : 0;
+        errno = errno != 0 ? errno : helper.Socket.Send("S"u8, pair[1]);
+        _ = Libc.close(pair[1]);
+        if (errno != 0)
+        {
+            _ = Libc.close(pair[0]);
+            End(helper);
+            return errno;
+        }
+        (helper.Busy, helper.Lock, session) = (true, locked ?? (-1, ""), pair[0]);
+        return 0;
+    }
+}

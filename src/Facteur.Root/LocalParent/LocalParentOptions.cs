@@ -1,0 +1,56 @@
+using System.Globalization;
+using Facteur.Unix;
+
+namespace Facteur.Root.LocalParent;
+
+/// <summary>What master tells the parent of local deliveries on its command line.</summary>
+/// <param name="Control">Descriptor at whose end the parent ends.</param>
+/// <param name="Requests">Descriptor of the socket of requests.</param>
+/// <param name="MailOwner">The user that no helper becomes, besides root.</param>
+/// <param name="DefaultPrivileges">The user in whose name root's mailbox is written.</param>
+/// <param name="VirtualMinimumUid">Least number of a virtual mailbox's user.</param>
+/// <param name="MailSpools">Directories of mailboxes.</param>
+/// <param name="Program">The helper's program and its first arguments.</param>
+/// <param name="HelperLimit">Most helpers at once.</param>
+internal sealed record LocalParentOptions(
+    int Control, int Requests, UserAccount MailOwner, UserAccount? DefaultPrivileges, uint VirtualMinimumUid, IReadOnlyList<string> MailSpools, IReadOnlyList<string> Program,
+    int HelperLimit)
+{
+    /// <summary>Reads a command line; null when it is none.</summary>
+    public static LocalParentOptions? Read(IReadOnlyList<string> arguments)
+    {
+        int control = -1, requests = -1, limit = 64;
+        uint minimum = 0;
+        UserAccount? owner = null, defaults = null;
+        List<string> spools = [], program = [];
+        for (var i = 0; i + 1 < arguments.Count; i += 2)
+        {
+            var value = arguments[i + 1];
+            var understood = arguments[i] switch
+            {
+                "--control" => int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out control),
+                "--requests" => int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out requests),
+                "--mail-owner" => UserAccount.Find(value, out owner) == 0 && owner is not null,
+                "--default-privs" => UserAccount.Find(value, out defaults) == 0,
+                "--virtual-minimum-uid" => uint.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out minimum),
+                "--mail-spool" => Add(spools, value),
+                "--helper-limit" => int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out limit) && limit is > 0 and <= 64,
+                "--helper" => Add(program, value),
+                _ => false,
+            };
+            if (!understood)
+            {
+                return null;
+            }
+        }
+        // A minimum of 0 would let numbers be root's.
+        return arguments.Count % 2 != 0 || control < 0 || requests < 0 || owner is null || minimum == 0 || program.Count == 0 || !program[0].StartsWith('/')
+            ? null : new LocalParentOptions(control, requests, owner, defaults, minimum, spools, program, limit);
+
+        static bool Add(List<string> list, string value)
+        {
+            list.Add(value);
+            return true;
+        }
+    }
+}

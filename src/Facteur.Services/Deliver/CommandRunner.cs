@@ -1,0 +1,242 @@
+using System.Runtime.InteropServices;
+using System.Text;
+using Facteur.Spool;
+using Facteur.Unix;
+
+namespace Facteur.Services.Deliver;
+
+/// <summary>
+/// Runs a command as the caller's user: the message on its standard input, its standard output and error collected, both at once, until it has
+/// ended and nobody holds its output open, or the time is over. It is a session of its own and is killed whole.
+/// </summary>
+internal static unsafe class CommandRunner
+{
+    /// <summary>Bytes of output kept; what comes after them meets a closed pipe (Postfix's value).</summary>
+    public const int OutputLimit = 4096;
+
+    // Commands of these characters need no shell (Postfix's set).
+    private const string Plain = "1234567890!@%-_=+:,./abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ \t";
+    private const int ExitPoll = 20;
+
+    /// <summary>Runs it.</summary>
+    /// <param name="job">The command.</param>
+    /// <param name="content">The content.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="lifeline">A descriptor at whose end the command is killed, or -1.</param>
+    public static CommandEnd Run(CommandJob job, IContentSource content, TimeProvider time, int lifeline = -1)
+    {
+        var directory = job.Directory;
+        // "name/." can be looked at when it can be entered.
+        if (UnixFile.Status(directory + "/.", followLinks: true, out _) is not 0 and var denied)
+        {
+            if (job.NeedsDirectory)
+            {
+                return new CommandEnd(CommandEndKind.NotStarted, denied, "");
+            }
+            directory = "/";
+        }
+        int* pair = stackalloc int[2];
+        if (Libc.pipe2(pair, Libc.O_CLOEXEC) < 0)
+        {
+            return NotStarted("pipe", Marshal.GetLastPInvokeError());
+        }
+        using var childInput = UnixFile.Own(pair[0]);
+        using var input = UnixFile.Own(pair[1]);
+        if (Libc.pipe2(pair, Libc.O_CLOEXEC) < 0)
+        {
+            return NotStarted("pipe", Marshal.GetLastPInvokeError());
+        }
+        using var output = UnixFile.Own(pair[0]);
+        using var childOutput = UnixFile.Own(pair[1]);
+        var errno = Start(job, directory, [childInput.Descriptor, childOutput.Descriptor, childOutput.Descriptor], out var pid, out var program);
+        if (errno != 0)
+        {
+            return NotStarted($"execvp {program}", errno);
+        }
+        _ = childInput.Close();
+        _ = childOutput.Close();
+        return new Running(pid, input, output, job, content, time, lifeline).Finish();
+    }
+
+    /// <summary>One line of printable text: line ends become blanks, other controls underscores.</summary>
+    public static string Printable(ReadOnlySpan<byte> output)
+    {
+        var text = new StringBuilder(Encoding.UTF8.GetString(output));
+        for (var i = 0; i < text.Length; i++)
+        {
+            text[i] = text[i] == '\n' ? ' ' : char.IsControl(text[i]) ? '_' : text[i];
+        }
+        return text.ToString();
+    }
+
+    private static CommandEnd NotStarted(string what, int errno) => new(CommandEndKind.NotStarted, errno, $"local: fatal: {what}: {Errno.Text(errno)} ");
+
+    private static int Start(CommandJob job, string directory, ReadOnlySpan<int> descriptors, out int pid, out string program)
+    {
+        if (job.Shell.Count > 0)
+        {
+            program = job.Shell[0];
+            return Spawn(job, [.. job.Shell, job.Command], directory, descriptors, out pid);
+        }
+        var words = job.Command.AsSpan().ContainsAnyExcept(Plain) ? [] : job.Command.Split([' ', '\t'], StringSplitOptions.RemoveEmptyEntries);
+        if (words.Length > 0)
+        {
+            program = words[0];
+            var errno = Spawn(job, words, directory, descriptors, out pid);
+            if (errno != Libc.ENOENT || program.Contains('/'))
+            {
+                return errno;
+            }
+            // It may be a word of the shell's.
+        }
+        program = "/bin/sh";
+        return ChildProcess.Start(program, ["sh", "-c", job.Command], job.Environment, descriptors, out pid, directory);
+    }
+
+    /// <summary>As execvp(3): a name without "/" is looked for in PATH.</summary>
+    private static int Spawn(CommandJob job, string[] words, string directory, ReadOnlySpan<int> descriptors, out int pid)
+    {
+        if (words[0].Contains('/'))
+        {
+            return Execute(job, words[0], words, directory, descriptors, out pid);
+        }
+        pid = -1;
+        const string path = "PATH=";
+        var places = job.Environment.FirstOrDefault(e => e.StartsWith(path, StringComparison.Ordinal))?[path.Length..] ?? "";
+        var result = Libc.ENOENT;
+        foreach (var place in places.Split(':', StringSplitOptions.RemoveEmptyEntries))
+        {
+            var errno = Execute(job, $"{place}/{words[0]}", words, directory, descriptors, out pid);
+            if (errno is not (Libc.ENOENT or Libc.ENOTDIR or Libc.EACCES))
+            {
+                return errno;
+            }
+            result = errno == Libc.EACCES ? errno : result;
+        }
+        return result;
+    }
+
+    private static int Execute(CommandJob job, string program, string[] words, string directory, ReadOnlySpan<int> descriptors, out int pid)
+    {
+        const int noFormat = 8;
+        var errno = ChildProcess.Start(program, words, job.Environment, descriptors, out pid, directory);
+        // execvp(3): a file without "#!" is the shell's.
+        return errno == noFormat ? ChildProcess.Start("/bin/sh", ["sh", program, .. words.Skip(1)], job.Environment, descriptors, out pid, directory) : errno;
+    }
+
+    /// <summary>A command that was started.</summary>
+    private sealed class Running(int pid, UnixFile input, UnixFile output, CommandJob job, IContentSource content, TimeProvider time, int lifeline)
+    {
+        private readonly byte[] _output = new byte[OutputLimit];
+        private readonly long _start = time.GetTimestamp();
+        private ReadOnlyMemory<byte> _piece = job.Head;
+        private int _used;
+        private bool _abandoned;
+
+        public CommandEnd Finish()
+        {
+            _ = Libc.fcntl(input.Descriptor, Libc.F_SETFL, Libc.O_NONBLOCK);
+            content.Rewind();
+            while (input.Descriptor >= 0 || output.Descriptor >= 0)
+            {
+                if (!Poll(out var canWrite, out var canRead))
+                {
+                    return Kill(Overdue);
+                }
+                if (canRead)
+                {
+                    Collect();
+                }
+                if (canWrite && Feed() is var read and not (ContentRead.Data or ContentRead.End))
+                {
+                    return Kill(new CommandEnd(CommandEndKind.NoContent, (int)read, ""));
+                }
+            }
+            return Wait();
+        }
+
+        private string Text => Printable(_output.AsSpan(0, _used));
+
+        // Who no longer has anybody to answer to says nothing about the mail.
+        private CommandEnd Overdue => _abandoned ? new CommandEnd(CommandEndKind.NotStarted, Libc.EIO, "") : new CommandEnd(CommandEndKind.TimedOut, 0, Text);
+
+        private int Left => (int)Math.Clamp((job.TimeLimit - time.GetElapsedTime(_start)).TotalMilliseconds, 0, int.MaxValue);
+
+        /// <returns>False when the time is over, or the lifeline.</returns>
+        private bool Poll(out bool canWrite, out bool canRead)
+        {
+            var fds = stackalloc Libc.PollFd[3];
+            fds[0] = new Libc.PollFd { Fd = input.Descriptor, Events = Libc.POLLOUT };
+            fds[1] = new Libc.PollFd { Fd = output.Descriptor, Events = Libc.POLLIN };
+            fds[2] = new Libc.PollFd { Fd = lifeline };
+            var left = input.Descriptor < 0 && output.Descriptor < 0 ? Math.Min(Left, ExitPoll) : Left;
+            var count = left == 0 ? 0 : Libc.poll(fds, 3, left);
+            (canWrite, canRead) = count > 0 ? (fds[0].Returned != 0, fds[1].Returned != 0) : (false, false);
+            _abandoned = count > 0 && (fds[2].Returned & Libc.POLLHUP) != 0;
+            return !_abandoned && Left > 0;
+        }
+
+        private void Collect()
+        {
+            var errno = output.Read(_output.AsSpan(_used), out var count);
+            _used += count;
+            if (errno != 0 || count == 0 || _used == _output.Length)
+            {
+                _ = output.Close();
+            }
+        }
+
+        /// <returns>Data while there is more to write, End when all was written or nobody reads any more; else what is wrong with the content.</returns>
+        private ContentRead Feed()
+        {
+            if (_piece.IsEmpty)
+            {
+                var read = content.Read(out _piece);
+                if (read != ContentRead.Data)
+                {
+                    _ = input.Close();
+                    return read;
+                }
+            }
+            fixed (byte* bytes = _piece.Span)
+            {
+                var count = Libc.write(input.Descriptor, bytes, _piece.Length);
+                if (count >= 0)
+                {
+                    _piece = _piece[(int)count..];
+                }
+                else if (Marshal.GetLastPInvokeError() is not (Libc.EAGAIN or Libc.EINTR))
+                {
+                    // A command need not read its mail.
+                    _ = input.Close();
+                    return ContentRead.End;
+                }
+            }
+            return ContentRead.Data;
+        }
+
+        private CommandEnd Wait()
+        {
+            var status = 0;
+            while (!ChildProcess.HasEnded(pid, out status))
+            {
+                if (!Poll(out _, out _))
+                {
+                    return Kill(Overdue);
+                }
+            }
+            return (status & 0x7f) == 0 ? new CommandEnd(CommandEndKind.Exited, (status >> 8) & 0xff, Text) : new CommandEnd(CommandEndKind.Signalled, status & 0x7f, Text);
+        }
+
+        private CommandEnd Kill(CommandEnd end)
+        {
+            _ = Libc.kill(-pid, Libc.SIGKILL);
+            _ = Libc.kill(pid, Libc.SIGKILL);
+            while (!ChildProcess.HasEnded(pid, out _))
+            {
+                _ = Libc.poll(null, 0, ExitPoll);
+            }
+            return end;
+        }
+    }
+}

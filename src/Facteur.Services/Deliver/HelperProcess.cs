@@ -1,0 +1,208 @@
+using System.Globalization;
+using Facteur.Spool;
+using Facteur.Unix;
+
+namespace Facteur.Services.Deliver;
+
+/// <summary>
+/// The program that becomes a user and does what local(8) and virtual(8) do with a user's rights: nothing else, one request after the other.
+/// Descriptor 0 is a socket to whoever started it: each message brings the socket of a session, which is one request; at its end the program ends.
+/// </summary>
+public static class HelperProcess
+{
+    /// <summary>The name it is called by.</summary>
+    public const string Name = "local-helper";
+
+    private const int SetNotDumpable = 4;
+    private const int NoNewPrivileges = 38;
+    private const int Usage = 64;
+    private const uint OnlyOwner = 0x3F; // 077
+
+    /// <summary>Arguments of a helper.</summary>
+    /// <param name="uid">User; 0 is refused.</param>
+    /// <param name="gid">Group.</param>
+    /// <param name="mailboxOnly">It has the group of a mail spool directory, and does nothing but deliver into its mailboxes.</param>
+    internal static IReadOnlyList<string> Arguments(uint uid, uint gid, bool mailboxOnly) =>
+    [
+        "--uid", uid.ToString(CultureInfo.InvariantCulture), "--gid", gid.ToString(CultureInfo.InvariantCulture), .. mailboxOnly ? ["--mailbox-only"] : Array.Empty<string>(),
+    ];
+
+    /// <summary>Runs.</summary>
+    /// <param name="arguments">--uid N --gid N [--mailbox-only].</param>
+    public static int Run(IReadOnlyList<string> arguments)
+    {
+        string[] words = [.. arguments];
+        if (words is not ["--uid", var user, "--gid", var group, .. var rest] || rest is not ([] or ["--mailbox-only"])
+            || !NumberText.TryParseId(user, out var uid) || !NumberText.TryParseId(group, out var gid) || uid == 0)
+        {
+            return Usage;
+        }
+        if (Libc.geteuid() == 0 || Libc.getuid() != uid || Libc.getgid() != gid)
+        {
+            ProcessIdentity.Become(uid, gid, [gid]);
+        }
+        // Another process of the user's may not look into this one (pidfd_getfd, ptrace); a program that it starts is the user's again.
+        _ = Libc.prctl(SetNotDumpable, 0, 0, 0, 0);
+        _ = Libc.umask(OnlyOwner);
+        _ = Libc.chdir("/");
+        _ = Libc.signal(Libc.SIGXFSZ, 1); // SIG_IGN: a file that grows too big is EFBIG.
+        if (rest.Length > 0)
+        {
+            _ = Libc.prctl(NoNewPrivileges, 1, 0, 0, 0);
+        }
+        using var starter = new DescriptorSocket(0);
+        Serve(starter, rest.Length > 0);
+        return 0;
+    }
+
+    private static void Serve(DescriptorSocket starter, bool mailboxOnly)
+    {
+        var message = new byte[DescriptorSocket.MessageLimit];
+        UnixFile? mailbox = null;
+        while (starter.Receive(message, out var descriptor, wait: true, out _) > 0)
+        {
+            if (descriptor < 0)
+            {
+                return;
+            }
+            if (message[0] == (byte)HelperMessage.Mailbox)
+            {
+                mailbox?.Dispose();
+                mailbox = UnixFile.Own(descriptor);
+                continue;
+            }
+            using var session = new HelperLink(UnixFile.Own(descriptor));
+            var answered = new LocalHelperSession(session, mailbox, mailboxOnly, starter.Fd).Serve();
+            mailbox?.Dispose();
+            mailbox = null;
+            // First idle, then the answer: whoever has the answer finds this helper free, and the mailbox unlocked.
+            if (starter.Send([(byte)HelperMessage.Idle], -1) != 0)
+            {
+                return;
+            }
+            _ = answered && session.End();
+        }
+    }
+}
+
+/// <summary>Messages between a helper and who started it; docs/formats/local.md.</summary>
+internal enum HelperMessage : byte
+{
+    /// <summary>→ With the socket of a session.</summary>
+    Session = (byte)'S',
+
+    /// <summary>→ With a mailbox that was opened for the next session.</summary>
+    Mailbox = (byte)'M',
+
+    /// <summary>← The session is over.</summary>
+    Idle = (byte)'I',
+}
+
+/// <summary>A helper's side of one session.</summary>
+/// <param name="link">The expander.</param>
+/// <param name="mailbox">The mailbox that was opened for it, or null: it opens what it is told to, with its own rights.</param>
+/// <param name="mailboxOnly">Nothing but mailboxes.</param>
+/// <param name="lifeline">Descriptor at whose end a command is killed.</param>
+internal sealed class LocalHelperSession(HelperLink link, UnixFile? mailbox, bool mailboxOnly, int lifeline)
+{
+    private readonly TimeProvider _time = TimeProvider.System;
+
+    /// <summary>Serves the session's one request.</summary>
+    /// <returns>Whether an answer is begun: the other end is there, and sent a request.</returns>
+    public bool Serve() => link.Next(out var kind, out var payload) && kind switch
+    {
+        HelperFrame.Read => !mailboxOnly && Read(payload.Span),
+        HelperFrame.Deliver => Deliver(payload.Span),
+        HelperFrame.Run => !mailboxOnly && Run(payload.Span),
+        _ => false,
+    };
+
+    private bool Read(ReadOnlySpan<byte> payload)
+    {
+        var reader = new Mail.Envelopes.FieldReader(payload);
+        var (path, followLinks) = (reader.Text(4096), reader.Byte() != 0);
+        if (!reader.Complete || !path.StartsWith('/'))
+        {
+            return false;
+        }
+        HelperFields.Write(UserFile.Read(path, followLinks), link.Begin(HelperFrame.FileEnd));
+        return true;
+    }
+
+    private bool Deliver(ReadOnlySpan<byte> payload)
+    {
+        if (HelperFields.ReadMailbox(payload) is not var (job, length) || (mailboxOnly && (job.IsMaildir || job.AnyFile)))
+        {
+            return false;
+        }
+        var content = new LinkContent(link, length);
+        var end = mailbox is null
+            ? MailboxDelivery.Deliver(Libc.geteuid(), null, job, content, _time)
+            : new MailboxEnd(Mbox.DeliverOpened(job.Path, mailbox, new MailboxCopy(job, content, _time), job.Locks), []);
+        content.Drain();
+        HelperFields.Write(end, link.Begin(HelperFrame.MailboxEnd));
+        return true;
+    }
+
+    private bool Run(ReadOnlySpan<byte> payload)
+    {
+        if (HelperFields.ReadCommand(payload) is not { } job)
+        {
+            return false;
+        }
+        var content = new LinkContent(link, 0);
+        var end = CommandRunner.Run(job, content, _time, lifeline);
+        content.Drain();
+        HelperFields.Write(end, link.Begin(HelperFrame.CommandEnd));
+        return true;
+    }
+
+    /// <summary>Content that comes through the link, asked for when it is first wanted.</summary>
+    private sealed class LinkContent(HelperLink link, long length) : IContentSource
+    {
+        private bool _asked;
+        private ContentRead _end = ContentRead.Data;
+
+        public long Length => length;
+
+        /// <summary>It comes once.</summary>
+        public void Rewind()
+        {
+        }
+
+        public ContentRead Read(out ReadOnlyMemory<byte> piece)
+        {
+            piece = default;
+            if (!_asked)
+            {
+                _asked = true;
+                _ = link.Begin(HelperFrame.Ready);
+                _end = link.End() ? ContentRead.Data : ContentRead.Failed;
+            }
+            if (_end != ContentRead.Data)
+            {
+                return _end;
+            }
+            if (!link.Next(out var kind, out piece))
+            {
+                return _end = ContentRead.Failed;
+            }
+            if (kind == HelperFrame.Content)
+            {
+                return ContentRead.Data;
+            }
+            var known = kind == HelperFrame.ContentEnd && piece.Length == 1 ? (ContentRead)piece.Span[0] : ContentRead.Failed;
+            piece = default;
+            return _end = known is ContentRead.End or ContentRead.Damaged or ContentRead.Moved ? known : ContentRead.Failed;
+        }
+
+        /// <summary>Reads what the delivery left, so that the answer is the next thing said.</summary>
+        public void Drain()
+        {
+            while (_asked && _end == ContentRead.Data)
+            {
+                _ = Read(out _);
+            }
+        }
+    }
+}

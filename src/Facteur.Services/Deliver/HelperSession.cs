@@ -1,0 +1,69 @@
+using Facteur.Mail.Dsn;
+using Facteur.Spool;
+using Facteur.Unix;
+
+namespace Facteur.Services.Deliver;
+
+/// <summary>
+/// The expander's end of a helper's socket: one request at a time, with blocking calls, on an own thread. A helper that is gone, that does not
+/// answer in time, or that says what is no answer, leaves a delivery to be tried again.
+/// </summary>
+internal sealed class HelperSession(HelperLink link) : IDisposable
+{
+    // Longer than anything a helper does but a command, which has a time limit of its own.
+    private static readonly TimeSpan AnswerLimit = TimeSpan.FromHours(1);
+
+    /// <summary>Reads a file.</summary>
+    public FileRead Read(string path, bool followLinks)
+    {
+        link.LimitWaits(AnswerLimit);
+        var writer = link.Begin(HelperFrame.Read);
+        writer.Text(path);
+        writer.Byte(followLinks ? (byte)1 : (byte)0);
+        return link.End() && link.Next(out var kind, out var payload) && kind == HelperFrame.FileEnd && HelperFields.ReadFile(payload.Span) is { } file
+            ? file : new FileRead(Libc.EIO, false, 0, 0, null);
+    }
+
+    /// <summary>Delivers into a mailbox.</summary>
+    public MailboxEnd Deliver(MailboxJob job, IContentSource content)
+    {
+        link.LimitWaits(AnswerLimit);
+        HelperFields.Write(job, content.Length, link.Begin(HelperFrame.Deliver));
+        return Converse(content, out var kind, out var payload) && kind == HelperFrame.MailboxEnd && HelperFields.ReadMailboxEnd(payload.Span) is { } end
+            ? end : new MailboxEnd(new MailboxResult(DeliveryStatus.Deferred(3, 0, "the delivery process has ended")), []);
+    }
+
+    /// <summary>Runs a command.</summary>
+    public CommandEnd Run(CommandJob job, IContentSource content)
+    {
+        link.LimitWaits(job.TimeLimit + AnswerLimit);
+        HelperFields.Write(job, link.Begin(HelperFrame.Run));
+        return Converse(content, out var kind, out var payload) && kind == HelperFrame.CommandEnd && HelperFields.ReadCommandEnd(payload.Span) is { } end
+            ? end : new CommandEnd(CommandEndKind.NotStarted, Libc.EIO, "");
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => link.Dispose();
+
+    /// <summary>Sends what was begun, the content when it is wanted, and waits for the answer.</summary>
+    private bool Converse(IContentSource content, out HelperFrame kind, out ReadOnlyMemory<byte> payload)
+    {
+        (kind, payload) = (default, default);
+        return link.End() && link.Next(out kind, out payload) && (kind != HelperFrame.Ready || (Send(content) && link.Next(out kind, out payload)));
+    }
+
+    private bool Send(IContentSource content)
+    {
+        content.Rewind();
+        ContentRead read;
+        while ((read = content.Read(out var piece)) == ContentRead.Data)
+        {
+            if (!link.Content(piece.Span))
+            {
+                return false;
+            }
+        }
+        link.Begin(HelperFrame.ContentEnd).Byte((byte)read);
+        return link.End();
+    }
+}

@@ -1,0 +1,103 @@
+using Facteur.Mail.Dsn;
+using Facteur.Tables;
+using Facteur.Unix;
+
+namespace Facteur.Services.Deliver.Local;
+
+/// <summary>What an alias expands to, or why it can't be expanded now.</summary>
+/// <param name="Failure">Why not; else null.</param>
+/// <param name="Tokens">Its destinations, at least one.</param>
+/// <param name="Owner">The list's owner that owner-NAME gives, or null.</param>
+/// <param name="Rights">The owner of the alias file when it is not root, else null.</param>
+/// <param name="Account">That owner.</param>
+internal sealed record AliasAnswer(
+    DeliveryStatus? Failure, List<AliasToken> Tokens, string? Owner = null, UserIdentity? Rights = null, UserAccount? Account = null);
+
+/// <summary>alias_maps.</summary>
+internal sealed class LocalAliases(LocalRooms rooms)
+{
+    private readonly LocalSettings _settings = rooms.Settings;
+
+    /// <summary>Looks a name up; null when it is no alias.</summary>
+    public async ValueTask<AliasAnswer?> FindAsync(string name, CancellationToken cancel)
+    {
+        foreach (var table in _settings.Aliases.Tables)
+        {
+            var found = await table.LookupAsync(name, cancel).ConfigureAwait(false);
+            if (found.Status == LookupStatus.Error)
+            {
+                LocalLog.LookupFailed(rooms.Log, table.Name, name, found.Value);
+                return Failed(0, "alias database unavailable");
+            }
+            if (found.Status == LookupStatus.Found)
+            {
+                return await ExpandAsync(table, name, found.Value, cancel).ConfigureAwait(false);
+            }
+        }
+        return null;
+    }
+
+    private static AliasAnswer Failed(ushort detail, string reason) => new(DeliveryStatus.Deferred(3, detail, reason), []);
+
+    private async ValueTask<AliasAnswer> ExpandAsync(ITable table, string name, string value, CancellationToken cancel)
+    {
+        var tokens = AliasText.Parse(value);
+        if (tokens.Count == 0)
+        {
+            LocalLog.EmptyAlias(rooms.Log, name);
+            return Failed(5, "mail system configuration error");
+        }
+        var (owner, failed) = await OwnerAsync(name, cancel).ConfigureAwait(false);
+        if (failed)
+        {
+            return Failed(0, "alias database unavailable");
+        }
+        if (!tokens.Exists(t => t.Kind is AliasTokenKind.File or AliasTokenKind.Include or AliasTokenKind.Command))
+        {
+            return new AliasAnswer(null, tokens, owner);
+        }
+        var (file, account, known) = await rooms.Threads.RunAsync(() => FileOwner(table.Name), cancel).ConfigureAwait(false);
+        if (!known)
+        {
+            LocalLog.NoAliasOwner(rooms.Log, table.Name);
+            return Failed(0, "cannot find alias database owner");
+        }
+        return account is null ? new AliasAnswer(null, tokens, owner)
+            : new AliasAnswer(null, tokens, owner, new UserIdentity(IdentityKind.Owner, file, account.Uid, account.Gid), account);
+    }
+
+    private async ValueTask<(string? Owner, bool Failed)> OwnerAsync(string name, CancellationToken cancel)
+    {
+        if (!_settings.OwnerSpecial || name.StartsWith("owner-", StringComparison.OrdinalIgnoreCase) || name.EndsWith("-request", StringComparison.OrdinalIgnoreCase))
+        {
+            return (null, false);
+        }
+        var ownerName = "owner-" + name;
+        var found = await _settings.Aliases.FindAsync(ownerName, partial: false, cancel).ConfigureAwait(false);
+        if (found.Status != LookupStatus.Found)
+        {
+            return (null, found.Status == LookupStatus.Error);
+        }
+        var owner = _settings.ExpandOwner ? AliasText.Parse(found.Value).FirstOrDefault(t => t.Kind == AliasTokenKind.Address).Text ?? ownerName : ownerName;
+        var complete = await rooms.Rewrite.RewriteAsync(true, owner, cancel).ConfigureAwait(false);
+        return (complete, complete is null);
+    }
+
+    /// <summary>
+    /// In whose name an alias's files and commands count: the owner of the alias file; nobody's yet when that is root or when the table is no file.
+    /// </summary>
+    private (string File, UserAccount? Account, bool Known) FileOwner(string table)
+    {
+        var path = table[(table.IndexOf(':', StringComparison.Ordinal) + 1)..];
+        foreach (var suffix in path.StartsWith('/') ? new[] { ".lmdb", ".db", ".cdb", "" } : [])
+        {
+            if (UnixFile.Status(path + suffix, followLinks: true, out var status) == 0)
+            {
+                // Nothing is delivered in the name of root or of the mail system's own user.
+                return status.Uid == 0 || (_settings.MailOwner is { } own && status.Uid == own) ? (path, null, true)
+                    : UserAccount.Find(status.Uid, out var account) == 0 && account is not null ? (path + suffix, account, true) : (path, null, false);
+            }
+        }
+        return (path, null, true);
+    }
+}

@@ -1,0 +1,90 @@
+using Facteur.Services.Deliver;
+using Facteur.Unix;
+
+namespace Facteur.Services.Tests.Deliver.Local;
+
+/// <summary>local's parent as a process, and hands that ask it. Its end is the parent's, and the helpers'.</summary>
+internal sealed unsafe class ParentProcess : IDisposable
+{
+    private int _control;
+
+    public ParentProcess(string mailOwner = "games", int limit = 64, params string[] spools)
+    {
+        var pair = stackalloc int[2];
+        Assert.Equal(0, Libc.pipe2(pair, Libc.O_CLOEXEC));
+        _control = pair[1];
+        var requests = DescriptorSocket.Pair(out _)!.Value;
+        var nothing = Libc.open("/dev/null", Libc.O_RDWR | Libc.O_CLOEXEC, 0);
+        var program = HelperProgram.Beside(AppContext.BaseDirectory);
+        string[] arguments =
+        [
+            "facteur", "local-parent", "--control", "3", "--requests", "4", "--mail-owner", mailOwner, "--virtual-minimum-uid", "100", "--default-privs", "nobody",
+            .. spools.SelectMany(s => new[] { "--mail-spool", s }), "--helper", program.Path, .. program.Arguments.Skip(1).SelectMany(a => new[] { "--helper", a }),
+            "--helper-limit", limit.ToString(),
+        ];
+        Assert.Equal(0, ChildProcess.Start(program.Path, arguments, HelperProgram.Environment, [nothing, nothing, 2, pair[0], requests.Theirs], out var pid));
+        Pid = pid;
+        _ = Libc.close(pair[0]);
+        _ = Libc.close(requests.Theirs);
+        _ = Libc.close(nothing);
+        Requests = requests.Ours;
+        Hands.Attach(requests.Ours);
+    }
+
+    public int Pid { get; }
+
+    public DescriptorSocket Requests { get; }
+
+    public UserHands Hands { get; } = UserHands.ByParent();
+
+    /// <summary>Processes whose parent it is.</summary>
+    public IReadOnlyList<int> Helpers =>
+    [
+        .. Directory.GetDirectories("/proc").Select(Path.GetFileName).Where(n => int.TryParse(n, out _)).Select(n => int.Parse(n!)).Where(p => Status(p, "PPid") == Pid),
+    ];
+
+    /// <summary>A number of /proc/PID/status, the first after its name; -1 when there is no such process.</summary>
+    public static int Status(int pid, string name)
+    {
+        try
+        {
+            var line = File.ReadLines($"/proc/{pid}/status").First(l => l.StartsWith(name + ":", StringComparison.Ordinal));
+            return int.Parse(line.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)[1]);
+        }
+        catch (IOException)
+        {
+            return -1;
+        }
+    }
+
+    /// <summary>Waits for a fact of the system.</summary>
+    public static void Until(Func<bool> fact)
+    {
+        for (var i = 0; i < 1000; i++)
+        {
+            if (fact())
+            {
+                return;
+            }
+            Thread.Sleep(10);
+        }
+        Assert.Fail("it did not become true in 10 seconds");
+    }
+
+    /// <summary>Closes the control descriptor: the parent's end.</summary>
+    public void End()
+    {
+        if (_control >= 0)
+        {
+            _ = Libc.close(_control);
+            _control = -1;
+        }
+    }
+
+    public void Dispose()
+    {
+        End();
+        Hands.Dispose();
+        Until(() => ChildProcess.HasEnded(Pid, out _));
+    }
+}
