@@ -3,6 +3,7 @@ using Facteur.Config.Parameters;
 using Facteur.Contracts;
 using Facteur.Services.Server;
 using Facteur.Spool;
+using Facteur.Spool.Maildrop;
 using Facteur.Unix;
 
 namespace Facteur;
@@ -13,13 +14,14 @@ internal static class Names
     /// <summary>All names that ./build gives the executable.</summary>
     public static IReadOnlyList<string> All { get; } =
     [
-        "sendmail", "mailq", "newaliases", "postfix", "postconf", "postmap", "postalias", "postqueue", "postsuper", "postcat", "postlog", "postdrop", "postkick",
+        "sendmail", "mailq", "newaliases", "rmail", "postfix", "postconf", "postmap", "postalias", "postqueue", "postsuper", "postcat", "postlog", "postdrop", "postkick",
     ];
 
     /// <summary>Runs the command of a context's name.</summary>
     public static int Run(CommandContext context) => context.Name switch
     {
         "sendmail" => Sendmail.Run(context, Run, (smtp, config, cleanup) => StandAloneSession.Run(smtp, config, cleanup, Console.OpenStandardOutput())),
+        "rmail" => Rmail.Run(context, Run),
         "mailq" => Mailq.Run(context, Access),
         "newaliases" => Newaliases.Run(context),
         "postfix" => Postfix.Run(context, directory => Daemon.Run(directory, background: false, context)),
@@ -50,7 +52,7 @@ internal static class Names
             var longIds = config.Get(CommonParameters.EnableLongQueueIds);
             var options = new SpoolOptions { Directory = Path.Combine(queue, "journal"), TimedIds = longIds, LockWait = TimeSpan.FromSeconds(5) };
             BecomeOwner(options.Directory);
-            return new OfflineQueue(Facteur.Spool.Spool.Open(options, new UnixDisk(), TimeProvider.System, new QuietEvents()), longIds);
+            return new OfflineQueue(Facteur.Spool.Spool.Open(options, new UnixDisk(), TimeProvider.System, new QuietEvents()), longIds, new MaildropDirectory(queue));
         }
         catch (SpoolException)
         {

@@ -1,6 +1,5 @@
 using Facteur.Contracts;
 using Facteur.Spool.Maildrop;
-using Facteur.Unix;
 
 namespace Facteur.Services.Master;
 
@@ -26,23 +25,7 @@ internal sealed class MaildropListing(IQueueControl queue, string queueDirectory
 
     public ValueTask<int> SuperAllAsync(SuperOperation operation, string? queueName, CancellationToken cancel) => queue.SuperAllAsync(operation, queueName, cancel);
 
-    private List<ListedMessage> Waiting()
-    {
-        var list = new List<ListedMessage>();
-        try
-        {
-            foreach (var entry in _maildrop.List(FileLimit))
-            {
-                if (UnixFile.Status(entry.Path, followLinks: false, out var status) == 0)
-                {
-                    list.Add(new ListedMessage("maildrop", entry.Name, status.Modified.Seconds, status.Size, false, "(not yet read by pickup)", []));
-                }
-            }
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            // Not readable: the rest of the listing is still worth having.
-        }
-        return list;
-    }
+    private IEnumerable<ListedMessage> Waiting() => _maildrop.Waiting(FileLimit).Select(w => new ListedMessage("maildrop", w.Entry.Name, w.Seconds, w.Size, false,
+        w.Message is null ? "(not yet read by pickup)" : w.Message.Sender.Length > 0 ? w.Message.Sender : "MAILER-DAEMON",
+        [.. (w.Message?.Recipients ?? []).Select(r => new ListedRecipient(r.Address, "", null, false))]));
 }
