@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Globalization;
 using Facteur.Config;
 using Facteur.Config.Parameters;
-using Facteur.Spool;
 using Facteur.Unix;
 
 namespace Facteur.Commands;
@@ -10,15 +9,20 @@ namespace Facteur.Commands;
 /// <summary>postfix(1): starts, stops and looks after the mail system.</summary>
 public static class Postfix
 {
+    /// <summary>With start and start-fg: all roles in one process.</summary>
+    public const string SingleProcess = "--single-process";
+
     private const string Usage = "usage: postfix [-c config_dir] [-Dv] command";
     private static readonly TimeSpan StartPatience = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(60);
 
     /// <summary>Runs the command.</summary>
     /// <param name="context">The process.</param>
-    /// <param name="serve">Runs the mail system in this process until it is told to stop; the exit status.</param>
-    public static int Run(CommandContext context, Func<string, int> serve)
+    /// <param name="serve">Runs the mail system until it is told to stop: config_directory, whether in one process; the exit status.</param>
+    public static int Run(CommandContext context, Func<string, bool, int> serve)
     {
+        var single = context.Arguments.Contains(SingleProcess);
+        context = context with { Arguments = [.. context.Arguments.Where(a => a != SingleProcess)] };
         string? directory = null;
         var options = new GetOpt(context.Arguments, "c:Dv");
         while (options.Next())
@@ -52,8 +56,8 @@ public static class Postfix
         var queue = load.Config.Get(CommonParameters.QueueDirectory);
         return command switch
         {
-            "start" => Start(context, load.Config, directory, queue),
-            "start-fg" => StartForeground(context, directory, queue, serve),
+            "start" => Start(context, load.Config, directory, queue, single),
+            "start-fg" => StartForeground(context, directory, queue, d => serve(d, single)),
             "stop" => Signal(context, queue, Libc.SIGTERM, "stopping", wait: true),
             "abort" => Signal(context, queue, Libc.SIGKILL, "aborting", wait: true),
             "reload" => Signal(context, queue, Libc.SIGHUP, "refreshing", wait: false),
@@ -71,15 +75,17 @@ public static class Postfix
         return Fail(context, "usage: postfix start (or stop, reload, abort, flush, check, status, start-fg, set-permissions)");
     }
 
-    private static int Start(CommandContext context, IConfig config, string directory, string queue)
+    private static int Start(CommandContext context, IConfig config, string directory, string queue, bool single)
     {
         if (Blocked(context, queue) is { } status)
         {
             return status;
         }
         Say(context, "starting the Postfix mail system");
-        var start = new ProcessStartInfo(Environment.ProcessPath!) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = queue };
-        foreach (var argument in (string[])["master", "-d", "-c", directory])
+        // What runs as root is a program of its own, that holds nothing else; where there is only one program, it is that one.
+        var lean = Path.Combine(Path.GetDirectoryName(Environment.ProcessPath)!, "facteur-lean");
+        var start = new ProcessStartInfo(!single && File.Exists(lean) ? lean : Environment.ProcessPath!) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = queue };
+        foreach (var argument in (string[])["master", "-d", "-c", directory, .. single ? [SingleProcess] : Array.Empty<string>()])
         {
             start.ArgumentList.Add(argument);
         }

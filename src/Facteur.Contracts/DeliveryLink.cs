@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.IO.Pipelines;
 using Facteur.Contracts.Wire;
 using Facteur.Mail.Dsn;
@@ -17,6 +16,21 @@ public static class DeliveryFrames
 
     /// <summary>← deliver: its result.</summary>
     public const ushort Result = 2;
+
+    /// <summary>→ deliver: id is how many numbers (u64) follow: their results are in the journal.</summary>
+    public const ushort Recorded = 3;
+
+    /// <summary>← deliver, at first: a delivery for an earlier queue whose result that one may not have written. Message u64, indices of its recipients. The id is a number of deliver's own.</summary>
+    public const ushort UnderWay = 4;
+
+    /// <summary>← deliver: the result of such a delivery.</summary>
+    public const ushort Replayed = 5;
+
+    /// <summary>← deliver, after the last UnderWay: requests may come.</summary>
+    public const ushort Ready = 6;
+
+    /// <summary>Numbers in one Recorded.</summary>
+    public const int RecordedLimit = 4096;
 
     private const int TextLimit = 8192;
 
@@ -117,95 +131,176 @@ public static class DeliveryFrames
     }
 }
 
+/// <summary>What the queue does with what the agents say; called on the engine's thread.</summary>
+public interface IDeliverySink
+{
+    /// <summary>A delivery ended.</summary>
+    void Result(DeliveryResult result);
+
+    /// <summary>A delivery for an earlier queue: these recipients are not to be tried before its result.</summary>
+    void UnderWay(ulong number, ulong messageId, IReadOnlyList<int> recipients);
+
+    /// <summary>The result of such a delivery; its request's id is the number.</summary>
+    void Replayed(DeliveryResult result);
+}
+
 /// <summary>qmgr's end of the arrow to the delivery agents; polled by the engine.</summary>
 public sealed class DeliveryClient(IDuplexPipe link, Action bell)
 {
     private readonly LinkReader _reader = new(link.Input, bell);
     private readonly LinkWriter _writer = new(link.Output);
 
-    /// <summary>The agents are gone: all requests without a result are to be made again.</summary>
+    /// <summary>The agents are gone.</summary>
     public bool Closed => _reader.Closed;
+
+    /// <summary>All that is under way for an earlier queue has been told.</summary>
+    public bool Ready { get; private set; }
 
     /// <summary>Sends a request with the next flush.</summary>
     public void Send(DeliveryRequest request) => _writer.Write(DeliveryFrames.Deliver, DeliveryFrames.Version, request.RequestId, request, DeliveryFrames.WriteRequest);
 
+    /// <summary>Says that results are in the journal, with the next flush; the list is empty then.</summary>
+    public void Recorded(List<ulong> numbers)
+    {
+        for (var from = 0; from < numbers.Count; from += DeliveryFrames.RecordedLimit)
+        {
+            var part = numbers.GetRange(from, Math.Min(DeliveryFrames.RecordedLimit, numbers.Count - from));
+            _writer.Write(DeliveryFrames.Recorded, DeliveryFrames.Version, (ulong)part.Count, part, static (List<ulong> list, ref FieldWriter writer) =>
+            {
+                foreach (var number in list)
+                {
+                    writer.UInt64(number);
+                }
+            });
+        }
+        numbers.Clear();
+    }
+
     /// <summary>Sends what was written.</summary>
     public void Flush() => _writer.Flush();
 
-    /// <summary>The next result, if one is there.</summary>
-    public DeliveryResult? Poll()
+    /// <summary>Ends the link.</summary>
+    public void Close()
+    {
+        _reader.Close();
+        _writer.Complete();
+    }
+
+    /// <summary>Handles one frame, if one is there.</summary>
+    public bool Poll(IDeliverySink sink)
     {
         if (!_reader.TryRead(out var frame))
         {
-            return null;
+            return false;
         }
-        var result = frame.Type == DeliveryFrames.Result && frame.Version == DeliveryFrames.Version ? DeliveryFrames.ReadResult(frame) : null;
-        if (result is null)
+        if (frame.Version != DeliveryFrames.Version || !Handle(frame, sink))
         {
-            _reader.Close();
+            Close();
         }
-        return result;
+        return true;
+    }
+
+    private bool Handle(in Frame frame, IDeliverySink sink)
+    {
+        switch (frame.Type)
+        {
+            case DeliveryFrames.Result or DeliveryFrames.Replayed:
+                if (DeliveryFrames.ReadResult(frame) is not { } result)
+                {
+                    return false;
+                }
+                if (frame.Type == DeliveryFrames.Result)
+                {
+                    sink.Result(result);
+                }
+                else
+                {
+                    sink.Replayed(result);
+                }
+                return true;
+            case DeliveryFrames.UnderWay:
+                var reader = new FieldReader(frame.Payload);
+                var message = reader.UInt64();
+                var recipients = new int[Math.Min(reader.Length(EnvelopeCodec.RecipientLimit), reader.Remaining)];
+                for (var i = 0; i < recipients.Length; i++)
+                {
+                    recipients[i] = reader.Length(EnvelopeCodec.RecipientLimit);
+                }
+                if (!reader.Complete)
+                {
+                    return false;
+                }
+                sink.UnderWay(frame.Id, message, recipients);
+                return true;
+            case DeliveryFrames.Ready:
+                Ready = true;
+                return true;
+            default:
+                return false;
+        }
     }
 }
 
-/// <summary>The agents' end: hands each request to the agent of its transport and sends the result back.</summary>
-public sealed class DeliveryServer : IFrameHandler, IDisposable
+/// <summary>
+/// The agents' end: hands each request to the agent of its transport and sends the result back. A result is kept until the queue says that
+/// it is in the journal, so that only the end of this process repeats deliveries: a new queue is told what is under way and how it ended.
+/// </summary>
+public sealed class DeliveryServer : IDisposable
 {
+    /// <summary>Numbers of deliveries that a queue did not ask for itself: beyond all its own.</summary>
+    private const ulong OfEarlierQueues = 1UL << 63;
+
     private readonly Func<string, IDeliveryAgent?> _agents;
-    private readonly LinkWriter _writer;
-    private readonly LinkPump _pump;
     private readonly ServiceLog _log;
     private readonly CancellationTokenSource _stop = new();
-    private readonly ConcurrentDictionary<ulong, byte> _underWay = new();
+    private readonly Lock _gate = new();
+    private readonly HashSet<Delivery> _open = [];
+    private readonly bool _outlives;
+    private Queue? _queue;
+    private ulong _number;
+    private int _underWay;
 
-    /// <summary>Serves a link.</summary>
-    /// <param name="link">The link.</param>
+    /// <summary>Makes the end; it serves once a link is attached.</summary>
     /// <param name="agents">The agent of a transport, null when there is none.</param>
     /// <param name="log">Where an agent's own failure is told.</param>
-    public DeliveryServer(IDuplexPipe link, Func<string, IDeliveryAgent?> agents, ServiceLog log)
-    {
-        _agents = agents;
-        _log = log;
-        _writer = new LinkWriter(link.Output);
-        _pump = new LinkPump(link.Input, this, "deliver");
-    }
+    /// <param name="outlives">Deliveries go on when the link ends: another queue will come. Else they are cut short.</param>
+    public DeliveryServer(Func<string, IDeliveryAgent?> agents, ServiceLog log, bool outlives = false) => (_agents, _log, _outlives) = (agents, log, outlives);
 
     /// <summary>Requests without a result.</summary>
-    public int UnderWay => _underWay.Count;
+    public int UnderWay => Volatile.Read(ref _underWay);
+
+    /// <summary>Serves a queue from now on; the one before is gone.</summary>
+    public DeliveryServer Attach(IDuplexPipe link)
+    {
+        Queue? before;
+        lock (_gate)
+        {
+            before = _queue;
+            _queue = new Queue(this, link);
+            foreach (var delivery in _open)
+            {
+                _queue.Announce(delivery, OfEarlierQueues | ++_number);
+            }
+            _queue.Writer.Write(DeliveryFrames.Ready, DeliveryFrames.Version, 0);
+            _queue.Writer.Flush();
+            _queue.Start();
+        }
+        before?.Dispose();
+        return this;
+    }
 
     /// <inheritdoc/>
     public void Dispose()
     {
         _stop.Cancel();
-        _writer.Complete();
-        _pump.Dispose();
+        _queue?.Dispose();
         // The source itself stays: disposed on the pump's own thread, the pump still ends with OnClosed.
     }
 
-    bool IFrameHandler.OnFrame(in Frame frame)
+    private async void Run(Delivery delivery)
     {
-        if (frame.Type != DeliveryFrames.Deliver || frame.Version != DeliveryFrames.Version || DeliveryFrames.ReadRequest(frame) is not { } request)
-        {
-            return false;
-        }
-        Run(request);
-        return true;
-    }
-
-    void IFrameHandler.OnBatchEnd()
-    {
-    }
-
-    void IFrameHandler.OnClosed()
-    {
-        // qmgr defers what has no result once it knows that none will come.
-        _stop.Cancel();
-        _writer.Complete();
-    }
-
-    private async void Run(DeliveryRequest request)
-    {
-        _underWay[request.RequestId] = 0;
+        Interlocked.Increment(ref _underWay);
+        var request = delivery.Request;
         DeliveryResult result;
         try
         {
@@ -223,14 +318,124 @@ public sealed class DeliveryServer : IFrameHandler, IDisposable
             _log.Error($"{request.QueueId}: {request.Transport}: {e}");
             result = new DeliveryResult(request.RequestId, []);
         }
-        _writer.Write(DeliveryFrames.Result, DeliveryFrames.Version, request.RequestId, result, DeliveryFrames.WriteResult);
-        _writer.Flush();
-        _underWay.TryRemove(request.RequestId, out _);
+        lock (_gate)
+        {
+            delivery.Result = result;
+            delivery.Queue.Send(delivery);
+        }
+        Interlocked.Decrement(ref _underWay);
     }
 
     private DeliveryResult NoTransport(DeliveryRequest request)
     {
         _log.Warning($"unknown mail transport \"{request.Transport}\": no such service in master.cf");
         return new DeliveryResult(request.RequestId, [], DeliveryStatus.Deferred(3, 0, "mail transport unavailable"), TransportFailed: true);
+    }
+
+    private sealed class Delivery(DeliveryRequest request, Queue queue)
+    {
+        public DeliveryRequest Request { get; } = request;
+
+        public Queue Queue { get; set; } = queue;
+
+        /// <summary>What its queue knows it by.</summary>
+        public ulong Number { get; set; } = request.RequestId;
+
+        public DeliveryResult? Result { get; set; }
+    }
+
+    /// <summary>One queue that asks, while it lives. Its fields are changed under the server's gate.</summary>
+    private sealed class Queue(DeliveryServer server, IDuplexPipe link) : IFrameHandler, IDisposable
+    {
+        private readonly Dictionary<ulong, Delivery> _deliveries = [];
+        private LinkPump? _pump;
+
+        public LinkWriter Writer { get; } = new(link.Output);
+
+        public void Start() => _pump = new LinkPump(link.Input, this, "deliver");
+
+        public void Announce(Delivery delivery, ulong number)
+        {
+            (delivery.Queue, delivery.Number) = (this, number);
+            _deliveries[number] = delivery;
+            Writer.Write(DeliveryFrames.UnderWay, DeliveryFrames.Version, number, delivery.Request, static (DeliveryRequest request, ref FieldWriter writer) =>
+            {
+                writer.UInt64(request.MessageId);
+                writer.Length(request.Recipients.Count);
+                for (var i = 0; i < request.Recipients.Count; i++)
+                {
+                    writer.Length(request.Recipients[i].Index);
+                }
+            });
+            if (delivery.Result is not null)
+            {
+                Send(delivery);
+            }
+        }
+
+        public void Send(Delivery delivery)
+        {
+            var type = delivery.Number >= OfEarlierQueues ? DeliveryFrames.Replayed : DeliveryFrames.Result;
+            Writer.Write(type, DeliveryFrames.Version, delivery.Number, delivery.Result!, DeliveryFrames.WriteResult);
+            Writer.Flush();
+        }
+
+        public void Dispose()
+        {
+            Writer.Complete();
+            _pump?.Dispose();
+        }
+
+        bool IFrameHandler.OnFrame(in Frame frame)
+        {
+            if (frame.Version != DeliveryFrames.Version)
+            {
+                return false;
+            }
+            switch (frame.Type)
+            {
+                case DeliveryFrames.Deliver:
+                    if (frame.Id >= OfEarlierQueues || DeliveryFrames.ReadRequest(frame) is not { } request)
+                    {
+                        return false;
+                    }
+                    var delivery = new Delivery(request, this);
+                    lock (server._gate)
+                    {
+                        _deliveries[request.RequestId] = delivery;
+                        server._open.Add(delivery);
+                    }
+                    server.Run(delivery);
+                    return true;
+                case DeliveryFrames.Recorded:
+                    var reader = new FieldReader(frame.Payload);
+                    lock (server._gate)
+                    {
+                        for (var left = Math.Min(frame.Id, DeliveryFrames.RecordedLimit); left > 0; left--)
+                        {
+                            if (_deliveries.Remove(reader.UInt64(), out var recorded))
+                            {
+                                server._open.Remove(recorded);
+                            }
+                        }
+                    }
+                    return reader.Complete;
+                default:
+                    return false;
+            }
+        }
+
+        void IFrameHandler.OnBatchEnd()
+        {
+        }
+
+        void IFrameHandler.OnClosed()
+        {
+            if (!server._outlives)
+            {
+                server._stop.Cancel();
+            }
+            Writer.Complete();
+        }
     }
 }

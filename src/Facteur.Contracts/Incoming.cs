@@ -5,6 +5,9 @@ namespace Facteur.Contracts;
 /// <summary>The arrow cleanup → incoming, seen from cleanup: ids, content, and "durable".</summary>
 public interface IIncoming
 {
+    /// <summary>The queue of the moment: a message stays with the one that gave its number, and fails with it.</summary>
+    IIncoming Now => this;
+
     /// <summary>A number for a new message; completes at once while a block is at hand.</summary>
     /// <returns>0 when the queue can't give one now.</returns>
     ValueTask<ulong> TakeIdAsync(CancellationToken cancel);

@@ -45,28 +45,55 @@ public sealed class RewriteClient : IRewrite, IDisposable
 {
     private const int KeepLimit = 8192;
     private static readonly TimeSpan KeepTime = TimeSpan.FromSeconds(2);
-    private readonly LinkWriter _writer;
-    private readonly LinkReader _reader;
+    /// <summary>How long questions wait for another trivial-rewrite when theirs is gone.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+    private readonly Action _bell;
     private readonly TimeProvider _time;
+    private readonly bool _replaced;
+    private LinkWriter? _writer;
+    private LinkReader? _reader;
     private volatile bool _senderDependent;
-    private readonly ConcurrentDictionary<ulong, TaskCompletionSource<object?>> _waiters = new();
+    private readonly ConcurrentDictionary<ulong, Question> _waiters = new();
+    private long _goneAt;
     private volatile Answers _young = new();
     private volatile Answers _old = new();
     private long _turnAt;
     private ulong _number;
 
-    /// <summary>The client over a link.</summary>
+    /// <summary>The client over a link that is the only one: without it there is no answer.</summary>
     /// <param name="link">The link.</param>
     /// <param name="senderDependent">Routing depends on the sender (sender_dependent_* is set): answers are kept per sender.</param>
     /// <param name="time">The clock.</param>
     /// <param name="bell">Rung when there is something to poll.</param>
     public RewriteClient(IDuplexPipe link, bool senderDependent, TimeProvider time, Action bell)
+        : this(senderDependent, time, bell)
     {
-        _time = time;
-        _senderDependent = senderDependent;
-        _turnAt = time.GetTimestamp();
+        _replaced = false;
+        Attach(link);
+    }
+
+    /// <summary>The client of a trivial-rewrite that comes and goes: <see cref="Attach"/>.</summary>
+    /// <param name="senderDependent">Routing depends on the sender (sender_dependent_* is set): answers are kept per sender.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="bell">Rung when there is something to poll.</param>
+    public RewriteClient(bool senderDependent, TimeProvider time, Action bell)
+    {
+        (_time, _bell, _replaced, _senderDependent) = (time, bell, true, senderDependent);
+        _goneAt = _turnAt = time.GetTimestamp();
+    }
+
+    /// <summary>Asks over another link from now on, also what had no answer yet. On the thread that polls.</summary>
+    public void Attach(IDuplexPipe link)
+    {
+        Dispose();
         _writer = new LinkWriter(link.Output);
-        _reader = new LinkReader(link.Input, bell);
+        _reader = new LinkReader(link.Input, _bell);
+        _goneAt = 0;
+        foreach (var (number, question) in _waiters)
+        {
+            question.Write(_writer, number);
+        }
+        _writer.Flush();
     }
 
     /// <inheritdoc/>
@@ -89,11 +116,7 @@ public sealed class RewriteClient : IRewrite, IDisposable
         {
             // An answer is kept beside those it was asked among: what was forgotten meanwhile does not come back.
             var young = _young;
-            var answer = await AskAsync(RewriteFrames.Rewrite, key, static ((bool Local, string Address) q, ref FieldWriter writer) =>
-            {
-                writer.Byte(q.Local ? (byte)1 : (byte)0);
-                writer.Text(q.Address);
-            }, cancel).ConfigureAwait(false);
+            var answer = await AskAsync(new Question(key.Local ? "local" : null, key.Address, resolve: false), cancel).ConfigureAwait(false);
             if (answer is string text)
             {
                 young.Keep(key, text);
@@ -121,11 +144,7 @@ public sealed class RewriteClient : IRewrite, IDisposable
         async ValueTask<Resolution> Slow((string Sender, string Recipient) key, string sender, CancellationToken cancel)
         {
             var young = _young;
-            var answer = await AskAsync(RewriteFrames.Resolve, (sender, key.Recipient), static ((string Sender, string Recipient) q, ref FieldWriter writer) =>
-            {
-                writer.Text(q.Sender);
-                writer.Text(q.Recipient);
-            }, cancel).ConfigureAwait(false);
+            var answer = await AskAsync(new Question(sender, key.Recipient, resolve: true), cancel).ConfigureAwait(false);
             if (answer is not Resolution resolution)
             {
                 return new Resolution("", "", key.Recipient, ResolveFlags.Fail);
@@ -151,7 +170,7 @@ public sealed class RewriteClient : IRewrite, IDisposable
     public bool Poll()
     {
         var any = false;
-        while (_reader.TryRead(out var frame))
+        while (_reader?.TryRead(out var frame) == true)
         {
             any = true;
             if (!OnFrame(frame))
@@ -159,7 +178,11 @@ public sealed class RewriteClient : IRewrite, IDisposable
                 _reader.Close();
             }
         }
-        if (_reader.Closed && !_waiters.IsEmpty)
+        if (_reader?.Closed == true && _goneAt == 0)
+        {
+            _goneAt = _time.GetTimestamp();
+        }
+        if (!_waiters.IsEmpty && _goneAt != 0 && (!_replaced || _time.GetElapsedTime(_goneAt) > Patience))
         {
             foreach (var number in _waiters.Keys)
             {
@@ -173,13 +196,13 @@ public sealed class RewriteClient : IRewrite, IDisposable
     }
 
     /// <summary>Sends the questions.</summary>
-    public void Flush() => _writer.Flush();
+    public void Flush() => _writer?.Flush();
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        _writer.Complete();
-        _reader.Close();
+        _writer?.Complete();
+        _reader?.Close();
     }
 
     private bool OnFrame(in Frame frame)
@@ -208,24 +231,25 @@ public sealed class RewriteClient : IRewrite, IDisposable
         return true;
     }
 
-    private async ValueTask<object?> AskAsync<T>(ushort type, T question, FrameBody<T> fields, CancellationToken cancel)
+    private async ValueTask<object?> AskAsync(Question question, CancellationToken cancel)
     {
         var number = Interlocked.Increment(ref _number);
-        // Goes on within Poll, on the owner's thread: a hand-over to the thread pool would cost more than the answer.
-        var waiter = new TaskCompletionSource<object?>();
-        if (_reader.Closed)
+        if (!_replaced && _reader!.Closed)
         {
             return null;
         }
-        _waiters[number] = waiter;
-        _writer.Write(type, RewriteFrames.Version, number, question, fields);
+        _waiters[number] = question;
+        if (_writer is { Closed: false } writer)
+        {
+            question.Write(writer, number);
+        }
         if (!cancel.CanBeCanceled)
         {
-            return await waiter.Task.ConfigureAwait(false);
+            return await question.Task.ConfigureAwait(false);
         }
         try
         {
-            return await waiter.Task.WaitAsync(cancel).ConfigureAwait(false);
+            return await question.Task.WaitAsync(cancel).ConfigureAwait(false);
         }
         finally
         {
@@ -244,6 +268,33 @@ public sealed class RewriteClient : IRewrite, IDisposable
         {
             _old = _young;
             _young = new Answers();
+        }
+    }
+
+    /// <summary>
+    /// One question: it may be asked again. What waits for it goes on within Poll, on the owner's thread: a hand-over to the thread pool
+    /// would cost more than the answer.
+    /// </summary>
+    private sealed class Question(string? first, string second, bool resolve) : TaskCompletionSource<object?>
+    {
+        public void Write(LinkWriter writer, ulong number)
+        {
+            if (resolve)
+            {
+                writer.Write(RewriteFrames.Resolve, RewriteFrames.Version, number, (Sender: first!, Recipient: second), static ((string Sender, string Recipient) q, ref FieldWriter writer) =>
+                {
+                    writer.Text(q.Sender);
+                    writer.Text(q.Recipient);
+                });
+            }
+            else
+            {
+                writer.Write(RewriteFrames.Rewrite, RewriteFrames.Version, number, (Local: first is not null, Address: second), static ((bool Local, string Address) q, ref FieldWriter writer) =>
+                {
+                    writer.Byte(q.Local ? (byte)1 : (byte)0);
+                    writer.Text(q.Address);
+                });
+            }
         }
     }
 

@@ -50,7 +50,7 @@ public interface IDisk
     /// <summary>unlink(2).</summary>
     int Unlink(string path);
 
-    /// <summary>mkdir(2), mode 0700.</summary>
+    /// <summary>mkdir(2), mode 0750.</summary>
     int MakeDirectory(string path);
 
     /// <summary>Adds the names in a directory to a list, without "." and "..".</summary>

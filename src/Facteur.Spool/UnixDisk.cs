@@ -19,7 +19,8 @@ public sealed unsafe class UnixDisk : IDisk
             DiskOpen.Create => Libc.O_RDWR | Libc.O_CREAT | Libc.O_EXCL,
             _ => Libc.O_RDWR | Libc.O_CREAT,
         };
-        return Result(Libc.open(path, flags, 0x180));
+        // 0640: where the queue has a user of its own, the agents read through its directory's group; else that directory is the owner's alone.
+        return Result(Libc.open(path, flags, 0x1A0));
     }
 
     /// <inheritdoc/>
@@ -96,7 +97,7 @@ public sealed unsafe class UnixDisk : IDisk
     public int Unlink(string path) => Result(Libc.unlink(path));
 
     /// <inheritdoc/>
-    public int MakeDirectory(string path) => Result(Libc.mkdir(path, 0x1C0));
+    public int MakeDirectory(string path) => Result(Libc.mkdir(path, 0x1E8));
 
     /// <inheritdoc/>
     public int List(string path, List<string> names)

@@ -104,6 +104,7 @@ public static unsafe partial class Libc
     [LibraryImport(C, SetLastError = true)] public static partial int setsockopt(int fd, int level, int option, int* value, int length);
     [LibraryImport(C, SetLastError = true)] public static partial int shutdown(int fd, int how);
     [LibraryImport(C, SetLastError = true)] public static partial nint send(int fd, byte* buffer, nint count, int flags);
+    [LibraryImport(C, SetLastError = true)] public static partial nint sendto(int fd, byte* buffer, nint count, int flags, byte* address, int length);
     [LibraryImport(C, SetLastError = true)] public static partial nint recv(int fd, byte* buffer, nint count, int flags);
     [LibraryImport(C, SetLastError = true)] public static partial nint sendmsg(int fd, MsgHdr* message, int flags);
     [LibraryImport(C, SetLastError = true)] public static partial nint recvmsg(int fd, MsgHdr* message, int flags);
@@ -129,6 +130,10 @@ public static unsafe partial class Libc
     [LibraryImport(C, SetLastError = true)] public static partial int setresuid(uint real, uint effective, uint saved);
     [LibraryImport(C, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)] public static partial int memfd_create(string name, uint flags);
     [LibraryImport(C, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)] public static partial int chdir(string path);
+    [LibraryImport(C, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)] public static partial int lchown(string path, uint uid, uint gid);
+    [LibraryImport(C)] public static partial void _exit(int status);
+    [LibraryImport(C)] public static partial void openlog(byte* name, int options, int facility);
+    [LibraryImport(C)] public static partial void syslog(int priority, byte* format, byte* text);
 
     [StructLayout(LayoutKind.Sequential)] public struct PollFd { public int Fd; public short Events, Returned; }
     [StructLayout(LayoutKind.Sequential)] public struct IoVec { public byte* Base; public nuint Length; }

@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using Facteur.Commands;
 using Facteur.Config;
 using Facteur.Services.Master;
+using Facteur.Services.Master.Roles;
 using Facteur.Services.Server;
 using Facteur.Unix;
 
@@ -10,12 +11,12 @@ namespace Facteur;
 /// <summary>The mail system as a process: signals, readiness, end. SIGTERM and SIGINT stop it, SIGHUP reloads it.</summary>
 internal static class Daemon
 {
-    /// <summary>"master [-d] -c DIR": with -d in the background, after "ready" on standard output.</summary>
+    /// <summary>"master [-d] [-c DIR] [--single-process]": with -d in the background, after "ready" on standard output.</summary>
     public static int Run(CommandContext context)
     {
         string? directory = null;
         var background = false;
-        var options = new GetOpt(context.Arguments, "c:dv");
+        var options = new GetOpt([.. context.Arguments.Where(a => a != Postfix.SingleProcess)], "c:dv");
         while (options.Next())
         {
             switch (options.Option)
@@ -29,14 +30,47 @@ internal static class Daemon
                 case 'v':
                     break;
                 default:
-                    return context.Fatal("usage: master [-c config_dir] [-d] [-v]");
+                    return context.Fatal($"usage: master [-c config_dir] [-d] [-v] [{Postfix.SingleProcess}]");
             }
         }
-        return Run(ConfigLoader.FindDirectory(directory, context.Environment), background, context);
+        directory = Path.GetFullPath(ConfigLoader.FindDirectory(directory, context.Environment));
+        return Run(directory, background, context.Arguments.Contains(Postfix.SingleProcess), context);
+    }
+
+    /// <summary>Runs until a signal ends it: a process per role, or all in this one.</summary>
+    public static int Run(string directory, bool background, bool single, CommandContext context)
+    {
+        if (single)
+        {
+            return Run(directory, background, context);
+        }
+        if (background)
+        {
+            _ = Libc.setsid();
+        }
+        return Root.Master.Master.Run(directory, () => Ready(background, context), context.Error, context.Time);
+    }
+
+    /// <summary>"role NAME -c DIR": a role, started by master, who talks to it over descriptor 3.</summary>
+    public static int Role(CommandContext context)
+    {
+        const int control = 3;
+        return context.Arguments is [var name, "-c", var directory] ? RoleProcess.Run(name, directory, control, context.Time) : context.Fatal("usage: role name -c config_dir (started by master only)");
+    }
+
+    /// <summary>"plan -c DIR": what master must do for a configuration.</summary>
+    public static int Plan(CommandContext context)
+    {
+        if (context.Arguments is not ["-c", var directory])
+        {
+            return context.Fatal("usage: plan -c config_dir");
+        }
+        RolePlan.Write(ConfigLoader.Load(directory, new LoadOptions { ProcessName = "master" }), context.Output, context.Time);
+        return 0;
     }
 
     /// <summary>Runs until a signal ends it.</summary>
-    public static int Run(string directory, bool background, CommandContext context)
+    private static int Run(string directory, bool background, CommandContext context)
     {
         using var stop = new ManualResetEventSlim();
         var reload = 0;
@@ -87,12 +121,7 @@ internal static class Daemon
             log?.Dispose();
             return context.Fatal(e.Message);
         }
-        if (background)
-        {
-            context.Output.WriteLine("ready");
-            context.Output.Flush();
-            Detach();
-        }
+        Ready(background, context);
         while (!ended)
         {
             stop.Wait();
@@ -118,6 +147,16 @@ internal static class Daemon
         {
             // Whatever a reload meets, mail goes on as it did before.
             log.Write(tag, Contracts.LogLevel.Error, $"reload: {e}");
+        }
+    }
+
+    private static void Ready(bool background, CommandContext context)
+    {
+        if (background)
+        {
+            context.Output.WriteLine("ready");
+            context.Output.Flush();
+            Detach();
         }
     }
 

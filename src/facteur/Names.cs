@@ -1,6 +1,7 @@
 using Facteur.Commands;
 using Facteur.Config.Parameters;
 using Facteur.Contracts;
+using Facteur.Root.Launcher;
 using Facteur.Services.Server;
 using Facteur.Spool;
 using Facteur.Spool.Maildrop;
@@ -24,8 +25,11 @@ internal static class Names
         "rmail" => Rmail.Run(context, Run),
         "mailq" => Mailq.Run(context, Access),
         "newaliases" => Newaliases.Run(context),
-        "postfix" => Postfix.Run(context, directory => Daemon.Run(directory, background: false, context)),
+        "postfix" => Postfix.Run(context, (directory, single) => Daemon.Run(directory, background: false, single, context)),
         "master" => Daemon.Run(context),
+        "launcher" => Launcher.Run(context.Arguments, context.Error),
+        "role" => Daemon.Role(context),
+        "plan" => Daemon.Plan(context),
         "postconf" => Postconf.Run(context),
         "postmap" => Postmap.Run(context),
         "postalias" => Postalias.Run(context),

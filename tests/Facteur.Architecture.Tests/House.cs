@@ -6,7 +6,7 @@ namespace Facteur.Architecture.Tests;
 /// <summary>The source tree and the assemblies built from it.</summary>
 internal static class House
 {
-    public static readonly string[] Libraries = ["Mail", "Unix", "Config", "Contracts", "Spool", "Net", "Tables", "Services", "Commands"];
+    public static readonly string[] Libraries = ["Mail", "Unix", "Config", "Contracts", "Spool", "Net", "Tables", "Services", "Commands", "Root"];
 
     public static string Root { get; } = FindRoot();
 

@@ -16,6 +16,7 @@ public sealed partial class RuleTests
     [InlineData("Net", "Mail Unix")]
     [InlineData("Tables", "Config Mail Net Unix")]
     [InlineData("Services", "Config Contracts Mail Net Spool Tables Unix")]
+    [InlineData("Root", "Unix")]
     [InlineData("Commands", "Config Contracts Mail Net Spool Tables Unix")]
     public void Projects_know_only_whom_they_may(string library, string may) =>
         Assert.Equal(may.Split(' ', StringSplitOptions.RemoveEmptyEntries), House.References(library).Order(StringComparer.Ordinal));

@@ -115,7 +115,8 @@ public sealed class FrameFormatTests : IDisposable
     public async Task Delivery_from_the_agents()
     {
         _contract = "Delivery";
-        using var server = new DeliveryServer(_near, static _ => new OneAgent(), new ServiceLog(new NoLog(), "test"));
+        using var server = new DeliveryServer(static _ => new OneAgent(), new ServiceLog(new NoLog(), "test")).Attach(_near);
+        await Sends("Ready");
         await Receives("Deliver");
         await Sends("Result");
     }
@@ -124,9 +125,66 @@ public sealed class FrameFormatTests : IDisposable
     public async Task Delivery_by_a_transport_that_is_not_there()
     {
         _contract = "Delivery";
-        using var server = new DeliveryServer(_near, static _ => null, new ServiceLog(new NoLog(), "test"));
+        using var server = new DeliveryServer(static _ => null, new ServiceLog(new NoLog(), "test")).Attach(_near);
+        await Sends("Ready");
         await Receives("Deliver");
         await Sends("Absent");
+    }
+
+    [Fact]
+    public async Task Delivery_for_a_queue_that_is_gone_is_told_to_the_next_until_it_is_recorded()
+    {
+        _contract = "Delivery";
+        var end = new TaskCompletionSource();
+        var (firstNear, firstFar) = PipePair.Create();
+        using var server = new DeliveryServer(_ => new OneAgent(end.Task), new ServiceLog(new NoLog(), "test"), outlives: true).Attach(firstNear);
+        await firstFar.Output.WriteAsync(Bytes("Deliver"), Cancel);
+        while (server.UnderWay == 0)
+        {
+            await Task.Delay(5, Cancel);
+        }
+        await firstFar.Output.CompleteAsync();
+        server.Attach(_near);
+        await Sends("UnderWay");
+        await Sends("Ready");
+        end.SetResult();
+        await Sends("Replayed");
+        await Receives("Recorded");
+        for (var i = 0; ; i++)
+        {
+            // Recorded is read by a thread of its own.
+            var (near, far) = PipePair.Create();
+            server.Attach(near);
+            var first = await far.Input.ReadAtLeastAsync(16, Cancel);
+            if (first.Buffer.Slice(0, 16).FirstSpan[4] == DeliveryFrames.Ready)
+            {
+                break;
+            }
+            Assert.True(i < 1000);
+        }
+    }
+
+    [Fact]
+    public async Task What_goes_on_for_an_earlier_queue_is_read_and_its_end_recorded()
+    {
+        _contract = "Delivery";
+        var client = new DeliveryClient(_near, static () => { });
+        var sink = new DeliverySink();
+        foreach (var frame in (string[])["UnderWay", "Replayed", "Ready"])
+        {
+            await Receives(frame);
+        }
+        for (var i = 0; i < 2000 && !client.Ready; i++)
+        {
+            client.Poll(sink);
+            await Task.Delay(1, Cancel);
+        }
+        Assert.Equal([$"under way {1UL << 63 | 1}: message 5 recipient 1", $"replayed {1UL << 63 | 1}: recipient 1 ok"], sink.Said);
+        var done = new List<ulong> { 1UL << 63 | 1 };
+        client.Recorded(done);
+        client.Flush();
+        Assert.Empty(done);
+        await Sends("Recorded");
     }
 
     [Fact]
@@ -230,10 +288,24 @@ public sealed class FrameFormatTests : IDisposable
         public ValueTask<Resolution> ResolveAsync(string sender, string recipient, CancellationToken cancel) => new(new Resolution("local", "a.example", recipient, ResolveFlags.Local));
     }
 
-    private sealed class OneAgent : IDeliveryAgent
+    private sealed class OneAgent(Task? end = null) : IDeliveryAgent
     {
-        public ValueTask<DeliveryResult> DeliverAsync(DeliveryRequest request, CancellationToken cancel) =>
-            new(new DeliveryResult(request.RequestId, [new RecipientResult(request.Recipients[0].Index, DeliveryStatus.Sent("ok"))], DeliveryStatus.Deferred(4, 1, "down")));
+        public async ValueTask<DeliveryResult> DeliverAsync(DeliveryRequest request, CancellationToken cancel)
+        {
+            await (end ?? Task.CompletedTask);
+            return new DeliveryResult(request.RequestId, [new RecipientResult(request.Recipients[0].Index, DeliveryStatus.Sent("ok"))], DeliveryStatus.Deferred(4, 1, "down"));
+        }
+    }
+
+    private sealed class DeliverySink : IDeliverySink
+    {
+        public List<string> Said { get; } = [];
+
+        public void Result(DeliveryResult result) => Assert.Fail("no result is expected");
+
+        public void UnderWay(ulong number, ulong messageId, IReadOnlyList<int> recipients) => Said.Add($"under way {number}: message {messageId} recipient {recipients.Single()}");
+
+        public void Replayed(DeliveryResult result) => Said.Add($"replayed {result.RequestId}: recipient {result.Recipients.Single().Index} {result.Recipients.Single().Status.Reason}");
     }
 
     private sealed class OneCleanup : ICleanup, ICleanupMessage

@@ -21,7 +21,7 @@ public interface IFrameHandler
 /// </summary>
 public sealed class LinkPump : IDisposable
 {
-    private readonly Bell _bell = new();
+    private readonly Bell _bell;
     private readonly LinkReader _reader;
     private readonly IFrameHandler _handler;
     private readonly Thread _thread;
@@ -33,6 +33,7 @@ public sealed class LinkPump : IDisposable
     /// <param name="name">Name of the thread.</param>
     public LinkPump(PipeReader pipe, IFrameHandler handler, string name)
     {
+        _bell = (pipe as IPolledReader)?.Bell ?? new Bell();
         _reader = new LinkReader(pipe, _bell.Ring);
         _handler = handler;
         _thread = new Thread(Run) { IsBackground = true, Name = name };

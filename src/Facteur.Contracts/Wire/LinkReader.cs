@@ -71,6 +71,10 @@ public sealed class LinkReader(PipeReader pipe, Action bell)
         }
         else if (!pipe.TryRead(out result))
         {
+            if (pipe is IPolledReader)
+            {
+                return false;
+            }
 #pragma warning disable CA2012 // Consumed once: by the poll that finds it completed.
             _pending = pipe.ReadAsync().GetAwaiter();
 #pragma warning restore CA2012

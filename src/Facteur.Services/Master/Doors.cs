@@ -10,7 +10,7 @@ using Facteur.Services.Receive.Smtpd;
 namespace Facteur.Services.Master;
 
 /// <summary>The listening sockets of smtpd: bound once, kept over reloads; each new connection goes to the generation of the moment.</summary>
-internal sealed class Doors(HostsFile hosts, ServiceLog log, TimeProvider time) : IAsyncDisposable
+internal sealed class Doors(HostsFile hosts, ISockets sockets, ServiceLog log, TimeProvider time) : IAsyncDisposable
 {
     /// <summary>Sessions of an entry without a limit of its own, unless default_process_limit is set in main.cf.</summary>
     private const int MostSessions = 10_000;
@@ -130,7 +130,7 @@ internal sealed class Doors(HostsFile hosts, ServiceLog log, TimeProvider time) 
     {
         try
         {
-            return Listener.Tcp(door.Address, 512, time, text => log.Warning($"{door.Entry.Name}: {text}"));
+            return sockets.Tcp(door.Address, text => log.Warning($"{door.Entry.Name}: {text}"));
         }
         catch (SocketException e)
         {

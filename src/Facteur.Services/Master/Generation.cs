@@ -20,10 +20,85 @@ using Facteur.Tables;
 
 namespace Facteur.Services.Master;
 
-/// <summary>What a generation takes from the running system; it outlives reloads.</summary>
-internal sealed record Surroundings(
-    IIncoming Incoming, IRewrite ReceiveRewrite, IResubmit DeliverResubmit, IResubmit QueueResubmit, ISpoolReader Reader, ISpoolReader ReportReader, IDnsResolver Dns, HostsFile Hosts, IAnvil Anvil,
-    BlockingThreads Threads, Func<string, CancellationToken, ValueTask> FlushSite, Func<long> FreeBytes, Func<Generation, ControlService> Control, IMailLog Log, TimeProvider Time);
+/// <summary>The roles whose services are made here: one in a process of its own, all in a single process.</summary>
+[Flags]
+internal enum RoleSet
+{
+    /// <summary>smtpd, pickup, cleanup, anvil.</summary>
+    Receive = 1,
+
+    /// <summary>trivial-rewrite for the queue.</summary>
+    Rewrite = 2,
+
+    /// <summary>qmgr, bounce, showq.</summary>
+    Queue = 4,
+
+    /// <summary>smtp, lmtp, error, retry, discard.</summary>
+    Deliver = 8,
+
+    /// <summary>local, virtual.</summary>
+    Local = 16,
+
+    /// <summary>All of them.</summary>
+    All = 31,
+}
+
+/// <summary>What a generation takes from the running system; it outlives reloads. Each role fills in what it has.</summary>
+internal sealed class Surroundings
+{
+    public Surroundings(RoleSet roles, IMailLog log, TimeProvider time)
+    {
+        (Roles, Log, Time) = (roles, log, time);
+        Hosts = new HostsFile("/etc/hosts", time);
+        Dns = new DnsClientResolver("/etc/resolv.conf", time);
+        Rewriting = new RewriteSwitch(Generation);
+    }
+
+    public RoleSet Roles { get; }
+
+    public IMailLog Log { get; }
+
+    public TimeProvider Time { get; }
+
+    public HostsFile Hosts { get; }
+
+    public IDnsResolver Dns { get; init; }
+
+    public BlockingThreads Threads { get; } = new("deliver", 64);
+
+    /// <summary>The generation of the moment.</summary>
+    public CurrentGeneration Generation { get; } = new();
+
+    /// <summary>trivial-rewrite, of the generation of the moment.</summary>
+    public IRewrite Rewriting { get; init; }
+
+    /// <summary>Receive: the queue.</summary>
+    public IIncoming Incoming { get; set; } = null!;
+
+    /// <summary>Receive: counts what clients do.</summary>
+    public IAnvil Anvil { get; set; } = null!;
+
+    /// <summary>Receive: ETRN.</summary>
+    public Func<string, CancellationToken, ValueTask> FlushSite { get; set; } = null!;
+
+    /// <summary>Receive: free bytes in the queue's file system.</summary>
+    public Func<long> FreeBytes { get; set; } = null!;
+
+    /// <summary>Receive and queue: reports go this way.</summary>
+    public IResubmit ReportResubmit { get; set; } = null!;
+
+    /// <summary>Receive and queue: contents that reports quote.</summary>
+    public ISpoolReader ReportReader { get; set; } = null!;
+
+    /// <summary>Queue: operators' commands.</summary>
+    public Func<Generation, ControlService> Control { get; set; } = null!;
+
+    /// <summary>Deliver and local: contents.</summary>
+    public ISpoolReader Reader { get; set; } = null!;
+
+    /// <summary>Local: forwards go this way.</summary>
+    public IResubmit ForwardResubmit { get; set; } = null!;
+}
 
 /// <summary>
 /// All services made from one reading of the configuration. A reload makes a new one; sessions and deliveries under way keep theirs,
@@ -49,21 +124,33 @@ internal sealed class Generation : IAsyncDisposable
         var events = new TableLog(_log, around.Time);
         var utf8 = Config.Get(CommonParameters.Smtputf8Enable);
         _shared = Tables(events, new TableOptions { Utf8 = utf8 });
-        var trusted = Tables(events, new TableOptions { Utf8 = utf8, SecuritySensitive = true });
         _own = new OwnAddresses([.. ListSyntax.Split(Config.Get(CommonParameters.InetInterfaces)), .. ListSyntax.Split(Config.Get(CommonParameters.ProxyInterfaces))], around.Hosts);
         _lists = new MatchLists(Config, _shared, events);
         _maps = new AddressMaps(Config, _lists, _own.Contains);
-        var rewrite = Entry("rewrite", ServiceType.Unix);
-        Rewrite = new TrivialRewriteService(rewrite, _shared, _maps, _lists, _own.Contains, ServiceLogOf(rewrite, "trivial-rewrite"));
-        foreach (var entry in Entries.Where(e => e.Command == "cleanup"))
+        if (Has(RoleSet.Receive | RoleSet.Rewrite | RoleSet.Local))
         {
-            _cleanups[entry.Name] = Cleanup(Config.With(entry.Overrides));
+            var rewrite = Entry("rewrite", ServiceType.Unix);
+            Rewrite = new TrivialRewriteService(rewrite, _shared, _maps, _lists, _own.Contains, ServiceLogOf(rewrite, "trivial-rewrite"));
         }
-        _cleanups.TryAdd("cleanup", Cleanup(Config));
-        var bounce = Entry("bounce", ServiceType.Unix);
-        Bounce = new BounceService(bounce, around.QueueResubmit, around.ReportReader, ServiceLogOf(bounce, "bounce"), around.Time);
-        Control = around.Control(this);
-        foreach (var entry in Entries.Where(e => e.Type == ServiceType.Unix))
+        if (Has(RoleSet.Receive))
+        {
+            foreach (var entry in Entries.Where(e => e.Command == "cleanup"))
+            {
+                _cleanups[entry.Name] = Cleanup(Config.With(entry.Overrides));
+            }
+            _cleanups.TryAdd("cleanup", Cleanup(Config));
+        }
+        if (Has(RoleSet.Receive | RoleSet.Queue))
+        {
+            var bounce = Entry("bounce", ServiceType.Unix);
+            Bounce = new BounceService(bounce, around.ReportResubmit, around.ReportReader, ServiceLogOf(bounce, "bounce"), around.Time);
+        }
+        if (Has(RoleSet.Queue))
+        {
+            Control = around.Control(this);
+        }
+        var trusted = Tables(events, new TableOptions { Utf8 = utf8, SecuritySensitive = true });
+        foreach (var entry in Entries.Where(e => e.Type == ServiceType.Unix && Has(IsLocal(e) ? RoleSet.Local : RoleSet.Deliver)))
         {
             if (Agent(entry, trusted) is { } agent)
             {
@@ -72,15 +159,21 @@ internal sealed class Generation : IAsyncDisposable
         }
     }
 
+    /// <summary>Whether an entry's agent is of the local role.</summary>
+    public static bool IsLocal(MasterEntry entry) => entry.Command is "local" or "virtual";
+
     public IConfig Config { get; }
 
     public IReadOnlyList<MasterEntry> Entries { get; }
 
-    public TrivialRewriteService Rewrite { get; }
+    /// <summary>Where receive, rewrite or local is.</summary>
+    public TrivialRewriteService Rewrite { get; } = null!;
 
-    public BounceService Bounce { get; }
+    /// <summary>Where receive or queue is.</summary>
+    public BounceService Bounce { get; } = null!;
 
-    public ControlService Control { get; }
+    /// <summary>Where queue is.</summary>
+    public ControlService Control { get; } = null!;
 
     /// <summary>Nobody uses it any more: what it holds is disposed.</summary>
     public bool Over => Volatile.Read(ref _users) == 0;
@@ -109,7 +202,7 @@ internal sealed class Generation : IAsyncDisposable
         return new SmtpdService(config, entry.Name[(colon + 1)..], $"{entry.Name}/{entry.TypeName}", new SmtpdArrows
         {
             Cleanup = CleanupOf(config),
-            Rewrite = _around.ReceiveRewrite,
+            Rewrite = _around.Rewriting,
             Dns = _around.Dns,
             Tables = _shared,
             MatchLists = _lists,
@@ -168,6 +261,8 @@ internal sealed class Generation : IAsyncDisposable
         }
     }
 
+    private bool Has(RoleSet any) => (_around.Roles & any) != 0;
+
     private TableSet Tables(TableLog events, TableOptions options)
     {
         var tables = new TableSet(Config, events, _around.Time, options);
@@ -176,7 +271,7 @@ internal sealed class Generation : IAsyncDisposable
     }
 
     private CleanupService Cleanup(IConfig config) =>
-        new(config, _around.Incoming, _around.ReceiveRewrite, _shared, _maps, _lists, ServiceLogOf(config, "cleanup"), _around.Time);
+        new(config, _around.Incoming, _around.Rewriting, _shared, _maps, _lists, ServiceLogOf(config, "cleanup"), _around.Time);
 
     private IDeliveryAgent? Agent(MasterEntry entry, TableSet trusted)
     {
@@ -185,7 +280,7 @@ internal sealed class Generation : IAsyncDisposable
         return entry.Command switch
         {
             "smtp" or "lmtp" => new SmtpAgent(config, entry.Command == "lmtp", entry.Arguments, _around.Dns, _around.Hosts, _lists, _around.Reader, _around.Threads, log, _around.Time),
-            "local" => new LocalAgent(config, trusted, _around.ReceiveRewrite, _around.Reader, _around.DeliverResubmit, _around.Threads, log, _around.Time),
+            "local" => new LocalAgent(config, trusted, _around.Rewriting, _around.Reader, _around.ForwardResubmit, _around.Threads, log, _around.Time),
             "virtual" => new VirtualAgent(config, trusted, _around.Reader, _around.Threads, log, _around.Time),
             "error" => new ErrorAgent(config, entry.Name == "retry", log, _around.Time),
             "discard" => new DiscardAgent(log, _around.Time),

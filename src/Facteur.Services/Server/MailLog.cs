@@ -65,6 +65,40 @@ public sealed class MailLog : IMailLog, IDisposable
         return new MailLog(new FileLogSink(file, Mode(config.Get(LogParameters.MaillogFilePermissions))), line, tag);
     }
 
+    /// <summary>The log of a role: to postlogd, which writes the file, or to syslog.</summary>
+    /// <param name="config">The configuration.</param>
+    /// <param name="link">postlogd's socket, -1 where there is none.</param>
+    /// <param name="time">The clock.</param>
+    /// <exception cref="ConfigException">A value is not valid.</exception>
+    public static MailLog OfRole(IConfig config, int link, TimeProvider time)
+    {
+        if (link < 0 || config.Get(LogParameters.MaillogFile).Length == 0)
+        {
+            return Open(config, time);
+        }
+        var line = new LogLine(false, Facility(config.Get(LogParameters.SyslogFacility)), config.Get(CommonParameters.Myhostname), Environment.ProcessId, time);
+        return new MailLog(new LinkLogSink(link), line, config.Get(CommonParameters.SyslogName) + "/postlogd");
+    }
+
+    /// <summary>Lines of another process, whole, as they are.</summary>
+    public void WriteLines(ReadOnlySpan<byte> lines)
+    {
+        lock (_gate)
+        {
+            if (_ended || lines.Length > BufferSize - _length)
+            {
+                _dropped += lines.Count((byte)'\n');
+                return;
+            }
+            lines.CopyTo(_filling.AsSpan(_length));
+            _length += lines.Length;
+            if (_idle || _length > BufferSize / 2)
+            {
+                Monitor.Pulse(_gate);
+            }
+        }
+    }
+
     /// <inheritdoc/>
     public void Write(string tag, LogLevel level, string text)
     {

@@ -1,4 +1,5 @@
 using System.Text;
+using Facteur.Unix;
 
 namespace Facteur.Tables.Text;
 
@@ -14,7 +15,7 @@ internal static class TableSource
     {
         try
         {
-            using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 1);
+            using var file = new FileStream(SealedFiles.PathOf(path), FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 1);
             if (file.Length > MaxBytes)
             {
                 throw new TableException($"{what} {path}: larger than {MaxBytes} bytes");

@@ -2,7 +2,6 @@ using Facteur.Config;
 using Facteur.Config.MasterCf;
 using Facteur.Contracts;
 using Facteur.Mail.Envelopes;
-using Facteur.Net.Dns;
 using Facteur.Services.Master;
 using Facteur.Services.Support.Anvil;
 using Facteur.Services.Tests.Deliver;
@@ -14,11 +13,35 @@ namespace Facteur.Services.Tests.Master;
 public sealed class GenerationTests : IDisposable, IRewrite
 {
     private readonly DeliverRoom _room = new();
-    private readonly CurrentGeneration _current = new();
+    private readonly Surroundings _around;
+    private readonly CurrentGeneration _current;
     private readonly TaskCompletionSource _asked = new();
     private readonly TaskCompletionSource _answer = new();
 
-    public void Dispose() => _room.Dispose();
+    public GenerationTests()
+    {
+        _around = new Surroundings(RoleSet.All, _room.Log, TimeProvider.System)
+        {
+            Rewriting = this,
+            Dns = new StaticResolver(),
+            Incoming = new FakeIncoming(),
+            Anvil = new AnvilService(new TestConfig(), TimeProvider.System),
+            FlushSite = (_, _) => default,
+            FreeBytes = () => long.MaxValue,
+            ReportResubmit = _room,
+            ReportReader = _room,
+            Control = _ => null!,
+            Reader = _room,
+            ForwardResubmit = _room,
+        };
+        _current = _around.Generation;
+    }
+
+    public void Dispose()
+    {
+        _around.Threads.Dispose();
+        _room.Dispose();
+    }
 
     [Fact]
     public async Task A_delivery_ends_with_its_tables_over_a_reload()
@@ -81,9 +104,7 @@ public sealed class GenerationTests : IDisposable, IRewrite
     private Generation Make(params (string, string)[] config)
     {
         var entries = MasterCfFile.Parse("master.cf", "local unix - n n - - local\n").ReadEntries([]);
-        return _current.Now = new Generation(new ConfigLoad(new TestConfig(config), entries, [], []), new Surroundings(
-            new FakeIncoming(), this, _room, _room, _room, _room, new StaticResolver(), new HostsFile("/etc/hosts", TimeProvider.System), new AnvilService(new TestConfig(), TimeProvider.System),
-            _room.Threads, (_, _) => default, () => long.MaxValue, _ => null!, _room.Log, TimeProvider.System));
+        return _current.Now = new Generation(new ConfigLoad(new TestConfig(config), entries, [], []), _around);
     }
 
     async ValueTask<string?> IRewrite.RewriteAsync(bool local, string address, CancellationToken cancel)

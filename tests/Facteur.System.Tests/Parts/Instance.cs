@@ -24,6 +24,7 @@ internal sealed class Instance : IDisposable
     public Instance(string main = "", string? spool = null, string smtpd = "-")
     {
         Top = Directory.CreateTempSubdirectory("facteur-").FullName;
+        LogFile = $"{Top}/maillog";
         Spool = spool ?? $"{Top}/spool";
         Assert.Equal(0, Libc.chmod(Top, 0x1ED));
         foreach (var directory in (string[])["etc", "spool", "data", "mail"])
@@ -113,7 +114,10 @@ internal sealed class Instance : IDisposable
     public int Smtp => _port.Number;
 
     /// <summary>The log so far.</summary>
-    public string Log => File.Exists($"{Top}/maillog") ? File.ReadAllText($"{Top}/maillog") : "";
+    public string Log => File.Exists(LogFile) ? File.ReadAllText(LogFile) : "";
+
+    /// <summary>maillog_file.</summary>
+    public string LogFile { get; private set; }
 
     /// <summary>The process, or 0.</summary>
     public int Pid => File.Exists($"{Spool}/pid/master.pid") && int.TryParse(File.ReadAllText($"{Spool}/pid/master.pid"), CultureInfo.InvariantCulture, out var pid) ? pid : 0;
@@ -126,9 +130,12 @@ internal sealed class Instance : IDisposable
         return instance;
     }
 
+    /// <summary>The whole mail system in one process: the other way that these tests are played.</summary>
+    public static bool Single { get; } = Environment.GetEnvironmentVariable("FACTEUR_SINGLE_PROCESS") == "yes";
+
     public void Start()
     {
-        var start = Postfix("start");
+        var start = Run("postfix", Single ? ["start", "--single-process"] : ["start"]);
         Assert.True(start.Exit == 0, start.Error + Log);
     }
 
@@ -143,6 +150,33 @@ internal sealed class Instance : IDisposable
         var pid = Pid;
         Assert.Equal(0, Libc.kill(pid, Libc.SIGKILL));
         Poll.Until(() => !Lives(pid), () => $"the end of process {pid}");
+        Gone();
+    }
+
+    /// <summary>The log is another file: before the start.</summary>
+    public void LogTo(string file)
+    {
+        LogFile = file;
+        Set($"maillog_file = {file}");
+    }
+
+    /// <summary>The process of a role, 0 when there is none.</summary>
+    public int Role(string name) => Directory.EnumerateDirectories("/proc").Where(p => Mine(p, name)).Select(p => int.Parse(Path.GetFileName(p), CultureInfo.InvariantCulture)).FirstOrDefault();
+
+    /// <summary>Waits until nothing of this instance runs: roles end with their master.</summary>
+    public void Gone() => Poll.Until(() => !Directory.EnumerateDirectories("/proc").Any(p => Mine(p, "")), () => "the end of the roles");
+
+    private bool Mine(string process, string role)
+    {
+        try
+        {
+            return char.IsAsciiDigit(Path.GetFileName(process)[0]) && File.ReadAllText($"{process}/cmdline") is var line
+                && line.Contains($"\0role\0{role}", StringComparison.Ordinal) && line.Contains($"{Top}/", StringComparison.Ordinal);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
     }
 
     /// <summary>Runs one of the names on this instance.</summary>
@@ -195,6 +229,7 @@ internal sealed class Instance : IDisposable
             _ = Libc.kill(pid, Libc.SIGKILL);
             Poll.Until(() => !Lives(pid), () => $"the end of process {pid}");
         }
+        Gone();
         _guard.Kill();
         _guard.Dispose();
         _port.Dispose();

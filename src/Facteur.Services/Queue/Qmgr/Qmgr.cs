@@ -35,6 +35,7 @@ internal sealed class Qmgr
     private readonly Dictionary<ulong, ActiveMessage> _active = [];
     private readonly List<(ActiveMessage Message, int Index, string Address, DeliveryStatus Reason)> _orphans = [];
     private readonly Queue<ActiveMessage> _reportsWaiting = new();
+    private readonly Dictionary<ulong, List<ElsewhereDelivery>> _elsewhere = [];
     private readonly SpoolEntry[] _entries = new SpoolEntry[256];
     private int _reports;
     private long _fullWarned;
@@ -64,6 +65,9 @@ internal sealed class Qmgr
     /// On a full disk that may take long. Emptied by who commits.
     /// </summary>
     public HashSet<ulong> Leaving { get; } = [];
+
+    /// <summary>Deliveries of an earlier queue whose result is staged. Emptied by who commits.</summary>
+    public List<ElsewhereDelivery> TakenElsewhere { get; } = [];
 
     /// <summary>Something was staged that the next commit must sync: an operator's order.</summary>
     public bool SyncWanted { get; set; }
@@ -274,6 +278,43 @@ internal sealed class Qmgr
         return true;
     }
 
+    /// <summary>A delivery that an earlier queue asked for goes on: these recipients are not tried before its result.</summary>
+    public void Elsewhere(ElsewhereDelivery delivery)
+    {
+        if (!_elsewhere.TryGetValue(delivery.MessageId, out var deliveries))
+        {
+            _elsewhere[delivery.MessageId] = deliveries = [];
+        }
+        deliveries.Add(delivery);
+    }
+
+    /// <summary>Such a delivery ended, or what it was part of is gone (no result).</summary>
+    public void EndedElsewhere(ElsewhereDelivery delivery, DeliveryResult? result)
+    {
+        delivery.Result = result ?? new DeliveryResult(delivery.Number, []);
+        if (_active.TryGetValue(delivery.MessageId, out var message))
+        {
+            if (message.Resolving == 0)
+            {
+                TakeElsewhere(message);
+                Conclude(message);
+            }
+        }
+        else if (!_spool.TryGet(delivery.MessageId, out var entry) || entry.State is QueueState.Hold or QueueState.Corrupt)
+        {
+            // Nobody will make it active: the journal alone is told.
+            StageElsewhere(delivery);
+        }
+        else if (!Full && !_stopping)
+        {
+            // Else it is taken in when the message's turn comes.
+            TryActivate(delivery.MessageId, flushed: false);
+        }
+    }
+
+    /// <summary>Agents died in the middle of deliveries: these are made again, and may arrive twice.</summary>
+    public void MadeAgain(int deliveries) => _log.MadeAgain(deliveries);
+
     /// <summary>The agents are gone: their requests will have no result.</summary>
     public void Interrupted(IEnumerable<ulong> requests)
     {
@@ -462,9 +503,10 @@ internal sealed class Qmgr
                 message.States[outcome.Recipient] = outcome.Unreported ? RecipientState.Unreported : RecipientState.Done;
             }
         }
+        var elsewhere = MarkElsewhere(message);
         var open = message.States.Count(s => s == RecipientState.Open);
         _log.Active(message, stored.Envelope.ContentSize, open);
-        message.Pending = open + 1;
+        message.Pending = open + elsewhere + 1;
         message.Resolving++;
         for (var i = 0; i < message.States.Length; i++)
         {
@@ -549,7 +591,80 @@ internal sealed class Qmgr
             }
             Place(message, index, resolution, now);
         }
+        TakeElsewhere(message);
         Conclude(message);
+    }
+
+    private int MarkElsewhere(ActiveMessage message)
+    {
+        var marked = 0;
+        foreach (var delivery in _elsewhere.GetValueOrDefault(message.Id) ?? [])
+        {
+            foreach (var index in delivery.Recipients)
+            {
+                if ((uint)index < (uint)message.States.Length && message.States[index] == RecipientState.Open)
+                {
+                    message.States[index] = RecipientState.InFlight;
+                    marked++;
+                }
+            }
+        }
+        return marked;
+    }
+
+    private void TakeElsewhere(ActiveMessage message)
+    {
+        if (!_elsewhere.TryGetValue(message.Id, out var deliveries))
+        {
+            return;
+        }
+        foreach (var delivery in deliveries.Where(d => d.Result is not null).ToArray())
+        {
+            Forget(delivery);
+            foreach (var outcome in delivery.Result!.Recipients.Where(o => delivery.Recipients.Contains(o.Index)))
+            {
+                if ((uint)outcome.Index < (uint)message.States.Length && message.States[outcome.Index] == RecipientState.InFlight)
+                {
+                    Settle(message, outcome.Index, outcome.Status);
+                }
+            }
+            foreach (var index in delivery.Recipients)
+            {
+                if ((uint)index < (uint)message.States.Length && message.States[index] == RecipientState.InFlight)
+                {
+                    message.Interrupted |= delivery.Result.DestinationFailed is null;
+                    Settle(message, index, delivery.Result.DestinationFailed ?? DeliveryStatus.Deferred(3, 0, "delivery was interrupted"));
+                }
+            }
+        }
+    }
+
+    private void StageElsewhere(ElsewhereDelivery delivery)
+    {
+        Forget(delivery);
+        if (_spool.Read(delivery.MessageId) is not { } stored)
+        {
+            return;
+        }
+        foreach (var outcome in delivery.Result!.Recipients)
+        {
+            if (delivery.Recipients.Contains(outcome.Index) && outcome.Index < stored.Envelope.Recipients.Count && outcome.Status.Outcome != DeliveryOutcome.Deferred)
+            {
+                _spool.Outcome(delivery.MessageId, new SpoolOutcome(outcome.Index, true, outcome.Status.Outcome != DeliveryOutcome.Sent, OutcomeDetail.Write(outcome.Status, false)));
+            }
+        }
+    }
+
+    private void Forget(ElsewhereDelivery delivery)
+    {
+        if (_elsewhere.TryGetValue(delivery.MessageId, out var deliveries) && deliveries.Remove(delivery))
+        {
+            TakenElsewhere.Add(delivery);
+            if (deliveries.Count == 0)
+            {
+                _elsewhere.Remove(delivery.MessageId);
+            }
+        }
     }
 
     private void Place(ActiveMessage message, int index, Resolution resolution, long nowMicros)

@@ -29,6 +29,8 @@ internal sealed class QmgrLog(ServiceLog log)
 
     public void CommitRecovered() => log.Info("queue: can be written again");
 
+    public void MadeAgain(int deliveries) => log.Warning($"the delivery agents ended: {deliveries} {(deliveries == 1 ? "delivery is" : "deliveries are")} made again");
+
     public void LostAtStop(long bytes) =>
         log.Error($"queue: write error at the stop: {bytes} bytes of outcomes are not on disk: the next start may deliver these messages again");
 

@@ -33,13 +33,16 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
     /// <summary>How long outcomes without a sync of their own may wait for one.</summary>
     private static readonly TimeSpan OutcomeSync = TimeSpan.FromMilliseconds(100);
 
+    /// <summary>How long deliveries wait for agents that may be at work for an earlier queue.</summary>
+    private static readonly TimeSpan AgentsWait = TimeSpan.FromSeconds(2);
+
     /// <summary>How often to look whether the reserve can be made whole again.</summary>
     private static readonly TimeSpan ReserveLook = TimeSpan.FromSeconds(1);
 
     private readonly ISpool _spool;
     private readonly QmgrLog _log;
     private readonly TimeProvider _time;
-    private readonly Bell _bell = new();
+    private readonly Bell _bell;
     private readonly ConcurrentQueue<Action> _inbox = new();
     private readonly List<IncomingServer> _writers = [];
     private readonly List<(IncomingServer From, ulong Id, Envelope Envelope)> _settling = [];
@@ -49,19 +52,21 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
     private readonly Dictionary<ulong, CleanupStatus> _broken = [];
     private readonly List<TaskCompletionSource> _orders = [];
     private readonly Thread _thread;
-    private readonly HashSet<ulong> _requests = [];
-    private DeliveryClient? _deliver;
+    private readonly List<(AgentLink Link, bool Local)> _agents = [];
     private Qmgr? _qmgr;
+    private Func<string, bool> _isLocal = static _ => false;
+    private long _startedAt;
+    private bool _scheduling;
     private long _unsyncedSince;
     private long _stagedSince;
     private CommitResult _last = CommitResult.Durable;
     private bool _stuck;
     private volatile bool _stop;
 
-    public QmgrLoop(ISpool spool, IDuplexPipe rewrite, bool senderDependent, ServiceLog log, TimeProvider time)
+    public QmgrLoop(ISpool spool, Bell bell, bool senderDependent, ServiceLog log, TimeProvider time)
     {
-        Rewrite = new RewriteClient(rewrite, senderDependent, time, _bell.Ring);
-        (_spool, _time) = (spool, time);
+        Rewrite = new RewriteClient(senderDependent, time, bell.Ring);
+        (_spool, _time, _bell) = (spool, time, bell);
         spool.WriteAside(_bell.Ring);
         _log = new QmgrLog(log);
         _thread = new Thread(Run) { IsBackground = true, Name = "queue" };
@@ -73,13 +78,31 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
     /// <summary>Deliveries under way and messages active, for a drain.</summary>
     public (int UnderWay, int Active) Load { get; private set; }
 
-    /// <summary>Starts with the queue manager and the link to the agents.</summary>
-    public void Start(Qmgr qmgr, IDuplexPipe deliver)
+    /// <summary>
+    /// Starts the engine. Deliveries start once the agents have said what goes on for an earlier queue, or have not come within two seconds:
+    /// what they are at work on must not be sent twice.
+    /// </summary>
+    /// <param name="qmgr">The queue manager.</param>
+    /// <param name="isLocal">Whether a transport is of the local role, not of deliver.</param>
+    public void Start(Qmgr qmgr, Func<string, bool> isLocal)
     {
-        _qmgr = qmgr;
-        _deliver = new DeliveryClient(deliver, _bell.Ring);
+        (_qmgr, _isLocal) = (qmgr, isLocal);
+        _agents.Add((new AgentLink(qmgr, _bell.Ring), false));
+        _agents.Add((new AgentLink(qmgr, _bell.Ring), true));
+        _startedAt = _time.GetTimestamp();
         _thread.Start();
     }
+
+    /// <summary>Delivery agents came: those of the local role, or the others.</summary>
+    public void AttachAgents(IDuplexPipe link, bool local) => Post(() => Agents(local).Attach(link));
+
+    /// <summary>trivial-rewrite came.</summary>
+    public void AttachRewrite(IDuplexPipe link) => Post(() => Rewrite.Attach(link));
+
+    /// <summary>Which transports are of the local role may have changed.</summary>
+    public void Reroute(Func<string, bool> isLocal) => _isLocal = isLocal;
+
+    private AgentLink Agents(bool local) => _agents[local ? 1 : 0].Link;
 
     /// <summary>Adds a writer: a receive role.</summary>
     public void Accept(IDuplexPipe writer) => Post(() => _writers.Add(new IncomingServer(writer, _bell.Ring)));
@@ -265,8 +288,13 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
             any |= StartDeliveries();
         }
         Rewrite.Flush();
-        _deliver!.Flush();
-        Load = (_requests.Count, _qmgr!.Active.Count);
+        var underWay = 0;
+        foreach (var (agents, _) in _agents)
+        {
+            agents.Flush();
+            underWay += agents.UnderWay;
+        }
+        Load = (underWay, _qmgr!.Active.Count);
         // Also while mail comes without a pause: one step each turn. It may end the use of the reserve: then deliveries start at once.
         var onReserve = _spool.OnReserve;
         if (!_spool.Maintain() && !any && onReserve == _spool.OnReserve)
@@ -277,12 +305,14 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
 
     private bool StartDeliveries()
     {
-        var any = false;
-        any |= _qmgr!.Fill();
+        if (!_scheduling && !(_scheduling = _agents.TrueForAll(a => a.Link.Ready) || _time.GetElapsedTime(_startedAt) >= AgentsWait))
+        {
+            return false;
+        }
+        var any = _qmgr!.Fill();
         for (var left = TurnLimit; left > 0 && _qmgr.Next() is { } request; left--)
         {
-            _requests.Add(request.RequestId);
-            _deliver!.Send(request);
+            Agents(_isLocal(request.Transport)).Send(request);
             any = true;
         }
         return any;
@@ -344,19 +374,9 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
     private bool TakeResults()
     {
         var any = false;
-        DeliveryResult? result = null;
-        for (var left = TurnLimit; left > 0 && (result = _deliver!.Poll()) is not null; left--)
+        foreach (var (agents, _) in _agents)
         {
-            _requests.Remove(result.RequestId);
-            _qmgr!.Finished(result);
-            any = true;
-        }
-        // Lost are only those whose result is not among the ones still to be read.
-        if (result is null && _deliver!.Closed && _requests.Count > 0)
-        {
-            var lost = _requests.ToArray();
-            _requests.Clear();
-            _qmgr!.Interrupted(lost);
+            any |= agents.Poll(TurnLimit);
         }
         return any;
     }
@@ -367,6 +387,8 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
         if (_spool.StagedBytes == 0 && !sync && !_spool.HasUnsynced)
         {
             _unsyncedSince = _stagedSince = 0;
+            // Results that leave nothing to write.
+            Written();
             Answer(CommitResult.Durable);
             return;
         }
@@ -388,10 +410,20 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
         if (_spool.StagedBytes == 0)
         {
             _qmgr?.Leaving.Clear();
+            Written();
         }
         Note(result, failed, wrote);
         _qmgr?.SyncWanted = false;
         Answer(result);
+    }
+
+    private void Written()
+    {
+        foreach (var (agents, _) in _agents)
+        {
+            agents.Written(_qmgr!.TakenElsewhere);
+        }
+        _qmgr?.TakenElsewhere.Clear();
     }
 
     // One line when commits begin to fail, one when something is written again.
@@ -465,6 +497,10 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
         if (_spool.OnReserve)
         {
             return ReserveLook;
+        }
+        if (!_scheduling)
+        {
+            return OutcomeSync;
         }
         var now = (_time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks / 10;
         var wait = _qmgr!.NextMicros - now;

@@ -1,6 +1,7 @@
 using System.IO.Pipelines;
 using Facteur.Config;
 using Facteur.Contracts;
+using Facteur.Contracts.Wire;
 using Facteur.Mail.Dsn;
 using Facteur.Mail.Envelopes;
 using Facteur.Spool;
@@ -23,7 +24,7 @@ public sealed class QmgrService : IDisposable
     /// <summary>Makes the role; nothing runs before <see cref="Start"/>.</summary>
     /// <param name="config">The configuration of the qmgr entry.</param>
     /// <param name="spool">The queues; owned by the caller, used by nobody else until this is disposed.</param>
-    /// <param name="rewrite">The link to trivial-rewrite, which says where recipients go.</param>
+    /// <param name="bell">What its engine waits with; links between processes come with it.</param>
     /// <param name="senderDependent">Routing depends on the sender.</param>
     /// <param name="bounce">Reports.</param>
     /// <param name="resubmit">Mail made inside, for postsuper -r.</param>
@@ -31,13 +32,13 @@ public sealed class QmgrService : IDisposable
     /// <param name="log">The log of qmgr.</param>
     /// <param name="time">The clock.</param>
     public QmgrService(
-        IConfig config, ISpool spool, IDuplexPipe rewrite, bool senderDependent, IBounce bounce, IResubmit resubmit, Func<string, int> processLimit, ServiceLog log, TimeProvider time)
+        IConfig config, ISpool spool, Bell bell, bool senderDependent, IBounce bounce, IResubmit resubmit, Func<string, int> processLimit, ServiceLog log, TimeProvider time)
     {
         var settings = new QmgrSettings(config, processLimit);
         _spool = spool;
         _resubmit = resubmit;
         _time = time;
-        _loop = new QmgrLoop(spool, rewrite, senderDependent, log, time);
+        _loop = new QmgrLoop(spool, bell, senderDependent, log, time);
         _qmgr = new Qmgr(spool, _loop.Rewrite, bounce, settings, log, time, _loop.Post);
         Control = new QmgrControl(spool, _qmgr, _loop, settings.LongQueueIds, RequeueAsync);
     }
@@ -49,8 +50,14 @@ public sealed class QmgrService : IDisposable
     public int UnderWay => _loop.Load.UnderWay;
 
     /// <summary>Starts the engine.</summary>
-    /// <param name="deliver">The link to the delivery agents.</param>
-    public void Start(IDuplexPipe deliver) => _loop.Start(_qmgr, deliver);
+    /// <param name="isLocal">Whether a transport is of the local role, not of deliver.</param>
+    public void Start(Func<string, bool> isLocal) => _loop.Start(_qmgr, isLocal);
+
+    /// <summary>Delivery agents came, of the local role or the others; those before are gone.</summary>
+    public void AttachAgents(IDuplexPipe link, bool local) => _loop.AttachAgents(link, local);
+
+    /// <summary>trivial-rewrite came, which says where recipients go.</summary>
+    public void AttachRewrite(IDuplexPipe link) => _loop.AttachRewrite(link);
 
     /// <summary>Adds a writer: a receive role.</summary>
     public void Accept(IDuplexPipe writer) => _loop.Accept(writer);
@@ -59,13 +66,15 @@ public sealed class QmgrService : IDisposable
     /// <param name="config">The configuration of the qmgr entry.</param>
     /// <param name="senderDependent">Routing depends on the sender.</param>
     /// <param name="processLimit">Explicit process limit of a transport's entry, 0 for none.</param>
+    /// <param name="isLocal">Whether a transport is of the local role, not of deliver.</param>
     /// <exception cref="ConfigException">A value makes no sense.</exception>
-    public Action Prepare(IConfig config, bool senderDependent, Func<string, int> processLimit)
+    public Action Prepare(IConfig config, bool senderDependent, Func<string, int> processLimit, Func<string, bool> isLocal)
     {
         var settings = new QmgrSettings(config, processLimit);
         return () => _loop.Post(() =>
         {
             _loop.Rewrite.Forget(senderDependent);
+            _loop.Reroute(isLocal);
             _qmgr.Reconfigure(settings);
         });
     }

@@ -18,6 +18,7 @@ internal sealed class CleanupMessage : ICleanupMessage
     private static readonly byte[] LineEnd = [(byte)'\n'];
 
     private readonly CleanupService _service;
+    private readonly IIncoming _incoming;
     private readonly CleanupOptions _options;
     private readonly CleanupLog _log;
     private readonly Envelope _envelope;
@@ -40,16 +41,17 @@ internal sealed class CleanupMessage : ICleanupMessage
     private bool _inBody;
     private bool _ended;
 
-    public CleanupMessage(CleanupService service, ulong id, Envelope envelope)
+    public CleanupMessage(CleanupService service, IIncoming incoming, ulong id, Envelope envelope)
     {
         _service = service;
+        _incoming = incoming;
         _options = service.Options;
         _log = service.Log;
         _envelope = envelope;
         Id = id;
         QueueId = Mail.Envelopes.QueueId.Format(id, _options.LongQueueIds);
         _scanner = new HeaderScanner(_options.HeaderSizeLimit, _options.LineLengthLimit);
-        _sink = new ContentSink(service.Incoming, id, _options.LineLengthLimit);
+        _sink = new ContentSink(incoming, id, _options.LineLengthLimit);
         var mapping = !envelope.Flags.HasFlag(MessageFlags.NoAddressMappings);
         _mapper = new AddressMapper(_options, service.Rewrite, service.Addresses, _log, QueueId) { Mapping = mapping };
         _rewriter = new HeaderRewriter(_options, _mapper);
@@ -150,7 +152,7 @@ internal sealed class CleanupMessage : ICleanupMessage
         _envelope.Recipients = _recipients.Recipients;
         _envelope.ContentSize = _sink.Size;
         _ended = true;
-        var status = await _service.Incoming.EndAsync(Id, _sink.Rest, _envelope, cancel).ConfigureAwait(false);
+        var status = await _incoming.EndAsync(Id, _sink.Rest, _envelope, cancel).ConfigureAwait(false);
         if (status != CleanupStatus.Ok)
         {
             _log.Canceled(QueueId);
@@ -374,7 +376,7 @@ internal sealed class CleanupMessage : ICleanupMessage
         _ended = true;
         if (_sink.Sent)
         {
-            _service.Incoming.Abort(Id);
+            _incoming.Abort(Id);
         }
         if (IsDiscarded)
         {

@@ -12,6 +12,7 @@ namespace Facteur.Services.Receive.Cleanup;
 /// </summary>
 public sealed class CleanupService : ICleanup
 {
+    private readonly IIncoming _incoming;
     private readonly TimeProvider _time;
 
     /// <summary>The service for one configuration.</summary>
@@ -29,7 +30,7 @@ public sealed class CleanupService : ICleanup
     {
         Options = new CleanupOptions(config, tables, lists);
         Log = new CleanupLog(log);
-        Incoming = incoming;
+        _incoming = incoming;
         Rewrite = rewrite;
         Addresses = addresses;
         _time = time;
@@ -39,8 +40,6 @@ public sealed class CleanupService : ICleanup
     internal CleanupOptions Options { get; }
 
     internal CleanupLog Log { get; }
-
-    internal IIncoming Incoming { get; }
 
     internal IRewrite Rewrite { get; }
 
@@ -54,7 +53,8 @@ public sealed class CleanupService : ICleanup
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<ICleanupMessage?> OpenAsync(Envelope envelope, CancellationToken cancel)
     {
-        var id = await Incoming.TakeIdAsync(cancel).ConfigureAwait(false);
+        var incoming = _incoming.Now;
+        var id = await incoming.TakeIdAsync(cancel).ConfigureAwait(false);
         if (id == 0)
         {
             return null;
@@ -63,7 +63,7 @@ public sealed class CleanupService : ICleanup
         {
             envelope.ArrivalMicros = (_time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond;
         }
-        var message = new CleanupMessage(this, id, envelope);
+        var message = new CleanupMessage(this, incoming, id, envelope);
         try
         {
             await message.BeginAsync(cancel).ConfigureAwait(false);

@@ -21,6 +21,7 @@ public sealed class FailingCommitTests : IRewrite, IBounce, IResubmit, IDelivery
     private bool _damaged;
     private readonly IncomingClient _incoming;
     private readonly DeliveryServer _agents;
+    private readonly DeliveryServer _local;
     private readonly RewriteServer _rewrite;
 
     public FailingCommitTests()
@@ -28,10 +29,15 @@ public sealed class FailingCommitTests : IRewrite, IBounce, IResubmit, IDelivery
         var log = new ServiceLog(_log, "postfix/qmgr");
         var (asks, answers) = PipePair.Create();
         _rewrite = new RewriteServer(answers, this);
-        _queue = new QmgrService(new TestConfig(), _spool, asks, false, this, this, _ => 0, log, TimeProvider.System);
+        _queue = new QmgrService(new TestConfig(), _spool, new Bell(), false, this, this, _ => 0, log, TimeProvider.System);
+        _queue.AttachRewrite(asks);
         var (engine, agents) = PipePair.Create();
-        _agents = new DeliveryServer(agents, _ => this, log);
-        _queue.Start(engine);
+        var (engineLocal, local) = PipePair.Create();
+        _agents = new DeliveryServer(_ => this, log).Attach(agents);
+        _local = new DeliveryServer(_ => this, log).Attach(local);
+        _queue.AttachAgents(engine, local: false);
+        _queue.AttachAgents(engineLocal, local: true);
+        _queue.Start(static _ => false);
         var (server, client) = PipePair.Create();
         _queue.Accept(server);
         _incoming = new IncomingClient(client);
@@ -41,6 +47,7 @@ public sealed class FailingCommitTests : IRewrite, IBounce, IResubmit, IDelivery
     {
         _queue.Dispose();
         _agents.Dispose();
+        _local.Dispose();
         _rewrite.Dispose();
         _incoming.Dispose();
         _gate.Dispose();

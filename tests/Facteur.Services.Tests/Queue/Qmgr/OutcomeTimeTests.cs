@@ -18,6 +18,7 @@ public sealed class OutcomeTimeTests : IRewrite, IBounce, IResubmit, IDeliveryAg
     private readonly QmgrService _queue;
     private readonly IncomingClient _incoming;
     private readonly DeliveryServer _agents;
+    private readonly DeliveryServer _local;
     private readonly RewriteServer _rewrite;
 
     public OutcomeTimeTests()
@@ -25,10 +26,15 @@ public sealed class OutcomeTimeTests : IRewrite, IBounce, IResubmit, IDeliveryAg
         var log = new ServiceLog(new TestLog(), "postfix/qmgr");
         var (asks, answers) = PipePair.Create();
         _rewrite = new RewriteServer(answers, this);
-        _queue = new QmgrService(new TestConfig(), _spool, asks, false, this, this, _ => 0, log, _time);
+        _queue = new QmgrService(new TestConfig(), _spool, new Bell(), false, this, this, _ => 0, log, _time);
+        _queue.AttachRewrite(asks);
         var (engine, agents) = PipePair.Create();
-        _agents = new DeliveryServer(agents, _ => this, log);
-        _queue.Start(engine);
+        var (engineLocal, local) = PipePair.Create();
+        _agents = new DeliveryServer(_ => this, log).Attach(agents);
+        _local = new DeliveryServer(_ => this, log).Attach(local);
+        _queue.AttachAgents(engine, local: false);
+        _queue.AttachAgents(engineLocal, local: true);
+        _queue.Start(static _ => false);
         var (server, client) = PipePair.Create();
         _queue.Accept(server);
         _incoming = new IncomingClient(client);
@@ -38,6 +44,7 @@ public sealed class OutcomeTimeTests : IRewrite, IBounce, IResubmit, IDeliveryAg
     {
         _queue.Dispose();
         _agents.Dispose();
+        _local.Dispose();
         _rewrite.Dispose();
         _incoming.Dispose();
         _second.Dispose();

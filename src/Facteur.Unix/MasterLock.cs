@@ -1,9 +1,8 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
-using Facteur.Unix;
 
-namespace Facteur.Spool;
+namespace Facteur.Unix;
 
 /// <summary>
 /// The lock that says who runs a mail system: pid/master.pid in the queue directory, the very file Postfix locks, so that neither a

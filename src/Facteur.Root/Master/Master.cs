@@ -1,0 +1,726 @@
+using System.Globalization;
+using System.Net;
+using System.Runtime.InteropServices;
+using System.Text;
+using Facteur.Unix;
+
+namespace Facteur.Root.Master;
+
+/// <summary>
+/// master(8): binds the sockets, starts a process for each role under its identity, links them to each other, and starts again what ends.
+/// It parses nothing from outside: names and paths of main.cf, and the plan of a process that has no rights.
+/// One thread does it all; signals only ring. A role ends when its control socket does: whatever becomes of master, nothing of it is left.
+/// </summary>
+public sealed unsafe class Master : IDisposable
+{
+    /// <summary>Who runs: rewrite before queue asks it, receive last, so that the doors open when all else is there.</summary>
+    private static readonly string[] RoleNames = ["postlogd", "rewrite", "queue", "deliver", "local", "receive"];
+
+    /// <summary>The arrows between them: made anew whenever one of the two is.</summary>
+    private static readonly (string Name, string A, string B)[] Links =
+    [
+        ("incoming", "queue", "receive"), ("reports", "receive", "queue"), ("forwards", "receive", "local"),
+        ("rewrite", "rewrite", "queue"), ("deliver", "deliver", "queue"), ("local", "local", "queue"),
+    ];
+
+    /// <summary>Sockets in the queue directory: name, mode, who serves it.</summary>
+    private static readonly (string Name, uint Mode, string Role)[] Sockets =
+        [("submit", 0x1B6, "receive"), ("public/pickup", 0x1B6, "receive"), ("public/control", 0x1B6, "queue")];
+
+    private static readonly string[] SystemRead =
+        ["/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/proc", "/sys/fs/cgroup", "/sys/devices/system", "/dev/urandom", "/dev/random", "/dev/zero", "/run/systemd/resolve", "/var/run"];
+
+    private static readonly TimeSpan StartLimit = TimeSpan.FromMinutes(15);
+    private static readonly TimeSpan SecretsLook = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(10);
+    private readonly Dictionary<string, RoleSlot> _roles = RoleNames.ToDictionary(n => n, n => new RoleSlot(n), StringComparer.Ordinal);
+    private readonly Dictionary<string, int> _listen = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, int> _sockets = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (int Descriptor, ulong Version)> _secrets = new(StringComparer.Ordinal);
+    private readonly string _directory;
+    private readonly TimeProvider _time;
+    private readonly MasterLog _log;
+    private readonly MasterNames _names;
+    private readonly MasterLock _lock;
+    private readonly UserAccount? _mail;
+    private readonly UserAccount? _queueOwner;
+    private readonly uint _group;
+    private readonly bool _root;
+    private readonly int _bell;
+    private readonly int[] _logPair = [-1, -1];
+    private Plan _plan;
+    private int _signals;
+    private long _secretsSeen;
+    private bool _started;
+
+    private Master(string directory, TextWriter error, TimeProvider time)
+    {
+        (_directory, _time, _log) = (directory, time, new MasterLog(error));
+        _names = MasterNames.Read(directory);
+        var queue = _names["queue_directory"];
+        // A private instance may be root's own; then no role has another identity, and that is said.
+        _root = Libc.geteuid() == 0 && Account("mail_owner") is { Uid: not 0 };
+        if (_root)
+        {
+            (_mail, _queueOwner, _group) = (Account("mail_owner"), Account("queue_owner"), Group("setgid_group"));
+            if (_queueOwner.Uid == 0)
+            {
+                throw new MasterException($"queue_owner = {_queueOwner.Name}: this user is root");
+            }
+        }
+        if (QueueDirectories.Make(queue, _mail, _queueOwner, _group) is { } wrong)
+        {
+            throw new MasterException(wrong);
+        }
+        if (Libc.chdir(queue) < 0)
+        {
+            throw new MasterException($"queue_directory {queue}: {Errno.Text(Marshal.GetLastPInvokeError())}");
+        }
+        _lock = MasterLock.TryTake(queue, out var holder, out var failed)
+            ?? throw new MasterException(failed ?? $"the mail system is already running: process {holder} holds {queue}/pid/master.pid");
+        _bell = Libc.eventfd(0, Libc.EFD_NONBLOCK | Libc.EFD_CLOEXEC);
+        _plan = ReadPlan();
+    }
+
+    [Flags]
+    private enum Signal
+    {
+        Stop = 1,
+        Reload = 2,
+        Child = 4,
+    }
+
+    /// <summary>Runs the mail system until it is told to stop.</summary>
+    /// <param name="directory">config_directory.</param>
+    /// <param name="ready">Called when all roles serve.</param>
+    /// <param name="error">Errors before there is a log.</param>
+    /// <param name="time">The clock.</param>
+    /// <returns>The exit status.</returns>
+    public static int Run(string directory, Action ready, TextWriter error, TimeProvider time)
+    {
+        try
+        {
+            using var master = new Master(directory, error, time);
+            // Kept in variables: a registration that is collected no longer catches its signal.
+            using var term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, s => master.Ring(s, Signal.Stop));
+            using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, s => master.Ring(s, Signal.Stop));
+            using var hangup = PosixSignalRegistration.Create(PosixSignal.SIGHUP, s => master.Ring(s, Signal.Reload));
+            using var child = PosixSignalRegistration.Create((PosixSignal)Libc.SIGCHLD, s => master.Ring(s, Signal.Child));
+            return master.Run(ready, error);
+        }
+        catch (MasterException e)
+        {
+            error.WriteLine($"master: fatal: {e.Message}");
+            return 1;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var role in _roles.Values)
+        {
+            role.Dispose();
+        }
+        foreach (var fd in _listen.Values.Concat(_sockets.Values).Concat(_secrets.Values.Select(s => s.Descriptor)).Concat(_logPair).Append(_bell))
+        {
+            if (fd >= 0)
+            {
+                _ = Libc.close(fd);
+            }
+        }
+        _lock.Dispose();
+    }
+
+    private int Run(Action ready, TextWriter error)
+    {
+        OpenLog();
+        OpenSockets();
+        OpenSecrets();
+        var started = _time.GetTimestamp();
+        while (true)
+        {
+            StartRoles();
+            Poll();
+            LookAtSecrets();
+            var signals = (Signal)Interlocked.Exchange(ref _signals, 0);
+            Collect();
+            if (!_started && Broken(started) is { } broken)
+            {
+                error.WriteLine($"master: fatal: {broken}");
+                Stop();
+                return 1;
+            }
+            if ((signals & Signal.Stop) != 0)
+            {
+                Notify("STOPPING=1");
+                _log.Info("terminating on signal 15");
+                Stop();
+                return 0;
+            }
+            if ((signals & Signal.Reload) != 0)
+            {
+                Reload();
+            }
+            if (!_started && _roles.Values.All(r => r.Ready))
+            {
+                _started = true;
+                _plan.Warnings.ForEach(_log.Warning);
+                if (!_root && Libc.geteuid() == 0)
+                {
+                    _log.Warning("mail_owner is root: every role has root's rights, which is for private instances only");
+                }
+                _log.Info($"daemon started -- version {_plan.Version}, configuration {_directory}");
+                Notify("READY=1");
+                ready();
+            }
+        }
+    }
+
+    private string? Broken(long started) =>
+        _roles.Values.FirstOrDefault(r => r.Failure is not null) is { } failed ? failed.Failure
+        : _time.GetElapsedTime(started) > StartLimit ? "the roles did not become ready" : null;
+
+    private void Ring(PosixSignalContext context, Signal signal)
+    {
+        context.Cancel = signal != Signal.Child;
+        Interlocked.Or(ref _signals, (int)signal);
+        ulong one = 1;
+        _ = Libc.write(_bell, (byte*)&one, sizeof(ulong));
+    }
+
+    // Sleeps until a role says something or ends, a signal comes, or a role may be started again.
+    private void Poll()
+    {
+        var talking = _roles.Values.Where(r => r.Control is not null).ToArray();
+        var polled = stackalloc Libc.PollFd[talking.Length + 1];
+        polled[0] = new Libc.PollFd { Fd = _bell, Events = Libc.POLLIN };
+        for (var i = 0; i < talking.Length; i++)
+        {
+            polled[i + 1] = new Libc.PollFd { Fd = talking[i].Control!.Fd, Events = Libc.POLLIN };
+        }
+        var waiting = _roles.Values.Where(r => r.Pid < 0 && !r.Ending).Select(r => _time.GetElapsedTime(_time.GetTimestamp(), r.NotBefore).TotalMilliseconds).DefaultIfEmpty(60_000).Min();
+        _ = Libc.poll(polled, (ulong)(talking.Length + 1), (int)Math.Clamp(Math.Ceiling(waiting), 0, _secrets.Count > 0 ? SecretsLook.TotalMilliseconds : 60_000));
+        ulong count;
+        _ = Libc.read(_bell, (byte*)&count, sizeof(ulong));
+        foreach (var role in talking)
+        {
+            Hear(role);
+        }
+    }
+
+    private void Hear(RoleSlot role)
+    {
+        var buffer = new byte[DescriptorSocket.MessageLimit];
+        while (role.Control!.Receive(buffer, out var descriptor, wait: false, out _) is > 0 and var length)
+        {
+            if (descriptor >= 0)
+            {
+                _ = Libc.close(descriptor);
+            }
+            var text = Encoding.UTF8.GetString(buffer, 1, length - 1);
+            switch ((char)buffer[0])
+            {
+                case 'R':
+                    role.Ready = true;
+                    if (role.Name != "local" && text != "confined")
+                    {
+                        _log.Warning($"{role.Name} is not confined: it may write /tmp, as every user; Landlock is {(Landlock.Version == 0 ? "not in this kernel" : "wider than it should be")}");
+                    }
+                    break;
+                case 'E':
+                    role.Failure = text;
+                    break;
+                default:
+                    _log.Warning($"{role.Name}: a word that makes no sense");
+                    break;
+            }
+        }
+    }
+
+    // As process 1 of a container master is everybody's parent in the end.
+    private void Collect()
+    {
+        int status;
+        while (Libc.waitpid(-1, &status, Libc.WNOHANG) is > 0 and var pid)
+        {
+            if (_roles.Values.FirstOrDefault(r => r.Pid == pid) is not { } role)
+            {
+                continue;
+            }
+            Hear(role);
+            if (!role.Ending)
+            {
+                _log.Warning($"process {role.Name} pid {pid.ToString(CultureInfo.InvariantCulture)} {ChildProcess.Exit(status)}");
+                if (!_started)
+                {
+                    role.Failure ??= $"{role.Name}: {ChildProcess.Exit(status)}";
+                }
+            }
+            role.Ended(_time);
+        }
+    }
+
+    private void StartRoles()
+    {
+        foreach (var role in _roles.Values.Where(r => r.Pid < 0 && !r.Ending && _time.GetTimestamp() >= r.NotBefore))
+        {
+            if (Start(role))
+            {
+                Equip(role);
+            }
+        }
+    }
+
+    private bool Start(RoleSlot role)
+    {
+        if (DescriptorSocket.Pair(out var errno) is not { } pair)
+        {
+            _log.Error($"{role.Name}: {Errno.Text(errno)}");
+            role.Failed(_time);
+            return false;
+        }
+        var none = Libc.open("/dev/null", Libc.O_RDWR | Libc.O_CLOEXEC, 0);
+        errno = Spawn(Confined(role.Name), none, role.Name == "postlogd" ? 1 : none, pair.Theirs, out var pid);
+        _ = Libc.close(pair.Theirs);
+        _ = Libc.close(none);
+        if (errno != 0)
+        {
+            pair.Ours.Dispose();
+            _log.Error($"{role.Name}: {Errno.Text(errno)}");
+            role.Failed(_time);
+            return false;
+        }
+        role.Started(pid, pair.Ours, _time);
+        return true;
+    }
+
+    private static int Spawn(List<string> arguments, int input, int output, int control, out int pid) =>
+        ChildProcess.Start(Environment.ProcessPath!, arguments, RoleEnvironment(), [input, output, 2, control], out pid);
+
+    /// <summary>The command line of a role: our own launcher gives up its rights and becomes it.</summary>
+    private List<string> Confined(string role)
+    {
+        var line = new List<string> { Environment.ProcessPath!, "launcher" };
+        if (role == "local")
+        {
+            // It is every user, one after the other.
+            return [.. line, Program(), "role", role, "-c", _directory];
+        }
+        if (_root)
+        {
+            // The queue reaches public/, which is setgid_group's.
+            line.AddRange(["--user", role == "queue" ? $"{Identity(_queueOwner!)},{_group.ToString(CultureInfo.InvariantCulture)}" : Identity(_mail!)]);
+        }
+        var queue = _names["queue_directory"];
+        line.AddRange(["--filter", "--wx", "--landlock", role is "deliver" or "receive" or "rewrite" ? "connect" : "alone"]);
+        foreach (var path in SystemRead.Append(_directory).Append(Path.GetDirectoryName(Program())!).Append(_names["data_directory"]).Concat(role is "queue" or "postlogd" ? [] : _plan.Read))
+        {
+            line.AddRange(["--read", path]);
+        }
+        foreach (var path in role switch
+        {
+            "queue" => [queue],
+            "receive" => [Path.Combine(queue, "maildrop"), Path.Combine(queue, "corrupt"), _names["data_directory"]],
+            "rewrite" => [_names["data_directory"]],
+            "deliver" => [_names["data_directory"]],
+            "postlogd" when _plan.LogFile.StartsWith('/') => [Path.GetDirectoryName(_plan.LogFile)!],
+            _ => Array.Empty<string>(),
+        })
+        {
+            line.AddRange(["--write", path]);
+        }
+        if (role is not "queue" and not "postlogd")
+        {
+            line.AddRange(["--read", queue]);
+        }
+        line.AddRange(["--write", "/dev/null", Program(), "role", role, "-c", _directory]);
+        return line;
+    }
+
+    private static string Identity(UserAccount account) =>
+        $"{account.Uid.ToString(CultureInfo.InvariantCulture)}:{account.Gid.ToString(CultureInfo.InvariantCulture)}:{string.Join(',', ProcessIdentity.GroupsOf(account))}";
+
+    /// <summary>The daemons' program: beside ours, or ours where one program is all.</summary>
+    private static string Program()
+    {
+        var beside = Path.Combine(Path.GetDirectoryName(Environment.ProcessPath)!, "facteur");
+        return File.Exists(beside) ? beside : Environment.ProcessPath!;
+    }
+
+    private static List<string> RoleEnvironment()
+    {
+        // Postfix: import_environment. What steers the runtime is ours to say.
+        var kept = new List<string>();
+        foreach (var name in (string[])["TZ", "LANG", "MAIL_CONFIG", "MAIL_DEBUG", "MAIL_LOGTAG", "DOTNET_ROOT"])
+        {
+            if (Environment.GetEnvironmentVariable(name) is { } value)
+            {
+                kept.Add($"{name}={value}");
+            }
+        }
+        var threads = Math.Max(1, (Environment.ProcessorCount + 2) / 4).ToString(CultureInfo.InvariantCulture);
+        return [.. kept, "PATH=/usr/bin:/bin", "DOTNET_EnableDiagnostics=0", "DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS=1", $"DOTNET_SYSTEM_NET_SOCKETS_THREAD_COUNT={threads}"];
+    }
+
+    /// <summary>Gives a new process all it needs, and its peers their ends of new links.</summary>
+    private void Equip(RoleSlot role)
+    {
+        if (_logPair[0] >= 0)
+        {
+            role.Say('L', "log", role.Name == "postlogd" ? _logPair[1] : _logPair[0]);
+        }
+        foreach (var (path, secret) in _secrets)
+        {
+            if (role.Name is "receive" or "rewrite" or "deliver" or "local")
+            {
+                role.Say('F', path, secret.Descriptor);
+            }
+        }
+        foreach (var (name, _, server) in Sockets)
+        {
+            if (server == role.Name)
+            {
+                role.Say('S', name, _sockets[name]);
+            }
+        }
+        if (role.Name == "receive")
+        {
+            foreach (var (address, socket) in _listen)
+            {
+                role.Say('S', address, socket);
+            }
+        }
+        foreach (var (name, a, b) in Links)
+        {
+            if ((a == role.Name || b == role.Name) && _roles[a].Control is not null && _roles[b].Control is not null)
+            {
+                Link(name, _roles[a], _roles[b]);
+            }
+        }
+        role.Say('G');
+    }
+
+    private void Link(string name, RoleSlot a, RoleSlot b)
+    {
+        int* pair = stackalloc int[2];
+        if (Libc.socketpair(Libc.AF_UNIX, Libc.SOCK_STREAM | Libc.SOCK_CLOEXEC, 0, pair) < 0)
+        {
+            _log.Error($"link {name}: {Errno.Text(Marshal.GetLastPInvokeError())}");
+            return;
+        }
+        for (var i = 0; i < 2; i++)
+        {
+            // Beyond net.core.wmem_max only root may go; without it the kernel's default holds.
+            var size = 1 << 20;
+            _ = Libc.setsockopt(pair[i], Libc.SOL_SOCKET, _root ? Libc.SO_SNDBUFFORCE : Libc.SO_SNDBUF, &size, sizeof(int));
+        }
+        a.Say('L', name, pair[0]);
+        b.Say('L', name, pair[1]);
+        _ = Libc.close(pair[0]);
+        _ = Libc.close(pair[1]);
+    }
+
+    private void OpenLog()
+    {
+        if (_plan.LogFile.Length > 0)
+        {
+            int* pair = stackalloc int[2];
+            if (Libc.socketpair(Libc.AF_UNIX, Libc.SOCK_DGRAM | Libc.SOCK_CLOEXEC, 0, pair) < 0)
+            {
+                throw new MasterException($"the log's socket: {Errno.Text(Marshal.GetLastPInvokeError())}");
+            }
+            (_logPair[0], _logPair[1]) = (pair[0], pair[1]);
+            var size = 1 << 20;
+            _ = Libc.setsockopt(pair[0], Libc.SOL_SOCKET, _root ? Libc.SO_SNDBUFFORCE : Libc.SO_SNDBUF, &size, sizeof(int));
+        }
+        else
+        {
+            // Every role writes to syslog itself.
+            _roles.Remove("postlogd");
+        }
+        _log.Open(_logPair[0], _plan.Log);
+    }
+
+    private void OpenSockets()
+    {
+        foreach (var (name, mode, role) in Sockets)
+        {
+            var owner = role == "queue" ? _queueOwner : _mail;
+            var fd = ListenSocket.Unix(Path.Combine(_names["queue_directory"], name), mode, owner?.Uid ?? 0, _group, out var errno);
+            _sockets[name] = fd >= 0 ? fd : throw new MasterException($"listen on {Path.Combine(_names["queue_directory"], name)}: {Errno.Text(errno)}");
+        }
+        foreach (var (address, line) in _plan.Listen)
+        {
+            _listen[address.ToString()] = Bind(address, line);
+        }
+    }
+
+    private static int Bind(IPEndPoint address, string line)
+    {
+        var fd = ListenSocket.Tcp(address, out var errno);
+        return fd >= 0 ? fd : throw new MasterException(
+            $"bind {address.Address} port {address.Port.ToString(CultureInfo.InvariantCulture)}: {Errno.Text(errno)} (master.cf, line {line})");
+    }
+
+    /// <summary>Files that only root may read go to the roles as sealed copies. Opened anew on reload, when they have changed.</summary>
+    private void OpenSecrets()
+    {
+        if (!_root)
+        {
+            return;
+        }
+        var gone = _secrets.Keys.Except(_plan.Secrets).ToArray();
+        foreach (var path in _plan.Secrets)
+        {
+            if (SecretFile.Open(path, _directory, _secrets.GetValueOrDefault(path).Version, out var version, out var problem) is >= 0 and var fd)
+            {
+                if (_secrets.Remove(path, out var old))
+                {
+                    _ = Libc.close(old.Descriptor);
+                }
+                _secrets[path] = (fd, version);
+            }
+            else if (problem is not null)
+            {
+                _log.Warning($"{path}: {problem}");
+            }
+        }
+        foreach (var path in gone)
+        {
+            _secrets.Remove(path, out var old);
+            _ = Libc.close(old.Descriptor);
+        }
+    }
+
+    // A renewed key or table is handed over without a reload, as it would be read by whoever may open it.
+    private void LookAtSecrets()
+    {
+        if (_secrets.Count == 0 || _time.GetElapsedTime(_secretsSeen) < SecretsLook)
+        {
+            return;
+        }
+        _secretsSeen = _time.GetTimestamp();
+        var before = _secrets.ToDictionary();
+        OpenSecrets();
+        foreach (var (path, secret) in _secrets.Where(s => before.GetValueOrDefault(s.Key).Descriptor != s.Value.Descriptor))
+        {
+            foreach (var role in _roles.Values.Where(r => r.Name is "receive" or "rewrite" or "deliver" or "local"))
+            {
+                role.Say('F', path, secret.Descriptor);
+            }
+        }
+    }
+
+    /// <summary>postfix reload: with any error nothing changes.</summary>
+    private void Reload()
+    {
+        Notify("RELOADING=1");
+        try
+        {
+            var plan = ReadPlan();
+            var wanted = plan.Listen.ToDictionary(l => l.Address.ToString(), StringComparer.Ordinal);
+            var leaving = _listen.Keys.Where(k => !wanted.ContainsKey(k)).ToArray();
+            var bound = new Dictionary<string, int>(StringComparer.Ordinal);
+            try
+            {
+                foreach (var (name, (address, line)) in wanted.Where(w => !_listen.ContainsKey(w.Key)))
+                {
+                    // A port on all addresses and on one of them don't go together: the old one makes room.
+                    foreach (var old in leaving.Where(l => IPEndPoint.Parse(l).Port == address.Port))
+                    {
+                        _ = Libc.shutdown(_listen[old], Libc.SHUT_RDWR);
+                    }
+                    bound[name] = Bind(address, line);
+                }
+            }
+            catch
+            {
+                foreach (var fd in bound.Values)
+                {
+                    _ = Libc.close(fd);
+                }
+                Reopen(leaving);
+                throw;
+            }
+            var wider = plan.Read.Except(_plan.Read).Any();
+            _plan = plan;
+            OpenSecrets();
+            foreach (var (name, fd) in bound)
+            {
+                _listen[name] = fd;
+                _roles["receive"].Say('S', name, fd);
+            }
+            foreach (var role in _roles.Values)
+            {
+                foreach (var (path, secret) in role.Name is "receive" or "rewrite" or "deliver" or "local" ? _secrets : [])
+                {
+                    role.Say('F', path, secret.Descriptor);
+                }
+                // A Landlock domain can't be widened: who reads tables gets a new process, which finds the old one's sockets and links.
+                if (wider && role.Name is "receive" or "rewrite" or "deliver")
+                {
+                    role.Say('Q');
+                }
+                else
+                {
+                    role.Say('C');
+                }
+            }
+            foreach (var name in leaving)
+            {
+                _listen.Remove(name, out var fd);
+                _ = Libc.close(fd);
+            }
+            _plan.Warnings.ForEach(_log.Warning);
+            _log.Info($"reload -- version {_plan.Version}, configuration {_directory}");
+        }
+        catch (MasterException e)
+        {
+            _log.Error($"reload: {e.Message}");
+        }
+        Notify("READY=1");
+    }
+
+    private void Reopen(string[] names)
+    {
+        foreach (var name in names)
+        {
+            if (ListenSocket.Tcp(IPEndPoint.Parse(name), out _) is >= 0 and var again)
+            {
+                _ = Libc.close(_listen[name]);
+                _listen[name] = again;
+                _roles["receive"].Say('S', name, again);
+                _roles["receive"].Say('C');
+            }
+        }
+    }
+
+    /// <summary>No new mail, no new deliveries, what is under way ends, the queue is synced, and then the others.</summary>
+    private void Stop()
+    {
+        foreach (var role in _roles.Values)
+        {
+            role.Ending = true;
+        }
+        End("receive");
+        if (_roles["queue"].Control is not null)
+        {
+            _roles["queue"].Say('D');
+        }
+        End("deliver", "local");
+        End("queue");
+        End("rewrite", "postlogd");
+    }
+
+    private void End(params string[] names)
+    {
+        var ending = names.Where(_roles.ContainsKey).Select(n => _roles[n]).ToArray();
+        foreach (var role in ending)
+        {
+            role.Say('Q');
+        }
+        var started = _time.GetTimestamp();
+        while (ending.Any(r => r.Pid >= 0))
+        {
+            Poll();
+            Collect();
+            if (_time.GetElapsedTime(started) > EndLimit)
+            {
+                foreach (var role in ending.Where(r => r.Pid >= 0))
+                {
+                    _log.Warning($"{role.Name} did not end: killed");
+                    _ = Libc.kill(role.Pid, Libc.SIGKILL);
+                }
+                started = _time.GetTimestamp();
+            }
+        }
+    }
+
+    /// <summary>Has the configuration read by a process that has no rights.</summary>
+    /// <exception cref="MasterException">It has errors.</exception>
+    private Plan ReadPlan()
+    {
+        int* pipe = stackalloc int[2];
+        if (Libc.pipe2(pipe, Libc.O_CLOEXEC) < 0)
+        {
+            throw new MasterException($"pipe: {Errno.Text(Marshal.GetLastPInvokeError())}");
+        }
+        var line = new List<string> { Environment.ProcessPath!, "launcher", "--filter", "--wx" };
+        if (_root)
+        {
+            line.AddRange(["--user", Identity(_mail!)]);
+        }
+        line.AddRange([Program(), "plan", "-c", _directory]);
+        var none = Libc.open("/dev/null", Libc.O_RDWR | Libc.O_CLOEXEC, 0);
+        var errno = Spawn(line, none, pipe[1], none, out var pid);
+        _ = Libc.close(none);
+        _ = Libc.close(pipe[1]);
+        var text = errno == 0 ? ReadAll(pipe[0]) : null;
+        _ = Libc.close(pipe[0]);
+        if (text is null)
+        {
+            throw new MasterException(errno == 0 ? "the configuration's reader does not answer" : $"{Program()}: {Errno.Text(errno)}");
+        }
+        _ = Libc.kill(pid, Libc.SIGKILL);
+        int status;
+        _ = Libc.waitpid(pid, &status, 0);
+        var plan = Plan.Parse(text);
+        return plan.Errors.Count == 0 ? plan : throw new MasterException(string.Join("; ", plan.Errors));
+    }
+
+    private static string? ReadAll(int fd)
+    {
+        const int patience = 60_000;
+        var all = new StringBuilder();
+        var buffer = stackalloc byte[4096];
+        var decoder = Encoding.UTF8.GetDecoder();
+        var chars = new char[4096];
+        while (all.Length < Plan.Limit)
+        {
+            var wait = new Libc.PollFd { Fd = fd, Events = Libc.POLLIN };
+            if (Libc.poll(&wait, 1, patience) == 0)
+            {
+                return null;
+            }
+            var count = Libc.read(fd, buffer, 4096);
+            if (count <= 0)
+            {
+                return all.ToString();
+            }
+            all.Append(chars, 0, decoder.GetChars(new ReadOnlySpan<byte>(buffer, (int)count), chars, flush: false));
+        }
+        return null;
+    }
+
+    private UserAccount Account(string parameter)
+    {
+        var errno = UserAccount.Find(_names[parameter], out var account);
+        return account ?? throw new MasterException($"{parameter} = {_names[parameter]}: {(errno != 0 ? Errno.Text(errno) : "unknown user")}");
+    }
+
+    private uint Group(string parameter) => GroupAccount.Find(_names[parameter]) ?? throw new MasterException($"{parameter} = {_names[parameter]}: unknown group");
+
+    /// <summary>Tells systemd, or who plays it (sd_notify(3)).</summary>
+    private static void Notify(string state)
+    {
+        if (Environment.GetEnvironmentVariable("NOTIFY_SOCKET") is not { Length: > 1 and < 108 } path)
+        {
+            return;
+        }
+        var name = Encoding.UTF8.GetBytes(path);
+        Span<byte> address = stackalloc byte[2 + name.Length];
+        address[0] = Libc.AF_UNIX;
+        address[1] = 0;
+        name.CopyTo(address[2..]);
+        // An abstract name begins with NUL, written "@".
+        address[2] = address[2] == (byte)'@' ? (byte)0 : address[2];
+        var fd = Libc.socket(Libc.AF_UNIX, Libc.SOCK_DGRAM | Libc.SOCK_CLOEXEC, 0);
+        fixed (byte* to = address)
+        fixed (byte* text = Encoding.UTF8.GetBytes(state))
+        {
+            _ = Libc.sendto(fd, text, state.Length, Libc.MSG_NOSIGNAL | Libc.MSG_DONTWAIT, to, address.Length);
+        }
+        _ = Libc.close(fd);
+    }
+}

@@ -1,0 +1,49 @@
+using System.IO.Pipelines;
+using Facteur.Contracts;
+using Facteur.Spool;
+
+namespace Facteur.Services.Master.Roles;
+
+/// <summary>Delivery agents: deliver (smtp, lmtp, error, retry, discard) or local (local, virtual). What is delivered is told until the queue has written it down.</summary>
+internal sealed class AgentRole : IAsyncDisposable
+{
+    private readonly DeliveryServer _server;
+    private readonly ResubmitSwitch _forward = new();
+    private readonly TimeProvider _time;
+
+    /// <summary>Makes the role; it serves once a queue is attached.</summary>
+    /// <param name="around">What generations take; this fills in what is its own.</param>
+    /// <param name="reader">The queue's contents.</param>
+    /// <param name="outlives">The queue may be gone and come again.</param>
+    /// <param name="log">The log of master.</param>
+    public AgentRole(Surroundings around, ISpoolReader reader, bool outlives, ServiceLog log)
+    {
+        _time = around.Time;
+        around.Reader = reader;
+        around.ForwardResubmit = _forward;
+        _server = new DeliveryServer(new AgentSwitch(around.Generation).Of, log, outlives);
+    }
+
+    /// <summary>A queue came; the one before is gone.</summary>
+    public void Attach(IDuplexPipe link) => _server.Attach(link);
+
+    /// <summary>A cleanup for forwards came.</summary>
+    public void AttachForward(IDuplexPipe link) => _forward.Attach(link);
+
+    /// <summary>Waits a while for the deliveries under way; the queue starts none any more.</summary>
+    public async ValueTask DrainAsync()
+    {
+        for (var i = 0; i < 250 && _server.UnderWay > 0; i++)
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(20), _time).ConfigureAwait(false);
+        }
+    }
+
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync()
+    {
+        _server.Dispose();
+        _forward.Dispose();
+        return ValueTask.CompletedTask;
+    }
+}

@@ -1,0 +1,69 @@
+using Facteur.Config;
+using Facteur.Config.MainCf;
+using Facteur.Config.MasterCf;
+using Facteur.Config.Parameters;
+using Facteur.Contracts;
+using Facteur.Net.Connections;
+
+namespace Facteur.Services.Master.Roles;
+
+/// <summary>What roles ask of master.cf.</summary>
+internal static class Entries
+{
+    /// <summary>The configuration of pickup's entry, and how often it looks by itself.</summary>
+    public static (IConfig Config, TimeSpan Wakeup) Pickup(ConfigLoad load)
+    {
+        var entry = load.Entries.FirstOrDefault(e => e.Command == "pickup");
+        return (entry is null ? load.Config : load.Config.With(entry.Overrides), TimeSpan.FromSeconds(Math.Max(entry?.WakeupSeconds ?? 60, 1)));
+    }
+
+    /// <summary>The configuration of an entry.</summary>
+    public static IConfig ConfigOf(ConfigLoad load, string name) =>
+        load.Entries.FirstOrDefault(e => e.Name == name) is { } entry ? load.Config.With(entry.Overrides) : load.Config;
+
+    /// <summary>The explicit process limit of a transport, 0 for none.</summary>
+    public static int ProcessLimit(ConfigLoad load, string transport) =>
+        load.Entries.FirstOrDefault(e => e.Name == transport && e.Type == ServiceType.Unix)?.MaxProcesses ?? 0;
+
+    /// <summary>Which transports are of the local role.</summary>
+    public static Func<string, bool> LocalTransports(ConfigLoad load)
+    {
+        var names = load.Entries.Where(e => e.Type == ServiceType.Unix && Generation.IsLocal(e)).Select(e => e.Name).ToHashSet(StringComparer.Ordinal);
+        return names.Contains;
+    }
+
+    /// <summary>Whether routing depends on the sender.</summary>
+    public static bool SenderDependent(IConfig config) =>
+        config.Find("sender_dependent_relayhost_maps") is { Length: > 0 } || config.Find("sender_dependent_default_transport_maps") is { Length: > 0 };
+
+    /// <summary>default_process_limit when it is set in main.cf, else 0.</summary>
+    public static int DefaultLimit(IConfig config)
+    {
+        var path = Path.Combine(config.ConfigDirectory, "main.cf");
+        return File.Exists(path) && MainCfFile.Parse(path, File.ReadAllText(path)).Entries.ContainsKey("default_process_limit")
+            && int.TryParse(config.Find("default_process_limit"), out var limit) ? limit : 0;
+    }
+
+    /// <summary>The log of a service: $syslog_name/name.</summary>
+    public static ServiceLog LogOf(IMailLog log, IConfig config, string service) => new(log, $"{config.Get(CommonParameters.SyslogName)}/{service}");
+
+    /// <summary>Says which entries of master.cf have no effect yet.</summary>
+    public static IEnumerable<string> Missing(ConfigLoad load) =>
+        from entry in load.Entries
+        where entry.Command is "postscreen" or "pipe" or "spawn" or "qmqpd" or "dnsblog" || (entry.Type == ServiceType.Inet && entry.Command is not "smtpd")
+        select $"master.cf, line {entry.Line}: service {entry.Name} ({entry.Command}) is not acted on yet{(entry.Command == "pipe" ? ": its mail is deferred" : "")}";
+
+    /// <summary>A Unix-domain socket of the queue directory.</summary>
+    /// <exception cref="ConfigException">It can't be had.</exception>
+    public static Listener Listen(ISockets sockets, string name, uint mode, ServiceLog master)
+    {
+        try
+        {
+            return sockets.Unix(name, mode, text => master.Warning($"{name}: {text}"));
+        }
+        catch (System.Net.Sockets.SocketException e)
+        {
+            throw new ConfigException($"listen on {name}: {e.Message}");
+        }
+    }
+}

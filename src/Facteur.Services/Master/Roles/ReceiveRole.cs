@@ -1,0 +1,170 @@
+using System.IO.Pipelines;
+using Facteur.Config;
+using Facteur.Contracts;
+using Facteur.Services.Receive.Pickup;
+using Facteur.Services.Support.Anvil;
+using Facteur.Spool;
+
+namespace Facteur.Services.Master.Roles;
+
+/// <summary>What receive asks of the queue beside its mail.</summary>
+internal interface IQueueQuestions : IQueueLookup
+{
+    /// <summary>ETRN: mail for a site is tried now.</summary>
+    ValueTask FlushSiteAsync(string domain, CancellationToken cancel);
+
+    /// <summary>Free bytes for new mail.</summary>
+    long FreeBytes();
+}
+
+/// <summary>smtpd, pickup, cleanup, anvil: all that takes mail in.</summary>
+internal sealed class ReceiveRole : IAsyncDisposable
+{
+    private readonly CancellationTokenSource _stop = new();
+    private readonly List<Net.Connections.Listener> _sockets = [];
+    private readonly List<IDisposable> _inside = [];
+    private readonly Dictionary<string, ResubmitServer> _resubmit = [];
+    private readonly Surroundings _around;
+    private readonly IncomingSwitch _incoming = new();
+    private readonly CleanupSwitch _cleanup;
+    private readonly AnvilService _anvil;
+    private readonly PickupService _pickup;
+    private readonly ServiceLog _master;
+    private readonly Doors _doors;
+    private Task[] _services = [];
+
+    /// <summary>Makes the role; nothing runs before <see cref="StartAsync"/>.</summary>
+    /// <param name="load">The configuration.</param>
+    /// <param name="around">What generations take; this fills in what is its own.</param>
+    /// <param name="queue">The queue, beside its mail.</param>
+    /// <param name="queueReader">The queue's contents where they can be read, else null: reports of mail refused in maildrop quote only that.</param>
+    /// <param name="sockets">Where sockets come from.</param>
+    /// <param name="master">The log of master.</param>
+    public ReceiveRole(ConfigLoad load, Surroundings around, IQueueQuestions queue, ISpoolReader? queueReader, ISockets sockets, ServiceLog master)
+    {
+        (_around, _master) = (around, master);
+        _cleanup = new CleanupSwitch(around.Generation);
+        _anvil = new AnvilService(load.Config, around.Time);
+        _doors = new Doors(around.Hosts, sockets, master, around.Time);
+        around.Incoming = _incoming;
+        around.Anvil = _anvil;
+        around.FlushSite = queue.FlushSiteAsync;
+        around.FreeBytes = queue.FreeBytes;
+        var refused = new RefusedMail(queueReader ?? new NoSpool());
+        around.ReportReader = refused;
+        if (!around.Roles.HasFlag(RoleSet.Queue))
+        {
+            // Reports of refused mail are made here, and go into cleanup without leaving the process.
+            var (asks, answers) = Contracts.Wire.PipePair.Create();
+            _inside.Add(new ResubmitServer(answers, _cleanup, master));
+            var client = new ResubmitClient(asks);
+            _inside.Add(client);
+            around.ReportResubmit = client;
+        }
+        var (config, wakeup) = Entries.Pickup(load);
+        _pickup = new PickupService(config, _cleanup, new BounceSwitch(around.Generation), refused, queue, wakeup, Entries.LogOf(around.Log, config, "pickup"), around.Time);
+    }
+
+    /// <summary>Sessions being served.</summary>
+    public int Sessions => _doors.Sessions;
+
+    /// <summary>Has maildrop looked into.</summary>
+    public void Trigger() => _pickup.Trigger();
+
+    /// <summary>A queue came.</summary>
+    public void AttachIncoming(IDuplexPipe link) => _incoming.Attach(link);
+
+    /// <summary>Somebody came who makes mail inside: the queue's reports, local's forwards.</summary>
+    public void AttachResubmit(string who, IDuplexPipe link)
+    {
+        var server = new ResubmitServer(link, _cleanup, _master);
+        lock (_resubmit)
+        {
+            if (_resubmit.Remove(who, out var before))
+            {
+                before.Dispose();
+            }
+            _resubmit[who] = server;
+        }
+    }
+
+    /// <summary>Opens the doors.</summary>
+    /// <exception cref="ConfigException">An address can't be bound.</exception>
+    public async ValueTask StartAsync(ConfigLoad load, ISockets sockets)
+    {
+        var submit = new SubmitService(load.Config, _around.Threads, _pickup.Trigger, Entries.LogOf(_around.Log, load.Config, "pickup"), _around.Time);
+        _services =
+        [
+            _pickup.RunAsync(_stop.Token),
+            submit.RunAsync(Open("submit", SubmitService.SocketMode), _stop.Token),
+            PickupTrigger.RunAsync(Open("public/pickup", 0x1B6), _pickup, _around.Time),
+        ];
+        await _doors.ApplyAsync(_around.Generation.Now, Entries.DefaultLimit(load.Config)).ConfigureAwait(false);
+
+        Net.Connections.Listener Open(string name, uint mode)
+        {
+            var listener = Entries.Listen(sockets, name, mode, _master);
+            _sockets.Add(listener);
+            return listener;
+        }
+    }
+
+    /// <summary>postfix reload: new sockets are opened, all or none; what is returned puts the rest in place.</summary>
+    /// <exception cref="ConfigException">An address can't be bound.</exception>
+    public async ValueTask<Action> PrepareAsync(ConfigLoad load, Generation next)
+    {
+        var (pickup, wakeup) = Entries.Pickup(load);
+        await _doors.ApplyAsync(next, Entries.DefaultLimit(load.Config)).ConfigureAwait(false);
+        return () =>
+        {
+            _pickup.Reconfigure(pickup, wakeup, Entries.LogOf(_around.Log, pickup, "pickup"));
+            _anvil.Reconfigure(load.Config);
+        };
+    }
+
+    /// <summary>No new sessions; those under way end at their next command, and mail being made durable gets its answer.</summary>
+    public async ValueTask CloseAsync()
+    {
+        await _doors.DisposeAsync().ConfigureAwait(false);
+        foreach (var socket in _sockets)
+        {
+            await socket.DisposeAsync().ConfigureAwait(false);
+        }
+        await _stop.CancelAsync().ConfigureAwait(false);
+        await Task.WhenAny(Task.WhenAll(_services), Task.Delay(TimeSpan.FromSeconds(2), _around.Time)).ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync()
+    {
+        lock (_resubmit)
+        {
+            foreach (var server in _resubmit.Values)
+            {
+                server.Dispose();
+            }
+        }
+        foreach (var link in _inside)
+        {
+            link.Dispose();
+        }
+        _incoming.Dispose();
+        _pickup.Dispose();
+        _stop.Dispose();
+        return ValueTask.CompletedTask;
+    }
+
+    /// <summary>The queue's contents are out of receive's reach.</summary>
+    private sealed class NoSpool : ISpoolReader
+    {
+        public ContentRead Read(ulong id, Mail.Envelopes.ContentLayout layout, int extent, long offset, Memory<byte> buffer, out ReadOnlyMemory<byte> content)
+        {
+            content = default;
+            return ContentRead.Failed;
+        }
+
+        public void Dispose()
+        {
+        }
+    }
+}

@@ -1,0 +1,84 @@
+using System.Globalization;
+using Facteur.Config;
+using Facteur.Config.MainCf;
+using Facteur.Config.MasterCf;
+using Facteur.Config.Parameters;
+using Facteur.Net.Dns;
+
+namespace Facteur.Services.Master.Roles;
+
+/// <summary>What master must do for a configuration, in lines it can read without knowing configurations: sockets, paths, the log.</summary>
+public static class RolePlan
+{
+    /// <summary>Writes the plan of a configuration, or what is wrong with it.</summary>
+    /// <param name="load">The configuration.</param>
+    /// <param name="output">A line each, fields separated by tabs.</param>
+    /// <param name="time">The clock.</param>
+    public static void Write(ConfigLoad load, TextWriter output, TimeProvider time)
+    {
+        void Line(params string[] fields) => output.Write(string.Join('\t', fields.Select(Plain)) + "\n");
+        foreach (var error in load.Errors)
+        {
+            Line("error", error);
+        }
+        if (load.Errors.Count > 0)
+        {
+            return;
+        }
+        var config = load.Config;
+        try
+        {
+            Line("version", config.Get(CommonParameters.MailVersion));
+            Line("log", config.Get(LogParameters.MaillogFile), config.Get(CommonParameters.Myhostname).Split('.')[0], config.Get(CommonParameters.SyslogName));
+            Line("virtual_minimum_uid", config.Find("virtual_minimum_uid") ?? "100");
+            var hosts = new HostsFile("/etc/hosts", time);
+            foreach (var entry in load.Entries.Where(e => e is { Type: ServiceType.Inet, Command: "smtpd" }))
+            {
+                foreach (var address in ListenAddresses.Of(entry, config, hosts))
+                {
+                    Line("listen", address.Address.ToString(), address.Port.ToString(CultureInfo.InvariantCulture), entry.Line.ToString(CultureInfo.InvariantCulture));
+                }
+            }
+        }
+        catch (ConfigException e)
+        {
+            Line("error", e.Message);
+            return;
+        }
+        foreach (var path in Paths(load).Distinct(StringComparer.Ordinal))
+        {
+            Line("secret", path);
+            // A table is replaced by a new file of its name: what is readable is the directory.
+            Line("read", Directory.Exists(path) ? path : Path.GetDirectoryName(path) is { Length: > 1 } directory ? directory : path);
+        }
+        foreach (var warning in load.Warnings.Concat(Entries.Missing(load)))
+        {
+            Line("warning", warning);
+        }
+        Line("end");
+    }
+
+    /// <summary>All files that values name: "/path", "type:/path", "name=/path"; of indexed tables also the index.</summary>
+    private static IEnumerable<string> Paths(ConfigLoad load)
+    {
+        var path = Path.Combine(load.Config.ConfigDirectory, "main.cf");
+        var names = File.Exists(path) ? MainCfFile.Parse(path, File.ReadAllText(path)).Entries.Keys : [];
+        var values = names.Select(n => load.Config.Find(n) ?? "")
+            .Concat(load.Entries.SelectMany(e => load.Config.With(e.Overrides) is var own ? e.Overrides.Select(o => own.Find(o.Key) ?? "") : []));
+        foreach (var word in values.Append(load.Config.Find("alias_maps") ?? "").SelectMany(v => v.Split([' ', '\t', ',', '{', '}', '(', ')', '='], StringSplitOptions.RemoveEmptyEntries)))
+        {
+            var colon = word.StartsWith('/') ? 0 : word.IndexOf(":/", StringComparison.Ordinal) + 1;
+            if (colon == 0 && !word.StartsWith('/'))
+            {
+                continue;
+            }
+            yield return word[colon..];
+            if (colon > 0)
+            {
+                yield return word[colon..] + ".lmdb";
+            }
+        }
+    }
+
+    private static string Plain(string text) => text.Replace('\t', ' ').Replace('\n', ' ').Replace('\r', ' ');
+}

@@ -1,0 +1,82 @@
+using System.Runtime.InteropServices;
+
+namespace Facteur.Unix;
+
+/// <summary>The directories of queue_directory: names, modes, and whose they are (Postfix: postfix-files).</summary>
+public static unsafe class QueueDirectories
+{
+    private enum Owner
+    {
+        Root,
+        Mail,
+        Queue,
+    }
+
+    private static readonly (string Name, uint Mode, uint Alone, Owner Owner, bool Group)[] All =
+    [
+        ("", 0x1ED, 0x1ED, Owner.Root, false),
+        ("pid", 0x1ED, 0x1ED, Owner.Root, false),
+        // Any user adds by the set-gid postdrop, none lists, reads or takes: 0730.
+        ("maildrop", 0x1D8, 0x1D8, Owner.Mail, true),
+        ("public", 0x1C8, 0x1ED, Owner.Mail, true),
+        ("private", 0x1C0, 0x1C0, Owner.Mail, false),
+        ("corrupt", 0x1C0, 0x1C0, Owner.Mail, false),
+        // 02750 where the queue has a user of its own: the agents, of mail_owner's group, read what is made in it.
+        ("journal", 0x5E8, 0x1C0, Owner.Queue, false),
+    ];
+
+    /// <summary>Makes what is missing, and gives what root makes to whom it belongs.</summary>
+    /// <param name="queue">queue_directory.</param>
+    /// <param name="mail">mail_owner.</param>
+    /// <param name="queueOwner">queue_owner: the journal is its alone; the agents, of mail_owner's group, read.</param>
+    /// <param name="group">setgid_group.</param>
+    /// <returns>Null, or what failed.</returns>
+    public static string? Make(string queue, UserAccount? mail, UserAccount? queueOwner, uint group)
+    {
+        var root = Libc.geteuid() == 0 && mail is { Uid: not 0 };
+        foreach (var (name, asRoot, alone, owner, forGroup) in All)
+        {
+            var path = name.Length == 0 ? queue : Path.Combine(queue, name);
+            var mode = !root || (owner == Owner.Queue && mail!.Uid == queueOwner!.Uid) ? alone : asRoot;
+            var made = Libc.mkdir(path, mode) == 0;
+            if (!made && Marshal.GetLastPInvokeError() is var errno && errno != Libc.EEXIST)
+            {
+                return $"create directory {path}: {Errno.Text(errno)}";
+            }
+            // No link is followed: whoever can write above must not choose what is given away.
+            var fd = Libc.open(path, Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_NOFOLLOW | Libc.O_CLOEXEC, 0);
+            if (fd < 0)
+            {
+                if (!made && !root)
+                {
+                    continue;
+                }
+                return $"open directory {path}: {Errno.Text(Marshal.GetLastPInvokeError())}";
+            }
+            try
+            {
+                if (root && owner != Owner.Root)
+                {
+                    var account = owner == Owner.Mail ? mail! : queueOwner!;
+                    Stat status;
+                    // What an administrator gave to somebody on purpose stays; what is root's is ours to give.
+                    if ((made || (Libc.fstat(fd, &status) == 0 && status.Uid == 0)) && Libc.fchown(fd, account.Uid, forGroup ? group : mail!.Gid) < 0)
+                    {
+                        return $"give {path} to {account.Name}: {Errno.Text(Marshal.GetLastPInvokeError())}";
+                    }
+                    made |= Libc.fstat(fd, &status) == 0 && status.Uid == account.Uid;
+                }
+                // mkdir's mode goes through the umask of whoever starts us, which may leave ordinary users no way to the sockets.
+                if (made && Libc.fchmod(fd, mode) < 0)
+                {
+                    return $"set mode of {path}: {Errno.Text(Marshal.GetLastPInvokeError())}";
+                }
+            }
+            finally
+            {
+                _ = Libc.close(fd);
+            }
+        }
+        return null;
+    }
+}

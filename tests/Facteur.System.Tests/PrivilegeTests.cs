@@ -1,0 +1,107 @@
+using Facteur.System.Tests.Parts;
+using Facteur.Unix;
+
+namespace Facteur.System.Tests;
+
+/// <summary>What each role may do, seen from outside: in /proc, for every one of its threads. Needs root, and a process per role.</summary>
+public sealed class PrivilegeTests
+{
+    private const string Owners = """
+        mail_owner = games
+        queue_owner = news
+        setgid_group = news
+        """;
+
+    [Theory]
+    [InlineData("receive", "games")]
+    [InlineData("rewrite", "games")]
+    [InlineData("queue", "news")]
+    [InlineData("deliver", "games")]
+    [InlineData("postlogd", "games")]
+    public void A_role_has_its_identity_for_good_and_no_right_beyond_it_in_every_thread(string role, string user)
+    {
+        NeedsRoot();
+        using var instance = Owned("");
+        Assert.Equal(0, UserAccount.Find(user, out var account));
+        var pid = instance.Role(role);
+        Assert.NotEqual(0, pid);
+        foreach (var thread in Directory.EnumerateDirectories($"/proc/{pid}/task"))
+        {
+            var status = File.ReadAllLines($"{thread}/status").Select(l => l.Split('\t', ' ').Where(w => w.Length > 0).ToArray()).Where(w => w.Length > 0).ToDictionary(w => w[0], w => w[1..]);
+            Assert.Equal(Enumerable.Repeat($"{account!.Uid}", 4), status["Uid:"]);
+            Assert.Equal(Enumerable.Repeat($"{account.Gid}", 4), status["Gid:"]);
+            Assert.DoesNotContain("0", status["Groups:"]);
+            Assert.All((string[])["CapInh:", "CapPrm:", "CapEff:", "CapBnd:", "CapAmb:"], set => Assert.Equal("0000000000000000", status[set][0]));
+            Assert.Equal("1", status["NoNewPrivs:"][0]);
+            // 2: a filter.
+            Assert.Equal("2", status["Seccomp:"][0]);
+        }
+        // Every role looks itself whether what any user may do is denied to it; only what is wrong is said.
+        Assert.DoesNotContain("is not confined", instance.Log, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_role_that_could_write_what_it_should_not_is_told()
+    {
+        NeedsRoot();
+        // The same look, where Landlock lets it: the directory of the look is one of its own.
+        using var instance = Owned("data_directory = /tmp");
+        Assert.Contains("warning: receive is not confined", instance.Log, StringComparison.Ordinal);
+        Assert.DoesNotContain("queue is not confined", instance.Log, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_queue_belongs_to_its_own_user_and_the_agents_only_read_it()
+    {
+        NeedsRoot();
+        using var instance = Owned("");
+        Assert.Equal(0, UserAccount.Find("news", out var queue));
+        Assert.Equal(0, UserAccount.Find("games", out var mail));
+        foreach (var path in (string[])[$"{instance.Spool}/journal", .. Directory.EnumerateFileSystemEntries($"{instance.Spool}/journal", "*", SearchOption.AllDirectories)])
+        {
+            Assert.Equal(0, UnixFile.Status(path, followLinks: false, out var status));
+            Assert.Equal((queue!.Uid, mail!.Gid), (status.Uid, status.Gid));
+            // Nobody else, and the group changes nothing.
+            Assert.Equal(0u, status.Mode & 0x17);
+        }
+        Client.Send(instance.Smtp, "s@out.test", "plain@box.test", "Subject: x\n\nread by the agents\n");
+        instance.Delivered("plain", "read by the agents");
+    }
+
+    [Fact]
+    public void A_table_that_only_root_may_read_is_served_by_roles_that_may_not_open_it()
+    {
+        NeedsRoot();
+        using var instance = Owned("""
+            virtual_alias_domains = secret.test
+            virtual_alias_maps = texthash:$config_directory/secret
+            """, top =>
+        {
+            File.WriteAllText($"{top}/etc/secret", "one@secret.test plain@box.test\n");
+            Assert.Equal(0, Libc.chmod($"{top}/etc/secret", 0x180));
+        });
+        Client.Send(instance.Smtp, "s@out.test", "one@secret.test", "Subject: x\n\nby a secret way\n");
+        instance.Delivered("plain", "by a secret way");
+    }
+
+    private static Instance Owned(string lines, Action<string>? prepare = null)
+    {
+        var instance = new Instance($"{Owners}\n{lines}\n");
+        Directory.CreateDirectory($"{instance.Top}/log");
+        Assert.Equal(0, UserAccount.Find("games", out var mail));
+        foreach (var directory in (string[])["log", "data"])
+        {
+            Assert.Equal(0, Libc.chown($"{instance.Top}/{directory}", mail!.Uid, mail.Gid));
+        }
+        instance.LogTo($"{instance.Top}/log/maillog");
+        prepare?.Invoke(instance.Top);
+        instance.Start();
+        return instance;
+    }
+
+    private static void NeedsRoot()
+    {
+        Assert.SkipWhen(Instance.Single, "needs a process per role");
+        Assert.SkipUnless(Libc.geteuid() == 0, "needs root, to have identities to give up");
+    }
+}
