@@ -6,12 +6,10 @@ namespace Facteur.Commands;
 
 /// <summary>
 /// Who owns what, as Postfix's postfix-files says it: the directories of an instance and the commands that run set-gid. "postfix set-permissions" sets it,
-/// "postfix check" compares with it, and master makes from it what is missing at a start.
+/// "postfix check" compares with it; the directories are those that master makes at a start.
 /// </summary>
 public sealed class PostfixFiles
 {
-    private const OwnedPathKind Made = OwnedPathKind.Directory | OwnedPathKind.Make;
-
     private PostfixFiles(string mailOwner, string setgidGroup, IReadOnlyList<OwnedPath> directories, IReadOnlyList<OwnedPath> commands) =>
         (MailOwner, SetgidGroup, Directories, Commands) = (mailOwner, setgidGroup, directories, commands);
 
@@ -40,9 +38,14 @@ public sealed class PostfixFiles
         {
             return $"{place}: parameter mail_owner: unknown user name value: {owner}";
         }
-        if (UserGroup.Find(group, out var found) != 0 || found is not { } gid)
+        if (GroupAccount.Find(group) is not { } gid)
         {
             return $"{place}: parameter setgid_group: unknown group name: {group}";
+        }
+        var queueOwner = config.Get(CommonParameters.QueueOwner);
+        if (UserAccount.Find(queueOwner, out var queueAccount) != 0 || queueAccount is null)
+        {
+            return $"{place}: parameter queue_owner: unknown user name value: {queueOwner}";
         }
         // An instance that is wholly one user's has no other owner, and its group is of no use to others.
         var self = Libc.geteuid();
@@ -51,20 +54,12 @@ public sealed class PostfixFiles
         {
             return $"{place}: {wrong}";
         }
-        var (root, mail) = (ownInstance ? self : 0u, account.Uid);
-        var (queue, commands) = (config.Get(CommonParameters.QueueDirectory), config.Get(SendmailParameters.CommandDirectory));
-        OwnedPath Directory(string path, OwnedPathKind kind, uint uid, uint? groupId, uint mode) => new(path, kind, uid, groupId, mode);
+        var (root, commands) = (ownInstance ? self : 0u, config.Get(SendmailParameters.CommandDirectory));
         files = new PostfixFiles(owner, group,
         [
-            Directory(config.ConfigDirectory, OwnedPathKind.Directory, root, null, 0x1ED),
-            Directory(config.Get(CommonParameters.DataDirectory), Made, mail, null, 0x1C0),
-            Directory(queue, Made, root, null, 0x1ED),
-            Directory($"{queue}/pid", Made, root, null, 0x1ED),
-            Directory($"{queue}/journal", Made | OwnedPathKind.Tree, mail, null, 0x1C0),
-            Directory($"{queue}/corrupt", Made | OwnedPathKind.Tree, mail, null, 0x1C0),
-            Directory($"{queue}/private", Made, mail, null, 0x1C0),
-            Directory($"{queue}/maildrop", Made, mail, gid, 0x1D8),
-            Directory($"{queue}/public", Made, mail, gid, 0x1C8),
+            new OwnedPath(config.ConfigDirectory, OwnedPathKind.Directory, root, null, 0x1ED),
+            new OwnedPath(config.Get(CommonParameters.DataDirectory), OwnedPathKind.Directory | OwnedPathKind.Make, account.Uid, null, 0x1C0),
+            .. QueueDirectories.Of(config.Get(CommonParameters.QueueDirectory), account, queueAccount, gid),
         ],
         [.. ((string[])["postdrop", "postqueue", "postlog"]).Select(name => new OwnedPath($"{commands}/{name}", OwnedPathKind.File, root, gid, 0x5ED))]);
         return null;

@@ -74,8 +74,11 @@ internal sealed class PostfixPermissions(Action<string> say)
         Tree([$"{config.ConfigDirectory}/.", .. Below(config.ConfigDirectory)], root, name, othersToo: true);
         Tree([$"{data}/.", .. Below(data)], mail, files.MailOwner, othersToo: true);
         // Not down into maildrop: it is the least trusted directory (Postfix).
-        Tree([.. ((string[])["journal", "corrupt", "private", "public"]).SelectMany(d => (string[])[$"{queue}/{d}", .. Below($"{queue}/{d}")]), $"{queue}/maildrop"],
-            mail, files.MailOwner, othersToo: false);
+        foreach (var path in files.Directories.Where(d => d.Path.StartsWith(queue + "/", StringComparison.Ordinal) && d.Uid != root))
+        {
+            var owner = path.Uid == mail ? files.MailOwner : config.Get(CommonParameters.QueueOwner);
+            Tree([path.Path, .. path.Path == $"{queue}/maildrop" ? [] : Below(path.Path)], path.Uid, owner, othersToo: false);
+        }
     }
 
     private void Groups(PostfixFiles files, string queue)

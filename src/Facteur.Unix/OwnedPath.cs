@@ -47,7 +47,7 @@ public sealed record OwnedPath(string Path, OwnedPathKind Kind, uint Uid, uint? 
         return errno != 0 ? errno : Set();
     }
 
-    /// <summary>Gives it owner, group and mode, and with <see cref="OwnedPathKind.Tree"/> the owner to all that is below.</summary>
+    /// <summary>Gives it owner, group and mode, and with <see cref="OwnedPathKind.Tree"/> owner and group to all that is below.</summary>
     /// <returns>0 or the errno; ENOENT when it is not there.</returns>
     public int Set()
     {
@@ -99,9 +99,9 @@ public sealed record OwnedPath(string Path, OwnedPathKind Kind, uint Uid, uint? 
             using var file = UnixFile.Of(fd);
             var errno = file.Status(out var status);
             var kind = status.Mode & Libc.S_IFMT;
-            if (errno == 0 && status.Uid != Uid && (kind == Libc.S_IFDIR || (kind == Libc.S_IFREG && status.Links == 1)))
+            if (errno == 0 && (status.Uid != Uid || (Gid is { } gid && status.Gid != gid)) && (kind == Libc.S_IFDIR || (kind == Libc.S_IFREG && status.Links == 1)))
             {
-                errno = file.ChangeOwner(Uid, uint.MaxValue);
+                errno = file.ChangeOwner(Uid, Gid ?? uint.MaxValue);
             }
             if (errno == 0 && kind == Libc.S_IFDIR && depth < DepthLimit)
             {
