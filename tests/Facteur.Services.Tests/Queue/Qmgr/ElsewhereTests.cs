@@ -1,0 +1,122 @@
+using System.IO.Pipelines;
+using Facteur.Contracts;
+using Facteur.Contracts.Wire;
+using Facteur.Mail.Dsn;
+using Facteur.Services.Queue.Qmgr;
+
+namespace Facteur.Services.Tests.Queue.Qmgr;
+
+/// <summary>A queue that starts while agents are at work for the one before it: nothing is sent twice, no outcome is lost.</summary>
+public sealed class ElsewhereTests
+{
+    private static readonly DeliveryStatus Sent = DeliveryStatus.Sent("ok", DsnAction.None);
+
+    [Fact]
+    public void What_is_being_delivered_is_not_sent_again_and_its_result_counts()
+    {
+        var sim = new QmgrSimulation();
+        var delivery = new ElsewhereDelivery(1UL << 63 | 1, 1, [1]);
+        sim.Qmgr.Elsewhere(delivery);
+        var id = sim.Submit("a@b", "u@one.example", "v@two.example", "w@three.example");
+        Assert.Equal(1UL, id);
+        sim.Run(TimeSpan.FromSeconds(5));
+        Assert.Equal(["one.example", "three.example"], sim.Requests.Select(r => r.Nexthop).Order());
+        Assert.Contains(id, sim.Spool.Ids);
+        sim.Qmgr.EndedElsewhere(delivery, new DeliveryResult(delivery.Number, [new RecipientResult(1, Sent)]));
+        sim.Run(TimeSpan.FromSeconds(5));
+        Assert.Empty(sim.Spool.Ids);
+        Assert.Equal(2, sim.Requests.Count);
+        Assert.Equal([delivery], sim.Qmgr.TakenElsewhere);
+    }
+
+    [Fact]
+    public void What_died_with_its_agents_is_tried_again()
+    {
+        var sim = new QmgrSimulation();
+        var delivery = new ElsewhereDelivery(1UL << 63 | 1, 1, [0]);
+        sim.Qmgr.Elsewhere(delivery);
+        sim.Submit("a@b", "u@one.example");
+        sim.Run(TimeSpan.FromSeconds(5));
+        Assert.Empty(sim.Requests);
+        sim.Qmgr.EndedElsewhere(delivery, null);
+        sim.Run(TimeSpan.FromSeconds(30));
+        Assert.Single(sim.Requests);
+        Assert.Empty(sim.Spool.Ids);
+    }
+
+    [Fact]
+    public void A_result_that_came_before_its_message_was_active_is_taken_in_with_it()
+    {
+        var sim = new QmgrSimulation(("qmgr_message_active_limit", "1"));
+        sim.Deliver = static request => (TimeSpan.FromSeconds(20), QmgrSimulation.Ok(request));
+        sim.Submit("a@b", "x@busy.example");
+        sim.Run(TimeSpan.FromSeconds(1));
+        var delivery = new ElsewhereDelivery(1UL << 63 | 1, 2, [0]);
+        sim.Qmgr.Elsewhere(delivery);
+        sim.Submit("a@b", "u@one.example");
+        sim.Qmgr.EndedElsewhere(delivery, new DeliveryResult(delivery.Number, [new RecipientResult(0, Sent)]));
+        Assert.Single(sim.Qmgr.Active);
+        sim.Run(TimeSpan.FromSeconds(60));
+        Assert.Single(sim.Requests);
+        Assert.Empty(sim.Spool.Ids);
+    }
+
+    [Fact]
+    public void The_outcome_of_a_held_message_is_written_and_it_stays_held()
+    {
+        var sim = new QmgrSimulation();
+        var delivery = new ElsewhereDelivery(1UL << 63 | 1, 1, [0]);
+        sim.Qmgr.Elsewhere(delivery);
+        var id = sim.Submit("a@b", "u@one.example", "v@two.example");
+        Assert.True(sim.Qmgr.Super(SuperOperation.Hold, id));
+        sim.Run(TimeSpan.FromSeconds(5));
+        sim.Qmgr.EndedElsewhere(delivery, new DeliveryResult(delivery.Number, [new RecipientResult(0, Sent)]));
+        sim.Run(TimeSpan.FromSeconds(5));
+        Assert.True(sim.Spool.TryGet(id, out var entry) && entry.State == Facteur.Spool.QueueState.Hold);
+        Assert.Equal([0], sim.Spool.Read(id)!.Outcomes.Where(o => o.Done).Select(o => o.Recipient));
+        sim.Qmgr.Super(SuperOperation.Release, id);
+        sim.Run(TimeSpan.FromSeconds(5));
+        Assert.DoesNotContain(sim.Requests, r => r.Nexthop == "one.example");
+        Assert.Empty(sim.Spool.Ids);
+    }
+
+    [Fact]
+    public void A_request_without_a_result_is_made_of_the_next_agents_and_given_up_when_they_die_of_it()
+    {
+        var sim = new QmgrSimulation();
+        var agents = new AgentLink(sim.Qmgr, static () => { });
+        sim.Submit("a@b", "u@one.example");
+        sim.Qmgr.Fill();
+        var request = sim.Qmgr.Next()!;
+        var sent = new List<ulong>();
+        agents.Send(request);
+        for (var i = 0; i < 4; i++)
+        {
+            var (near, far) = PipePair.Create();
+            agents.Attach(near);
+            agents.Flush();
+            sent.AddRange(Requests(far));
+            far.Output.Complete();
+            agents.Poll(10);
+        }
+        Assert.Equal([request.RequestId, request.RequestId, request.RequestId], sent);
+        Assert.Equal(0, agents.UnderWay);
+        Assert.Equal(2, sim.Log.Lines.Count(l => l.Contains("1 delivery is made again", StringComparison.Ordinal)));
+        sim.Spool.Commit(true);
+        Assert.True(sim.Spool.TryGet(1, out var entry) && entry.State == Facteur.Spool.QueueState.Deferred);
+    }
+
+    private static List<ulong> Requests(IDuplexPipe far)
+    {
+        var ids = new List<ulong>();
+        var reader = new LinkReader(far.Input, static () => { });
+        while (reader.TryRead(out var frame))
+        {
+            if (frame.Type == DeliveryFrames.Deliver)
+            {
+                ids.Add(frame.Id);
+            }
+        }
+        return ids;
+    }
+}
