@@ -42,7 +42,7 @@ public sealed class PostfixFiles
         {
             return $"{place}: parameter setgid_group: unknown group name: {group}";
         }
-        var queueOwner = config.Get(CommonParameters.QueueOwner);
+        var queueOwner = config.Get(FacteurParameters.QueueOwner);
         if (UserAccount.Find(queueOwner, out var queueAccount) != 0 || queueAccount is null)
         {
             return $"{place}: parameter queue_owner: unknown user name value: {queueOwner}";

@@ -76,7 +76,7 @@ internal sealed class PostfixPermissions(Action<string> say)
         // Not down into maildrop: it is the least trusted directory (Postfix).
         foreach (var path in files.Directories.Where(d => d.Path.StartsWith(queue + "/", StringComparison.Ordinal) && d.Uid != root))
         {
-            var owner = path.Uid == mail ? files.MailOwner : config.Get(CommonParameters.QueueOwner);
+            var owner = path.Uid == mail ? files.MailOwner : config.Get(FacteurParameters.QueueOwner);
             Tree([path.Path, .. path.Path == $"{queue}/maildrop" ? [] : Below(path.Path)], path.Uid, owner, othersToo: false);
         }
     }

@@ -48,7 +48,19 @@ internal static class Daemon
         {
             _ = Libc.setsid();
         }
+        else if (LeanProgram() is { } lean)
+        {
+            // What stays root is the small program.
+            var errno = ChildProcess.Become(lean, [lean, "master", "-c", directory], [.. context.Environment.Select(v => $"{v.Key}={v.Value}")]);
+            return context.Fatal($"{lean}: {Errno.Text(errno)}");
+        }
         return Root.Master.Master.Run(directory, () => Ready(background, context), context.Error, context.Time);
+    }
+
+    private static string? LeanProgram()
+    {
+        var lean = Path.Combine(Path.GetDirectoryName(Environment.ProcessPath)!, "facteur-lean");
+        return lean != Environment.ProcessPath && File.Exists(lean) ? lean : null;
     }
 
     /// <summary>"role NAME -c DIR": a role, started by master, who talks to it over descriptor 3.</summary>

@@ -48,9 +48,6 @@ public static class CommonParameters
     /// <summary>mail_owner.</summary>
     public static readonly StringParameter MailOwner = new("mail_owner", "postfix", "The user that owns the queue.", 1);
 
-    /// <summary>queue_owner: Facteur's own.</summary>
-    public static readonly StringParameter QueueOwner = new("queue_owner", "$mail_owner", "The user that the queue's process runs as; with one of its own no other process can write the queue.", 1);
-
     /// <summary>setgid_group.</summary>
     public static readonly StringParameter SetgidGroup = new("setgid_group", "postdrop", "The group that may submit mail and ask for the queue.", 1);
 
@@ -105,7 +102,7 @@ public static class CommonParameters
     public static IReadOnlyList<Parameter> All { get; } =
     [
         CompatibilityLevel, MailName, MailVersion, Myhostname, Mydomain, Myorigin, Mydestination, Mynetworks, InetInterfaces, ProxyInterfaces, InetProtocols,
-        RecipientDelimiter, QueueDirectory, DataDirectory, MailOwner, QueueOwner, SetgidGroup, SyslogName, MessageSizeLimit, Smtputf8Enable, EnableLongQueueIds,
+        RecipientDelimiter, QueueDirectory, DataDirectory, MailOwner, SetgidGroup, SyslogName, MessageSizeLimit, Smtputf8Enable, EnableLongQueueIds,
         DoubleBounceSender, EmptyAddressRecipient, SoftBounce, LineLengthLimit, HeaderSizeLimit, MimeNestingLimit, MimeBoundaryLengthLimit, HopcountLimit, MaximalQueueLifetime,
         EnableOriginalRecipient, ImportEnvironment,
     ];

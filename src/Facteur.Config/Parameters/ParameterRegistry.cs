@@ -27,8 +27,8 @@ public static class ParameterRegistry
 
     private static readonly Dictionary<string, Parameter> ByName = Read();
 
-    /// <summary>All rows, in the order of their names.</summary>
-    public static IReadOnlyList<Parameter> All { get; } = [.. ByName.Values.OrderBy(row => row.Name, StringComparer.Ordinal)];
+    /// <summary>All rows that Postfix has too, in the order of their names.</summary>
+    public static IReadOnlyList<Parameter> All { get; } = [.. ByName.Values.Except(FacteurParameters.All).OrderBy(row => row.Name, StringComparer.Ordinal)];
 
     /// <summary>Rows that services act on.</summary>
     public static IEnumerable<Parameter> Typed => TypedRows.SelectMany(rows => rows);
@@ -43,7 +43,7 @@ public static class ParameterRegistry
         {
             rows[row.Name] = row;
         }
-        foreach (var row in Typed)
+        foreach (var row in Typed.Concat(FacteurParameters.All))
         {
             rows[row.Name] = row;
         }

@@ -56,6 +56,8 @@ public sealed unsafe class Master : IDisposable
     private Master(string directory, TextWriter error, TimeProvider time)
     {
         (_directory, _time, _log) = (directory, time, new MasterLog(error));
+        // As Postfix: whoever starts us may have another, and the modes of what roles make are theirs to choose.
+        _ = Libc.umask(0x12);
         _names = MasterNames.Read(directory);
         var queue = _names["queue_directory"];
         // A private instance may be root's own; then no role has another identity, and that is said.

@@ -18,6 +18,14 @@ public sealed class ParameterRegistryTests
     }
 
     [Fact]
+    public void Own_parameters_are_known_and_are_not_among_those_of_Postfix()
+    {
+        Assert.All(FacteurParameters.All, own => Assert.Same(own, ParameterRegistry.Find(own.Name)));
+        Assert.Empty(FacteurParameters.All.Select(own => own.Name).Intersect(Table.Select(row => row.Name)));
+        Assert.Empty(FacteurParameters.All.Intersect(ParameterRegistry.All));
+    }
+
+    [Fact]
     public void A_name_in_several_classes_of_rows_is_the_same_row_in_each()
     {
         foreach (var rows in ParameterRegistry.Typed.GroupBy(row => row.Name))

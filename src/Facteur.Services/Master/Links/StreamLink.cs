@@ -198,6 +198,7 @@ internal sealed unsafe class StreamLink : IDuplexPipe, IDisposable
 
         public override ValueTask<FlushResult> FlushAsync(CancellationToken cancellationToken = default)
         {
+            TaskCompletionSource<FlushResult> waiting;
             lock (_gate)
             {
                 Send();
@@ -205,11 +206,11 @@ internal sealed unsafe class StreamLink : IDuplexPipe, IDisposable
                 {
                     return new ValueTask<FlushResult>(new FlushResult(isCanceled: false, isCompleted: _lost));
                 }
-                _waiting = new TaskCompletionSource<FlushResult>();
+                _waiting = waiting = new TaskCompletionSource<FlushResult>();
             }
             // Who waits with the bell waits for room from now on.
             link._bell.Ring();
-            return new ValueTask<FlushResult>(_waiting.Task);
+            return new ValueTask<FlushResult>(waiting.Task);
         }
 
         public void Continue()
@@ -238,6 +239,7 @@ internal sealed unsafe class StreamLink : IDuplexPipe, IDisposable
 
         public override void Complete(Exception? exception = null)
         {
+            TaskCompletionSource<FlushResult>? waiting;
             lock (_gate)
             {
                 if (_completed)
@@ -248,8 +250,10 @@ internal sealed unsafe class StreamLink : IDuplexPipe, IDisposable
                 Send();
                 _lost = true;
                 Blocked = false;
+                (waiting, _waiting) = (_waiting, null);
             }
             link.EndWriting();
+            waiting?.SetResult(new FlushResult(isCanceled: false, isCompleted: true));
         }
 
         private void Send()

@@ -1,0 +1,116 @@
+using Facteur.System.Tests.Parts;
+using Facteur.Unix;
+
+namespace Facteur.System.Tests;
+
+/// <summary>Processes come and go; the mail system stays, and ends whole.</summary>
+public sealed class RoleTests
+{
+    [Theory]
+    [InlineData("receive")]
+    [InlineData("rewrite")]
+    [InlineData("queue")]
+    [InlineData("deliver")]
+    [InlineData("local")]
+    [InlineData("postlogd")]
+    public void A_killed_role_is_started_again_and_mail_flows_as_before(string role)
+    {
+        Assert.SkipWhen(Instance.Single, "needs a process per role");
+        using var sink = new Sink();
+        using var instance = Instance.Started(sink.Relayhost);
+        Send(instance, "before");
+        var pid = instance.Role(role);
+        Assert.Equal(0, Libc.kill(pid, Libc.SIGKILL));
+        Poll.Until(() => instance.Role(role) is var now && now != 0 && now != pid, () => $"another {role}");
+        Send(instance, "after");
+        Assert.Equal(0, Libc.kill(instance.Pid, 0));
+        if (role != "postlogd")
+        {
+            instance.Logged($"process {role} pid {pid} killed by signal 9");
+        }
+
+        // The doors are master's: who comes between two of receive waits for the next one.
+        void Send(Instance to, string text)
+        {
+            string? answer = null;
+            Poll.Until(() =>
+            {
+                try
+                {
+                    answer = Client.Send(to.Smtp, "s@out.test", "plain@box.test out@far.test", $"Subject: x\n\n{text}\n");
+                }
+                catch (Exception)
+                {
+                    // It ended in the middle of the session: the client comes again.
+                }
+                return answer?.StartsWith("250", StringComparison.Ordinal) == true;
+            }, () => $"250 for {text}: {answer}\n{to.Log}");
+            to.Delivered("plain", text);
+            sink.Received(text);
+        }
+    }
+
+    [Fact]
+    public void When_master_is_killed_nothing_of_it_is_left_and_the_next_start_takes_all_up()
+    {
+        using var instance = Instance.Started();
+        instance.Run("postsuper", "-h", "ALL");
+        Assert.StartsWith("250", Client.Send(instance.Smtp, "s@out.test", "plain@box.test", "Subject: x\n\nkept\n"), StringComparison.Ordinal);
+        instance.Kill();
+        instance.Start();
+        instance.Delivered("plain", "kept");
+        instance.Stop();
+        instance.Gone();
+    }
+
+    [Fact]
+    public void A_start_that_can_not_bind_says_so_and_leaves_nothing_behind()
+    {
+        using var first = Instance.Started();
+        using var second = new Instance();
+        File.WriteAllText(second.MasterCf, File.ReadAllText(second.MasterCf).Replace($"127.0.0.1:{second.Smtp} ", $"127.0.0.1:{first.Smtp} ", StringComparison.Ordinal));
+        var start = second.Run("postfix", Instance.Single ? ["start", "--single-process"] : ["start"]);
+        Assert.Equal(1, start.Exit);
+        Assert.Contains($"bind 127.0.0.1 port {first.Smtp}: Address already in use (master.cf, line 1)", start.Error, StringComparison.Ordinal);
+        second.Gone();
+    }
+
+    [Fact]
+    public void A_reload_listens_where_it_is_told_and_no_longer_where_it_was()
+    {
+        using var instance = Instance.Started();
+        using var port = new Port();
+        File.WriteAllText(instance.MasterCf, File.ReadAllText(instance.MasterCf) + $"127.0.0.1:{port.Number} inet n - n - - smtpd\n");
+        instance.Reload();
+        Poll.Until(() => Answers(port.Number), () => "a greeting at the new address");
+        File.WriteAllText(instance.MasterCf, File.ReadAllText(instance.MasterCf).Replace($"127.0.0.1:{port.Number} inet n - n - - smtpd\n", "", StringComparison.Ordinal));
+        instance.Reload();
+        Poll.Until(() => !Answers(port.Number), () => "the end of the new address");
+        Assert.True(Answers(instance.Smtp));
+
+        static bool Answers(int port)
+        {
+            try
+            {
+                using var client = new Client(port);
+                return client.Greeting.StartsWith("220", StringComparison.Ordinal);
+            }
+            catch (Exception)
+            {
+                return false;
+            }
+        }
+    }
+
+    [Fact]
+    public void A_reload_with_a_mistake_changes_nothing()
+    {
+        using var instance = Instance.Started();
+        instance.Set("message_size_limit = many");
+        // The command would refuse; the signal is what it sends.
+        Assert.Equal(0, Libc.kill(instance.Pid, Libc.SIGHUP));
+        instance.Logged("error: reload:");
+        Assert.StartsWith("250", Client.Send(instance.Smtp, "s@out.test", "plain@box.test", "Subject: x\n\nas before\n"), StringComparison.Ordinal);
+        instance.Delivered("plain", "as before");
+    }
+}
