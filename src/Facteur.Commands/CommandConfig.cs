@@ -14,7 +14,8 @@ internal static class CommandConfig
     /// <param name="context">The command.</param>
     /// <param name="option">The argument of -c, or null.</param>
     /// <param name="error">What is wrong, when null is returned.</param>
-    public static IConfig? Load(CommandContext context, string? option, out string error)
+    /// <param name="warn">Says what main.cf sets twice; not in commands that others run for their users.</param>
+    public static IConfig? Load(CommandContext context, string? option, out string error, bool warn = true)
     {
         var directory = ConfigLoader.FindDirectory(option, context.Environment);
         if (directory != DefaultDirectory && IsUntrusted() && !IsListed(directory, DefaultDirectory, out error))
@@ -28,7 +29,7 @@ internal static class CommandConfig
         }
         var load = ConfigLoader.Load(directory, new LoadOptions { ProcessName = context.Name, WithMaster = false });
         // The other warnings are said at start and by "postfix check".
-        foreach (var warning in load.Warnings.Where(w => w.Contains("overriding earlier entry", StringComparison.Ordinal)))
+        foreach (var warning in load.Warnings.Where(w => warn && w.Contains("overriding earlier entry", StringComparison.Ordinal)))
         {
             context.Warn(warning);
         }

@@ -37,7 +37,7 @@ public static class Postdrop
         {
             return context.Fatal(usage, TemporaryFailure);
         }
-        if (CommandConfig.Load(context, directory, out var error) is not { } config)
+        if (CommandConfig.Load(context, directory, out var error, warn: false) is not { } config)
         {
             return context.Fatal(error, TemporaryFailure);
         }

@@ -40,7 +40,7 @@ public static class Postlog
                     return context.Fatal("usage: postlog [-c config_dir] [-i] [-p priority] [-t tag] [-v] [text]");
             }
         }
-        if (CommandConfig.Load(context, directory, out var error) is not { } config)
+        if (CommandConfig.Load(context, directory, out var error, warn: false) is not { } config)
         {
             return context.Fatal(error);
         }
