@@ -30,7 +30,7 @@ public sealed class OfflineQueue(ISpool spool, bool longIds, MaildropDirectory? 
     {
         if (cursor == 0)
         {
-            (_place, _state, _page) = (default, 0, 0);
+            (_place, _state, _page) = (SpoolCursor.End, 0, 0);
             if (Waiting() is { Count: > 0 } waiting)
             {
                 _page++;
@@ -44,13 +44,13 @@ public sealed class OfflineQueue(ISpool spool, bool longIds, MaildropDirectory? 
         var entries = new SpoolEntry[Math.Clamp(limit, 1, BatchSize)];
         while (_state < States.Length)
         {
-            var count = spool.Next(States[_state], long.MaxValue, ref _place, entries);
+            var count = spool.Previous(States[_state], ref _place, entries);
             if (count > 0)
             {
                 _page++;
                 return new(([.. entries.Take(count).Select(Listed)], _page));
             }
-            (_place, _state) = (default, _state + 1);
+            (_place, _state) = (SpoolCursor.End, _state + 1);
         }
         return new(([], ulong.MaxValue));
     }

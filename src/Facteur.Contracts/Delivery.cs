@@ -15,6 +15,9 @@ public enum DeliveryFlags : byte
 
     /// <summary>Say what would happen, deliver nothing (sendmail -bv, address probes).</summary>
     VerifyOnly = 2,
+
+    /// <summary>local handed the recipient over to another transport (mailbox_transport): it is not handed over again.</summary>
+    Passed = 4,
 }
 
 /// <summary>One recipient of a delivery.</summary>

@@ -43,6 +43,9 @@ public static class IncomingFrames
 /// <summary>The client of the arrow cleanup → incoming. Sessions wait here for "durable"; they go on upon the link's thread.</summary>
 public sealed class IncomingClient : IIncoming, IFrameHandler, IDisposable
 {
+    /// <summary>Ended messages that are sent without waiting for the queue's answer to those before.</summary>
+    private const int BatchBytes = 64 << 10;
+
     private readonly LinkWriter _writer;
     private readonly LinkPump _pump;
     private readonly ConcurrentDictionary<ulong, Waiter> _waiters = new();
@@ -57,6 +60,7 @@ public sealed class IncomingClient : IIncoming, IFrameHandler, IDisposable
     private bool _asked;
     private bool _refused;
     private long _underWay;
+    private int _batch;
     private volatile bool _closed;
 
     /// <summary>The client over a link.</summary>
@@ -123,6 +127,33 @@ public sealed class IncomingClient : IIncoming, IFrameHandler, IDisposable
         _writer.Flush();
     }
 
+    // While the queue is at work on a batch, what ends meanwhile is collected for the next: it could be synced no sooner, and each send of its
+    // own would wake the queue. What it says "durable" with is the sign for the next batch.
+    private void SendEnded()
+    {
+        if (Interlocked.CompareExchange(ref _batch, 1, 0) == 0 || _writer.Waiting >= BatchBytes)
+        {
+            _writer.Flush();
+        }
+    }
+
+    private void NextBatch()
+    {
+        while (Volatile.Read(ref _batch) != 0)
+        {
+            if (_writer.Waiting > 0)
+            {
+                _writer.Flush();
+                return;
+            }
+            Interlocked.Exchange(ref _batch, 0);
+            if (_writer.Waiting == 0 || Interlocked.CompareExchange(ref _batch, 1, 0) != 0)
+            {
+                return;
+            }
+        }
+    }
+
     /// <inheritdoc/>
     public ValueTask<CleanupStatus> EndAsync(ulong id, ReadOnlyMemory<byte> lastContent, Envelope envelope, CancellationToken cancel)
     {
@@ -143,7 +174,7 @@ public sealed class IncomingClient : IIncoming, IFrameHandler, IDisposable
             writer.Bytes(end.Content.Span);
             EnvelopeCodec.Write(end.Envelope, ref writer);
         });
-        _writer.Flush();
+        SendEnded();
         if (_closed && _waiters.TryRemove(id, out var lost))
         {
             lost.Complete(CleanupStatus.WriteError);
@@ -177,6 +208,8 @@ public sealed class IncomingClient : IIncoming, IFrameHandler, IDisposable
                 OnCredit((long)Math.Min(frame.Id, long.MaxValue));
                 return true;
             case IncomingFrames.Done:
+                // Before the sessions go on: the queue can begin with what they have sent meanwhile.
+                NextBatch();
                 for (ulong i = 0; i < frame.Id && !reader.Failed; i++)
                 {
                     var id = reader.UInt64();

@@ -166,6 +166,10 @@ public interface ISpool : IDisposable
     /// <returns>How many were written to the span.</returns>
     int Next(QueueState state, long dueBeforeSeconds, ref SpoolCursor cursor, Span<SpoolEntry> into);
 
+    /// <summary>The same from the last to the first: each call returns those before the cursor; a new cursor is <see cref="SpoolCursor.End"/>.</summary>
+    /// <returns>How many were written to the span.</returns>
+    int Previous(QueueState state, ref SpoolCursor cursor, Span<SpoolEntry> into);
+
     /// <summary>
     /// All messages that are not claimed, whatever their queue, in the order of their places in the index. A message keeps its place as long as
     /// it exists, so one that moves between queues meanwhile is met once; one that is new may be met or not. Each call looks at as many
@@ -199,7 +203,11 @@ public interface ISpool : IDisposable
 /// <summary>A place in a listing of a queue.</summary>
 /// <param name="Key">Due time or arrival.</param>
 /// <param name="Id">Last message returned.</param>
-public readonly record struct SpoolCursor(long Key, ulong Id);
+public readonly record struct SpoolCursor(long Key, ulong Id)
+{
+    /// <summary>Behind the last message.</summary>
+    public static SpoolCursor End { get; } = new(long.MaxValue, ulong.MaxValue);
+}
 
 /// <summary>How reading content ended.</summary>
 public enum ContentRead : byte

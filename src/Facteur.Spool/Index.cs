@@ -122,6 +122,8 @@ internal sealed class Index
     /// <summary>The first message of a queue after a place, or 0.</summary>
     public int After(QueueState state, long key, ulong id) => _order.After(state, key, id);
 
+    public int Before(QueueState state, long key, ulong id) => _order.Before(state, key, id);
+
     /// <summary>Whether a slot holds a message.</summary>
     public bool IsUsed(int slot) => this[slot].Id != 0;
 

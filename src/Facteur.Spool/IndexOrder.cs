@@ -86,6 +86,26 @@ internal sealed class IndexOrder(Index index)
         return best;
     }
 
+    public int Before(QueueState state, long key, ulong id)
+    {
+        var best = 0;
+        var at = _roots[(int)state];
+        while (at != 0)
+        {
+            ref var entry = ref index[at];
+            if (Less(entry, key, id))
+            {
+                best = at;
+                at = entry.Right;
+            }
+            else
+            {
+                at = entry.Left;
+            }
+        }
+        return best;
+    }
+
     /// <summary>A message's place in the order of its queue, for sorting.</summary>
     internal readonly record struct Place(uint Key, int Slot, ulong Id) : IComparable<Place>
     {

@@ -293,6 +293,19 @@ public sealed partial class Spool : ISpool
     }
 
     /// <inheritdoc/>
+    public int Previous(QueueState state, ref SpoolCursor cursor, Span<SpoolEntry> into)
+    {
+        var n = 0;
+        for (int slot; n < into.Length && (slot = _state.Index.Before(state, cursor.Key, cursor.Id)) != 0; n++)
+        {
+            ref var entry = ref _state.Index[slot];
+            cursor = new SpoolCursor(entry.Key, entry.Id);
+            into[n] = entry.ToPublic();
+        }
+        return n;
+    }
+
+    /// <inheritdoc/>
     public bool Scan(ref int place, Span<SpoolEntry> into, out int count)
     {
         count = 0;

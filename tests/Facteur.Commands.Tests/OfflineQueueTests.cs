@@ -130,6 +130,20 @@ public sealed class OfflineQueueTests : IDisposable
             return count;
         }
 
+        public int Previous(QueueState state, ref SpoolCursor cursor, Span<SpoolEntry> into)
+        {
+            var count = 0;
+            foreach (var message in _messages.Values.Reverse())
+            {
+                if (message.Entry.State == state && message.Entry.Id < cursor.Id && count < into.Length)
+                {
+                    into[count++] = message.Entry;
+                }
+            }
+            cursor = count > 0 ? new SpoolCursor(0, into[count - 1].Id) : cursor;
+            return count;
+        }
+
         public bool Scan(ref int place, Span<SpoolEntry> into, out int count) => throw new InvalidOperationException("an offline command goes queue by queue");
 
         public void Move(ulong id, QueueState state, long dueSeconds)

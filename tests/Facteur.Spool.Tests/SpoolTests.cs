@@ -91,6 +91,13 @@ public sealed class SpoolTests : IDisposable
         }
         Assert.Equal([ids[4], ids[3], ids[2], ids[1]], seen);
         Assert.Equal(60, spool.NextDueSeconds);
+        cursor = SpoolCursor.End;
+        seen.Clear();
+        for (int n; (n = spool.Previous(QueueState.Deferred, ref cursor, page)) > 0;)
+        {
+            seen.AddRange(page[..n].Select(e => e.Id));
+        }
+        Assert.Equal([ids[0], ids[1], ids[2], ids[3], ids[4]], seen);
     }
 
     [Fact]

@@ -185,6 +185,24 @@ public sealed class MemorySpool : ISpool
 
     public bool TryTakeArrived(ulong id, [NotNullWhen(true)] out SpoolMessage? message) => (message = Refusing.Contains(id) ? null : Read(id)) is not null;
 
+    public int Previous(QueueState state, ref SpoolCursor cursor, Span<SpoolEntry> into)
+    {
+        var end = cursor;
+        var n = 0;
+        SpoolCursor place = default;
+        var all = new List<(SpoolCursor Place, SpoolEntry Entry)>();
+        for (var one = new SpoolEntry[1]; Next(state, long.MaxValue, ref place, one) > 0;)
+        {
+            all.Add((place, one[0]));
+        }
+        foreach (var (at, entry) in Enumerable.Reverse(all).Where(x => (x.Place.Key, x.Place.Id).CompareTo((end.Key, end.Id)) < 0).Take(into.Length))
+        {
+            into[n++] = entry;
+            cursor = at;
+        }
+        return n;
+    }
+
     public int Next(QueueState state, long dueBeforeSeconds, ref SpoolCursor cursor, Span<SpoolEntry> into)
     {
         if (state is QueueState.Hold or QueueState.Corrupt)

@@ -55,16 +55,16 @@ public static class LocalParameters
     public static readonly StringParameter MailboxCommandMaps = new("mailbox_command_maps", "", "Commands by recipient.") { Class = ParameterClass.NotYet };
 
     /// <summary>mailbox_transport.</summary>
-    public static readonly StringParameter MailboxTransport = new("mailbox_transport", "", "Transport for all local recipients.") { Class = ParameterClass.NotYet };
+    public static readonly StringParameter MailboxTransport = new("mailbox_transport", "", "Transport for all local recipients, known or not.");
 
     /// <summary>mailbox_transport_maps.</summary>
-    public static readonly StringParameter MailboxTransportMaps = new("mailbox_transport_maps", "", "Transports by recipient.") { Class = ParameterClass.NotYet };
+    public static readonly StringParameter MailboxTransportMaps = new("mailbox_transport_maps", "", "Transports by local recipient, known or not.");
 
     /// <summary>fallback_transport.</summary>
-    public static readonly StringParameter FallbackTransport = new("fallback_transport", "", "Transport for unknown users.") { Class = ParameterClass.NotYet };
+    public static readonly StringParameter FallbackTransport = new("fallback_transport", "", "Transport for recipients that are neither aliases nor users.");
 
     /// <summary>fallback_transport_maps.</summary>
-    public static readonly StringParameter FallbackTransportMaps = new("fallback_transport_maps", "", "Transports for unknown users.") { Class = ParameterClass.NotYet };
+    public static readonly StringParameter FallbackTransportMaps = new("fallback_transport_maps", "", "Transports by recipient that is neither alias nor user.");
 
     /// <summary>luser_relay; its $names are local(8)'s and expanded per recipient.</summary>
     public static readonly StringParameter LuserRelay = new("luser_relay", "", "Where mail for unknown users goes.");

@@ -34,6 +34,18 @@ public sealed class LinkWriter
     /// <summary>The other end is gone; frames written are dropped.</summary>
     public bool Closed => _closed;
 
+    /// <summary>Bytes of frames that wait for <see cref="Flush"/>.</summary>
+    public int Waiting
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _buffer.Length;
+            }
+        }
+    }
+
     /// <summary>Appends a frame; it leaves with the next <see cref="Flush"/>.</summary>
     public void Write<T>(ushort type, ushort version, ulong id, T body, FrameBody<T> fields) where T : allows ref struct
     {

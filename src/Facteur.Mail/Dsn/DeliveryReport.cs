@@ -142,7 +142,7 @@ public sealed class DeliveryReport
     /// <summary>The head of the returned message, with its Return-Path.</summary>
     public void WriteOriginalHead(IBufferWriter<byte> output)
     {
-        var adjective = Template.Kind switch { BounceTemplateKind.Failure => "Undelivered ", BounceTemplateKind.Delay => "Delayed ", _ => "" };
+        var adjective = Template.Kind is BounceTemplateKind.Failure or BounceTemplateKind.Delay ? "Undelivered " : "";
         var type = (Utf8, HeadersOnly) switch
         {
             (true, true) => "message/global-headers",

@@ -11,7 +11,9 @@ public static class Connector
 
     /// <summary>The address of a Unix-domain socket.</summary>
     /// <param name="path">Its path.</param>
-    public static EndPoint UnixAddress(string path) => new UnixDomainSocketEndPoint(path);
+    /// <returns>Null when the path is longer than a socket's address may be.</returns>
+    // unix(7), sun_path: 108 bytes with the NUL.
+    public static EndPoint? UnixAddress(string path) => System.Text.Encoding.UTF8.GetByteCount(path) < 108 ? new UnixDomainSocketEndPoint(path) : null;
 
     /// <summary>Connects to a TCP address or a Unix-domain socket.</summary>
     /// <param name="remote">Where to.</param>

@@ -150,7 +150,8 @@ internal sealed class Generation : IAsyncDisposable
             Control = around.Control(this);
         }
         var trusted = Tables(events, new TableOptions { Utf8 = utf8, SecuritySensitive = true });
-        foreach (var entry in Entries.Where(e => e.Type == ServiceType.Unix && Has(IsLocal(e) ? RoleSet.Local : RoleSet.Deliver)))
+        // local passes mail to other transports itself: mailbox_transport, fallback_transport.
+        foreach (var entry in Entries.Where(e => e.Type == ServiceType.Unix && Has(IsLocal(e) ? RoleSet.Local : RoleSet.Deliver | RoleSet.Local)))
         {
             if (Agent(entry, trusted) is { } agent)
             {
@@ -280,7 +281,7 @@ internal sealed class Generation : IAsyncDisposable
         return entry.Command switch
         {
             "smtp" or "lmtp" => new SmtpAgent(config, entry.Command == "lmtp", entry.Arguments, _around.Dns, _around.Hosts, _lists, _around.Reader, _around.Threads, log, _around.Time),
-            "local" => new LocalAgent(config, trusted, _around.Rewriting, _around.Reader, _around.ForwardResubmit, _around.Threads, log, _around.Time),
+            "local" => new LocalAgent(config, trusted, _around.Rewriting, _around.Reader, _around.ForwardResubmit, AgentOf, _around.Threads, log, _around.Time),
             "virtual" => new VirtualAgent(config, trusted, _around.Reader, _around.Threads, log, _around.Time),
             "error" => new ErrorAgent(config, entry.Name == "retry", log, _around.Time),
             "discard" => new DiscardAgent(log, _around.Time),

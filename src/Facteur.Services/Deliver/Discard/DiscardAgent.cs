@@ -30,7 +30,8 @@ public sealed class DiscardAgent(ServiceLog log, TimeProvider time) : IDeliveryA
         var text = nexthop;
         if (EnhancedStatus.TryParsePrefix(nexthop, out var given, out var length))
         {
-            code = given with { Class = 2 };
+            // Postfix: a code of another class is ignored.
+            code = given.Class == 2 ? given : code;
             text = nexthop[length..].TrimStart(' ', '\t');
         }
         return new DeliveryStatus(DeliveryOutcome.Sent, code, text, DsnAction.Delivered);

@@ -44,7 +44,7 @@ public sealed class ErrorAgent : IDeliveryAgent
         return ValueTask.FromResult(new DeliveryResult(request.RequestId, results));
     }
 
-    /// <summary>The status of a next hop's text. A code of another class than the agent's gets the agent's class.</summary>
+    /// <summary>The status of a next hop's text. A code of another class than the agent's is no code of it (Postfix: ignored, with a warning).</summary>
     internal static DeliveryStatus Status(string nexthop, bool retry)
     {
         var wanted = retry ? (byte)4 : (byte)5;
@@ -52,7 +52,7 @@ public sealed class ErrorAgent : IDeliveryAgent
         var text = nexthop;
         if (EnhancedStatus.TryParsePrefix(nexthop, out var given, out var length))
         {
-            code = given with { Class = wanted };
+            code = given.Class == wanted ? given : code;
             text = nexthop[length..].TrimStart(' ', '\t');
         }
         return new DeliveryStatus(

@@ -9,7 +9,7 @@ namespace Facteur.Services.Deliver.Local;
 
 /// <summary>
 /// local(8): aliases, .forward, files, mailboxes. Everything that touches a file runs on own threads in the name of the recipient or of the
-/// alias's owner (<see cref="Facteur.Unix.FileIdentity"/>). Commands and other transports are not built: such mail is deferred, with a warning.
+/// alias's owner (<see cref="Facteur.Unix.FileIdentity"/>). Commands are not built: such mail is deferred, with a warning.
 /// </summary>
 public sealed class LocalAgent : IDeliveryAgent
 {
@@ -21,13 +21,15 @@ public sealed class LocalAgent : IDeliveryAgent
     /// <param name="rewrite">Completes addresses in aliases and says which of them are local.</param>
     /// <param name="reader">Contents.</param>
     /// <param name="resubmit">Where forwarded mail goes.</param>
+    /// <param name="transports">The agent of another entry, for mailbox_transport and fallback_transport; null for none.</param>
     /// <param name="threads">Threads for file work.</param>
     /// <param name="log">The entry's log.</param>
     /// <param name="time">The clock.</param>
     /// <exception cref="ConfigException">Values that can't be used.</exception>
     public LocalAgent(
-        IConfig config, ITableSet tables, IRewrite rewrite, ISpoolReader reader, IResubmit resubmit, BlockingThreads threads, ServiceLog log, TimeProvider time) =>
-        _rooms = new LocalRooms(new LocalSettings(config, tables), rewrite, reader, resubmit, threads, log, time);
+        IConfig config, ITableSet tables, IRewrite rewrite, ISpoolReader reader, IResubmit resubmit, Func<string, IDeliveryAgent?> transports, BlockingThreads threads, ServiceLog log,
+        TimeProvider time) =>
+        _rooms = new LocalRooms(new LocalSettings(config, tables), rewrite, reader, resubmit, transports, threads, log, time);
 
     /// <inheritdoc/>
     public async ValueTask<DeliveryResult> DeliverAsync(DeliveryRequest request, CancellationToken cancel)
@@ -58,4 +60,4 @@ public sealed class LocalAgent : IDeliveryAgent
 
 /// <summary>What every delivery of one agent shares.</summary>
 internal sealed record LocalRooms(
-    LocalSettings Settings, IRewrite Rewrite, ISpoolReader Reader, IResubmit Resubmit, BlockingThreads Threads, ServiceLog Log, TimeProvider Time);
+    LocalSettings Settings, IRewrite Rewrite, ISpoolReader Reader, IResubmit Resubmit, Func<string, IDeliveryAgent?> Transports, BlockingThreads Threads, ServiceLog Log, TimeProvider Time);

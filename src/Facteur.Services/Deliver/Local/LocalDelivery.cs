@@ -27,6 +27,7 @@ internal sealed class LocalDelivery(
     private readonly List<string> _forwarded = [];
     private readonly LocalForwards _forwards = new(rooms, request, recipient.Recipient);
     private readonly LocalMailbox _mailbox = new(rooms, request, recipient, content);
+    private readonly LocalTransports _transports = new(rooms, request, recipient);
     private readonly long _start = DeliveryTimes.Now(rooms.Time);
     private bool _expanded;
     private int _taken;
@@ -229,11 +230,6 @@ internal sealed class LocalDelivery(
     private async ValueTask UserAsync(LocalTarget target, string local, bool followForward, CancellationToken cancel)
     {
         var (user, extension, _) = User(local);
-        if (_settings.NotBuilt is { } transport)
-        {
-            NotBuilt(target, transport);
-            return;
-        }
         var known = await rooms.Threads.RunAsync(() => Find(target, user, extension, local, followForward), cancel).ConfigureAwait(false);
         if (known.Errno != 0)
         {
@@ -255,14 +251,48 @@ internal sealed class LocalDelivery(
                 Rights = owner.Uid == 0 ? _settings.DefaultRights : new Rights(owner.Uid, owner.Gid),
             });
         }
+        else if (await PassedAsync(target, user, local, _settings.MailboxTransportMaps, _settings.MailboxTransport, cancel).ConfigureAwait(false))
+        {
+            // Postfix: mailbox_transport has all recipients, whether or not they have an account.
+        }
         else if (known.Account is { } account)
         {
             await MailboxAsync(target, account, cancel).ConfigureAwait(false);
         }
-        else
+        else if (!await PassedAsync(target, user, local, _settings.FallbackTransportMaps, _settings.FallbackTransport, cancel).ConfigureAwait(false))
         {
             Unknown(target, user, extension, local);
         }
+    }
+
+    /// <returns>Whether the recipient is settled: another transport has it, or had it, or its table can't answer.</returns>
+    private async ValueTask<bool> PassedAsync(LocalTarget target, string user, string local, Maps maps, string otherwise, CancellationToken cancel)
+    {
+        var found = await maps.FindAsync(user, partial: false, cancel).ConfigureAwait(false);
+        if (found.Status == LookupStatus.Error)
+        {
+            LocalLog.TransportLookup(rooms.Log, maps.Parameter, user, found.Value);
+            End(target, DeliveryStatus.Deferred(3, 0, "table lookup failure"));
+            return true;
+        }
+        var transport = found.Status == LookupStatus.Found ? found.Value : otherwise;
+        if (transport.Length == 0)
+        {
+            return false;
+        }
+        if (seen.Seen("transport", local))
+        {
+            _expanded = true;
+            return true;
+        }
+        var (status, damaged) = await _transports.DeliverAsync(transport, target.Address, Original, cancel).ConfigureAwait(false);
+        if (status.Outcome != DeliveryOutcome.Sent)
+        {
+            seen.Forget("transport", local);
+        }
+        Damaged |= damaged;
+        _statuses.Add(status);
+        return true;
     }
 
     private async ValueTask MailboxAsync(LocalTarget target, UserAccount account, CancellationToken cancel)
@@ -371,11 +401,7 @@ internal sealed class LocalDelivery(
 
     private void Unknown(LocalTarget target, string user, string? extension, string local)
     {
-        if (_settings.FallbackNotBuilt is { } transport)
-        {
-            NotBuilt(target, transport);
-        }
-        else if (_settings.LuserRelay.Length > 0 && target.Source != "luser")
+        if (_settings.LuserRelay.Length > 0 && target.Source != "luser")
         {
             LuserRelay(target, user, extension, local);
         }

@@ -23,5 +23,11 @@ internal static class LocalLog
 
     public static void NotBuilt(ServiceLog log, string address, string what) => log.Warning($"{address}: {what} is not available in this release; mail is deferred");
 
+    public static void TransportLookup(ServiceLog log, string parameter, string user, string reason) => log.Warning($"{parameter}: lookup of {user}: {reason}");
+
+    public static void NoTransport(ServiceLog log, string queueId, string transport) => log.Warning($"{queueId}: transport {transport} is not in master.cf, or leads back here");
+
+    public static void Passing(ServiceLog log, string queueId, string address, string transport) => log.Info($"{queueId}: passing <{address}> to transport={transport}");
+
     public static void ForwardRead(ServiceLog log, string path, string reason) => log.Warning($"unable to read {path}: {reason}");
 }

@@ -25,9 +25,11 @@ internal sealed class LocalSettings
         FrozenDeliveredTo = config.Get(LocalParameters.FrozenDeliveredTo);
         HomeMailbox = config.Get(LocalParameters.HomeMailbox);
         SpoolDirectory = config.Get(LocalParameters.MailSpoolDirectory);
-        NotBuilt = new[] { LocalParameters.MailboxTransportMaps, LocalParameters.MailboxTransport }.FirstOrDefault(p => config.Get(p).Length > 0)?.Name;
+        MailboxTransportMaps = Maps.Open(tables, LocalParameters.MailboxTransportMaps.Name, config.Get(LocalParameters.MailboxTransportMaps));
+        MailboxTransport = config.Get(LocalParameters.MailboxTransport);
+        FallbackTransportMaps = Maps.Open(tables, LocalParameters.FallbackTransportMaps.Name, config.Get(LocalParameters.FallbackTransportMaps));
+        FallbackTransport = config.Get(LocalParameters.FallbackTransport);
         CommandNotBuilt = new[] { LocalParameters.MailboxCommandMaps, LocalParameters.MailboxCommand }.FirstOrDefault(p => config.Get(p).Length > 0)?.Name;
-        FallbackNotBuilt = new[] { LocalParameters.FallbackTransportMaps, LocalParameters.FallbackTransport }.FirstOrDefault(p => config.Get(p).Length > 0)?.Name;
         LuserRelay = config.Get(LocalParameters.LuserRelay);
         SizeLimit = config.Get(LocalParameters.MailboxSizeLimit);
         var message = config.Get(CommonParameters.MessageSizeLimit);
@@ -75,14 +77,20 @@ internal sealed class LocalSettings
 
     public string SpoolDirectory { get; }
 
-    /// <summary>The name of a parameter set that delegates all mail and is not acted on, or null.</summary>
-    public string? NotBuilt { get; }
+    /// <summary>Transports of recipients with or without an account, by bare local part without extension.</summary>
+    public Maps MailboxTransportMaps { get; }
 
-    /// <summary>The same for commands.</summary>
+    /// <summary>The transport of the others, "transport:nexthop" or "".</summary>
+    public string MailboxTransport { get; }
+
+    /// <summary>Transports of recipients without an account.</summary>
+    public Maps FallbackTransportMaps { get; }
+
+    /// <summary>The transport of the others without an account, or "".</summary>
+    public string FallbackTransport { get; }
+
+    /// <summary>The name of a parameter set that names a command and is not acted on, or null.</summary>
     public string? CommandNotBuilt { get; }
-
-    /// <summary>The same for unknown users.</summary>
-    public string? FallbackNotBuilt { get; }
 
     public string LuserRelay { get; }
 

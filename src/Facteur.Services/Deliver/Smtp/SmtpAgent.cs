@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
@@ -210,7 +211,11 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
         {
             attempt.Why = SmtpFailures.Connect(host, connected.Error);
             attempt.Tls = _settings.TlsLevel == SmtpTlsLevel.None ? _settings.TlsWord : _settings.TlsWord + "?";
-            _log.NotConnected(attempt.Why.Reason);
+            if (host.EndPoint is IPEndPoint)
+            {
+                // Postfix: of a socket's failure only the recipients' lines tell; there is no other host whose turn comes.
+                _log.NotConnected(attempt.Why.Reason);
+            }
             return;
         }
         var session = new SmtpSession(connection, host, _settings, _log, _time);

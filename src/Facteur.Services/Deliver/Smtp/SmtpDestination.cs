@@ -17,7 +17,8 @@ internal readonly record struct SmtpDestination(string Name, int Port, bool UseM
             destination = new SmtpDestination(settings.Myhostname, 0, false, text["unix:".Length..]);
             return text.Length > "unix:".Length;
         }
-        if (text.StartsWith("inet:", StringComparison.Ordinal))
+        // Postfix: the prefixes are LMTP's; to smtp(8) inet:25 is a host of that name.
+        if (settings.Lmtp && text.StartsWith("inet:", StringComparison.Ordinal))
         {
             text = text["inet:".Length..];
         }

@@ -12,6 +12,8 @@ internal static class SmtpFailures
 
     internal static DeliveryStatus BadDestination(string nexthop) => DeliveryStatus.Deferred(3, 5, $"bad destination syntax: {nexthop}");
 
+    internal static DeliveryStatus ServerConfiguration() => DeliveryStatus.Deferred(3, 5, "Server configuration error");
+
     /// <summary>A failure for good that is a mistake in main.cf and not in the mail: it waits until that is put right.</summary>
     internal static DeliveryStatus Misconfigured(DeliveryStatus why) =>
         why with { Outcome = DeliveryOutcome.Deferred, Status = new EnhancedStatus(4, 3, 5), Action = DsnAction.Delayed };

@@ -22,7 +22,13 @@ internal sealed class SmtpHostFinder(SmtpSettings settings, IDnsResolver dns, Ho
     {
         if (destination.UnixPath is { } path)
         {
-            return new SmtpHosts([new SmtpHost(destination.Name, path, Connector.UnixAddress(path), 0, true)], null);
+            // lmtp(8): a relative path lies below the queue directory, which is where Postfix's processes live.
+            if (Connector.UnixAddress(Path.Combine(settings.QueueDirectory, path)) is { } socket)
+            {
+                return new SmtpHosts([new SmtpHost(destination.Name, path, socket, 0, true)], null);
+            }
+            log.PathTooLong(path);
+            return new SmtpHosts([], SmtpFailures.ServerConfiguration());
         }
         if (IPAddress.TryParse(destination.Name, out var literal))
         {

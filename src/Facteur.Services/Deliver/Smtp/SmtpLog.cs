@@ -28,6 +28,8 @@ internal sealed class SmtpLog(ServiceLog log)
 
     internal void Malformed(string nameAddress, string text) => log.Warning($"non-SMTP response from {nameAddress}: {text}");
 
+    internal void PathTooLong(string path) => log.Warning($"unix-domain name too long: {path}");
+
     internal void NotBound(string reason) => log.Warning(reason);
 
     internal void ContentNotRead(string queueId, string reason) => log.Warning($"{queueId}: {reason}");

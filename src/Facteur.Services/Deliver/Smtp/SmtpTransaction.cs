@@ -74,6 +74,12 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
         else if (code / 100 == 3)
         {
             // RFC 2920 section 3.1: a server may ask for content although it refused all recipients.
+            if (settings.Lmtp)
+            {
+                // RFC 2033 4.2: a reply to the dot for each recipient that was accepted, so there would be none to wait for.
+                session.Abort();
+                return;
+            }
             Put(".\r\n"u8);
             await session.FlushAsync().ConfigureAwait(false);
             session.Arm(settings.DataDoneTimeout);

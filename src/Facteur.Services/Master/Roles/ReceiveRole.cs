@@ -27,6 +27,7 @@ internal sealed class ReceiveRole : IAsyncDisposable
     private readonly Surroundings _around;
     private readonly IncomingSwitch _incoming = new();
     private readonly CleanupSwitch _cleanup;
+    private readonly RequeuedMail _requeued;
     private readonly AnvilService _anvil;
     private readonly PickupService _pickup;
     private readonly ServiceLog _master;
@@ -44,6 +45,7 @@ internal sealed class ReceiveRole : IAsyncDisposable
     {
         (_around, _master) = (around, master);
         _cleanup = new CleanupSwitch(around.Generation);
+        _requeued = new RequeuedMail(_cleanup, PickupConfig, () => Entries.LogOf(around.Log, PickupConfig(), "pickup"), around.Time);
         _anvil = new AnvilService(load.Config, around.Time);
         _doors = new Doors(around.Hosts, sockets, master, around.Time);
         around.Incoming = _incoming;
@@ -77,7 +79,7 @@ internal sealed class ReceiveRole : IAsyncDisposable
     /// <summary>Somebody came who makes mail inside: the queue's reports, local's forwards.</summary>
     public void AttachResubmit(string who, IDuplexPipe link)
     {
-        var server = new ResubmitServer(link, _cleanup, _master);
+        var server = new ResubmitServer(link, _requeued, _master);
         lock (_resubmit)
         {
             if (_resubmit.Remove(who, out var before))
@@ -152,6 +154,12 @@ internal sealed class ReceiveRole : IAsyncDisposable
         _pickup.Dispose();
         _stop.Dispose();
         return ValueTask.CompletedTask;
+    }
+
+    private IConfig PickupConfig()
+    {
+        var generation = _around.Generation.Now;
+        return generation.Entries.FirstOrDefault(e => e.Command == "pickup") is { } entry ? generation.Config.With(entry.Overrides) : generation.Config;
     }
 
     /// <summary>The queue's contents are out of receive's reach.</summary>

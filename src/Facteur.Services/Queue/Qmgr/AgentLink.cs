@@ -9,6 +9,9 @@ namespace Facteur.Services.Queue.Qmgr;
 /// </summary>
 internal sealed class AgentLink(Qmgr qmgr, Action bell) : IDeliverySink
 {
+    /// <summary>Results that are told as written in one go.</summary>
+    private const int ToldAtOnce = 128;
+
     /// <summary>Times a request is sent.</summary>
     private const int Tries = 3;
 
@@ -86,7 +89,8 @@ internal sealed class AgentLink(Qmgr qmgr, Action bell) : IDeliverySink
                 _staged.Add(delivery.Number);
             }
         }
-        if (_staged.Count > 0)
+        // Not each time: agents that know of a result a little longer cost nothing.
+        if (_staged.Count >= ToldAtOnce)
         {
             _client?.Recorded(_staged);
             _staged.Clear();

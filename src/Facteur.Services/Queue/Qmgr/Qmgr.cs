@@ -378,7 +378,8 @@ internal sealed class Qmgr
     private void Release(ulong id, ActiveMessage? active)
     {
         active?.HoldWanted = false;
-        _spool.Move(id, QueueState.Deferred, NowMicros / 1_000_000);
+        // Postfix: released mail waits in the deferred queue for the next scan; postqueue -f and -i try it at once.
+        _spool.Move(id, QueueState.Deferred, NowMicros / 1_000_000 + _settings.QueueRunDelaySeconds);
     }
 
     private void WarnWhenFull(long nowSeconds)
@@ -505,7 +506,8 @@ internal sealed class Qmgr
         }
         var elsewhere = MarkElsewhere(message);
         var open = message.States.Count(s => s == RecipientState.Open);
-        _log.Active(message, stored.Envelope.ContentSize, open);
+        // Postfix: nrcpt= counts all recipients of the message at every attempt.
+        _log.Active(message, stored.Envelope.ContentSize, message.States.Length);
         message.Pending = open + elsewhere + 1;
         message.Resolving++;
         for (var i = 0; i < message.States.Length; i++)

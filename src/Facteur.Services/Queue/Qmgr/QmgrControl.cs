@@ -126,7 +126,7 @@ internal sealed class QmgrControl(ISpool spool, Qmgr qmgr, QmgrLoop loop, bool l
             {
                 _listings.Remove(_listings.MinBy(l => l.Value.Used).Key);
             }
-            listing = new Listing([.. qmgr.Active.Keys.Concat(qmgr.Leaving).Distinct().Order()]);
+            listing = new Listing([.. qmgr.Active.Keys.Concat(qmgr.Leaving).Distinct().OrderDescending()]);
             _listings.Add(number = ++_number, listing);
         }
         else if (!_listings.TryGetValue(number, out listing))
@@ -188,12 +188,15 @@ internal sealed class QmgrControl(ISpool spool, Qmgr qmgr, QmgrLoop loop, bool l
             stored.Envelope.Sender.Length == 0 ? "MAILER-DAEMON" : stored.Envelope.Sender, [.. recipients.Order(AsTried)]);
     }
 
-    /// <summary>A listing under way: incoming, then what was active or about to leave when it began, then deferred, hold, corrupt.</summary>
+    /// <summary>
+    /// A listing under way: incoming, then what was active or about to leave when it began, then deferred, hold, corrupt, each the last first.
+    /// (Postfix: the order of a directory, which file systems in memory keep from the newest to the oldest.)
+    /// </summary>
     private sealed class Listing(List<ulong> active)
     {
         private static readonly QueueState?[] Phases = [QueueState.Incoming, null, QueueState.Deferred, QueueState.Hold, QueueState.Corrupt];
         private readonly SpoolEntry[] _entry = new SpoolEntry[1];
-        private SpoolCursor _cursor;
+        private SpoolCursor _cursor = SpoolCursor.End;
         private int _at;
 
         /// <summary>When its last page was asked for, as a count of pages.</summary>
@@ -205,7 +208,7 @@ internal sealed class QmgrControl(ISpool spool, Qmgr qmgr, QmgrLoop loop, bool l
 
         public bool Next(ISpool spool, out ulong id)
         {
-            for (; !Ended; Phase++, _cursor = default)
+            for (; !Ended; Phase++, _cursor = SpoolCursor.End)
             {
                 if (Phases[Phase] is not { } state)
                 {
@@ -215,7 +218,7 @@ internal sealed class QmgrControl(ISpool spool, Qmgr qmgr, QmgrLoop loop, bool l
                         return true;
                     }
                 }
-                else if (spool.Next(state, long.MaxValue, ref _cursor, _entry) > 0)
+                else if (spool.Previous(state, ref _cursor, _entry) > 0)
                 {
                     id = _entry[0].Id;
                     return true;

@@ -178,7 +178,8 @@ public sealed class QmgrService : IDisposable
             Return = stored.Envelope.Return,
             Body = stored.Envelope.Body,
             Origin = stored.Envelope.Origin,
-            Flags = stored.Envelope.Flags | MessageFlags.Requeued,
+            // postsuper(1): addresses are mapped again; what a rule of smtpd once said is over.
+            Flags = (stored.Envelope.Flags & ~(MessageFlags.Hold | MessageFlags.NoAddressMappings)) | MessageFlags.Requeued,
             Client = stored.Envelope.Client,
             Entry = stored.Envelope.Entry,
             Recipients = [.. open.Select(i => stored.Envelope.Recipients[i])],

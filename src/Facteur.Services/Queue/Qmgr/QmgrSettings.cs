@@ -22,7 +22,8 @@ internal sealed class QmgrSettings
         ActiveLimit = (int)Math.Min(config.Get(QmgrParameters.MessageActiveLimit), 10_000_000);
         RecipientLimit = config.Get(QmgrParameters.MessageRecipientLimit);
         MinimalBackoffSeconds = (long)config.Get(QmgrParameters.MinimalBackoffTime).TotalSeconds;
-        LeastWaitSeconds = Math.Max(MinimalBackoffSeconds, (long)config.Get(QmgrParameters.QueueRunDelay).TotalSeconds);
+        QueueRunDelaySeconds = (long)config.Get(QmgrParameters.QueueRunDelay).TotalSeconds;
+        LeastWaitSeconds = Math.Max(MinimalBackoffSeconds, QueueRunDelaySeconds);
         MaximalBackoffSeconds = Math.Max((long)config.Get(QmgrParameters.MaximalBackoffTime).TotalSeconds, LeastWaitSeconds);
         LifetimeSeconds = (long)config.Get(CommonParameters.MaximalQueueLifetime).TotalSeconds;
         BounceLifetimeSeconds = (long)config.Get(QmgrParameters.BounceQueueLifetime).TotalSeconds;
@@ -39,6 +40,9 @@ internal sealed class QmgrSettings
     public long RecipientLimit { get; }
 
     public long MinimalBackoffSeconds { get; }
+
+    /// <summary>How long mail that was released from hold waits.</summary>
+    public long QueueRunDelaySeconds { get; }
 
     /// <summary>Postfix: deferred mail is looked at once in queue_run_delay, so no message is tried more often. (Each waits from its own last attempt here.)</summary>
     public long LeastWaitSeconds { get; }

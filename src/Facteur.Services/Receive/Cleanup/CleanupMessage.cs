@@ -57,8 +57,9 @@ internal sealed class CleanupMessage : ICleanupMessage
         _rewriter = new HeaderRewriter(_options, _mapper);
         _recipients = new RecipientList(_options, _mapper, new VirtualAliases(_options, _mapper, _log, QueueId))
         {
-            // Only new mail is copied: not what was made inside, not probes, not what was copied when it came the first time.
-            Bcc = mapping && envelope.Origin is MessageOrigin.Smtpd or MessageOrigin.Pickup && (envelope.Flags & (MessageFlags.VerifyOnly | MessageFlags.Requeued)) == 0,
+            // Only new mail is copied: not what was made inside, not probes. Postfix: what goes round again is new mail, whatever it was before.
+            Bcc = mapping && (envelope.Origin is MessageOrigin.Smtpd or MessageOrigin.Pickup || envelope.Flags.HasFlag(MessageFlags.Requeued))
+                && !envelope.Flags.HasFlag(MessageFlags.VerifyOnly),
         };
         _given = [.. envelope.Recipients];
         _localHeaders = envelope.Flags.HasFlag(MessageFlags.RewriteLocal) || envelope.Origin is MessageOrigin.Bounce or MessageOrigin.Notice;
@@ -79,7 +80,8 @@ internal sealed class CleanupMessage : ICleanupMessage
         {
             await SenderAsync(cancel).ConfigureAwait(false);
         }
-        if (_envelope.Origin is MessageOrigin.Bounce or MessageOrigin.Notice or MessageOrigin.Forward)
+        // What goes round again has its header already, and gets another one from pickup.
+        if (_envelope.Origin is MessageOrigin.Bounce or MessageOrigin.Notice or MessageOrigin.Forward && !_envelope.Flags.HasFlag(MessageFlags.Requeued))
         {
             var date = MailDate.Format(Arrival, _service.Zone);
             await WriteAsync(Encoding.UTF8.GetBytes($"Received: by {_options.Myhostname} ({_options.MailName})\n\tid {QueueId}; {date}\n"), cancel).ConfigureAwait(false);

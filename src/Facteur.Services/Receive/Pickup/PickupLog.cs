@@ -9,6 +9,9 @@ internal static class PickupLog
 {
     public static void Message(ServiceLog log, string queueId, uint uid, string sender) => log.Info($"{queueId}: uid={uid} from=<{sender}>");
 
+    public static void Requeued(ServiceLog log, string queueId, uint uid, string sender, string original) =>
+        log.Info($"{queueId}: uid={uid} from=<{sender}> orig_id={original}");
+
     public static void PutAside(ServiceLog log, string name, uint uid, string reason) =>
         log.Warning($"maildrop/{name}: uid={uid}: {reason}: moved to the corrupt queue");
 

@@ -63,6 +63,8 @@ internal sealed class SmtpdLog(ServiceLog log)
     public void Ended(string? queueId, string reason, string where, long? bytes, ClientFacts client) =>
         log.Info($"{queueId ?? NoQueue}: {reason} after {where}{(bytes is { } count ? $" ({count} bytes)" : "")} from {client.Printable}");
 
+    public void NotNotified(string reason) => log.Warning($"postmaster notify: {reason}");
+
     public void TooLarge(string? queueId) => log.Warning($"{queueId ?? NoQueue}: queue file size limit exceeded");
 
     public void ChunkTooLarge(string? queueId, ClientFacts client) =>

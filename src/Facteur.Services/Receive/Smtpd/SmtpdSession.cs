@@ -19,6 +19,7 @@ internal sealed class SmtpdSession
     private long _junk;
     private string? _denied;
     private bool? _rewriteLocal;
+    private NoticeClasses _refusal;
 
     public SmtpdSession(SmtpdService service, SmtpdChannel channel, ClientFacts client, bool limited, CancellationToken cancel)
     {
@@ -28,6 +29,8 @@ internal sealed class SmtpdSession
         Cancel = cancel;
         IsLimited = limited;
         Context = new RestrictionContext(service.Settings, service.Arrows, service.Log, service.Time, client, cancel);
+        // Postfix: what is said is kept when the postmaster is to be told of anything.
+        Transcript = service.Settings.NoticeClasses == NoticeClasses.None || service.IsStandAlone ? null : new SmtpdTranscript(service.Settings);
     }
 
     public SmtpdSettings Settings => _service.Settings;
@@ -47,6 +50,9 @@ internal sealed class SmtpdSession
     public RestrictionContext Context { get; }
 
     public CancellationToken Cancel { get; }
+
+    /// <summary>What was said, for the postmaster; null when nobody wants to know.</summary>
+    public SmtpdTranscript? Transcript { get; }
 
     /// <summary>Limits on connections, messages and recipients apply.</summary>
     public bool IsLimited { get; }
@@ -82,6 +88,10 @@ internal sealed class SmtpdSession
         }
         await Channel.FlushAsync().ConfigureAwait(false);
         await ResetAsync().ConfigureAwait(false);
+        if (Transcript is { IsWanted: true })
+        {
+            await SmtpdNotice.SendAsync(this).ConfigureAwait(false);
+        }
     }
 
     /// <summary>" ehlo=1 mail=1/2 commands=2/3" for the disconnect line.</summary>
@@ -109,6 +119,11 @@ internal sealed class SmtpdSession
             await Task.Delay(Settings.ErrorSleepTime, Service.Time, Cancel).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
         Channel.Write(reply);
+        if (Transcript is not null)
+        {
+            Transcript.Out(reply);
+            _refusal = NoticeClass.Of(reply, ReferenceEquals(reply, Context.Reply), Context.IsUnlisted);
+        }
         if (reply.Length > 3 && reply[0] is '4' or '5' && reply[1] == '2' && reply[2] == '1')
         {
             State = SmtpdState.Ended;
@@ -152,6 +167,14 @@ internal sealed class SmtpdSession
     {
         Errors = 0;
         _junk = 0;
+        Transcript?.Forgive();
+    }
+
+    /// <summary>The answer to EHLO.</summary>
+    public void Offer()
+    {
+        Channel.Write(Settings.Ehlo.Bytes(Discarded));
+        Transcript?.Ehlo(Discarded);
     }
 
     /// <summary>Starts the message in cleanup unless that was done.</summary>
@@ -197,6 +220,7 @@ internal sealed class SmtpdSession
             return;
         }
         var reason = outcome == ReadOutcome.TimedOut ? "timeout" : "lost connection";
+        Transcript?.Aborted = reason;
         if (outcome == ReadOutcome.TimedOut && !Channel.IsLost)
         {
             await ReplyAsync(SmtpdReplies.Timeout(Settings.Myhostname)).ConfigureAwait(false);
@@ -223,7 +247,7 @@ internal sealed class SmtpdSession
         IsCounted = IsLimited;
         if (IsLimited && Service.Connections.Refusal(this) is { } refusal)
         {
-            await ReplyAsync(refusal).ConfigureAwait(false);
+            await ErrorAsync(refusal).ConfigureAwait(false);
             return false;
         }
         // RFC 5321 4.3.1: the server speaks first.
@@ -235,8 +259,7 @@ internal sealed class SmtpdSession
         if (!Settings.DelayReject && await Stages.ClientAsync(Context).ConfigureAwait(false) == Verdict.Reject)
         {
             _denied = Context.Reply;
-            Errors++;
-            await ReplyAsync(_denied).ConfigureAwait(false);
+            await ErrorAsync(_denied).ConfigureAwait(false);
         }
         else
         {
@@ -253,6 +276,7 @@ internal sealed class SmtpdSession
             {
                 await ReplyAsync(SmtpdReplies.TooManyErrors(Settings.Myhostname)).ConfigureAwait(false);
                 Log.Ended(Context.QueueId, "too many errors", Context.Where, null, Client);
+                Transcript?.Aborted = "too many errors";
                 return;
             }
             var outcome = await Channel.ReadLineAsync().ConfigureAwait(false);
@@ -268,6 +292,7 @@ internal sealed class SmtpdSession
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask CommandAsync()
     {
+        Transcript?.In(Channel.Line);
         if (Channel.LineTooLong)
         {
             Log.LineTooLong(Client, Settings.LineLimit, Channel.Line);
@@ -278,7 +303,7 @@ internal sealed class SmtpdSession
             {
                 Log.BareNewline(Context, Context.Where);
                 State = SmtpdState.Ended;
-                await ReplyAsync(SmtpdReplies.BareNewline(Settings.BareNewlineCode, Settings.Myhostname)).ConfigureAwait(false);
+                await ErrorAsync(SmtpdReplies.BareNewline(Settings.BareNewlineCode, Settings.Myhostname)).ConfigureAwait(false);
                 return;
             }
             Log.BareNewlineNote(Context, Context.Where);
@@ -342,7 +367,7 @@ internal sealed class SmtpdSession
         }
         else
         {
-            Errors++;
+            CountError();
         }
         if ((verb.Flags & VerbFlags.Junk) != 0)
         {
@@ -358,7 +383,7 @@ internal sealed class SmtpdSession
         {
             Log.NonSmtpCommand(Client, Channel.Line);
             State = SmtpdState.Ended;
-            await ReplyAsync(SmtpdReplies.Forbidden).ConfigureAwait(false);
+            await ErrorAsync(SmtpdReplies.Forbidden).ConfigureAwait(false);
             return;
         }
         await ErrorAsync(_denied is null ? SmtpdReplies.NotRecognized : $"503 5.7.0 Error: access denied for {Client.Printable}").ConfigureAwait(false);
@@ -384,7 +409,7 @@ internal sealed class SmtpdSession
             return true;
         }
         State = SmtpdState.Ended;
-        await ReplyAsync(SmtpdReplies.NotSynchronized).ConfigureAwait(false);
+        await ErrorAsync(SmtpdReplies.NotSynchronized).ConfigureAwait(false);
         return false;
     }
 
@@ -396,11 +421,16 @@ internal sealed class SmtpdSession
         }
     }
 
-    private ValueTask ErrorAsync(string reply)
+    private void CountError()
     {
-        var answered = ReplyAsync(reply);
         Errors++;
-        return answered;
+        Transcript?.Error(_refusal);
+    }
+
+    private async ValueTask ErrorAsync(string reply)
+    {
+        await ReplyAsync(reply).ConfigureAwait(false);
+        CountError();
     }
 
     private static void Append(StringBuilder text, string name, int accepted, int total)

@@ -46,6 +46,9 @@ internal sealed class SmtpdSettings
         PerRequestDeadline = config.Get(SmtpdParameters.PerRequestDeadline);
         NullAccessKey = config.Get(SmtpdParameters.NullAccessLookupKey);
         DoubleBounceSender = config.Get(CommonParameters.DoubleBounceSender);
+        NoticeClasses = NoticeClass.Parse(config.Get(BounceParameters.NotifyClasses));
+        ErrorNoticeRecipient = config.Get(BounceParameters.ErrorNoticeRecipient);
+        ObsoleteFrom = config.Get(BounceParameters.HeaderFromFormat) == "obsolete";
         LineLimit = (int)Math.Min(config.Get(CommonParameters.LineLengthLimit), 65536);
         MessageSizeLimit = config.Get(CommonParameters.MessageSizeLimit);
         QueueMinfree = config.Get(SmtpdParameters.QueueMinfree);
@@ -108,6 +111,14 @@ internal sealed class SmtpdSettings
     public string MailName { get; }
 
     public string Banner { get; }
+
+    /// <summary>Of which errors the postmaster is told.</summary>
+    public NoticeClasses NoticeClasses { get; }
+
+    /// <summary>Who is told.</summary>
+    public string ErrorNoticeRecipient { get; }
+
+    public bool ObsoleteFrom { get; }
 
     public bool SoftBounce { get; }
 

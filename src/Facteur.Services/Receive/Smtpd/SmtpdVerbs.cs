@@ -61,7 +61,7 @@ internal static class SmtpdVerbs
         new("EHLO", 0, Never, VerbFlags.Junk | VerbFlags.Last, EhloVerb.RunAsync),
         new("STARTTLS", 0, Never, VerbFlags.Last, StarttlsVerb.RunAsync), // RFC 3207
         new("AUTH", 0, Never, VerbFlags.None, AuthVerb.RunAsync), // RFC 4954
-        new("MAIL", InTransaction, state => state == SmtpdState.Chunks ? SmtpdReplies.MailAfterBdat : SmtpdReplies.NestedMail, VerbFlags.None, MailVerb.RunAsync),
+        new("MAIL", InTransaction, _ => SmtpdReplies.NestedMail, VerbFlags.None, MailVerb.RunAsync),
         new("RCPT", ~(SmtpdState.Mail | SmtpdState.Recipients), state => state == SmtpdState.Chunks ? SmtpdReplies.RcptAfterBdat : SmtpdReplies.NeedMail, VerbFlags.None, RcptVerb.RunAsync),
         new("DATA", ~SmtpdState.Recipients, NoRecipients, VerbFlags.Last, DataVerb.RunAsync), // RFC 5321 4.1.1.4
         new("BDAT", 0, Never, VerbFlags.None, BdatVerb.RunAsync), // RFC 3030

@@ -14,6 +14,7 @@ public sealed class LocalAgentTests : IDisposable
 {
     private const string Content = "Received: by x\nSubject: hi\n\nFrom here\nx\n";
     private readonly DeliverRoom _room = new();
+    private readonly Dictionary<string, IDeliveryAgent> _others = [];
 
     public LocalAgentTests() => Assert.Equal(0, Libc.chmod(_room.Directory, 0x3FF));
 
@@ -30,7 +31,7 @@ public sealed class LocalAgentTests : IDisposable
             new TestConfig([("alias_maps", "aliases"), ("mail_spool_directory", _room.Directory), ("recipient_delimiter", "+"), ("deliver_lock_attempts", "1"),
                 ("default_privs", "nobody"), ("forward_path", $"{_room.Directory}/fwd-$user${{recipient_delimiter}}${{extension}}, {_room.Directory}/fwd-$user")])
                 .With([.. more.Select(m => KeyValuePair.Create(m.Name, m.Value))]),
-            _room, _room, _room, _room, _room.Threads, _room.ServiceLog("postfix/local"), _room.Time);
+            _room, _room, _room, _room, name => _others.GetValueOrDefault(name), _room.Threads, _room.ServiceLog("postfix/local"), _room.Time);
     }
 
     private async Task<DeliveryResult> Deliver(string recipient, DsnNotify notify = 0, DeliveryFlags flags = 0, string content = Content, params (string, string)[] more) =>
@@ -229,8 +230,94 @@ public sealed class LocalAgentTests : IDisposable
         Assert.Equal("catch+noone+e@remote.example", Assert.Single(_room.Forwards).Envelope.Recipients[0].Address);
     }
 
+    [Fact]
+    public async Task Mailbox_transport_has_all_recipients_known_or_not_behind_aliases_and_forward()
+    {
+        var lmtp = Other("lmtp");
+        File.WriteAllText(_room.Path("fwd-nobody"), "daemon\n");
+        await Deliver("bin+x@dest.example, NoSuch@dest.example, remote@dest.example, esc@dest.example, nobody@dest.example", more: ("mailbox_transport", "lmtp:unix:private/x"));
+        // nobody goes back into the queue as daemon, for a .forward's addresses have records of their own there.
+        Assert.Equal(
+            ["unix:private/x bin+x@dest.example bin+x@dest.example", "unix:private/x NoSuch@dest.example NoSuch@dest.example", "unix:private/x daemon@dest.example esc@dest.example"],
+            lmtp.Requests.Select(r => $"{r.Nexthop} {r.Recipients[0].Recipient.Address} {r.Recipients[0].Recipient.OriginalAddress}"));
+        Assert.Equal(["x@remote.example", "daemon@dest.example"], _room.Forwards.Select(f => f.Envelope.Recipients[0].Address));
+        Assert.Contains("postfix/local: Q1: passing <bin+x@dest.example> to transport=lmtp", _room.Lines);
+        Assert.False(File.Exists(_room.Path("bin")));
+    }
+
+    [Fact]
+    public async Task Transports_by_recipient_come_before_mailbox_transport_and_fallback_transport_has_those_without_an_account()
+    {
+        _room.Table("boxes", ("bin", "first:"));
+        _room.Table("others", ("nosuch", "second:hop"));
+        var (first, second, third) = (Other("first"), Other("second"), Other("third"));
+        await Deliver(
+            "bin+x@dest.example, nosuch+e@dest.example, noone@dest.example, nobody@dest.example",
+            more: [("mailbox_transport_maps", "boxes"), ("fallback_transport_maps", "others"), ("fallback_transport", "third")]);
+        // Without a next hop it is the one local had, here none.
+        Assert.Equal(" bin+x@dest.example", Assert.Single(first.Requests.Select(r => $"{r.Nexthop} {r.Recipients[0].Recipient.Address}")));
+        Assert.Equal("hop nosuch+e@dest.example", Assert.Single(second.Requests.Select(r => $"{r.Nexthop} {r.Recipients[0].Recipient.Address}")));
+        Assert.Equal(" noone@dest.example", Assert.Single(third.Requests.Select(r => $"{r.Nexthop} {r.Recipients[0].Recipient.Address}")));
+        Assert.True(File.Exists(_room.Path("nobody")));
+    }
+
+    [Fact]
+    public async Task The_outcome_of_the_other_transport_is_the_recipients()
+    {
+        Other("lmtp").Status = DeliveryStatus.Bounced(2, 2, "over quota");
+        Assert.Equal((DeliveryOutcome.Bounced, "5.2.2"), Outcome(await Deliver("daemon@dest.example", more: ("mailbox_transport", "lmtp"))));
+        Other("lmtp").Status = null;
+        Assert.Equal((DeliveryOutcome.Deferred, "4.3.0"), Outcome(await Deliver("daemon@dest.example", more: ("mailbox_transport", "lmtp"))));
+    }
+
     [Theory]
-    [InlineData("mailbox_transport", "lmtp:unix:x")]
+    [InlineData("nowhere:x")]
+    [InlineData("local")]
+    public async Task A_transport_that_is_not_there_or_is_local_itself_defers(string transport)
+    {
+        _others["local"] = Agent(("mailbox_transport", transport));
+        Assert.Equal((DeliveryOutcome.Deferred, "4.3.0"), Outcome(await Deliver("daemon@dest.example", more: ("mailbox_transport", transport))));
+        Assert.EndsWith("Q1: to=<daemon@dest.example>, relay=none, delay=N, delays=N, dsn=4.3.0, status=deferred (mail transport unavailable)", Ends());
+    }
+
+    [Fact]
+    public async Task What_was_handed_over_once_is_not_handed_over_again()
+    {
+        Other("lmtp");
+        Assert.Equal(
+            (DeliveryOutcome.Deferred, "4.3.0"), Outcome(await Deliver("daemon@dest.example", flags: DeliveryFlags.Passed, more: ("mailbox_transport", "lmtp"))));
+    }
+
+    [Fact]
+    public async Task A_table_of_transports_that_can_not_answer_defers()
+    {
+        await Deliver("daemon@dest.example", more: ("mailbox_transport_maps", "fail"));
+        Assert.EndsWith("dsn=4.3.0, status=deferred (table lookup failure)", Ends());
+    }
+
+    private static (DeliveryOutcome, string) Outcome(DeliveryResult result) => (result.Recipients[0].Status.Outcome, result.Recipients[0].Status.Status.ToString());
+
+    private OtherAgent Other(string name)
+    {
+        var agent = new OtherAgent();
+        _others[name] = agent;
+        return agent;
+    }
+
+    private sealed class OtherAgent : IDeliveryAgent
+    {
+        public List<DeliveryRequest> Requests { get; } = [];
+
+        public DeliveryStatus? Status { get; set; } = DeliveryStatus.Sent("stored");
+
+        public ValueTask<DeliveryResult> DeliverAsync(DeliveryRequest request, CancellationToken cancel)
+        {
+            Requests.Add(request);
+            return ValueTask.FromResult(new DeliveryResult(request.RequestId, Status is null ? [] : [new RecipientResult(request.Recipients[0].Index, Status)]));
+        }
+    }
+
+    [Theory]
     [InlineData("mailbox_command", "/usr/bin/procmail")]
     public async Task What_is_not_built_defers(string name, string value)
     {

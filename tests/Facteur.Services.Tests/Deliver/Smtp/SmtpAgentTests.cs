@@ -381,6 +381,78 @@ public sealed class SmtpAgentTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task LMTP_a_relative_socket_lies_below_the_queue_directory_and_one_too_long_is_a_mistake_in_the_configuration()
+    {
+        var directory = Directory.CreateTempSubdirectory("lmtp-").FullName;
+        var peer = new SmtpPeer(unix: Path.Combine(directory, "sock")) { Lmtp = true };
+        _made.Add(peer);
+        var agent = Agent(true, ("queue_directory", directory));
+        Assert.Equal(DeliveryOutcome.Sent, (await Deliver(agent, "unix:sock", ["a@d.example"])).Recipients[0].Status.Outcome);
+        Assert.Contains(_log.Lines, l => l.Contains("relay=mx.dest.example[sock], delay=", StringComparison.Ordinal));
+        Assert.Equal("connect to mx.dest.example[gone]: No such file or directory", (await Deliver(agent, "unix:gone", ["a@d.example"])).Recipients[0].Status.Reason);
+        Assert.Equal(("4.3.5", "Server configuration error"), Says((await Deliver(agent, "unix:" + new string('x', 120), ["a@d.example"])).Recipients[0].Status));
+        Directory.Delete(directory, true);
+
+        static (string, string) Says(DeliveryStatus status) => (status.Status.ToString(), status.Reason);
+    }
+
+    [Theory]
+    [InlineData("inet:127.0.0.1:PORT")]
+    [InlineData("inet:[127.0.0.1]:PORT")]
+    [InlineData("[127.0.0.1]:PORT")]
+    [InlineData("127.0.0.1:PORT")]
+    [InlineData("box.d.example:PORT")]
+    [InlineData("inet:box.d.example:PORT")]
+    public async Task LMTP_goes_to_hosts_and_ports_and_asks_for_no_MX(string nexthop)
+    {
+        _dns.Add("box.d.example", "A 127.0.0.1", "MX 5 elsewhere.example");
+        var peer = new SmtpPeer { Lmtp = true };
+        _made.Add(peer);
+        var result = await Deliver(Agent(true), nexthop.Replace("PORT", $"{peer.Port}"), ["a@d.example"]);
+        Assert.Equal(DeliveryOutcome.Sent, result.Recipients[0].Status.Outcome);
+    }
+
+    [Fact]
+    public async Task LMTP_without_accepted_recipients_waits_for_no_reply_to_the_dot()
+    {
+        var peer = new SmtpPeer { Lmtp = true };
+        _made.Add(peer);
+        peer.On("RCPT", "550 5.1.1 no").On("DATA", "354 go");
+        var result = await Deliver(Agent(true), $"127.0.0.1:{peer.Port}", ["a@d.example"]).AsTask().WaitAsync(TimeSpan.FromSeconds(20));
+        Assert.Equal(DeliveryOutcome.Bounced, result.Recipients[0].Status.Outcome);
+        Assert.Empty(peer.Messages);
+    }
+
+    [Fact]
+    public async Task LMTP_a_server_that_leaves_between_its_replies_leaves_the_others_deferred()
+    {
+        var peer = new SmtpPeer { Lmtp = true };
+        _made.Add(peer);
+        peer.On(".EOM RCPT TO:<bob@", "close");
+        var by = (await Deliver(Agent(true), $"127.0.0.1:{peer.Port}", ["alice@d.example", "bob@d.example", "carol@d.example"])).Recipients.ToDictionary(r => r.Index, r => r.Status.Outcome);
+        Assert.Equal((DeliveryOutcome.Sent, DeliveryOutcome.Deferred, DeliveryOutcome.Deferred), (by[0], by[1], by[2]));
+    }
+
+    [Fact]
+    public async Task LMTP_keeps_connections_while_much_waits()
+    {
+        var peer = new SmtpPeer { Lmtp = true };
+        _made.Add(peer);
+        var agent = Agent(true);
+        await Deliver(agent, $"127.0.0.1:{peer.Port}", ["a@d.example"], DeliveryFlags.KeepConnection);
+        await Deliver(agent, $"127.0.0.1:{peer.Port}", ["b@d.example"], DeliveryFlags.KeepConnection);
+        Assert.Equal(1, peer.Connections);
+        Assert.Contains(_log.Lines, l => l.Contains("conn_use=2", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task The_prefixes_are_LMTPs_alone()
+    {
+        var result = await Deliver(Agent(), "inet:25", ["a@d.example"]);
+        Assert.StartsWith("Host or domain name not found. Name service error for name=inet type=", result.Recipients[0].Status.Reason);
+    }
+
+    [Fact]
     public async Task Without_pipelining_commands_wait_and_DATA_is_not_sent_in_vain()
     {
         var peer = Peer().On("RCPT", "550 5.1.1 no");

@@ -224,6 +224,7 @@ public sealed class FailingCommitTests : IRewrite, IBounce, IResubmit, IDelivery
         Assert.Empty(_delivered);
         _gate.Release();
         Assert.True(await _queue.Control.SuperAsync(SuperOperation.Release, id, default));
+        Assert.True(await _queue.Control.FlushMessageAsync(id, default));
         await Until(() => _spool.Ids.Count == 0);
     }
 

@@ -533,7 +533,10 @@ public sealed class QmgrTests
         Assert.Single(sim.Reports, r => r.MessageId == expired);
         Assert.True(sim.Qmgr.Super(SuperOperation.Release, held));
         sim.Deliver = static request => (TimeSpan.Zero, QmgrSimulation.Ok(request));
-        sim.Run(TimeSpan.FromSeconds(1));
+        // Released mail waits for queue_run_delay.
+        sim.Run(TimeSpan.FromSeconds(299));
+        Assert.Equal([held], sim.Spool.Ids);
+        sim.Run(TimeSpan.FromSeconds(2));
         Assert.Empty(sim.Spool.Ids);
     }
 

@@ -96,12 +96,21 @@ public sealed class RecipientTests
         foreach (var envelope in new[]
         {
             CleanupBench.From("a@sender.example", MessageOrigin.Forward), CleanupBench.From("a@sender.example", flags: MessageFlags.NoAddressMappings),
-            CleanupBench.From("a@sender.example", flags: MessageFlags.Requeued), CleanupBench.From("a@sender.example", flags: MessageFlags.VerifyOnly),
+            CleanupBench.From("a@sender.example", flags: MessageFlags.VerifyOnly),
         })
         {
             await bench.SendAsync(envelope, Content, ["bob@dest.example"]);
             Assert.Equal("bob@dest.example|bob@dest.example", bench.Recipients);
         }
+    }
+
+    [Fact]
+    public async Task What_is_requeued_is_copied_again_also_a_report_and_has_no_second_header_of_ours()
+    {
+        var bench = new CleanupBench(null, ("always_bcc", "all@x.example"));
+        await bench.SendAsync(CleanupBench.From("", MessageOrigin.Bounce, MessageFlags.Requeued), Content, ["bob@dest.example"]);
+        Assert.Equal("bob@dest.example|bob@dest.example all@x.example|all@x.example|Never", bench.Recipients);
+        Assert.StartsWith("Received: x\nSubject: v\n", bench.Text);
     }
 
     [Fact]

@@ -168,7 +168,7 @@ public sealed class BounceServiceTests : IDisposable
         Assert.Contains("5 day(s) old", text, StringComparison.Ordinal);
         Assert.Contains("Action: delayed\nStatus: 4.4.1\n", text, StringComparison.Ordinal);
         Assert.Contains("Will-Retry-Until: Sun, 6 Sep 2026 10:00:00 +0000\n", text, StringComparison.Ordinal);
-        Assert.Contains("Content-Description: Delayed Message Headers\n", text, StringComparison.Ordinal);
+        Assert.Contains("Content-Description: Undelivered Message Headers\n", text, StringComparison.Ordinal);
         Assert.Null(_resubmit.Sent[0].Envelope.Closes);
         Assert.Equal(["postfix/bounce: 4QABC1: sender delay notification: R1", "postfix/bounce: 4QABC1: postmaster delay notification: R2"], _log.Lines);
     }

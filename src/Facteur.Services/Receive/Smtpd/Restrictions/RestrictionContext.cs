@@ -69,7 +69,18 @@ internal sealed class RestrictionContext(SmtpdSettings settings, SmtpdArrows arr
     /// <summary>The reply after <see cref="Verdict.Reject"/>.</summary>
     public string Reply { get; private set; } = "";
 
+    /// <summary>The reply is about an address that nobody has: the class bounce of notify_classes, not policy.</summary>
+    public bool IsUnlisted { get; private set; }
+
     public Verdict Reject(int code, string dsn, string text) => Reject(code, dsn, text, convertible: true);
+
+    /// <summary>Refuses an address that nobody has.</summary>
+    public Verdict RejectUnlisted(int code, string dsn, string text)
+    {
+        var verdict = Reject(code, dsn, text);
+        IsUnlisted = verdict == Verdict.Reject;
+        return verdict;
+    }
 
     /// <summary>The configuration is at fault: never turned into a warning.</summary>
     public Verdict ServerError() => Reject(451, "4.3.5", "Server configuration error", convertible: false);
@@ -164,7 +175,7 @@ internal sealed class RestrictionContext(SmtpdSettings settings, SmtpdArrows arr
         {
             return Verdict.Dunno;
         }
-        Reply = reply;
+        (Reply, IsUnlisted) = (reply, false);
         return Verdict.Reject;
     }
 }

@@ -19,7 +19,7 @@ internal static class EhloVerb
         {
             session.Log.DiscardedKeywords(words);
         }
-        session.Channel.Write(session.Settings.Ehlo.Bytes(session.Discarded));
+        session.Offer();
         await session.Channel.FlushIfManyAsync().ConfigureAwait(false);
         return true;
     }

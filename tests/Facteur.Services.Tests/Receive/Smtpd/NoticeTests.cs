@@ -1,0 +1,108 @@
+using Facteur.Mail.Envelopes;
+using Facteur.Services.Receive.Smtpd;
+using Facteur.Testing.World;
+
+namespace Facteur.Services.Tests.Receive.Smtpd;
+
+public sealed class NoticeTests
+{
+    private static (string, string)[] Told(string classes, params (string, string)[] more) => [("notify_classes", classes), ("error_notice_recipient", "owner"), ("smtpd_forbid_unauth_pipelining", "no"), .. more];
+
+    [Fact]
+    public async Task The_postmaster_gets_the_transcript_of_a_session_with_errors()
+    {
+        var world = new SmtpdWorld(Told("protocol", ("mail_name", "Postfix")));
+        await world.TalkAsync("HELO c.example\r\nBOGUS \u0001x\r\nQUIT\r\n");
+        var notice = Notice(world);
+        Assert.Equal(("double-bounce@mx.dest.example", MessageOrigin.Notice, "owner"), (notice.Envelope.Sender, notice.Envelope.Origin, notice.Recipients[0].Address));
+        Assert.Matches(
+            "^Date: [^\n]+\nFrom: Mail Delivery System <MAILER-DAEMON@mx.dest.example>\nTo: Postmaster <owner>\n"
+            + "Subject: Postfix SMTP server: errors from [^\n]*\\[127.0.7.1\\]\n\nTranscript of session follows.\n\n"
+            + " Out: 220 mx.dest.example ESMTP Postfix\n In:  HELO c.example\n Out: 250 mx.dest.example\n In:  BOGUS \\?x\n Out: 500 5.5.2 Error: command not recognized\n"
+            + " In:  QUIT\n Out: 221 2.0.0 Bye\n\n\nFor other details, see the local mail logfile\n$", notice.Content);
+    }
+
+    [Fact]
+    public async Task The_answer_to_EHLO_stands_line_by_line_and_long_lines_are_wrapped()
+    {
+        var world = new SmtpdWorld(Told("policy"));
+        var address = new string('x', 40) + "@elsewhere.example";
+        await world.TalkAsync($"EHLO c.example\r\nMAIL FROM:<a@sender.example>\r\nRCPT TO:<{address}>\r\n");
+        var text = Notice(world).Content;
+        Assert.Contains(" In:  EHLO c.example\n Out: 250-mx.dest.example\n Out: 250-PIPELINING\n", text);
+        Assert.Contains($" Out: 454 4.7.1 <{address}>:\n     Relay access denied\n\nSession aborted, reason: lost connection\n\nFor other", text);
+    }
+
+    [Theory]
+    [InlineData("policy", "EHLO c\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<x@elsewhere.example>\r\nQUIT\r\n", true)]
+    [InlineData("protocol", "EHLO c\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<x@elsewhere.example>\r\nQUIT\r\n", false)]
+    [InlineData("protocol", "EHLO c\r\nMAIL FROM:<xxx\r\nQUIT\r\n", true)]
+    [InlineData("protocol", "EHLO c\r\nHost: x\r\n", true)]
+    [InlineData("policy", "EHLO c\r\nBOGUS\r\nQUIT\r\n", false)]
+    [InlineData("policy, protocol, resource, software", "EHLO c\r\nNOOP\r\nVRFY a@dest.example\r\nQUIT\r\n", false)]
+    [InlineData("policy", "EHLO c\r\nMAIL FROM:<a@b.example> SIZE=99999999999\r\nQUIT\r\n", true)]
+    [InlineData("policy, protocol", "EHLO c\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<alice@dest.example>\r\nDATA\r\nx", false)]
+    [InlineData("bounce", "EHLO c\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<nosuch@dest.example>\r\nQUIT\r\n", true)]
+    [InlineData("policy, protocol", "EHLO c\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<nosuch@dest.example>\r\nQUIT\r\n", false)]
+    [InlineData("2bounce, delay, data", "EHLO c\r\nBOGUS\r\nQUIT\r\n", false)]
+    public async Task Only_of_the_classes_asked_for(string classes, string input, bool told)
+    {
+        var world = new SmtpdWorld(Told(classes));
+        await world.TalkAsync(input);
+        Assert.Equal(told, world.Cleanup.Completed.Any(m => m.Envelope.Origin == MessageOrigin.Notice));
+    }
+
+    [Fact]
+    public async Task A_message_that_was_taken_forgives_what_was_before_it_and_the_transcript_keeps_it()
+    {
+        const string Mail = "MAIL FROM:<a@b.example>\r\nRCPT TO:<alice@dest.example>\r\nDATA\r\nSubject: x\r\n\r\nx\r\n.\r\n";
+        var world = new SmtpdWorld(Told("protocol"));
+        await world.TalkAsync($"EHLO c\r\nBOGUS 1\r\n{Mail}QUIT\r\n");
+        Assert.DoesNotContain(world.Cleanup.Completed, m => m.Envelope.Origin == MessageOrigin.Notice);
+        await world.TalkAsync($"EHLO c\r\n{Mail}BOGUS 2\r\nQUIT\r\n");
+        var text = Notice(world).Content;
+        Assert.Contains(" Out: 354 End data with <CR><LF>.<CR><LF>\n Out: 250 2.0.0 Ok: queued as ", text);
+        Assert.DoesNotContain("Subject: x", text);
+    }
+
+    [Fact]
+    public async Task Too_many_errors_are_named_as_the_reason()
+    {
+        var world = new SmtpdWorld(Told("protocol", ("smtpd_hard_error_limit", "2")));
+        await world.TalkAsync("EHLO c\r\nBOGUS\r\nBOGUS\r\n");
+        Assert.Contains(" Out: 421 4.7.0 mx.dest.example Error: too many errors\n\nSession aborted, reason: too many errors\n\n", Notice(world).Content);
+    }
+
+    [Fact]
+    public async Task A_long_session_is_told_of_by_its_beginning()
+    {
+        var world = new SmtpdWorld(Told("protocol", ("smtpd_junk_command_limit", "100000")));
+        await world.TalkAsync($"EHLO c\r\nBOGUS\r\n{string.Concat(Enumerable.Repeat("NOOP " + new string('x', 1000) + "\r\n", 200))}QUIT\r\n");
+        var text = Notice(world).Content;
+        Assert.True(text.Length < 80_000);
+        Assert.Matches("\n \\([0-9]+ more lines\\)\n", text);
+    }
+
+    [Fact]
+    public async Task When_no_notice_can_be_sent_a_warning_is_all()
+    {
+        var world = new SmtpdWorld(Told("protocol"));
+        world.Cleanup.Refuses = true;
+        Assert.EndsWith("221 2.0.0 Bye\n", await world.TalkAsync("EHLO c\r\nBOGUS\r\nQUIT\r\n"));
+        Assert.Contains("warning: postmaster notify: queue file write error", world.LogLines);
+    }
+
+    [Theory]
+    [InlineData("451 4.3.5 Server configuration error", true, NoticeClasses.Software)]
+    [InlineData("451 4.3.0 <x>: Temporary lookup failure", true, NoticeClasses.Resource)]
+    [InlineData("452 4.3.1 Insufficient system storage", false, NoticeClasses.Resource)]
+    [InlineData("554 5.4.0 Error: too many hops", false, NoticeClasses.Bounce)]
+    [InlineData("504 5.5.2 <c>: Helo command rejected: need fully-qualified hostname", true, NoticeClasses.Policy)]
+    [InlineData("503 5.5.1 Error: need MAIL command", false, NoticeClasses.Protocol)]
+    [InlineData("421 4.7.0 mx Error: too many connections from 1.2.3.4", false, NoticeClasses.Policy)]
+    [InlineData("501 Syntax: HELO hostname", false, NoticeClasses.Protocol)]
+    [InlineData("250 2.1.0 Ok", false, NoticeClasses.None)]
+    public void Each_refusal_has_its_class(string reply, bool byRule, object expected) => Assert.Equal(expected, NoticeClass.Of(reply, byRule, unlisted: false));
+
+    private static WorldMessage Notice(SmtpdWorld world) => Assert.Single(world.Cleanup.Completed, m => m.Envelope.Origin == MessageOrigin.Notice);
+}
