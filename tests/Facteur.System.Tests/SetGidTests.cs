@@ -127,7 +127,7 @@ public sealed class SetGidTests
             .Concat(Enumerable.Range(1, 12).Select(n => $"--as={(n * n * 1_500_000).ToString(CultureInfo.InvariantCulture)}"))
             .Concat(Enumerable.Range(1, 6).Select(n => $"--data={(n * n * 1_000_000).ToString(CultureInfo.InvariantCulture)}"))
             .Concat(Enumerable.Range(0, 4).Select(n => $"--nproc={n}:{n}"))
-            .Concat(["--stack=65536", "--stack=262144", "--cpu=0"]);
+            .Concat(["--stack=65536", "--stack=262144"]);
         var (done, refused) = (0, 0);
         foreach (var limit in limits)
         {
