@@ -35,6 +35,8 @@ internal sealed class MaildropCleanupMessage : ICleanupMessage
     {
         _config = config;
         _envelope = envelope;
+        // A program on this host sends as its user does.
+        _envelope.Flags |= MessageFlags.RewriteLocal;
         _context = context;
         _line = new byte[MaildropWriter.LineLimit(config)];
         // Postfix: microseconds and inode number of the maildrop file. Here the submission service names the file when all of it is there, but the

@@ -31,7 +31,7 @@ internal sealed class MaildropWriter(Submission submission)
         {
             Text(MaildropRecordType.Attribute, $"ret_flags={(int)envelope.Return}");
         }
-        Text(MaildropRecordType.Attribute, "rewrite_context=local");
+        Text(MaildropRecordType.Attribute, (envelope.Flags & MessageFlags.RewriteLocal) != 0 ? "rewrite_context=local" : "rewrite_context=remote");
         if (envelope.FullName.Length > 0)
         {
             Text(MaildropRecordType.FullName, envelope.FullName);

@@ -2,6 +2,7 @@ using Facteur.Contracts;
 using Facteur.Mail.Dsn;
 using Facteur.Mail.Envelopes;
 using Facteur.Spool;
+using Facteur.Spool.Maildrop;
 
 namespace Facteur.Commands;
 
@@ -11,9 +12,11 @@ namespace Facteur.Commands;
 /// </summary>
 /// <param name="spool">The spool; closed with this object.</param>
 /// <param name="longIds">enable_long_queue_ids.</param>
-public sealed class OfflineQueue(ISpool spool, bool longIds) : IQueueOperator
+/// <param name="maildrop">Where mail waits for pickup; listed first, as in Postfix.</param>
+public sealed class OfflineQueue(ISpool spool, bool longIds, MaildropDirectory? maildrop = null) : IQueueOperator
 {
     private const int BatchSize = 256;
+    private const int MaildropLimit = 1000;
     private const long StagedLimit = 1024 * 1024;
     private static readonly QueueState[] States = [QueueState.Incoming, QueueState.Deferred, QueueState.Hold, QueueState.Corrupt];
 
@@ -28,6 +31,11 @@ public sealed class OfflineQueue(ISpool spool, bool longIds) : IQueueOperator
         if (cursor == 0)
         {
             (_place, _state, _page) = (SpoolCursor.End, 0, 0);
+            if (Waiting() is { Count: > 0 } waiting)
+            {
+                _page++;
+                return new((waiting, _page));
+            }
         }
         else if (cursor != _page)
         {
@@ -155,6 +163,13 @@ public sealed class OfflineQueue(ISpool spool, bool longIds) : IQueueOperator
             throw new ControlException(ControlFailure.Unavailable, result == CommitResult.NoSpace ? "no space left in the queue directory" : "queue file write error");
         }
     }
+
+    private List<ListedMessage> Waiting() =>
+    [
+        .. (maildrop?.Waiting(MaildropLimit) ?? []).Select(w => new ListedMessage("maildrop", w.Entry.Name, w.Seconds, w.Size, false,
+            w.Message is null ? "(not yet read by pickup)" : w.Message.Sender.Length > 0 ? w.Message.Sender : "MAILER-DAEMON",
+            [.. (w.Message?.Recipients ?? []).Select(r => new ListedRecipient(r.Address, "", null, false))])),
+    ];
 
     private ListedMessage Listed(SpoolEntry entry)
     {

@@ -63,6 +63,7 @@ public static class Postfix
             "reload" => Signal(context, queue, Libc.SIGHUP, "refreshing", wait: false),
             "status" => Status(context, queue),
             "check" => Check(context, load, queue),
+            "set-permissions" => new PostfixPermissions(text => Say(context, text)).Set(load.Config) ? 0 : 1,
             "flush" => Postqueue.Run(context with { Name = "postqueue", Arguments = ["-c", directory, "-f"] }),
             _ => Unknown(context, command),
         };
@@ -71,7 +72,7 @@ public static class Postfix
     private static int Unknown(CommandContext context, string command)
     {
         Say(context, $"error: unknown command: '{command}'");
-        return Fail(context, "usage: postfix start (or stop, reload, abort, flush, check, status, start-fg)");
+        return Fail(context, "usage: postfix start (or stop, reload, abort, flush, check, status, start-fg, set-permissions)");
     }
 
     private static int Start(CommandContext context, IConfig config, string directory, string queue, bool single)
@@ -193,10 +194,7 @@ public static class Postfix
         {
             return Fail(context, $"queue_directory {queue}: no such directory");
         }
-        if (Directory.Exists(Path.Combine(queue, "corrupt")) && Directory.EnumerateFileSystemEntries(Path.Combine(queue, "corrupt")).Any())
-        {
-            Say(context, $"warning: damaged or corrupt message(s) in {Path.Combine(queue, "corrupt")}");
-        }
+        new PostfixPermissions(text => Say(context, text)).Check(load.Config);
         return 0;
     }
 

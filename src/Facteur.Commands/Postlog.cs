@@ -40,22 +40,36 @@ public static class Postlog
                     return context.Fatal("usage: postlog [-c config_dir] [-i] [-p priority] [-t tag] [-v] [text]");
             }
         }
-        var load = ConfigLoader.Load(ConfigLoader.FindDirectory(directory, context.Environment), new LoadOptions { ProcessName = "postlog", WithMaster = false });
-        if (load.Errors.Count > 0)
+        if (CommandConfig.Load(context, directory, out var error, warn: false) is not { } config)
         {
-            return context.Fatal(load.Errors[0]);
+            return context.Fatal(error);
         }
-        tag ??= $"{load.Config.Get(CommonParameters.SyslogName)}/postlog";
-        var log = openLog(load.Config);
+        tag ??= $"{config.Get(CommonParameters.SyslogName)}/postlog";
+        var log = Open(config, openLog, out error);
         using (log as IDisposable)
         {
             foreach (var line in Lines(context, options.Operands))
             {
-                log.Write(tag, level, line);
+                log?.Write(tag, level, line);
                 context.Error.WriteLine($"{tag}: {(level == LogLevel.Info ? "" : level.ToString().ToLowerInvariant() + ": ")}{line}");
             }
         }
-        return 0;
+        return log is null ? context.Fatal(error) : 0;
+    }
+
+    // Who may not write the log still reads the text on standard error.
+    private static IMailLog? Open(IConfig config, Func<IConfig, IMailLog> openLog, out string error)
+    {
+        error = "";
+        try
+        {
+            return openLog(config);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            error = e.Message;
+            return null;
+        }
     }
 
     private static LogLevel? Level(string name) => name switch

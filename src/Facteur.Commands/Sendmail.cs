@@ -29,6 +29,7 @@ public static class Sendmail
             context.Error.WriteLine($"sendmail: {optionError}");
             context.Error.WriteLine($"sendmail: {optionError}");
         }
+        options.Warnings.ForEach(context.Warn);
         if (options.Error is { } error)
         {
             return context.Fatal(error, TemporaryFailure);
@@ -97,11 +98,16 @@ public static class Sendmail
         {
             return context.Fatal($"{login}({uid}): Recipient addresses must be specified on the command line or via the -t option", TemporaryFailure);
         }
-        var sender = options.Sender is null ? login : options.Sender is "" or "<>" ? "" : recipients.Addresses(options.Sender).FirstOrDefault();
-        if (sender is null)
+        var senders = options.Sender is null ? [login] : options.Sender is "" or "<>" ? [""] : recipients.Addresses(options.Sender).ToList();
+        if (senders.Count != 1)
+        {
+            context.Warn($"-f option specified malformed sender: {options.Sender}");
+        }
+        if (senders.Count == 0)
         {
             return context.Fatal($"{login}({uid}): bad sender address: {options.Sender}", TemporaryFailure);
         }
+        var sender = senders[0];
         var fullName = options.FullName ?? context.Environment.GetValueOrDefault("NAME") ?? account?.FullName ?? "";
         using var submission = Submission.Open(config, context.Time);
         var message = new SendmailMessage(submission, options, MaildropWriter.LineLimit(config), config.Get(SendmailParameters.FixLineEndings));

@@ -21,7 +21,7 @@ internal sealed class SendmailMessage(Submission submission, SendmailOptions opt
         EnvelopeId = options.EnvelopeId,
         Return = options.Return,
         Body = options.Body,
-        Flags = options.Flags,
+        Flags = options.Flags | (options.IsGateway ? 0 : MessageFlags.RewriteLocal),
         Recipients = [.. recipients.Select(Recipient)],
     });
 

@@ -85,6 +85,12 @@ internal sealed class SendmailOptions
     /// <summary>Why the command line can't be used, or null.</summary>
     public string? Error { get; private set; }
 
+    /// <summary>-G: a gateway's mail, whose headers are not rewritten as a local user's are.</summary>
+    public bool IsGateway { get; private set; }
+
+    /// <summary>What is wrong with options that are ignored for it.</summary>
+    public List<string> Warnings { get; } = [];
+
     /// <summary>What getopt(3) says of an unknown option, or null.</summary>
     public string? OptionError { get; private set; }
 
@@ -107,12 +113,25 @@ internal sealed class SendmailOptions
             options.Error = options.Take(reader.Option, reader.Argument);
         }
         options.Operands = reader.Operands;
+        options.Error ??= options.Contradiction();
         if (options._interval && options is { Mode: SendmailMode.Enqueue, FromHeaders: false, Operands.Count: 0 })
         {
             options.Mode = SendmailMode.Nothing;
         }
         return options;
     }
+
+    // Postfix: what none of these takes is a mistake of whoever types it.
+    private string? Contradiction() => (Mode, Operands.Count > 0) switch
+    {
+        (SendmailMode.Enqueue, _) when Flags.HasFlag(MessageFlags.VerifyOnly | MessageFlags.ReportDeliveries) => "-v option cannot be used with -bv",
+        (SendmailMode.List, true) => "display queue mode requires no recipient",
+        (SendmailMode.Newaliases, true) => "alias initialization mode requires no recipient",
+        (SendmailMode.Smtp, true) => "stand-alone mode requires no recipient",
+        (SendmailMode.Daemon, true) => "daemon mode requires no recipient",
+        (SendmailMode.Flush, true) => "flush queue mode requires no recipient",
+        _ => null,
+    };
 
     /// <returns>What is wrong, or null.</returns>
     private string? Take(char option, string argument)
@@ -123,7 +142,7 @@ internal sealed class SendmailOptions
                 return TakeMode(argument);
             case 'B':
                 Body = argument.ToUpperInvariant() switch { "8BITMIME" => BodyType.EightBitMime, "7BIT" => BodyType.SevenBit, _ => BodyType.None };
-                return Body == BodyType.None ? $"unknown -B option value: {argument}: expected 7BIT or 8BITMIME" : null;
+                return Body == BodyType.None ? "-B option needs 8BITMIME or 7BIT" : null;
             case 'C':
                 ConfigDirectory = File.Exists(argument) ? Path.GetDirectoryName(Path.GetFullPath(argument)) : argument;
                 return null;
@@ -136,6 +155,9 @@ internal sealed class SendmailOptions
             case 'I':
                 Mode = SendmailMode.Newaliases;
                 return null;
+            case 'G':
+                IsGateway = true;
+                return null;
             case 'i':
                 IgnoreDots = true;
                 return null;
@@ -146,13 +168,14 @@ internal sealed class SendmailOptions
                 Flags |= MessageFlags.ReportDeliveries;
                 return null;
             case 'N':
-                return TakeNotify(argument);
+                Notify = NotifyOf(argument);
+                return Ignored(Notify == DsnNotify.None, "-N");
             case 'R':
                 Return = argument.ToUpperInvariant() switch { "FULL" => DsnReturn.Full, "HDRS" => DsnReturn.Headers, _ => DsnReturn.None };
-                return Return == DsnReturn.None ? $"invalid -R option value: {argument}: expected full or hdrs" : null;
+                return Ignored(Return == DsnReturn.None, "-R");
             case 'V':
-                EnvelopeId = argument;
-                return argument.Length is 0 or > 100 || argument.Any(c => c is < ' ' or > '~') ? "invalid -V option value: expected up to 100 printable characters" : null;
+                EnvelopeId = argument.Length is 0 or > 100 || argument.Any(c => c is < ' ' or > '~') ? "" : argument;
+                return Ignored(EnvelopeId.Length == 0, "-V");
             case 'O':
                 return TakeLongOption(argument);
             case 'o' when argument.StartsWith('A'):
@@ -163,10 +186,10 @@ internal sealed class SendmailOptions
                 return null;
             case 'q':
                 return TakeFlush(argument);
-            case 'X' when argument.StartsWith('V'):
-                return "-XV (VERP) is not available in this release";
+            case 'X':
+                return argument.StartsWith('V') ? "-XV (VERP) is not available in this release" : $"unsupported: -X{argument[..Math.Min(argument.Length, 1)]}";
             default:
-                // sendmail(1): accepted for the sake of old programs: -Am -Ac -c -d -e -G -h -L -m -n -p -U -x -X.
+                // sendmail(1): accepted for the sake of old programs: -Am -Ac -c -d -e -h -L -m -n -p -U -x.
                 return null;
         }
     }
@@ -202,11 +225,23 @@ internal sealed class SendmailOptions
         }
     }
 
-    private string? TakeNotify(string argument)
+    // Postfix: the message is worth more than its options.
+    private string? Ignored(bool bad, string option)
     {
+        if (bad)
+        {
+            Warnings.Add($"bad {option} option value -- ignored");
+        }
+        return null;
+    }
+
+    /// <returns>None when a word is unknown, or when NEVER does not stand alone (RFC 3461 4.1).</returns>
+    private static DsnNotify NotifyOf(string argument)
+    {
+        var notify = DsnNotify.None;
         foreach (var word in argument.Split([',', ' '], StringSplitOptions.RemoveEmptyEntries))
         {
-            Notify |= word.ToLowerInvariant() switch
+            var one = word.ToLowerInvariant() switch
             {
                 "never" => DsnNotify.Never,
                 "success" => DsnNotify.Success,
@@ -214,14 +249,13 @@ internal sealed class SendmailOptions
                 "delay" => DsnNotify.Delay,
                 _ => DsnNotify.None,
             };
-            if (word.ToLowerInvariant() is not ("never" or "success" or "failure" or "delay"))
+            if (one == DsnNotify.None)
             {
-                return $"bad -N option value -- {argument}: expected never, or success, failure and delay";
+                return DsnNotify.None;
             }
+            notify |= one;
         }
-        // RFC 3461 4.1: NEVER stands alone.
-        return Notify == DsnNotify.None || (Notify.HasFlag(DsnNotify.Never) && Notify != DsnNotify.Never)
-            ? $"bad -N option value -- {argument}: expected never, or success, failure and delay" : null;
+        return notify.HasFlag(DsnNotify.Never) && notify != DsnNotify.Never ? DsnNotify.None : notify;
     }
 
     private string? TakeLongOption(string argument)
@@ -249,13 +283,13 @@ internal sealed class SendmailOptions
                 return null;
             case ['I' or 'R', ..]:
                 (Mode, FlushArgument) = (argument[0] == 'I' ? SendmailMode.FlushMessage : SendmailMode.FlushSite, argument[1..]);
-                return FlushArgument.Length == 0 ? $"specify one -q{argument} value" : null;
+                return FlushArgument.Length > 0 ? null : argument[0] == 'I' ? "specify: -qIqueueid" : "specify: -qRsitename";
             // sendmail(1): the interval is ignored, it is queue_run_delay. A message beside it is sent: Postfix drops it.
             case [>= '0' and <= '9', ..]:
                 _interval = true;
                 return null;
             default:
-                return $"-q{argument} is not implemented";
+                return $"-q{argument[0]} is not implemented";
         }
     }
 }

@@ -8,7 +8,8 @@ using Facteur.Unix;
 namespace Facteur.Commands;
 
 /// <summary>
-/// A message on its way into maildrop: straight into the directory for those who may write it, else through the submission service.
+/// A message on its way into maildrop: straight into the directory for those who may write it, else through a set-gid postdrop(1), and where nothing is
+/// set-gid through the submission service. The way is chosen before the first byte: from then on a failure is the message's.
 /// Nothing is kept of a message without <see cref="Commit"/>. Errors are texts for the user; sendmail(1) ends with status 75 for all of them.
 /// </summary>
 internal abstract class Submission : IDisposable
@@ -25,7 +26,21 @@ internal abstract class Submission : IDisposable
     public static Submission Open(IConfig config, TimeProvider time)
     {
         var directory = new MaildropDirectory(config.Get(CommonParameters.QueueDirectory));
-        return directory.IsOurs() ? new DirectSubmission(config, directory, time) : new SocketSubmission(config);
+        return directory.IsOurs() ? new DirectSubmission(config, directory, time)
+            : PostdropSubmission.TryStart(config, directory) ?? (Submission)new SocketSubmission(config);
+    }
+
+    /// <summary>Has pickup look at maildrop. The message is durable: whatever is wrong now, its program must not hear that it was not taken.</summary>
+    public static void WakePickup(string queueDirectory)
+    {
+        try
+        {
+            UnixSubmitClient.TryTrigger(Path.Combine(queueDirectory, "public", "pickup"), (byte)'W');
+        }
+        catch (Exception)
+        {
+            // Without memory, threads or descriptors for a socket: pickup looks by itself.
+        }
     }
 
     /// <summary>Takes bytes of records.</summary>
@@ -45,6 +60,7 @@ internal sealed class DirectSubmission : Submission
     private readonly string _queueDirectory;
     private readonly MaildropFile? _file;
     private readonly MaildropIntake? _intake;
+    private readonly EndSignals? _signals;
 
     /// <summary>Makes the file.</summary>
     public DirectSubmission(IConfig config, MaildropDirectory directory, TimeProvider time)
@@ -52,6 +68,7 @@ internal sealed class DirectSubmission : Submission
         _queueDirectory = config.Get(CommonParameters.QueueDirectory);
         var errno = directory.Create(time, out _file);
         Error = _file is null ? $"create file in {directory.Path}: {Errno.Text(errno)}" : null;
+        _signals = _file is null ? null : new EndSignals(_file);
         // The owner of the mail system's files is not always who asks: a file of root's is root's.
         _intake = _file is null ? null : new MaildropIntake(_file, Libc.getuid(), config.Get(CommonParameters.MessageSizeLimit), time);
     }
@@ -72,17 +89,21 @@ internal sealed class DirectSubmission : Submission
         {
             return Error ?? "message is not complete";
         }
-        var errno = _file.Commit(out _);
+        var errno = _file.Commit();
         if (errno != 0)
         {
             return Error = $"write file in maildrop: {Errno.Text(errno)}";
         }
-        UnixSubmitClient.TryTrigger(Path.Combine(_queueDirectory, "public", "pickup"), (byte)'W');
+        WakePickup(_queueDirectory);
         return null;
     }
 
     /// <inheritdoc/>
-    public override void Dispose() => _file?.Dispose();
+    public override void Dispose()
+    {
+        _signals?.Dispose();
+        _file?.Dispose();
+    }
 }
 
 /// <summary>Hands the records to the submission service, which asks the kernel who we are.</summary>

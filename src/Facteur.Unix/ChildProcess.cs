@@ -99,6 +99,21 @@ public static unsafe class ChildProcess
         return result == pid || (result < 0 && Marshal.GetLastPInvokeError() == Libc.ECHILD);
     }
 
+    /// <summary>Waits until a child has ended.</summary>
+    /// <param name="pid">The child.</param>
+    /// <returns>Its status: <see cref="Exit"/>; -1 when somebody else took it.</returns>
+    public static int Wait(int pid)
+    {
+        int status;
+        int result;
+        do
+        {
+            result = Libc.waitpid(pid, &status, 0);
+        }
+        while (result < 0 && Marshal.GetLastPInvokeError() == Libc.EINTR);
+        return result == pid ? status : -1;
+    }
+
     /// <summary>What a status says: "exit status N", "killed by signal N".</summary>
     public static string Exit(int status) => (status & 0x7f) == 0 ? $"exit status {(status >> 8) & 0xff}" : $"killed by signal {status & 0x7f}";
 

@@ -21,9 +21,12 @@ public static unsafe partial class Libc
     public const int EPERM = 1, ENOENT = 2, EINTR = 4, EIO = 5, EAGAIN = 11, ENOMEM = 12, EACCES = 13, EEXIST = 17, ENOTDIR = 20, EISDIR = 21,
         EINVAL = 22, ENFILE = 23, EMFILE = 24, EFBIG = 27, ENOSPC = 28, EROFS = 30, EPIPE = 32, ENAMETOOLONG = 36, ELOOP = 40, EDQUOT = 122;
     public const uint S_IFMT = 0xF000, S_IFREG = 0x8000, S_IFDIR = 0x4000, S_IFLNK = 0xA000;
-    public const long NFS_SUPER_MAGIC = 0x6969;
-    public const int SIGHUP = 1, SIGINT = 2, SIGKILL = 9, SIGPIPE = 13, SIGTERM = 15, SIGXFSZ = 25;
+    public const long NFS_SUPER_MAGIC = 0x6969, EXT4_SUPER_MAGIC = 0xEF53, XFS_SUPER_MAGIC = 0x58465342, BTRFS_SUPER_MAGIC = 0x9123683E;
+    public const int SIGHUP = 1, SIGINT = 2, SIGQUIT = 3, SIGKILL = 9, SIGPIPE = 13, SIGTERM = 15, SIGXFSZ = 25;
     public const int LOG_MAIL = 2 << 3;
+    public const int PR_GET_NO_NEW_PRIVS = 39;
+    public const ulong ST_NOSUID = 2;
+    public const uint S_ISUID = 0x800, S_ISGID = 0x400;
     public const int F_DUPFD_CLOEXEC = 1030, F_SETFD = 2, FD_CLOEXEC = 1;
     public const int AF_UNIX = 1, AF_INET = 2, AF_INET6 = 10, SOCK_STREAM = 1, SOCK_DGRAM = 2, SOCK_SEQPACKET = 5, SOCK_NONBLOCK = 0x800, SOCK_CLOEXEC = 0x80000;
     public const int SOL_SOCKET = 1, SO_REUSEADDR = 2, SO_ERROR = 4, SO_SNDBUF = 7, SO_RCVBUF = 8, SO_SNDBUFFORCE = 32, SO_RCVBUFFORCE = 33, IPPROTO_IPV6 = 41, IPV6_V6ONLY = 26;
@@ -43,6 +46,7 @@ public static unsafe partial class Libc
     [LibraryImport(C, SetLastError = true)] public static partial long lseek(int fd, long offset, int whence);
     [LibraryImport(C, SetLastError = true)] public static partial int fsync(int fd);
     [LibraryImport(C, SetLastError = true)] public static partial int fdatasync(int fd);
+    [LibraryImport(C, SetLastError = true)] public static partial int syncfs(int fd);
     [LibraryImport(C, SetLastError = true)] public static partial int sync_file_range(int fd, long offset, long count, uint flags);
     [LibraryImport(C, SetLastError = true)] public static partial int ftruncate(int fd, long length);
     [LibraryImport(C, SetLastError = true)] public static partial int posix_fallocate(int fd, long offset, long length);

@@ -25,6 +25,25 @@ public static unsafe class QueueDirectories
         ("journal", 0x5E8, 0x1C0, Owner.Queue, false),
     ];
 
+    /// <summary>What each must be, outer ones first.</summary>
+    /// <param name="queue">queue_directory.</param>
+    /// <param name="mail">mail_owner.</param>
+    /// <param name="queueOwner">queue_owner.</param>
+    /// <param name="group">setgid_group.</param>
+    public static IReadOnlyList<OwnedPath> Of(string queue, UserAccount mail, UserAccount queueOwner, uint group)
+    {
+        var root = Libc.geteuid() == 0 && mail.Uid != 0;
+        return [.. All.Select(row =>
+        {
+            var alone = !root || (row.Owner == Owner.Queue && mail.Uid == queueOwner.Uid);
+            var uid = row.Owner switch { Owner.Root when root => 0u, Owner.Queue => queueOwner.Uid, _ => mail.Uid };
+            uint? gid = row.Group ? group : row.Owner == Owner.Queue && !alone ? mail.Gid : null;
+            // What lies in these two has one owner, however it came there.
+            var kind = OwnedPathKind.Directory | OwnedPathKind.Make | (row.Name is "journal" or "corrupt" ? OwnedPathKind.Tree : 0);
+            return new OwnedPath(row.Name.Length == 0 ? queue : Path.Combine(queue, row.Name), kind, uid, gid, alone ? row.Alone : row.Mode);
+        })];
+    }
+
     /// <summary>Makes what is missing, and gives what root makes to whom it belongs.</summary>
     /// <param name="queue">queue_directory.</param>
     /// <param name="mail">mail_owner.</param>

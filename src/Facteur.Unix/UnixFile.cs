@@ -60,6 +60,13 @@ public sealed unsafe class UnixFile : IDisposable
         return errno;
     }
 
+    /// <summary>Whether set-uid and set-gid bits have no effect on the file system a name is in (nosuid), as far as it can be asked.</summary>
+    public static bool IgnoresSetId(string path)
+    {
+        Libc.StatVfs status = default;
+        return Libc.statvfs(path, &status) == 0 && (status.Flags & Libc.ST_NOSUID) != 0;
+    }
+
     /// <summary>Writes all bytes at the current place.</summary>
     public int Write(ReadOnlySpan<byte> bytes)
     {
@@ -124,6 +131,9 @@ public sealed unsafe class UnixFile : IDisposable
 
     /// <summary>Brings content and attributes to stable storage (fsync). An error is final: never retry on the same file.</summary>
     public int Sync() => Result(Libc.fsync(_fd));
+
+    /// <summary>Brings all of the file system that the file is in to stable storage (syncfs).</summary>
+    public int SyncFileSystem() => Result(Libc.syncfs(_fd));
 
     /// <summary>Brings a directory's entries to stable storage.</summary>
     /// <param name="path">The directory.</param>

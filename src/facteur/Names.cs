@@ -7,6 +7,7 @@ using Facteur.Root.LocalParent;
 using Facteur.Services.Deliver;
 using Facteur.Services.Server;
 using Facteur.Spool;
+using Facteur.Spool.Maildrop;
 using Facteur.Unix;
 
 namespace Facteur;
@@ -17,13 +18,14 @@ internal static class Names
     /// <summary>All names that ./build gives the executable.</summary>
     public static IReadOnlyList<string> All { get; } =
     [
-        "sendmail", "mailq", "newaliases", "postfix", "postconf", "postmap", "postalias", "postqueue", "postsuper", "postcat", "postlog", "postdrop", "postkick",
+        "sendmail", "mailq", "newaliases", "rmail", "postfix", "postconf", "postmap", "postalias", "postqueue", "postsuper", "postcat", "postlog", "postdrop", "postkick",
     ];
 
     /// <summary>Runs the command of a context's name.</summary>
     public static int Run(CommandContext context) => context.Name switch
     {
         "sendmail" => Sendmail.Run(context, Run, (smtp, config, cleanup) => StandAloneSession.Run(smtp, config, cleanup, Console.OpenStandardOutput())),
+        "rmail" => Rmail.Run(context, Run),
         "mailq" => Mailq.Run(context, Access),
         "newaliases" => Newaliases.Run(context),
         "postfix" => Postfix.Run(context, (directory, single) => Daemon.Run(directory, background: false, single, context)),
@@ -59,7 +61,7 @@ internal static class Names
             var longIds = config.Get(CommonParameters.EnableLongQueueIds);
             var options = new SpoolOptions { Directory = Path.Combine(queue, "journal"), TimedIds = longIds, LockWait = TimeSpan.FromSeconds(5) };
             BecomeOwner(options.Directory);
-            return new OfflineQueue(Facteur.Spool.Spool.Open(options, new UnixDisk(), TimeProvider.System, new QuietEvents()), longIds);
+            return new OfflineQueue(Facteur.Spool.Spool.Open(options, new UnixDisk(), TimeProvider.System, new QuietEvents()), longIds, new MaildropDirectory(queue));
         }
         catch (SpoolException)
         {

@@ -93,9 +93,16 @@ public sealed class SendmailTests : IDisposable
     [InlineData("", "x\n", "sendmail: fatal: USER: Recipient addresses must be specified on the command line or via the -t option\n")]
     [InlineData("-Q", "", "sendmail: invalid option -- 'Q'\nsendmail: invalid option -- 'Q'\nsendmail: fatal: usage: sendmail [options]\n")]
     [InlineData("-bz", "", "sendmail: fatal: unsupported: -bz\n")]
-    [InlineData("-qSsite bob", "", "sendmail: fatal: -qSsite is not implemented\n")]
+    [InlineData("-qSsite bob", "", "sendmail: fatal: -qS is not implemented\n")]
     [InlineData("-oA", "", "sendmail: fatal: -oA requires pathname\n")]
-    [InlineData("-N never,success bob", "", "sendmail: fatal: bad -N option value -- never,success: expected never, or success, failure and delay\n")]
+    [InlineData("-qI", "", "sendmail: fatal: specify: -qIqueueid\n")]
+    [InlineData("-qR", "", "sendmail: fatal: specify: -qRsitename\n")]
+    [InlineData("-bp bob", "", "sendmail: fatal: display queue mode requires no recipient\n")]
+    [InlineData("-bi bob", "", "sendmail: fatal: alias initialization mode requires no recipient\n")]
+    [InlineData("-bs bob", "", "sendmail: fatal: stand-alone mode requires no recipient\n")]
+    [InlineData("-v -bv bob", "", "sendmail: fatal: -v option cannot be used with -bv\n")]
+    [InlineData("-B foo bob", "", "sendmail: fatal: -B option needs 8BITMIME or 7BIT\n")]
+    [InlineData("-X/tmp/x bob", "", "sendmail: fatal: unsupported: -X/\n")]
     public void Errors_are_temporary_and_leave_nothing(string arguments, string input, string expected)
     {
         UserAccount.Find(Libc.getuid(), out var user);
@@ -103,6 +110,26 @@ public sealed class SendmailTests : IDisposable
         Assert.Equal(75, exit);
         Assert.Equal(expected.Replace("USER", $"{user?.Name}({user?.Uid})"), error);
         Assert.Empty(Directory.GetFiles(Path.Combine(_directory, "maildrop")));
+    }
+
+    [Theory]
+    [InlineData("-N|never,success", "bad -N option value -- ignored", "|S USER|R bob|")]
+    [InlineData("-N|sometimes", "bad -N option value -- ignored", "|S USER|R bob|")]
+    [InlineData("-R|some", "bad -R option value -- ignored", "|S USER|R bob|")]
+    [InlineData("-V|", "bad -V option value -- ignored", "|S USER|R bob|")]
+    [InlineData("-f|a@x.example, b@x.example", "-f option specified malformed sender: a@x.example, b@x.example", "|S a@x.example|R bob|")]
+    public void Options_that_make_no_sense_are_said_and_the_message_goes(string arguments, string warning, string records)
+    {
+        UserAccount.Find(Libc.getuid(), out var user);
+        Assert.Equal((0, "", $"sendmail: warning: {warning}\n"), Run("x\n", [.. arguments.Split('|'), "bob"]));
+        Assert.Contains(records.Replace("USER", user?.Name), Records());
+    }
+
+    [Fact]
+    public void Mail_of_a_gateway_is_not_completed_as_a_users_is()
+    {
+        Assert.Equal(0, Run("x\n", "-G", "-f", "a!b", "bob").Exit);
+        Assert.Contains("A rewrite_context=remote|", Records());
     }
 
     [Fact]

@@ -94,4 +94,24 @@ public sealed class QueueCommandTests
             Assert.True(status.Uid == nobody.Uid, $"{path} is of user {status.Uid}");
         });
     }
+
+    [Fact]
+    public void Postqueue_of_Postfix_lists_and_flushes_this_queue()
+    {
+        var postqueue = "/usr/sbin/postqueue";
+        Assert.SkipUnless(File.Exists(postqueue) && File.Exists("/etc/postfix/dynamicmaps.cf"), "Postfix is not installed");
+        Assert.SkipWhen(Unix.Libc.geteuid() != 0, "needs root, whom Postfix's commands trust with -c");
+        using var mail = Instance.Started("defer_transports = smtp, virtual");
+        // Its own configuration: ours names accounts that Postfix refuses.
+        Directory.CreateDirectory($"{mail.Top}/theirs");
+        File.WriteAllText($"{mail.Top}/theirs/main.cf", $"compatibility_level = 3.6\nqueue_directory = {mail.Spool}\nmyhostname = mail.test\n");
+        Outcome Ask(params string[] arguments) => Program.Run(postqueue, ["-c", $"{mail.Top}/theirs", .. arguments]);
+
+        Assert.Equal("Mail queue is empty\n", Ask("-p").Fine());
+        mail.Run("sendmail", "Subject: x\n\nx\n"u8.ToArray(), "-f", "from@box.test", "one@box.test").Fine();
+        Poll.Until(() => Ask("-p").Fine().Contains("one@box.test", StringComparison.Ordinal), () => mail.Log);
+        Assert.Contains("from@box.test\n", Ask("-p").Fine(), StringComparison.Ordinal);
+        Ask("-f").Fine();
+        Assert.Equal(69, Ask("-s", "not.served.example").Exit);
+    }
 }

@@ -40,7 +40,10 @@ public sealed class SendmailTests
         // Down: the file is in maildrop, mailq shows it, the next start takes it.
         mail.Stop();
         Send("Subject: early\n\nearly\n", "-f", "from@box.test", "early@box.test").Fine();
-        Assert.Single(Directory.EnumerateFiles($"{mail.Spool}/maildrop"));
+        var waiting = Path.GetFileName(Assert.Single(Directory.EnumerateFiles($"{mail.Spool}/maildrop")));
+        var listing = mail.Run("mailq").Fine();
+        Assert.Contains($"\n{waiting} ", listing, StringComparison.Ordinal);
+        Assert.Contains("  from@box.test\n                                         early@box.test\n\n-- 0 Kbytes in 1 Request.\n", listing, StringComparison.Ordinal);
         Assert.Equal(69, mail.Run("postqueue", "-f").Exit);
         mail.Start();
         mail.Delivered("early", "Subject: early");

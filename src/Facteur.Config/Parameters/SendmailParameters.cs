@@ -6,6 +6,12 @@ public static class SendmailParameters
     /// <summary>sendmail_fix_line_endings.</summary>
     public static readonly StringParameter FixLineEndings = new("sendmail_fix_line_endings", "always", "When CR LF becomes LF: always, strict or never.", 1);
 
+    /// <summary>authorized_submit_users.</summary>
+    public static readonly StringParameter AuthorizedSubmitUsers = new("authorized_submit_users", "static:anyone", "Users who may submit mail: names, /file/name, static:all, and ! in front of each.");
+
+    /// <summary>command_directory.</summary>
+    public static readonly StringParameter CommandDirectory = new("command_directory", "/usr/sbin", "Where the commands are; postdrop, postqueue and postlog among them.", 1);
+
     /// <summary>All rows.</summary>
-    public static IReadOnlyList<Parameter> All { get; } = [FixLineEndings];
+    public static IReadOnlyList<Parameter> All { get; } = [FixLineEndings, AuthorizedSubmitUsers, CommandDirectory];
 }

@@ -18,6 +18,9 @@ public static class ShowqParameters
     /// <summary>alternate_config_directories.</summary>
     public static readonly StringParameter AlternateConfigDirectories = new("alternate_config_directories", "", "Directories that set-gid commands accept as -c from any user.");
 
+    /// <summary>multi_instance_directories.</summary>
+    public static readonly StringParameter MultiInstanceDirectories = new("multi_instance_directories", "", "Directories of further instances; set-gid commands accept them as -c from any user.");
+
     /// <summary>All rows.</summary>
-    public static IReadOnlyList<Parameter> All { get; } = [AuthorizedMailqUsers, AuthorizedFlushUsers, FastFlushDomains, IpcTimeout, AlternateConfigDirectories];
+    public static IReadOnlyList<Parameter> All { get; } = [AuthorizedMailqUsers, AuthorizedFlushUsers, FastFlushDomains, IpcTimeout, AlternateConfigDirectories, MultiInstanceDirectories];
 }

@@ -25,7 +25,7 @@ public sealed unsafe class Master : IDisposable
 
     /// <summary>Sockets in the queue directory: name, mode, who serves it.</summary>
     private static readonly (string Name, uint Mode, string Role)[] Sockets =
-        [("submit", 0x1B6, "receive"), ("public/pickup", 0x1B6, "receive"), ("public/control", 0x1B6, "queue")];
+        [("submit", 0x1B6, "receive"), ("public/pickup", 0x1B6, "receive"), ("public/control", 0x1B6, "queue"), ("public/showq", 0x1B6, "queue"), ("public/flush", 0x1B6, "queue"), ("public/qmgr", 0x1B6, "queue")];
 
     private static readonly string[] SystemRead =
         ["/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/proc", "/sys/fs/cgroup", "/sys/devices/system", "/dev/urandom", "/dev/random", "/dev/zero", "/run/systemd/resolve", "/var/run"];

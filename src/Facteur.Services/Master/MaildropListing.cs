@@ -1,7 +1,6 @@
 using Facteur.Contracts;
 using Facteur.Spool.Maildrop;
 using Facteur.Spool.PostfixQueue;
-using Facteur.Unix;
 
 namespace Facteur.Services.Master;
 
@@ -30,16 +29,11 @@ internal sealed class MaildropListing(IQueueControl queue, string queueDirectory
 
     private List<ListedMessage> Waiting()
     {
-        var list = new List<ListedMessage>();
+        List<ListedMessage> list = [.. _maildrop.Waiting(FileLimit).Select(w => new ListedMessage("maildrop", w.Entry.Name, w.Seconds, w.Size, false,
+            w.Message is null ? "(not yet read by pickup)" : w.Message.Sender.Length > 0 ? w.Message.Sender : "MAILER-DAEMON",
+            [.. (w.Message?.Recipients ?? []).Select(r => new ListedRecipient(r.Address, "", null, false))]))];
         try
         {
-            foreach (var entry in _maildrop.List(FileLimit))
-            {
-                if (UnixFile.Status(entry.Path, followLinks: false, out var status) == 0)
-                {
-                    list.Add(new ListedMessage("maildrop", entry.Name, status.Modified.Seconds, status.Size, false, "(not yet read by pickup)", []));
-                }
-            }
             list.AddRange(_postfix.Left(FileLimit).Select(left =>
                 new ListedMessage(left.File.Queue, left.File.Name, left.Status.Modified.Seconds, left.Status.Size, false, "(of Postfix; not imported, see the log)", [])));
         }

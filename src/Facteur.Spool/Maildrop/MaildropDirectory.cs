@@ -9,6 +9,13 @@ namespace Facteur.Spool.Maildrop;
 /// <param name="Message">The number of the message it was handed over as, or 0: that message may be durable already.</param>
 public readonly record struct MaildropEntry(string Name, string Path, ulong Message = 0);
 
+/// <summary>A message waiting in maildrop, as a listing shows it.</summary>
+/// <param name="Entry">Its file.</param>
+/// <param name="Seconds">When it was submitted, seconds since 1970.</param>
+/// <param name="Size">Bytes of the file.</param>
+/// <param name="Message">Its sender, and the recipients that are known without reading the content; null when pickup will not take the file.</param>
+public readonly record struct WaitingMail(MaildropEntry Entry, long Seconds, long Size, MaildropMessage? Message);
+
 /// <summary>
 /// The directory maildrop: mail of local users until pickup has it. A file is complete when it has its final name and its owner may execute it;
 /// both are durable before its writer is told so. A file that is handed over gets the number of its message behind its name first, "NAME-NUMBER":
@@ -44,6 +51,31 @@ public sealed class MaildropDirectory(string queueDirectory)
     /// <param name="except">Names to pass over.</param>
     public IReadOnlyList<MaildropEntry> List(int limit, IReadOnlySet<string>? except = null) =>
         [.. Directory.EnumerateFileSystemEntries(Path).Select(EntryOf).OfType<MaildropEntry>().Where(e => except?.Contains(e.Name) != true).Take(limit)];
+
+    /// <summary>The messages that wait, for a listing; at most so many. Who may not read the directory gets none.</summary>
+    public IReadOnlyList<WaitingMail> Waiting(int limit)
+    {
+        var waiting = new List<WaitingMail>();
+        try
+        {
+            foreach (var entry in List(limit))
+            {
+                if (UnixFile.Status(entry.Path, followLinks: false, out var named) == 0 && (named.Mode & Libc.S_IFMT) == Libc.S_IFREG && Open(entry, out var file) == 0 && file is not null)
+                {
+                    using (file)
+                    {
+                        var reader = new MaildropReader(file);
+                        waiting.Add(new WaitingMail(entry, named.Modified.Seconds, named.Size, reader.ReadEnvelope() is null ? reader.Message : null));
+                    }
+                }
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // What was read so far is still worth having.
+        }
+        return waiting;
+    }
 
     /// <summary>The plain file of a queue id, or null. A file that is being handed over is not found.</summary>
     public MaildropEntry? Find(string name) =>

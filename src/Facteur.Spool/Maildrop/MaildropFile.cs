@@ -5,7 +5,7 @@ namespace Facteur.Spool.Maildrop;
 
 /// <summary>
 /// A maildrop file being written. <see cref="Commit"/> gives it, in this order: execute permission, stable content, its final name, a stable name.
-/// Disposed before that, nothing stays. The first error is kept: later writes do nothing.
+/// Disposed or abandoned before that, nothing stays. The first error is kept: later writes do nothing.
 /// </summary>
 public sealed class MaildropFile : IDisposable
 {
@@ -15,16 +15,20 @@ public sealed class MaildropFile : IDisposable
     private readonly string _directory;
     private readonly string _temporary;
     private readonly UnixFile _file;
-    private readonly TimeProvider _time;
+    private readonly Lock _ending = new();
     private bool _named;
+    private bool _abandoned;
 
-    private MaildropFile(string directory, string temporary, UnixFile file, TimeProvider time)
+    private MaildropFile(string directory, string temporary, UnixFile file, string name)
     {
         _directory = directory;
         _temporary = temporary;
         _file = file;
-        _time = time;
+        Name = name;
     }
+
+    /// <summary>The name it will have: its queue id in maildrop.</summary>
+    public string Name { get; }
 
     /// <summary>0, or the errno of the first write that failed.</summary>
     public int Errno { get; private set; }
@@ -38,11 +42,19 @@ public sealed class MaildropFile : IDisposable
         var temporary = string.Create(CultureInfo.InvariantCulture,
             $"{directory}/{time.GetUtcNow().Ticks:X}.{Environment.ProcessId}.{Interlocked.Increment(ref _sequence)}");
         var errno = UnixFile.Open(temporary, Libc.O_WRONLY | Libc.O_CREAT | Libc.O_EXCL | Libc.O_NOFOLLOW, WritingMode, out var opened);
-        if (opened is not null)
+        if (opened is null)
         {
-            file = new MaildropFile(directory, temporary, opened, time);
+            return errno;
         }
-        return errno;
+        errno = opened.Status(out var status);
+        if (errno != 0)
+        {
+            opened.Dispose();
+            _ = UnixPath.Unlink(temporary);
+            return errno;
+        }
+        file = new MaildropFile(directory, temporary, opened, MaildropDirectory.Name(time, status.Inode));
+        return 0;
     }
 
     /// <summary>The process that writes the file of a temporary name; null when the name is another.</summary>
@@ -60,45 +72,84 @@ public sealed class MaildropFile : IDisposable
     }
 
     /// <summary>Makes it durable and gives it to pickup.</summary>
-    /// <param name="name">Its name: its queue id in maildrop.</param>
     /// <returns>0, or the errno; then nothing of it stays.</returns>
-    public int Commit(out string name)
+    public int Commit()
     {
-        name = "";
-        var errno = Errno != 0 ? Errno : _file.Status(out var status) is var refused && refused != 0 ? refused : Complete(status.Inode, out name);
-        Errno = errno;
-        return errno;
+        Errno = Errno != 0 ? Errno : Complete();
+        return Errno;
+    }
+
+    /// <summary>Gives the message up, from any thread: the process is about to end.</summary>
+    /// <returns>False when it is too late: the message has its final name.</returns>
+    public bool Abandon()
+    {
+        lock (_ending)
+        {
+            if (!_named && !_abandoned)
+            {
+                _ = UnixPath.Unlink(_temporary);
+                _abandoned = true;
+            }
+            return _abandoned;
+        }
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
         _file.Dispose();
-        if (!_named)
-        {
-            _ = UnixPath.Unlink(_temporary);
-        }
+        _ = Abandon();
     }
 
-    private int Complete(ulong inode, out string name)
+    private int Complete()
     {
         // The permission goes before the sync: a file that is durable without it would never be picked up.
-        name = MaildropDirectory.Name(_time, inode);
         var errno = _file.ChangeMode(CompleteMode);
         errno = errno != 0 ? errno : _file.Sync();
         errno = errno != 0 ? errno : _file.Close();
-        errno = errno != 0 ? errno : UnixPath.Rename(_temporary, $"{_directory}/{name}");
-        if (errno != 0)
+        if (errno != 0 || (errno = Rename()) != 0)
         {
             return errno;
         }
-        _named = true;
-        errno = UnixFile.SyncDirectory(_directory);
+        errno = SyncName();
         if (errno != 0)
         {
             // Its writer is told that it failed and will send it again.
-            _ = UnixPath.Unlink($"{_directory}/{name}");
+            _ = UnixPath.Unlink($"{_directory}/{Name}");
         }
         return errno;
+    }
+
+    private int Rename()
+    {
+        lock (_ending)
+        {
+            var errno = _abandoned ? Libc.EINTR : UnixPath.Rename(_temporary, $"{_directory}/{Name}");
+            _named = errno == 0;
+            return errno;
+        }
+    }
+
+    /// <summary>
+    /// Makes the final name stable. Users may add to maildrop but not open the directory (0730): what they can sync is their file, whose sync takes the name
+    /// along where names and files share a journal; elsewhere all of the file system is synced.
+    /// </summary>
+    private int SyncName()
+    {
+        var errno = UnixFile.SyncDirectory(_directory);
+        if (errno != Libc.EACCES)
+        {
+            return errno;
+        }
+        errno = UnixFile.Open($"{_directory}/{Name}", Libc.O_RDONLY | Libc.O_NOFOLLOW, 0, out var file);
+        if (file is null)
+        {
+            return errno;
+        }
+        using (file)
+        {
+            errno = UnixFile.FileSystem(_directory, out var type);
+            return errno != 0 ? errno : type is Libc.EXT4_SUPER_MAGIC or Libc.XFS_SUPER_MAGIC or Libc.BTRFS_SUPER_MAGIC ? file.Sync() : file.SyncFileSystem();
+        }
     }
 }

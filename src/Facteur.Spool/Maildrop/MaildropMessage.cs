@@ -49,8 +49,8 @@ public sealed class MaildropMessage
     /// <summary>BODY.</summary>
     public BodyType Body { get; private set; }
 
-    /// <summary>SMTPUTF8, and what sendmail -v and -bv ask for.</summary>
-    public MessageFlags Flags { get; private set; }
+    /// <summary>SMTPUTF8, what sendmail -v and -bv ask for, and whether headers are rewritten as a local user's: without a word of it they are.</summary>
+    public MessageFlags Flags { get; private set; } = MessageFlags.RewriteLocal;
 
     /// <summary>The user the submission service recorded, or null.</summary>
     public uint? Submitter { get; private set; }
@@ -173,6 +173,9 @@ public sealed class MaildropMessage
                 return null;
             case "notify_flags" or "ret_flags" or "trace_flags" or "smtputf8" or SubmitUid:
                 return $"bad value of {name}";
+            case "rewrite_context":
+                Flags = value == "local" ? Flags | MessageFlags.RewriteLocal : Flags & ~MessageFlags.RewriteLocal;
+                return null;
             case "envelope_id":
                 EnvelopeId = value;
                 return null;
@@ -183,7 +186,7 @@ public sealed class MaildropMessage
                 Body = value switch { "8bit" => BodyType.EightBitMime, "7bit" => BodyType.SevenBit, _ => BodyType.None };
                 return null;
             default:
-                // Others, such as rewrite_context=local, say nothing that a local submission is not anyway.
+                // Others, such as create_time, say nothing that a local submission is not anyway.
                 return null;
         }
     }

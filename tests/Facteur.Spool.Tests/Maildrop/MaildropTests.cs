@@ -119,9 +119,9 @@ public sealed class MaildropTests : IDisposable
                 Assert.Null(intake.Take(bytes.AsSpan(at, Math.Min(step, bytes.Length - at))));
             }
             Assert.True(intake.Ended);
-            Assert.Equal(0, file!.Commit(out var name));
+            Assert.Equal(0, file!.Commit());
             var entry = Assert.Single(directory.List(10));
-            Assert.Equal(name, entry.Name);
+            Assert.Equal(file.Name, entry.Name);
             Assert.Equal(0, UnixFile.Status(entry.Path, false, out var status));
             Assert.Equal(0x81E4u, status.Mode);
             var (message, content, wrong) = Read(File.ReadAllBytes(entry.Path));

@@ -23,7 +23,7 @@ internal sealed class QueueRole : IQueueQuestions, IAsyncDisposable
     private readonly QueueLookup _lookup;
     private readonly ResubmitSwitch _resubmit = new();
     private readonly Action _kick;
-    private Listener? _control;
+    private readonly List<Listener> _listeners = [];
     private long _freeBytes = long.MaxValue;
     private long _freeAsked;
 
@@ -88,8 +88,17 @@ internal sealed class QueueRole : IQueueQuestions, IAsyncDisposable
     public void Start(ConfigLoad load, ISockets sockets)
     {
         _qmgr.Start(Entries.LocalTransports(load));
-        _control = Entries.Listen(sockets, "public/control", 0x1B6, _master);
-        _ = ServeAsync(_control);
+        Serve("public/control", (control, connection, uid) => control.ServeAsync(connection, uid, _stop.Token));
+        Serve("public/showq", (control, connection, uid) => control.Postfix.ShowqAsync(connection, uid, _stop.Token));
+        Serve("public/flush", (control, connection, uid) => control.Postfix.FlushAsync(connection, uid, _stop.Token));
+        Serve("public/qmgr", (control, connection, uid) => control.Postfix.QmgrAsync(connection, uid, _stop.Token));
+
+        void Serve(string name, Func<ControlService, Connection, uint, Task> answer)
+        {
+            var listener = Entries.Listen(sockets, name, 0x1B6, _master);
+            _listeners.Add(listener);
+            _ = ServeAsync(listener, answer);
+        }
     }
 
     /// <summary>postfix reload: reads another configuration now; what is returned puts it in place.</summary>
@@ -100,9 +109,9 @@ internal sealed class QueueRole : IQueueQuestions, IAsyncDisposable
     /// <summary>No further delivery is started.</summary>
     public async ValueTask CloseAsync()
     {
-        if (_control is not null)
+        foreach (var listener in _listeners)
         {
-            await _control.DisposeAsync().ConfigureAwait(false);
+            await listener.DisposeAsync().ConfigureAwait(false);
         }
         await _stop.CancelAsync().ConfigureAwait(false);
         _qmgr.Stop();
@@ -151,16 +160,16 @@ internal sealed class QueueRole : IQueueQuestions, IAsyncDisposable
             access, fastFlush, _kick, config.GetWait(ShowqParameters.IpcTimeout), _around.Time);
     }
 
-    private async Task ServeAsync(Listener listener)
+    private async Task ServeAsync(Listener listener, Func<ControlService, Connection, uint, Task> answer)
     {
         var sessions = new UserSessions();
         while (await listener.AcceptAsync().ConfigureAwait(false) is { } connection)
         {
-            _ = ServeAsync(connection, sessions);
+            _ = ServeAsync(connection, sessions, answer);
         }
     }
 
-    private async Task ServeAsync(Connection connection, UserSessions sessions)
+    private async Task ServeAsync(Connection connection, UserSessions sessions, Func<ControlService, Connection, uint, Task> answer)
     {
         await using (connection.ConfigureAwait(false))
         {
@@ -172,7 +181,7 @@ internal sealed class QueueRole : IQueueQuestions, IAsyncDisposable
                 }
                 try
                 {
-                    await ServeAsync(connection, uid).ConfigureAwait(false);
+                    await ServeAsync(connection, uid, answer).ConfigureAwait(false);
                 }
                 finally
                 {
@@ -186,12 +195,12 @@ internal sealed class QueueRole : IQueueQuestions, IAsyncDisposable
         }
     }
 
-    private async Task ServeAsync(Connection connection, uint uid)
+    private async Task ServeAsync(Connection connection, uint uid, Func<ControlService, Connection, uint, Task> answer)
     {
         var generation = _around.Generation.Enter();
         try
         {
-            await generation.Control.ServeAsync(connection, uid, _stop.Token).ConfigureAwait(false);
+            await answer(generation.Control, connection, uid).ConfigureAwait(false);
         }
         finally
         {

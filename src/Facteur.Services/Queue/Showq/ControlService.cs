@@ -22,6 +22,9 @@ namespace Facteur.Services.Queue.Showq;
 public sealed class ControlService(
     IQueueControl control, IQueueLookup lookup, Func<ISpoolReader> openReader, ControlAccess access, IDomainList fastFlush, Action kick, TimeSpan limit, TimeProvider time)
 {
+    /// <summary>What Postfix's own commands ask.</summary>
+    public PostfixSockets Postfix { get; } = new(control, access, fastFlush, limit, time);
+
     /// <summary>Serves a connection until the peer ends it, or is silent for too long.</summary>
     /// <param name="connection">The connection; not closed here.</param>
     /// <param name="uid">The peer's user id (SO_PEERCRED).</param>

@@ -243,8 +243,10 @@ public sealed class PickupService : IDisposable
                 // Still being written.
                 return false;
             }
-            return status.Links != 1
-                ? PutAside(entry, status.Uid, $"file has {status.Links} links")
+            // Who may write it could change it behind the checks: postdrop and the submission service never make such files.
+            const uint othersWrite = 0x12;
+            return status.Links != 1 ? PutAside(entry, status.Uid, $"file has {status.Links} links")
+                : (status.Mode & othersWrite) != 0 ? PutAside(entry, status.Uid, "file is group or other writable")
                 : await TakeAsync(entry, file, status, cancel).ConfigureAwait(false);
         }
     }
@@ -255,7 +257,7 @@ public sealed class PickupService : IDisposable
     private async ValueTask<bool> TakeAsync(MaildropEntry entry, UnixFile file, Stat status, CancellationToken cancel)
     {
         var owner = status.Uid;
-        var pickup = new PickupMessage(file);
+        var pickup = new MaildropReader(file);
         var wrong = pickup.ReadEnvelope();
         if (wrong is not null)
         {
@@ -381,7 +383,7 @@ public sealed class PickupService : IDisposable
     private EnvelopeRecipient Qualified(EnvelopeRecipient recipient) =>
         recipient.Address.Contains('@') ? recipient : recipient with { Address = $"{recipient.Address}@{_origin}" };
 
-    private bool Failed(MaildropEntry entry, uint owner, PickupMessage pickup, string? wrong)
+    private bool Failed(MaildropEntry entry, uint owner, MaildropReader pickup, string? wrong)
     {
         if (pickup.Errno != 0)
         {
@@ -415,7 +417,7 @@ public sealed class PickupService : IDisposable
         Return = message.Return,
         Body = message.Body,
         Origin = MessageOrigin.Pickup,
-        Flags = message.Flags | MessageFlags.RewriteLocal,
+        Flags = message.Flags,
         Entry = "pickup/unix",
     };
 }

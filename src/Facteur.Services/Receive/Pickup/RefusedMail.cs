@@ -48,7 +48,7 @@ public sealed class RefusedMail(ISpoolReader queue) : ISpoolReader
         private const int Piece = 60 * 1024;
         private readonly ArrayBufferWriter<byte> _piece = new(Piece);
         private UnixFile? _file;
-        private PickupMessage? _message;
+        private MaildropReader? _message;
 
         public ContentRead Read(long offset, out ReadOnlyMemory<byte> content)
         {
@@ -72,7 +72,7 @@ public sealed class RefusedMail(ISpoolReader queue) : ISpoolReader
             {
                 return false;
             }
-            _message = new PickupMessage(_file);
+            _message = new MaildropReader(_file);
             return _message.ReadEnvelope() is null;
         }
     }

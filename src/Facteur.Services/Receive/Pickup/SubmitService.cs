@@ -28,6 +28,7 @@ public sealed class SubmitService
     private readonly long _sizeLimit;
     private readonly ServiceLog _log;
     private readonly TimeProvider _time;
+    private readonly Submitters _submitters;
     private readonly UserSessions _sessions = new();
 
     /// <summary>Makes the service.</summary>
@@ -40,6 +41,7 @@ public sealed class SubmitService
     {
         _directory = new MaildropDirectory(config.Get(CommonParameters.QueueDirectory));
         _sizeLimit = config.Get(CommonParameters.MessageSizeLimit);
+        _submitters = new Submitters(ListSyntax.Split(config.Get(SendmailParameters.AuthorizedSubmitUsers)));
         _threads = threads;
         _trigger = trigger;
         _log = log;
@@ -96,6 +98,14 @@ public sealed class SubmitService
 
     private async ValueTask ReceiveAsync(Connection connection, uint uid, CancellationToken cancel)
     {
+        var (wrongList, name, allowed) = await _threads.RunAsync(() => (_submitters.Allows(uid, out var user, out var may), user, may), cancel).ConfigureAwait(false);
+        if (wrongList is not null || !allowed)
+        {
+            var reason = wrongList ?? $"User {name}({uid}) is not allowed to submit mail";
+            PickupLog.Refused(_log, uid, reason);
+            await AnswerAsync(connection, $"{(wrongList is null ? "REFUSED" : "RETRY")} {reason}", cancel).ConfigureAwait(false);
+            return;
+        }
         var (errno, file) = await _threads.RunAsync(() => (_directory.Create(_time, out var created), created), cancel).ConfigureAwait(false);
         if (file is null)
         {
@@ -125,7 +135,7 @@ public sealed class SubmitService
                 return;
             }
             // From here on the answer decides nothing: the file is taken or it is not.
-            var (failed, name) = await _threads.RunAsync(() => (file.Commit(out var committed), committed), CancellationToken.None).ConfigureAwait(false);
+            var failed = await _threads.RunAsync(file.Commit, CancellationToken.None).ConfigureAwait(false);
             if (failed != 0)
             {
                 PickupLog.Refused(_log, uid, $"write file in {_directory.Path}: {Errno.Text(failed)}");
@@ -133,7 +143,7 @@ public sealed class SubmitService
                 return;
             }
             _trigger();
-            await AnswerAsync(connection, $"OK {name}", cancel).ConfigureAwait(false);
+            await AnswerAsync(connection, $"OK {file.Name}", cancel).ConfigureAwait(false);
         }
     }
 

@@ -228,10 +228,24 @@ public sealed class PickupServiceTests : IDisposable, ICleanup, IBounce, IQueueL
         Assert.Equal(0, Libc.link(Name("6ABCDEF014"), Path.Combine(_directory, "second")));
         File.CreateSymbolicLink(Name("6ABCDEF015"), Path.Combine(_directory, "second"));
         Assert.Equal(0, Libc.mkfifo(Name("6ABCDEF016"), 0x1FF));
+        Put("6ABCDEF017", Records(Message));
+        Assert.Equal(0, Libc.chmod(Name("6ABCDEF017"), 0x1E6));
         await Scan();
         Assert.Empty(_taken);
-        Assert.Equal(3, Corrupt());
+        Assert.Equal(4, Corrupt());
         Assert.Equal(2, Files().Length);
+        Assert.Contains(_log.Lines, l => l.Contains("6ABCDEF017: uid=", StringComparison.Ordinal) && l.Contains("file is group or other writable", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("", MessageFlags.RewriteLocal)]
+    [InlineData("A21 rewrite_context=local|", MessageFlags.RewriteLocal)]
+    [InlineData("A22 rewrite_context=remote|", MessageFlags.None)]
+    public async Task A_gateway_may_say_that_its_mail_is_not_a_local_users(string attribute, MessageFlags flags)
+    {
+        Put("6ABCDEF012", Records(attribute + Message));
+        await Scan();
+        Assert.Equal(flags, Assert.Single(_taken).Envelope.Flags);
     }
 
     [Fact]

@@ -1,11 +1,11 @@
 using System.Buffers;
-using Facteur.Spool.Maildrop;
 using Facteur.Unix;
 
-namespace Facteur.Services.Receive.Pickup;
+namespace Facteur.Spool.Maildrop;
 
 /// <summary>Reads one maildrop file through a buffer of fixed size.</summary>
-internal sealed class PickupMessage(UnixFile file)
+/// <param name="file">The file, at its beginning.</param>
+public sealed class MaildropReader(UnixFile file)
 {
     private readonly byte[] _buffer = new byte[2 * MaildropRecord.SizeLimit];
     private int _start;
