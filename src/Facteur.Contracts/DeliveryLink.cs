@@ -269,6 +269,18 @@ public sealed class DeliveryServer : IDisposable
     /// <summary>Requests without a result.</summary>
     public int UnderWay => Volatile.Read(ref _underWay);
 
+    /// <summary>Deliveries whose results are not in the journal, as far as this end knows.</summary>
+    public int Kept
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _open.Count;
+            }
+        }
+    }
+
     /// <summary>Serves a queue from now on; the one before is gone.</summary>
     public DeliveryServer Attach(IDuplexPipe link)
     {

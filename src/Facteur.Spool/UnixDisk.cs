@@ -21,7 +21,6 @@ public sealed unsafe class UnixDisk((uint Uid, uint Gid)? owner = null) : IDisk
             _ => Libc.O_RDWR | Libc.O_CREAT,
         };
         // 0640: where the queue has a user of its own, the agents read through its directory's group; else that directory is the owner's alone.
-        // 0640: where the queue has a user of its own, the agents read through its directory's group; else that directory is the owner's alone.
         var file = Result(Libc.open(path, flags, 0x1A0));
         if (owner is { } to && file >= 0 && (flags & Libc.O_CREAT) != 0 && Libc.fchown(file, to.Uid, to.Gid) < 0)
         {

@@ -86,7 +86,7 @@ public sealed partial class DocumentTests
             Assert.True(equals > 0 && settings.TryAdd($"{section}.{line[..equals]}", line[(equals + 1)..]), line);
         }
         Assert.Equal("on-failure", settings["Service.Restart"]);
-        Assert.Equal("exec", settings["Service.Type"]);
+        Assert.Equal("notify", settings["Service.Type"]);
         var page = File.ReadAllText(Path.Combine(House.Root, "docs", "man", "man1", "postfix.md"));
         Assert.All(["Service.ExecStart", "Service.ExecReload"], key =>
         {

@@ -89,7 +89,7 @@ public sealed class PostfixSocketsTests : IDisposable, IQueueControl, IDomainLis
         Assert.SkipUnless(File.Exists(Postqueue) && File.Exists("/etc/postfix/dynamicmaps.cf"), "Postfix is not installed");
         Assert.SkipWhen(Libc.geteuid() != 0, "needs root, whom Postfix's commands trust with -c");
         Directory.CreateDirectory($"{_directory}/public");
-        File.WriteAllText($"{_directory}/main.cf", $"compatibility_level = 3.6\nqueue_directory = {_directory}\nmyhostname = mail.test\n");
+        File.WriteAllText($"{_directory}/main.cf", $"compatibility_level = 3.6\nqueue_directory = {_directory}\nmyhostname = mail.test\nfast_flush_domains = fast.example\n");
         var service = Service();
         Serve("showq", (c, uid) => service.ShowqAsync(c, uid, default));
         Serve("flush", (c, uid) => service.FlushAsync(c, uid, default));
