@@ -62,6 +62,7 @@ public sealed class PostfixQueueTests
         var count = after.Messages.Count;
         mail.Start();
         mail.Run("postsuper", "-H", "ALL").Fine();
+        mail.Run("postqueue", "-f").Fine();
         after.Received("Subject: held");
         Poll.Until(() => mail.Queue().Count == 0, () => mail.Log);
         Assert.Equal(count + 1, after.Messages.Count);

@@ -76,6 +76,7 @@ public sealed class SetGidTests
     public void Whoever_starts_postdrop_gets_a_message_into_maildrop_or_a_reason()
     {
         using var house = new SetGidHouse();
+        house.NeedNative();
         foreach (var row in Surroundings)
         {
             var (script, status, error) = row.Data;
@@ -235,6 +236,7 @@ public sealed class SetGidTests
             }
             Trespass(house);
             house.Clear();
+            house.NeedNative();
             // A name of one's own for the set-gid program gives what the program gives, and only under its names.
             Assert.Equal(64, house.As(SetGidHouse.User, "ln $B/facteur-postdrop evil && exec ./evil", SetGidHouse.Message).Exit);
             Assert.Empty(house.Files());

@@ -543,7 +543,12 @@ public sealed unsafe class Master : IDisposable
         };
         const int noReader = 6;
         var fd = Libc.open(path, Libc.O_WRONLY | Libc.O_APPEND | Libc.O_CREAT | Libc.O_NONBLOCK | Libc.O_CLOEXEC, mode);
-        if (fd < 0 && Marshal.GetLastPInvokeError() is var errno && errno != noReader)
+        if (fd < 0 && Marshal.GetLastPInvokeError() == noReader)
+        {
+            // A named pipe: what nobody reads fills it, and is lost then.
+            fd = Libc.open(path, Libc.O_RDWR | Libc.O_NONBLOCK | Libc.O_CLOEXEC, 0);
+        }
+        if (fd < 0 && Marshal.GetLastPInvokeError() is var errno)
         {
             throw new MasterException($"open {path}: {Errno.Text(errno)}");
         }
