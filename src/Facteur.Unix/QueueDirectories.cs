@@ -49,14 +49,15 @@ public static unsafe class QueueDirectories
     /// <param name="mail">mail_owner.</param>
     /// <param name="queueOwner">queue_owner: the journal is its alone; the agents, of mail_owner's group, read.</param>
     /// <param name="group">setgid_group.</param>
+    /// <param name="setGid">Users come to public/ by set-gid programs. Else everybody may enter: the sockets there ask the kernel who comes.</param>
     /// <returns>Null, or what failed.</returns>
-    public static string? Make(string queue, UserAccount? mail, UserAccount? queueOwner, uint group)
+    public static string? Make(string queue, UserAccount? mail, UserAccount? queueOwner, uint group, bool setGid)
     {
         var root = Libc.geteuid() == 0 && mail is { Uid: not 0 };
         foreach (var (name, asRoot, alone, owner, forGroup) in All)
         {
             var path = name.Length == 0 ? queue : Path.Combine(queue, name);
-            var mode = !root || (owner == Owner.Queue && mail!.Uid == queueOwner!.Uid) ? alone : asRoot;
+            var mode = !root || (owner == Owner.Queue && mail!.Uid == queueOwner!.Uid) || (name == "public" && !setGid) ? alone : asRoot;
             var made = Libc.mkdir(path, mode) == 0;
             if (!made && Marshal.GetLastPInvokeError() is var errno && errno != Libc.EEXIST)
             {

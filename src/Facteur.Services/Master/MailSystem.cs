@@ -64,7 +64,7 @@ public sealed class MailSystem : IAsyncDisposable
         var config = load.Config;
         var master = new ServiceLog(log, $"{config.Get(CommonParameters.SyslogName)}/master");
         var queue = config.Get(CommonParameters.QueueDirectory);
-        if (QueueDirectories.Make(queue, null, null, 0) is { } wrong)
+        if (QueueDirectories.Make(queue, null, null, 0, setGid: false) is { } wrong)
         {
             throw new ConfigException(wrong);
         }
