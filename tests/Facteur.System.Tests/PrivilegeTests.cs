@@ -18,6 +18,7 @@ public sealed class PrivilegeTests
     [InlineData("queue", "news")]
     [InlineData("deliver", "games")]
     [InlineData("postlogd", "games")]
+    [InlineData("local", "games")]
     public void A_role_has_its_identity_for_good_and_no_right_beyond_it_in_every_thread(string role, string user)
     {
         NeedsRoot();

@@ -259,7 +259,7 @@ public sealed unsafe class Master : IDisposable
             Hear(role);
             if (!role.Ending)
             {
-                _log.Warning($"process {role.Name} pid {pid.ToString(CultureInfo.InvariantCulture)} {ChildProcess.Exit(status)}");
+                _log.Warning($"process {role.Name} pid {pid.ToString(CultureInfo.InvariantCulture)} {ChildProcess.Exit(status)}{(role.Failure is null ? "" : $": {role.Failure}")}");
                 if (!_started && role.Name != LocalParent.LocalParent.Name)
                 {
                     role.Failure ??= $"{role.Name}: {ChildProcess.Exit(status)}";
