@@ -72,6 +72,7 @@ public static unsafe partial class Libc
     [LibraryImport(C, SetLastError = true)] public static partial int fcntl(int fd, int command, Flock* argument);
     [LibraryImport(C, SetLastError = true)] public static partial int fcntl(int fd, int command, int argument);
     [LibraryImport(C, SetLastError = true)] public static partial int dup2(int from, int to);
+    [LibraryImport(C, SetLastError = true)] public static partial int dup3(int from, int to, int flags);
     [LibraryImport(C, SetLastError = true)] public static partial uint umask(uint mask);
     [LibraryImport(C, SetLastError = true)] public static partial int getpid();
     [LibraryImport(C, SetLastError = true)] public static partial uint getuid();

@@ -7,8 +7,17 @@ public static class SealedFiles
 {
     private static readonly ConcurrentDictionary<string, int> Given = new(StringComparer.Ordinal);
 
-    /// <summary>A file was given; an older one of that name is closed by whoever reads it no more, with this process.</summary>
-    public static void Add(string path, int descriptor) => Given[path] = descriptor;
+    /// <summary>A file was given. A newer one takes the number of the one before: who is about to open that number finds one or the other.</summary>
+    public static void Add(string path, int descriptor)
+    {
+        if (!Given.TryGetValue(path, out var known))
+        {
+            Given[path] = descriptor;
+            return;
+        }
+        _ = Libc.dup3(descriptor, known, Libc.O_CLOEXEC);
+        _ = Libc.close(descriptor);
+    }
 
     /// <summary>What was given in a path's place, -1 when nothing was.</summary>
     public static int DescriptorOf(string path) => Given.TryGetValue(path, out var descriptor) ? descriptor : -1;

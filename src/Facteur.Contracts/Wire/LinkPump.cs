@@ -75,5 +75,7 @@ public sealed class LinkPump : IDisposable
             }
         }
         _handler.OnClosed();
+        // A bell that came with the link is this thread's alone.
+        (_bell as IDisposable)?.Dispose();
     }
 }

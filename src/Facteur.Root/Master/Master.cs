@@ -691,7 +691,7 @@ public sealed unsafe class Master : IDisposable
                     role.Say('F', path, secret.Descriptor);
                 }
                 // A Landlock domain can't be widened: who reads tables gets a new process, which finds the old one's sockets and links.
-                if (wider && role.Name is "receive" or "rewrite" or "deliver")
+                if (wider && role.Name is "receive" or "rewrite" or "deliver" or "local")
                 {
                     role.Say('Q');
                 }

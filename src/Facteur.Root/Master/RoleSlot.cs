@@ -62,9 +62,14 @@ internal sealed class RoleSlot(string name) : IDisposable
         NotBefore = now + (long)(wait.TotalSeconds * time.TimestampFrequency);
     }
 
-    /// <summary>Says something to it, with a descriptor or -1. It is not waited for: who does not read is ended by its peers' absence.</summary>
-    public void Say(char what, string text = "", int descriptor = -1) =>
-        Control?.Send(Encoding.UTF8.GetBytes(what + text), descriptor);
+    /// <summary>Says something to it, with a descriptor or -1. It is not waited for: one that does not read would lack what it is given, and is killed, to begin anew.</summary>
+    public void Say(char what, string text = "", int descriptor = -1)
+    {
+        if (Control?.Send(Encoding.UTF8.GetBytes(what + text), descriptor) is Libc.EAGAIN or Libc.ENOBUFS && Pid > 0)
+        {
+            _ = Libc.kill(Pid, Libc.SIGKILL);
+        }
+    }
 
     /// <inheritdoc/>
     public void Dispose() => Control?.Dispose();

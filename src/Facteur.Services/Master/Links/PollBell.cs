@@ -11,7 +11,7 @@ internal sealed unsafe class PollBell : Bell, IDisposable
 {
     private readonly Lock _gate = new();
     private readonly List<StreamLink> _links = [];
-    private readonly int _event;
+    private int _event;
     private Libc.PollFd[] _polled = new Libc.PollFd[4];
     private StreamLink[] _watched = [];
     private int _rung;
@@ -33,8 +33,12 @@ internal sealed unsafe class PollBell : Bell, IDisposable
     {
         if (Interlocked.Exchange(ref _rung, 1) == 0 && Volatile.Read(ref _asleep) != 0)
         {
-            ulong one = 1;
-            _ = Libc.write(_event, (byte*)&one, sizeof(ulong));
+            // Under the gate: the number of a closed one may be another's by now.
+            lock (_gate)
+            {
+                ulong one = 1;
+                _ = _event < 0 ? 0 : Libc.write(_event, (byte*)&one, sizeof(ulong));
+            }
         }
     }
 
@@ -75,7 +79,14 @@ internal sealed unsafe class PollBell : Bell, IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _ = Libc.close(_event);
+    public void Dispose()
+    {
+        lock (_gate)
+        {
+            _ = _event < 0 ? 0 : Libc.close(_event);
+            _event = -1;
+        }
+    }
 
     private void Poll(TimeSpan limit)
     {

@@ -30,6 +30,10 @@ internal sealed class AgentLink(Qmgr qmgr, Action bell) : IDeliverySink
     /// <summary>Agents came; those before are gone.</summary>
     public void Attach(IDuplexPipe link)
     {
+        // What they had still said counts: those deliveries are not made again. The end of the link bounds it.
+        while (_client?.Poll(this) == true)
+        {
+        }
         _client?.Close();
         Lost();
         _client = new DeliveryClient(link, bell);

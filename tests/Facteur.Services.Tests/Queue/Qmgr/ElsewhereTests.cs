@@ -106,6 +106,27 @@ public sealed class ElsewhereTests
         Assert.True(sim.Spool.TryGet(1, out var entry) && entry.State == Facteur.Spool.QueueState.Deferred);
     }
 
+    [Fact]
+    public void What_dead_agents_had_still_said_counts()
+    {
+        var sim = new QmgrSimulation();
+        var agents = new AgentLink(sim.Qmgr, static () => { });
+        sim.Submit("a@b", "u@one.example");
+        sim.Qmgr.Fill();
+        var request = sim.Qmgr.Next()!;
+        var (near, far) = PipePair.Create();
+        agents.Attach(near);
+        agents.Send(request);
+        var writer = new LinkWriter(far.Output);
+        writer.Write(DeliveryFrames.Result, DeliveryFrames.Version, request.RequestId, QmgrSimulation.Ok(request), DeliveryFrames.WriteResult);
+        writer.Complete();
+        var (next, after) = PipePair.Create();
+        agents.Attach(next);
+        agents.Flush();
+        Assert.Empty(Requests(after));
+        Assert.Equal(0, agents.UnderWay);
+    }
+
     private static List<ulong> Requests(IDuplexPipe far)
     {
         var ids = new List<ulong>();
