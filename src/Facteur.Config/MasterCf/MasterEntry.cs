@@ -24,7 +24,7 @@ public enum ServiceType : byte
 /// <param name="Type">How it is reached.</param>
 /// <param name="Private">Whether its socket is in private/.</param>
 /// <param name="Unprivileged">Whether it runs as mail_owner.</param>
-/// <param name="Chroot">Whether names are looked up under queue_directory first.</param>
+/// <param name="Chroot">Whether absolute names of sockets begin at queue_directory (<see cref="SocketNames"/>).</param>
 /// <param name="WakeupSeconds">Seconds between wakeups; 0 for none.</param>
 /// <param name="WakeupConditional">Whether it is woken only when it is in use ("?").</param>
 /// <param name="MaxProcesses">Concurrent sessions or deliveries; 0 for no limit, null for "-" (default_process_limit).</param>

@@ -285,7 +285,7 @@ internal sealed class Generation : IAsyncDisposable
         var log = ServiceLogOf(config, entry.Command);
         return entry.Command switch
         {
-            "smtp" or "lmtp" => new SmtpAgent(config, entry.Command == "lmtp", entry.Arguments, _around.Dns, _around.Hosts, _lists, _around.Reader, _around.Threads, log, _around.Time),
+            "smtp" or "lmtp" => new SmtpAgent(config, entry.Command == "lmtp", entry.Arguments, SocketNames.Of(config, entry), _around.Dns, _around.Hosts, _lists, _around.Reader, _around.Threads, log, _around.Time),
             "local" => new LocalAgent(config, trusted, _around.Rewriting, _around.Reader, _around.ForwardResubmit, AgentOf, _around.Hands, _around.Threads, log, _around.Time),
             "virtual" => new VirtualAgent(config, trusted, _around.Reader, _around.Hands, log, _around.Time),
             "error" => new ErrorAgent(config, entry.Name == "retry", log, _around.Time),

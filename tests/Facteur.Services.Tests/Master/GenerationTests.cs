@@ -1,6 +1,7 @@
 using Facteur.Config;
 using Facteur.Config.MasterCf;
 using Facteur.Contracts;
+using Facteur.Mail.Dsn;
 using Facteur.Mail.Envelopes;
 using Facteur.Services.Master;
 using Facteur.Services.Support.Anvil;
@@ -102,9 +103,23 @@ public sealed class GenerationTests : IDisposable, IRewrite
         await old.DisposeAsync();
     }
 
+    [Theory]
+    [InlineData("lmtp", "/private/lmtp", DeliveryOutcome.Sent)]
+    [InlineData("lmtp", "private/lmtp", DeliveryOutcome.Sent)]
+    [InlineData("free", "/private/lmtp", DeliveryOutcome.Deferred)]
+    [InlineData("free", "private/lmtp", DeliveryOutcome.Sent)]
+    public async Task The_chroot_field_of_an_entry_says_where_absolute_names_of_sockets_begin(string service, string name, DeliveryOutcome outcome)
+    {
+        Directory.CreateDirectory(_room.Path("private"));
+        await using var peer = new SmtpPeer(unix: _room.Path("private/lmtp")) { Lmtp = true };
+        await using var generation = Make(("queue_directory", _room.Directory));
+        var result = await generation.AgentOf(service)!.DeliverAsync(_room.Request("Subject: x\n\n", ["a@dest.example"], nexthop: $"unix:{name}"), default);
+        Assert.Equal(outcome, Assert.Single(result.Recipients).Status.Outcome);
+    }
+
     private Generation Make(params (string, string)[] config)
     {
-        var entries = MasterCfFile.Parse("master.cf", "local unix - n n - - local\n").ReadEntries([]);
+        var entries = MasterCfFile.Parse("master.cf", "local unix - n n - - local\nlmtp unix - - y - - lmtp\nfree unix - - n - - lmtp\n").ReadEntries([]);
         return _current.Now = new Generation(new ConfigLoad(new TestConfig(config), entries, [], []), _around);
     }
 

@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Facteur.Config;
+using Facteur.Config.MasterCf;
 using Facteur.Config.Parameters;
 using Facteur.Contracts;
 using Facteur.Mail.Dsn;
@@ -34,6 +35,7 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
     /// <param name="config">The entry's snapshot.</param>
     /// <param name="lmtp">The entry's command is lmtp.</param>
     /// <param name="arguments">Arguments behind the command that are no -o: flags=ORX.</param>
+    /// <param name="sockets">What names of sockets mean.</param>
     /// <param name="dns">The DNS.</param>
     /// <param name="hosts">/etc/hosts.</param>
     /// <param name="lists">Makes match lists.</param>
@@ -43,8 +45,8 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
     /// <param name="time">The clock.</param>
     /// <exception cref="ConfigException">A value can't be used.</exception>
     public SmtpAgent(
-        IConfig config, bool lmtp, IReadOnlyList<string> arguments, IDnsResolver dns, HostsFile hosts, IMatchLists lists, ISpoolReader reader, BlockingThreads threads,
-        ServiceLog log, TimeProvider time)
+        IConfig config, bool lmtp, IReadOnlyList<string> arguments, SocketNames sockets, IDnsResolver dns, HostsFile hosts, IMatchLists lists, ISpoolReader reader,
+        BlockingThreads threads, ServiceLog log, TimeProvider time)
     {
         _settings = new SmtpSettings(config, lmtp, arguments);
         _log = new SmtpLog(log);
@@ -52,7 +54,7 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
         _content = new SmtpContent(reader, threads, time);
         var own = new OwnAddresses(
             [.. ListSyntax.Split(config.Get(CommonParameters.InetInterfaces)), .. ListSyntax.Split(config.Get(CommonParameters.ProxyInterfaces))], hosts);
-        _finder = new SmtpHostFinder(_settings, dns, new HostLookup(dns, hosts, _settings.Sources), own, _log);
+        _finder = new SmtpHostFinder(_settings, sockets, dns, new HostLookup(dns, hosts, _settings.Sources), own, _log);
         _cache = new SmtpSessionCache(_settings, time);
         var cached = (lmtp ? SmtpParameters.Lmtp : SmtpParameters.Smtp).ConnectionCacheDestinations;
         _alwaysCached = config.Get(cached).Length > 0 ? lists.Domains(cached.Name, config.Get(cached)) : null;

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using Facteur.Config.MasterCf;
 using Facteur.Mail.Dsn;
 using Facteur.Net.Connections;
 using Facteur.Net.Dns;
@@ -14,7 +15,7 @@ namespace Facteur.Services.Deliver.Smtp;
 internal readonly record struct SmtpHosts(IReadOnlyList<SmtpHost> Hosts, DeliveryStatus? Why, bool OneIsOwn = false);
 
 /// <summary>Finds the hosts of a next hop (RFC 5321 5.1, RFC 7505).</summary>
-internal sealed class SmtpHostFinder(SmtpSettings settings, IDnsResolver dns, HostLookup lookup, OwnAddresses own, SmtpLog log)
+internal sealed class SmtpHostFinder(SmtpSettings settings, SocketNames sockets, IDnsResolver dns, HostLookup lookup, OwnAddresses own, SmtpLog log)
 {
     private static readonly IdnMapping Idn = new();
 
@@ -22,8 +23,7 @@ internal sealed class SmtpHostFinder(SmtpSettings settings, IDnsResolver dns, Ho
     {
         if (destination.UnixPath is { } path)
         {
-            // lmtp(8): a relative path lies below the queue directory, which is where Postfix's processes live.
-            if (Connector.UnixAddress(Path.Combine(settings.QueueDirectory, path)) is { } socket)
+            if (Connector.UnixAddress(sockets.Resolve(path)) is { } socket)
             {
                 return new SmtpHosts([new SmtpHost(destination.Name, path, socket, 0, true)], null);
             }

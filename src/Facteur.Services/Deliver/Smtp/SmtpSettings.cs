@@ -28,7 +28,6 @@ internal sealed class SmtpSettings
         Ports = KnownPorts(config.Get(SmtpParameters.KnownTcpPorts));
         Port = PortOf(config.Get(p.TcpPort)) ?? throw Wrong("tcp_port", config.Get(p.TcpPort), "a number or a name of known_tcp_ports");
         Myhostname = config.Get(CommonParameters.Myhostname);
-        QueueDirectory = config.Get(CommonParameters.QueueDirectory);
         HeloName = config.Get(p.HeloName);
         SoftBounce = config.Get(CommonParameters.SoftBounce);
         DelayResolution = Number(config, LogParameters.DelayLoggingResolutionLimit);
@@ -98,9 +97,6 @@ internal sealed class SmtpSettings
     internal IReadOnlyDictionary<string, int> Ports { get; }
     internal int Port { get; }
     internal string Myhostname { get; }
-
-    /// <summary>Where relative paths of sockets begin.</summary>
-    internal string QueueDirectory { get; }
     internal string HeloName { get; }
     internal bool SoftBounce { get; }
     internal int DelayResolution { get; }

@@ -1,4 +1,6 @@
 using Facteur.Config;
+using Facteur.Config.MasterCf;
+using Facteur.Config.Parameters;
 using Facteur.Contracts;
 using Facteur.Mail.Dsn;
 using Facteur.Mail.Envelopes;
@@ -397,6 +399,22 @@ public sealed class SmtpAgentTests : IAsyncDisposable
     }
 
     [Theory]
+    [InlineData("/private/sock")]
+    [InlineData("private/sock")]
+    [InlineData("/../private/sock")]
+    public async Task LMTP_of_a_chroot_service_finds_every_socket_below_the_queue_directory(string name)
+    {
+        var directory = Directory.CreateTempSubdirectory("lmtp-").FullName;
+        Directory.CreateDirectory(Path.Combine(directory, "private"));
+        var peer = new SmtpPeer(unix: Path.Combine(directory, "private/sock")) { Lmtp = true };
+        _made.Add(peer);
+        Assert.Equal(DeliveryOutcome.Sent, (await Deliver(Agent(true, chroot: true, ("queue_directory", directory)), "unix:" + name, ["a@d.example"])).Recipients[0].Status.Outcome);
+        // What the log and the peer's lines say is what the configuration says.
+        Assert.Contains(_log.Lines, l => l.Contains($"relay=mx.dest.example[{name}], delay=", StringComparison.Ordinal));
+        Directory.Delete(directory, true);
+    }
+
+    [Theory]
     [InlineData("inet:127.0.0.1:PORT")]
     [InlineData("inet:[127.0.0.1]:PORT")]
     [InlineData("[127.0.0.1]:PORT")]
@@ -716,12 +734,14 @@ public sealed class SmtpAgentTests : IAsyncDisposable
 
     private SmtpAgent Agent(params (string Name, string Value)[] values) => Agent(false, values);
 
-    private SmtpAgent Agent(bool lmtp, params (string Name, string Value)[] values)
+    private SmtpAgent Agent(bool lmtp, params (string Name, string Value)[] values) => Agent(lmtp, chroot: false, values);
+
+    private SmtpAgent Agent(bool lmtp, bool chroot, params (string Name, string Value)[] values)
     {
         var set = values.Select(v => v.Name).ToHashSet();
         var config = new TestConfig([.. values, .. set.Contains("smtp_tls_security_level") ? [] : new[] { ("smtp_tls_security_level", "may") }, ("inet_protocols", "ipv4")]);
         var agent = new SmtpAgent(
-            config, lmtp, [], _dns, new HostsFile("/nonexistent", TimeProvider.System), new NoLists(), new Forward(this),
+            config, lmtp, [], new SocketNames(config.Get(CommonParameters.QueueDirectory), chroot), _dns, new HostsFile("/nonexistent", TimeProvider.System), new NoLists(), new Forward(this),
             _threads, new ServiceLog(_log, lmtp ? "postfix/lmtp" : "postfix/smtp"), TimeProvider.System);
         _made.Add(agent);
         return agent;
