@@ -44,6 +44,7 @@ public static unsafe partial class Libc
     [LibraryImport(C, SetLastError = true)] public static partial nint pread(int fd, byte* buffer, nint count, long offset);
     [LibraryImport(C, SetLastError = true)] public static partial nint pwrite(int fd, byte* buffer, nint count, long offset);
     [LibraryImport(C, SetLastError = true)] public static partial long lseek(int fd, long offset, int whence);
+    [LibraryImport(C, SetLastError = true)] public static partial nint getdents64(int fd, byte* buffer, nint count);
     [LibraryImport(C, SetLastError = true)] public static partial int fsync(int fd);
     [LibraryImport(C, SetLastError = true)] public static partial int fdatasync(int fd);
     [LibraryImport(C, SetLastError = true)] public static partial int syncfs(int fd);

@@ -28,7 +28,7 @@ public enum OwnedPathKind
 /// <param name="Mode">Its permissions. A directory keeps the set-gid and sticky bits that it has.</param>
 public sealed record OwnedPath(string Path, OwnedPathKind Kind, uint Uid, uint? Gid, uint Mode)
 {
-    private const int DepthLimit = 8;
+    private const int DepthLimit = 20; // hash_queue_depth goes to 16
     private const uint KeptBits = 0x600; // set-gid, sticky
     private const uint Permissions = 0xFFF;
 
@@ -71,7 +71,7 @@ public sealed record OwnedPath(string Path, OwnedPathKind Kind, uint Uid, uint? 
             // After the owner: a change of owner takes the set-gid bit away.
             var mode = IsDirectory ? Mode | (status.Mode & KeptBits) : Mode;
             errno = file.ChangeMode(mode);
-            return errno != 0 || (Kind & OwnedPathKind.Tree) == 0 ? errno : SetTree(file.Descriptor, Path, 0);
+            return errno != 0 || (Kind & OwnedPathKind.Tree) == 0 ? errno : SetTree(file.Descriptor, 0);
         }
     }
 
@@ -87,9 +87,15 @@ public sealed record OwnedPath(string Path, OwnedPathKind Kind, uint Uid, uint? 
     }
 
     // Its owner may have put links to others' files there: links are not followed, and a file with two names is left alone.
-    private int SetTree(int directory, string path, int depth)
+    private int SetTree(int directory, int depth)
     {
-        foreach (var name in Names(path))
+        var names = new List<string>();
+        var unread = UnixDirectory.Names(directory, names);
+        if (unread != 0)
+        {
+            return unread;
+        }
+        foreach (var name in names)
         {
             var fd = Libc.openat(directory, name, Libc.O_RDONLY | Libc.O_NOFOLLOW | Libc.O_NONBLOCK | Libc.O_CLOEXEC, 0);
             if (fd < 0)
@@ -105,7 +111,7 @@ public sealed record OwnedPath(string Path, OwnedPathKind Kind, uint Uid, uint? 
             }
             if (errno == 0 && kind == Libc.S_IFDIR && depth < DepthLimit)
             {
-                errno = SetTree(fd, $"/proc/self/fd/{fd}", depth + 1);
+                errno = SetTree(fd, depth + 1);
             }
             if (errno != 0)
             {
@@ -113,17 +119,5 @@ public sealed record OwnedPath(string Path, OwnedPathKind Kind, uint Uid, uint? 
             }
         }
         return 0;
-    }
-
-    private static List<string> Names(string path)
-    {
-        try
-        {
-            return [.. Directory.EnumerateFileSystemEntries(path).Select(System.IO.Path.GetFileName).OfType<string>()];
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            return [];
-        }
     }
 }

@@ -25,6 +25,8 @@ public static unsafe class QueueDirectories
         ("journal", 0x5E8, 0x1C0, Owner.Queue, false),
     ];
 
+    private static readonly string[] PostfixQueues = ["incoming", "active", "deferred", "hold", "bounce", "defer", "trace"];
+
     /// <summary>What each must be, outer ones first.</summary>
     /// <param name="queue">queue_directory.</param>
     /// <param name="mail">mail_owner.</param>
@@ -41,7 +43,7 @@ public static unsafe class QueueDirectories
             // What lies in these two has one owner, however it came there.
             var kind = OwnedPathKind.Directory | OwnedPathKind.Make | (row.Name is "journal" or "corrupt" ? OwnedPathKind.Tree : 0);
             return new OwnedPath(row.Name.Length == 0 ? queue : Path.Combine(queue, row.Name), kind, uid, gid, alone ? row.Alone : row.Mode);
-        })];
+        }), .. root ? Postfix(queue, mail, queueOwner) : []];
     }
 
     /// <summary>Makes what is missing, and gives what root makes to whom it belongs.</summary>
@@ -97,6 +99,15 @@ public static unsafe class QueueDirectories
                 _ = Libc.close(fd);
             }
         }
+        if (root && Postfix(queue, mail!, queueOwner!).FirstOrDefault(p => p.Set() != 0) is { } left)
+        {
+            return $"give {left.Path} to {queueOwner!.Name}: {Errno.Text(left.Set())}";
+        }
         return null;
     }
+
+    // Mail that Postfix left is taken over by a queue that may be another user than Postfix's was.
+    private static IEnumerable<OwnedPath> Postfix(string queue, UserAccount mail, UserAccount queueOwner) =>
+        mail.Uid == queueOwner.Uid ? [] : PostfixQueues.Select(name => Path.Combine(queue, name)).Where(path => UnixFile.Status(path, followLinks: false, out _) == 0)
+            .Select(path => new OwnedPath(path, OwnedPathKind.Directory | OwnedPathKind.Tree, queueOwner.Uid, null, 0x1C0));
 }

@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 
 namespace Facteur.Unix;
 
-/// <summary>Files that this process may not open by name and was given: master read them, unparsed, into sealed memory.</summary>
+/// <summary>Files that this process may not open by name and was given: master read them, unparsed, into sealed memory. Also a directory that it may not list, open.</summary>
 public static class SealedFiles
 {
     private static readonly ConcurrentDictionary<string, int> Given = new(StringComparer.Ordinal);

@@ -14,27 +14,8 @@ internal static class Daemon
     /// <summary>"master [-d] [-c DIR] [--single-process]": with -d in the background, after "ready" on standard output.</summary>
     public static int Run(CommandContext context)
     {
-        string? directory = null;
-        var background = false;
-        var options = new GetOpt([.. context.Arguments.Where(a => a != Postfix.SingleProcess)], "c:dv");
-        while (options.Next())
-        {
-            switch (options.Option)
-            {
-                case 'c':
-                    directory = options.Argument;
-                    break;
-                case 'd':
-                    background = true;
-                    break;
-                case 'v':
-                    break;
-                default:
-                    return context.Fatal($"usage: master [-c config_dir] [-d] [-v] [{Postfix.SingleProcess}]");
-            }
-        }
-        directory = Path.GetFullPath(ConfigLoader.FindDirectory(directory, context.Environment));
-        return Run(directory, background, context.Arguments.Contains(Postfix.SingleProcess), context);
+        return MasterOptions.Read(context, [.. context.Arguments.Where(a => a != Postfix.SingleProcess)]) is { } options
+            ? Run(options.Directory, options.Background, context.Arguments.Contains(Postfix.SingleProcess), context) : 1;
     }
 
     /// <summary>Runs until a signal ends it: a process per role, or all in this one.</summary>
@@ -46,7 +27,7 @@ internal static class Daemon
         }
         if (background)
         {
-            _ = Libc.setsid();
+            Background.Enter();
         }
         else if (LeanProgram() is { } lean)
         {
@@ -67,7 +48,8 @@ internal static class Daemon
     public static int Role(CommandContext context)
     {
         const int control = 3;
-        return context.Arguments is [var name, "-c", var directory, ..] ? RoleProcess.Run(name, directory, control, context.Arguments.Contains("--parent"), context.Time) : context.Fatal("usage: role name -c config_dir (started by master only)");
+        return context.Arguments is [var name, "-c", var directory, "--build", var build, ..]
+            ? RoleProcess.Run(name, directory, build, control, context.Arguments.Contains("--parent"), context.Time) : context.Fatal("usage: role name -c config_dir --build id (started by master only)");
     }
 
     /// <summary>"plan -c DIR": what master must do for a configuration.</summary>
@@ -112,7 +94,7 @@ internal static class Daemon
 
         if (background)
         {
-            _ = Libc.setsid();
+            Background.Enter();
         }
         var load = ConfigLoader.Load(directory, new LoadOptions { ProcessName = "master" });
         if (load.Errors.Count > 0)
@@ -166,23 +148,7 @@ internal static class Daemon
     {
         if (background)
         {
-            context.Output.WriteLine("ready");
-            context.Output.Flush();
-            Detach();
-        }
-    }
-
-    /// <summary>Whoever started us reads our output to its end: leave the terminal and its pipes.</summary>
-    private static void Detach()
-    {
-        var none = Libc.open("/dev/null", Libc.O_RDWR, 0);
-        for (var fd = 0; fd <= 2 && none >= 0; fd++)
-        {
-            _ = Libc.dup2(none, fd);
-        }
-        if (none > 2)
-        {
-            _ = Libc.close(none);
+            Background.Ready(context.Output);
         }
     }
 }

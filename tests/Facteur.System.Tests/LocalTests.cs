@@ -6,6 +6,35 @@ namespace Facteur.System.Tests;
 /// <summary>local(8) in a running system: commands of several users.</summary>
 public sealed class LocalTests
 {
+    [Theory]
+    [InlineData("-o mail_spool_directory=TOP/boxes", "boxes")]
+    [InlineData("-o { mail_spool_directory = ${data_directory}/boxes }", "data/boxes")]
+    public void A_mail_spool_directory_of_a_services_own_is_known_to_who_may_write_it(string option, string directory)
+    {
+        Assert.SkipWhen(Instance.Single || Libc.geteuid() != 0, "needs root, and a process per role");
+        using var mail = new Instance("mail_owner = games\nsetgid_group = news\nmydestination = local.test\nlocal_recipient_maps =\nmailbox_command =");
+        Assert.Equal(0, UserAccount.Find("games", out var owner));
+        Assert.Equal(0, Libc.chown($"{mail.Top}/data", owner!.Uid, owner.Gid));
+        Directory.CreateDirectory($"{mail.Top}/log");
+        Assert.Equal(0, Libc.chown($"{mail.Top}/log", owner.Uid, owner.Gid));
+        mail.LogTo($"{mail.Top}/log/maillog");
+        var boxes = $"{mail.Top}/{directory}";
+        Directory.CreateDirectory(boxes);
+        var before = File.ReadAllText(mail.MasterCf);
+        mail.Start();
+        // From a reload on.
+        File.WriteAllText(mail.MasterCf, before.Replace("- local\n", $"- local {option.Replace("TOP", mail.Top, StringComparison.Ordinal)}\n", StringComparison.Ordinal));
+        mail.Reload();
+        // By way of sendmail, for the reload also replaces who answers at the door.
+        mail.Run("sendmail", "Subject: x\n\nin a box of its own\n"u8.ToArray(), "daemon@local.test").Fine();
+        Poll.Until(() => File.Exists($"{boxes}/daemon") && File.ReadAllText($"{boxes}/daemon").Contains("in a box of its own", StringComparison.Ordinal), () => mail.Log);
+        Assert.Equal(0, UserAccount.Find("daemon", out var user));
+        Assert.Equal(0, UnixFile.Status($"{boxes}/daemon", followLinks: false, out var status));
+        Assert.Equal((user!.Uid, 0x180u), (status.Uid, status.Mode & 0x1FF));
+        // Expander and parent were replaced, as they were told.
+        Assert.DoesNotContain("warning: process", mail.Log, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Users_are_served_side_by_side_and_each_at_most_twice_at_once()
     {

@@ -85,6 +85,55 @@ public sealed class PrivilegeTests
         instance.Delivered("plain", "by a secret way");
     }
 
+    [Fact]
+    public void A_queue_of_its_own_user_lists_maildrop_too()
+    {
+        NeedsRoot();
+        using var instance = Owned("");
+        var receive = instance.Role("receive");
+        const int stop = 19, goOn = 18;
+        Assert.Equal(0, Libc.kill(receive, stop));
+        instance.Run("sendmail", "Subject: x\n\nwaits in maildrop\n"u8.ToArray(), "-f", "me@out.test", "plain@box.test").Fine();
+        // Twice: the place in the directory is kept by who reads it.
+        for (var i = 0; i < 2; i++)
+        {
+            var waiting = Assert.Single(instance.Queue());
+            Assert.Equal(("maildrop", "me@out.test"), (waiting.GetProperty("queue_name").GetString(), waiting.GetProperty("sender").GetString()));
+        }
+        Assert.Equal(0, Libc.kill(receive, goOn));
+        instance.Run("postkick", "public", "pickup", "W").Fine();
+        instance.Delivered("plain", "waits in maildrop");
+        Assert.Empty(instance.Queue());
+    }
+
+    [Fact]
+    public void A_queue_of_its_own_user_takes_over_the_mail_of_a_Postfix_that_was_mail_owners()
+    {
+        NeedsRoot();
+        using var port = new Port();
+        using var instance = Owned($"relayhost = [127.0.0.1]:{port.Number}");
+        Client.Send(instance.Smtp, "s@out.test", "far@far.test", "Subject: x\n\nfrom before\n");
+        Poll.Until(() => instance.Log.Contains("status=deferred", StringComparison.Ordinal), () => instance.Log);
+        instance.Stop();
+        var postfix = $"{instance.Top}/postfix";
+        Directory.CreateDirectory(postfix);
+        Program.Run(Program.Facteur, ["spool", "export", "-c", $"{instance.Top}/etc", postfix]).Fine();
+        Assert.Equal(0, UserAccount.Find("games", out var mail));
+        foreach (var queue in (string[])["active", "deferred", "defer", "incoming", "hold"])
+        {
+            if (Directory.Exists($"{postfix}/{queue}"))
+            {
+                Directory.Move($"{postfix}/{queue}", $"{instance.Spool}/{queue}");
+                Program.Run("/bin/chown", ["-R", $"{mail!.Uid}:{mail.Gid}", $"{instance.Spool}/{queue}"]).Fine();
+                Program.Run("/bin/chmod", ["-R", "u=rwX,go=", $"{instance.Spool}/{queue}"]).Fine();
+                Program.Run("/usr/bin/find", [$"{instance.Spool}/{queue}", "-type", "f", "-exec", "chmod", "700", "{}", "+"]).Fine();
+            }
+        }
+        instance.Start();
+        instance.Logged("spool: 1 message imported from Postfix's queue");
+        Assert.Equal("deferred", Assert.Single(instance.Queue()).GetProperty("queue_name").GetString());
+    }
+
     private static Instance Owned(string lines, Action<string>? prepare = null)
     {
         var instance = new Instance($"{Owners}\n{lines}\n");

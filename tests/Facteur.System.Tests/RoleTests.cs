@@ -103,6 +103,95 @@ public sealed class RoleTests
     }
 
     [Fact]
+    public void A_role_that_a_reload_replaces_is_no_reason_for_a_warning()
+    {
+        Assert.SkipWhen(Instance.Single, "needs a process per role");
+        using var instance = Instance.Started();
+        string[] roles = ["receive", "rewrite", "deliver", "local"];
+        var before = roles.ToDictionary(r => r, instance.Role);
+        // A table in a directory that is new to the configuration: who reads tables must be allowed to read there.
+        Directory.CreateDirectory($"{instance.Top}/new");
+        File.WriteAllText($"{instance.Top}/new/aliases", "alias@box.test plain@box.test\n");
+        instance.Set($"virtual_alias_maps = texthash:{instance.Top}/new/aliases");
+        instance.Reload();
+        foreach (var role in roles)
+        {
+            Poll.Until(() => instance.Role(role) is var now && now != 0 && now != before[role], () => $"another {role}");
+        }
+        Assert.StartsWith("250", Client.Send(instance.Smtp, "s@out.test", "alias@box.test", "Subject: x\n\nby the new table\n"), StringComparison.Ordinal);
+        instance.Delivered("plain", "by the new table");
+        Assert.DoesNotContain("warning: process", instance.Log, StringComparison.Ordinal);
+        // A role that is told nothing and ends is.
+        var pid = instance.Role("rewrite");
+        Assert.Equal(0, Libc.kill(pid, Libc.SIGTERM));
+        instance.Logged($"warning: process rewrite pid {pid} ");
+    }
+
+    [Fact]
+    public void Programs_that_are_replaced_under_a_running_master_are_not_used_until_it_is_started_anew()
+    {
+        Assert.SkipWhen(Instance.Single, "needs a process per role");
+        using var instance = new Instance();
+        var programs = Path.Combine(instance.Top, "programs");
+        Directory.CreateDirectory(programs);
+        foreach (var file in Directory.EnumerateFiles(AppContext.BaseDirectory))
+        {
+            File.Copy(file, Path.Combine(programs, Path.GetFileName(file)));
+        }
+        var facteur = Path.Combine(programs, "facteur");
+        File.Copy(facteur, $"{facteur}.own");
+        Parts.Program.Run(facteur, ["postfix", "-c", $"{instance.Top}/etc", "start"]).Fine();
+
+        // To master's words it is as any other build: it finds that the id it is given is not its own.
+        Replace($"""
+            #!/bin/sh
+            [ "$1" = plan ] && printf 'build\t0123456789abcdef\nend\n' && exit
+            for word; do shift; [ "$word" = "{BuildId.Value}" ] && word=0123456789abcdef; set -- "$@" "$word"; done
+            exec {facteur}.own "$@"
+
+            """);
+        var pid = instance.Role("receive");
+        Assert.Equal(0, Libc.kill(pid, Libc.SIGKILL));
+        instance.Logged("error: receive is built from other sources than this master, and is not used: after an upgrade run \"postfix stop\" and \"postfix start\"");
+        // With any new directory roles would be replaced: what runs is better than what can't.
+        Assert.Equal(0, Libc.kill(instance.Pid, Libc.SIGHUP));
+        instance.Logged($"error: reload: {facteur} is built from other sources than this master");
+        Thread.Sleep(1500);
+        Assert.Equal(2, instance.Log.Split("error: receive is built from other sources").Length);
+        Assert.DoesNotContain("exit status", instance.Log, StringComparison.Ordinal);
+
+        File.Move($"{facteur}.own", facteur, overwrite: true);
+        Poll.Until(() => instance.Role("receive") != 0, () => instance.Log);
+        Assert.StartsWith("250", Client.Send(instance.Smtp, "s@out.test", "plain@box.test", "Subject: x\n\nas before\n"), StringComparison.Ordinal);
+        instance.Delivered("plain", "as before");
+
+        void Replace(string text)
+        {
+            File.WriteAllText($"{facteur}.new", text);
+            Assert.Equal(0, Libc.chmod($"{facteur}.new", 0x1ED));
+            File.Move($"{facteur}.new", facteur, overwrite: true);
+        }
+    }
+
+    [Fact]
+    public void Programs_of_two_builds_do_not_start()
+    {
+        Assert.SkipWhen(Instance.Single, "needs a process per role");
+        using var instance = new Instance();
+        var programs = Path.Combine(instance.Top, "programs");
+        Directory.CreateDirectory(programs);
+        foreach (var file in Directory.EnumerateFiles(AppContext.BaseDirectory, "*").Where(f => Path.GetFileName(f) != "facteur"))
+        {
+            File.Copy(file, Path.Combine(programs, Path.GetFileName(file)));
+        }
+        File.WriteAllText($"{programs}/facteur", "#!/bin/sh\nprintf 'version\\t0\\nend\\n'\n");
+        Assert.Equal(0, Libc.chmod($"{programs}/facteur", 0x1ED));
+        var start = Parts.Program.Run($"{programs}/facteur-lean", ["master", "-c", $"{instance.Top}/etc"]);
+        Assert.Equal(1, start.Exit);
+        Assert.Contains($"fatal: {programs}/facteur is built from other sources than this master", start.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_reload_with_a_mistake_changes_nothing()
     {
         using var instance = Instance.Started();

@@ -48,12 +48,15 @@ public sealed unsafe class Master : IDisposable
     private readonly bool _root;
     private readonly int _bell;
     private readonly int[] _logPair = [-1, -1];
+    private readonly byte[] _message = new byte[DescriptorSocket.MessageLimit];
     private int _logFile = -1;
     private int _hands = -1;
     private Plan _plan;
+    private IReadOnlyList<string> _spools;
     private int _signals;
     private long _secretsSeen;
     private bool _started;
+    private bool _foreignSaid;
 
     private Master(string directory, TextWriter error, TimeProvider time)
     {
@@ -61,6 +64,7 @@ public sealed unsafe class Master : IDisposable
         // As Postfix: whoever starts us may have another, and the modes of what roles make are theirs to choose.
         _ = Libc.umask(0x12);
         _names = MasterNames.Read(directory);
+        _spools = _names.MailSpools();
         var queue = _names["queue_directory"];
         // A private instance may be root's own; then no role has another identity, and that is said.
         _root = Libc.geteuid() == 0 && Account("mail_owner") is { Uid: not 0 };
@@ -219,18 +223,18 @@ public sealed unsafe class Master : IDisposable
 
     private void Hear(RoleSlot role)
     {
-        var buffer = new byte[DescriptorSocket.MessageLimit];
-        while (role.Control!.Receive(buffer, out var descriptor, wait: false, out _) is > 0 and var length)
+        while (role.Control!.Receive(_message, out var descriptor, wait: false, out _) is > 0 and var length)
         {
             if (descriptor >= 0)
             {
                 _ = Libc.close(descriptor);
             }
-            var text = Encoding.UTF8.GetString(buffer, 1, length - 1);
-            switch ((char)buffer[0])
+            var text = Encoding.UTF8.GetString(_message, 1, length - 1);
+            switch ((char)_message[0])
             {
                 case 'R':
                     role.Ready = true;
+                    _foreignSaid = false;
                     if ((role.Name != "local" || _root) && text != "confined")
                     {
                         _log.Warning($"{role.Name} is not confined: it may write /tmp, as every user; Landlock is {(Landlock.Version == 0 ? "not in this kernel" : "wider than it should be")}");
@@ -238,6 +242,9 @@ public sealed unsafe class Master : IDisposable
                     break;
                 case 'E':
                     role.Failure = text;
+                    break;
+                case 'B':
+                    (role.Foreign, role.Failure) = (true, Foreign(role.Name));
                     break;
                 default:
                     _log.Warning($"{role.Name}: a word that makes no sense");
@@ -257,7 +264,18 @@ public sealed unsafe class Master : IDisposable
                 continue;
             }
             Hear(role);
-            if (!role.Ending)
+            // The parent of local deliveries ends with its expander; another is started with the next one.
+            var asked = role.Ending || (status == 0 && (role.Replaced || role.Name == LocalParent.LocalParent.Name));
+            if (role.Foreign && _started)
+            {
+                // It is tried again and again: the right files may come back. That is said once.
+                if (!_foreignSaid)
+                {
+                    _log.Error(role.Failure!);
+                }
+                _foreignSaid = true;
+            }
+            else if (!asked)
             {
                 _log.Warning($"process {role.Name} pid {pid.ToString(CultureInfo.InvariantCulture)} {ChildProcess.Exit(status)}{(role.Failure is null ? "" : $": {role.Failure}")}");
                 if (!_started && role.Name != LocalParent.LocalParent.Name)
@@ -283,6 +301,9 @@ public sealed unsafe class Master : IDisposable
             }
         }
     }
+
+    private static string Foreign(string what) =>
+        $"{what} is built from other sources than this master, and is not used: after an upgrade run \"postfix stop\" and \"postfix start\"";
 
     private bool Start(RoleSlot role)
     {
@@ -317,7 +338,7 @@ public sealed unsafe class Master : IDisposable
         if (role == "local" && !_root)
         {
             // It is every user that it can be: its own.
-            return [.. line, Program(), "role", role, "-c", _directory];
+            return [.. line, Program(), "role", role, "-c", _directory, "--build", BuildId.Value];
         }
         if (_root)
         {
@@ -345,7 +366,7 @@ public sealed unsafe class Master : IDisposable
         {
             line.AddRange(["--read", queue]);
         }
-        line.AddRange(["--write", "/dev/null", Program(), "role", role, "-c", _directory]);
+        line.AddRange(["--write", "/dev/null", Program(), "role", role, "-c", _directory, "--build", BuildId.Value]);
         if (role == "local")
         {
             line.Add("--parent");
@@ -369,7 +390,7 @@ public sealed unsafe class Master : IDisposable
         List<string> line =
         [
             Environment.ProcessPath!, LocalParent.LocalParent.Name, "--control", "3", "--requests", "4", "--mail-owner", _mail!.Name, "--virtual-minimum-uid", _names["virtual_minimum_uid"],
-            "--default-privs", _names["default_privs"], "--mail-spool", _names["mail_spool_directory"], "--helper", helper, "--helper", "local-helper",
+            "--default-privs", _names["default_privs"], .. _spools.SelectMany(s => (string[])["--mail-spool", s]), "--helper", helper, "--helper", "local-helper",
         ];
         var errno = ChildProcess.Start(Environment.ProcessPath!, line, RoleEnvironment(), [none, none, 2, control.Theirs, requests.Theirs], out var pid);
         _ = Libc.close(none);
@@ -449,6 +470,10 @@ public sealed unsafe class Master : IDisposable
         {
             role.Say('F', _names["maillog_file"], _logFile);
         }
+        if (role.Name == "queue" && _root && _queueOwner!.Uid != _mail!.Uid)
+        {
+            GiveMaildrop(role);
+        }
         foreach (var (path, secret) in _secrets)
         {
             if (role.Name is "receive" or "rewrite" or "deliver" or "local")
@@ -482,6 +507,18 @@ public sealed unsafe class Master : IDisposable
             GiveHands();
         }
         role.Say('G');
+    }
+
+    // mailq shows what waits in maildrop, which only its owner may list.
+    private void GiveMaildrop(RoleSlot queue)
+    {
+        var path = Path.Combine(_names["queue_directory"], "maildrop");
+        var fd = Libc.open(path, Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_NOFOLLOW | Libc.O_CLOEXEC, 0);
+        if (fd >= 0)
+        {
+            queue.Say('F', path, fd);
+            _ = Libc.close(fd);
+        }
     }
 
     private void Link(string name, RoleSlot a, RoleSlot b)
@@ -643,6 +680,7 @@ public sealed unsafe class Master : IDisposable
         try
         {
             var plan = ReadPlan();
+            var spools = MasterNames.Read(_directory).MailSpools();
             var wanted = plan.Listen.ToDictionary(l => l.Address.ToString(), StringComparer.Ordinal);
             var leaving = _listen.Keys.Where(k => !wanted.ContainsKey(k)).ToArray();
             var bound = new Dictionary<string, int>(StringComparer.Ordinal);
@@ -677,7 +715,9 @@ public sealed unsafe class Master : IDisposable
                 }
             }
             var wider = plan.Read.Except(_plan.Read).Any();
-            _plan = plan;
+            // The parent of local deliveries begins anew with its expander.
+            var moved = !spools.SequenceEqual(_spools, StringComparer.Ordinal);
+            (_plan, _spools) = (plan, spools);
             OpenSecrets();
             foreach (var (name, fd) in bound)
             {
@@ -691,9 +731,10 @@ public sealed unsafe class Master : IDisposable
                     role.Say('F', path, secret.Descriptor);
                 }
                 // A Landlock domain can't be widened: who reads tables gets a new process, which finds the old one's sockets and links.
-                if (wider && role.Name is "receive" or "rewrite" or "deliver" or "local")
+                if ((wider && role.Name is "receive" or "rewrite" or "deliver" or "local") || (moved && role.Name == "local"))
                 {
                     role.Say('Q');
+                    role.Replaced = true;
                 }
                 else
                 {
@@ -804,6 +845,10 @@ public sealed unsafe class Master : IDisposable
         int status;
         _ = Libc.waitpid(pid, &status, 0);
         var plan = Plan.Parse(text);
+        if (plan.Build != BuildId.Value && (plan.Build.Length > 0 || plan.Errors.Count == 0))
+        {
+            throw new MasterException(Foreign(Program()));
+        }
         return plan.Errors.Count == 0 ? plan : throw new MasterException(string.Join("; ", plan.Errors));
     }
 

@@ -10,6 +10,7 @@ internal sealed class MasterNames
 {
     private const int FileLimit = 4 << 20;
     private const int Depth = 20;
+    private const string MailSpool = "mail_spool_directory";
     private readonly Dictionary<string, string> _values = new(StringComparer.Ordinal)
     {
         ["mail_owner"] = "postfix",
@@ -18,12 +19,14 @@ internal sealed class MasterNames
         ["queue_directory"] = "/var/spool/postfix",
         ["data_directory"] = "/var/lib/postfix",
         ["default_privs"] = "nobody",
-        ["mail_spool_directory"] = "/var/mail",
+        [MailSpool] = "/var/mail",
         ["maillog_file"] = "",
         ["maillog_file_permissions"] = "0600",
         ["maillog_file_prefixes"] = "/var, /dev/stdout",
         ["virtual_minimum_uid"] = "100",
     };
+
+    private readonly List<string> _spools = [];
 
     private MasterNames(string directory) => _values["config_directory"] = directory;
 
@@ -32,20 +35,26 @@ internal sealed class MasterNames
     public static MasterNames Read(string directory)
     {
         var names = new MasterNames(directory);
-        var path = Path.Combine(directory, "main.cf");
+        names.Take(Lines(Path.Combine(directory, "main.cf")));
+        names.TakeSpools(Lines(Path.Combine(directory, "master.cf")));
+        return names;
+    }
+
+    /// <summary>The directories of mailboxes: mail_spool_directory of main.cf, and of any service of master.cf (-o).</summary>
+    /// <exception cref="MasterException">A value refers to what master does not know.</exception>
+    public IReadOnlyList<string> MailSpools() => [.. _spools.Select(s => Expand(s, MailSpool, Depth)).Prepend(this[MailSpool]).Distinct(StringComparer.Ordinal)];
+
+    private static string[] Lines(string path)
+    {
         try
         {
             var file = new FileInfo(path);
-            if (file.Exists && file.Length <= FileLimit)
-            {
-                names.Take(File.ReadAllLines(path, Encoding.Latin1));
-            }
+            return file.Exists && file.Length <= FileLimit ? File.ReadAllLines(path, Encoding.Latin1) : [];
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new MasterException($"open {path}: {e.Message}");
         }
-        return names;
     }
 
     /// <summary>A value, with the names in it replaced.</summary>
@@ -76,6 +85,20 @@ internal sealed class MasterNames
             if (name is not null)
             {
                 _values[name] = text[(at + 1)..].TrimStart();
+            }
+        }
+    }
+
+    // master.cf(5): "-o name=value" and "-o { name = value }". Which service it is of does not matter: an administrator named the directory.
+    private void TakeSpools(string[] lines)
+    {
+        var words = lines.Where(l => !l.TrimStart(' ', '\t').StartsWith('#'))
+            .SelectMany(l => l.Replace("=", " = ", StringComparison.Ordinal).Split([' ', '\t', '\r'], StringSplitOptions.RemoveEmptyEntries)).Where(w => w is not "{" and not "}").ToArray();
+        for (var i = 3; i < words.Length; i++)
+        {
+            if (words[i - 3] == "-o" && words[i - 2].TrimStart('{') == MailSpool && words[i - 1] == "=")
+            {
+                _spools.Add(words[i].Contains('{', StringComparison.Ordinal) ? words[i] : words[i].TrimEnd('}'));
             }
         }
     }

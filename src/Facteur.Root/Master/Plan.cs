@@ -28,6 +28,9 @@ internal sealed class Plan
     /// <summary>"HOST TAG" of log lines: myhostname and syslog_name.</summary>
     public (string Host, string Tag) Log { get; private set; } = ("localhost", "postfix");
 
+    /// <summary>The build of the plan's maker; empty for one that does not say it.</summary>
+    public string Build { get; private set; } = "";
+
     /// <summary>mail_version.</summary>
     public string Version { get; private set; } = "";
 
@@ -59,6 +62,9 @@ internal sealed class Plan
                     break;
                 case ["log", var host, var tag]:
                     plan.Log = (host, tag);
+                    break;
+                case ["build", var build]:
+                    plan.Build = build;
                     break;
                 case ["version", var version]:
                     plan.Version = version;

@@ -29,6 +29,12 @@ internal sealed class RoleSlot(string name) : IDisposable
     /// <summary>It is to end, and is not started again.</summary>
     public bool Ending { get; set; }
 
+    /// <summary>It was told to end, for another to be started in its place.</summary>
+    public bool Replaced { get; set; }
+
+    /// <summary>It says that it is of another build than we are, and ends.</summary>
+    public bool Foreign { get; set; }
+
     /// <summary>A timestamp: not to be started before.</summary>
     public long NotBefore { get; private set; }
 
@@ -38,7 +44,7 @@ internal sealed class RoleSlot(string name) : IDisposable
     /// <summary>It was started.</summary>
     public void Started(int pid, DescriptorSocket control, TimeProvider time)
     {
-        (Pid, Control, Ready, Failure) = (pid, control, false, null);
+        (Pid, Control, Ready, Failure, Replaced, Foreign) = (pid, control, false, null, false, false);
         _startedAt = time.GetTimestamp();
     }
 

@@ -50,7 +50,20 @@ public sealed class MaildropDirectory(string queueDirectory)
     /// <param name="limit">How many at most.</param>
     /// <param name="except">Names to pass over.</param>
     public IReadOnlyList<MaildropEntry> List(int limit, IReadOnlySet<string>? except = null) =>
-        [.. Directory.EnumerateFileSystemEntries(Path).Select(EntryOf).OfType<MaildropEntry>().Where(e => except?.Contains(e.Name) != true).Take(limit)];
+        [.. Names().Select(EntryOf).OfType<MaildropEntry>().Where(e => except?.Contains(e.Name) != true).Take(limit)];
+
+    // A queue of another user than maildrop's may not list it, and was given it open.
+    private IEnumerable<string> Names()
+    {
+        var given = SealedFiles.DescriptorOf(Path);
+        if (given < 0)
+        {
+            return Directory.EnumerateFileSystemEntries(Path);
+        }
+        var names = new List<string>();
+        var errno = UnixDirectory.Names(given, names);
+        return errno == 0 ? names.Select(name => $"{Path}/{name}") : throw new IOException($"{Path}: {Errno.Text(errno)}");
+    }
 
     /// <summary>The messages that wait, for a listing; at most so many. Who may not read the directory gets none.</summary>
     public IReadOnlyList<WaitingMail> Waiting(int limit)

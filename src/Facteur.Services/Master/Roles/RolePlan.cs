@@ -4,6 +4,7 @@ using Facteur.Config.MainCf;
 using Facteur.Config.MasterCf;
 using Facteur.Config.Parameters;
 using Facteur.Net.Dns;
+using Facteur.Unix;
 
 namespace Facteur.Services.Master.Roles;
 
@@ -17,6 +18,7 @@ public static class RolePlan
     public static void Write(ConfigLoad load, TextWriter output, TimeProvider time)
     {
         void Line(params string[] fields) => output.Write(string.Join('\t', fields.Select(Plain)) + "\n");
+        Line("build", BuildId.Value);
         foreach (var error in load.Errors)
         {
             Line("error", error);

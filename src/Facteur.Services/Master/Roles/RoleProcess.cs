@@ -18,6 +18,8 @@ namespace Facteur.Services.Master.Roles;
 public sealed class RoleProcess
 #pragma warning restore CA1001
 {
+    private const int OtherBuild = 70;
+
     private readonly string _name;
     private readonly string _directory;
     private readonly DescriptorSocket _control;
@@ -44,12 +46,19 @@ public sealed class RoleProcess
     /// <summary>Runs a role until master ends it.</summary>
     /// <param name="name">The role.</param>
     /// <param name="directory">config_directory.</param>
+    /// <param name="build">The build of master. To another one nothing is said but that.</param>
     /// <param name="control">The control socket's descriptor.</param>
     /// <param name="byParent">local: what only users may do is asked of the parent, who is root.</param>
     /// <param name="time">The clock.</param>
     /// <returns>The exit status.</returns>
-    public static int Run(string name, string directory, int control, bool byParent, TimeProvider time)
+    public static int Run(string name, string directory, string build, int control, bool byParent, TimeProvider time)
     {
+        if (build != BuildId.Value)
+        {
+            using var master = new DescriptorSocket(control);
+            _ = master.Send(Encoding.UTF8.GetBytes($"B{BuildId.Value}"), -1);
+            return OtherBuild;
+        }
         // Whoever breaks in here runs no program.
         if (name != "local" || byParent)
         {
@@ -105,17 +114,28 @@ public sealed class RoleProcess
                 case 'L':
                     _early.Add((text, descriptor));
                     break;
-                case 'S':
-                    _sockets.Add(text, descriptor);
-                    break;
-                case 'F':
-                    SealedFiles.Add(text, descriptor);
-                    break;
                 case 'G':
                     return;
+                default:
+                    Keep(what, text, descriptor);
+                    break;
             }
         }
         Libc._exit(0);
+    }
+
+    /// <summary>Sockets and sealed files may come at any time.</summary>
+    private void Keep(char what, string text, int descriptor)
+    {
+        switch (what)
+        {
+            case 'S':
+                _sockets.Add(text, descriptor);
+                break;
+            case 'F':
+                SealedFiles.Add(text, descriptor);
+                break;
+        }
     }
 
     private void Start()
@@ -181,12 +201,6 @@ public sealed class RoleProcess
                 case 'L':
                     Attach(text, descriptor);
                     break;
-                case 'S':
-                    _sockets.Add(text, descriptor);
-                    break;
-                case 'F':
-                    SealedFiles.Add(text, descriptor);
-                    break;
                 case 'C':
                     Reload();
                     break;
@@ -196,6 +210,9 @@ public sealed class RoleProcess
                 case 'Q':
                     End();
                     return;
+                default:
+                    Keep(what, text, descriptor);
+                    break;
             }
         }
         Libc._exit(0);
