@@ -134,6 +134,39 @@ public sealed class PrivilegeTests
         Assert.Equal("deferred", Assert.Single(instance.Queue()).GetProperty("queue_name").GetString());
     }
 
+    [Fact]
+    public void What_mail_owner_could_have_put_there_is_not_opened_as_root()
+    {
+        NeedsRoot();
+        using var instance = Owned("""
+            virtual_alias_domains = secret.test
+            virtual_alias_maps = texthash:$data_directory/secret
+            """, top =>
+        {
+            File.WriteAllText($"{top}/roots", "one@secret.test plain@box.test\n");
+            Assert.Equal(0, Libc.chmod($"{top}/roots", 0x180));
+            File.CreateSymbolicLink($"{top}/data/secret", $"{top}/roots");
+        });
+        instance.Logged("/data/secret: games may change a directory on the way to it: not opened for a role");
+        Assert.StartsWith("451 4.3.0", Client.Send(instance.Smtp, "s@out.test", "one@secret.test", "Subject: x\n\n"), StringComparison.Ordinal);
+        // Sockets are made in the name of the directory's owner.
+        Assert.Equal(0, UserAccount.Find("games", out var mail));
+        foreach (var name in (string[])["pickup", "showq", "flush", "qmgr", "control"])
+        {
+            Assert.Equal(0, UnixFile.Status($"{instance.Spool}/public/{name}", followLinks: false, out var status));
+            Assert.Equal((mail!.Uid, GroupAccount.Find("news"), 0x1B6u), (status.Uid, status.Gid, status.Mode & 0x1FF));
+        }
+        instance.Stop();
+        var log = $"{instance.Top}/log/maillog";
+        File.Delete(log);
+        File.CreateSymbolicLink(log, $"{instance.Top}/roots");
+        Assert.Contains($"fatal: open {log}: Too many levels of symbolic links", instance.Run("postfix", "start").Error, StringComparison.Ordinal);
+        File.Delete(log);
+        Assert.Equal(0, UnixPath.Link($"{instance.Top}/roots", log));
+        Assert.Contains($"fatal: open {log}: file has more than one name", instance.Run("postfix", "start").Error, StringComparison.Ordinal);
+        Assert.Equal("one@secret.test plain@box.test\n", File.ReadAllText($"{instance.Top}/roots"));
+    }
+
     private static Instance Owned(string lines, Action<string>? prepare = null)
     {
         var instance = new Instance($"{Owners}\n{lines}\n");

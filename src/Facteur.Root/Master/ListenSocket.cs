@@ -20,8 +20,11 @@ internal static unsafe class ListenSocket
         return Listen(v6 ? Libc.AF_INET6 : Libc.AF_INET, bytes, v6, out errno);
     }
 
-    /// <summary>Listens on a path; an old socket there is replaced. -1 with the errno.</summary>
-    public static int Unix(string path, uint mode, uint uid, uint gid, out int errno)
+    /// <summary>
+    /// Listens on a path; an old socket there is replaced. -1 with the errno. All is done in the name of the directory's owner, as in Postfix: what that user may put
+    /// in the socket's place is nothing that root would change.
+    /// </summary>
+    public static int Unix(string path, uint mode, uint gid, out int errno)
     {
         // struct sockaddr_un: family, then at most 107 bytes and a NUL.
         var name = Encoding.UTF8.GetBytes(path);
@@ -34,9 +37,15 @@ internal static unsafe class ListenSocket
         address.Clear();
         address[0] = Libc.AF_UNIX;
         name.CopyTo(address[2..]);
+        errno = UnixFile.Status(UnixPath.Parent(path), followLinks: true, out var directory);
+        if (errno != 0)
+        {
+            return -1;
+        }
+        using var identity = FileIdentity.Take(directory.Uid, gid);
         _ = Libc.unlink(path);
         var fd = Listen(Libc.AF_UNIX, address, false, out errno);
-        if (fd >= 0 && (Libc.chmod(path, mode) < 0 || (Libc.geteuid() == 0 && Libc.lchown(path, uid, gid) < 0)))
+        if (fd >= 0 && Libc.chmod(path, mode) < 0)
         {
             errno = Marshal.GetLastPInvokeError();
             _ = Libc.close(fd);

@@ -37,6 +37,7 @@ public sealed unsafe class Master : IDisposable
     private readonly Dictionary<string, int> _listen = new(StringComparer.Ordinal);
     private readonly Dictionary<string, int> _sockets = new(StringComparer.Ordinal);
     private readonly Dictionary<string, (int Descriptor, ulong Version)> _secrets = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _secretProblems = new(StringComparer.Ordinal);
     private readonly string _directory;
     private readonly TimeProvider _time;
     private readonly MasterLog _log;
@@ -586,7 +587,9 @@ public sealed unsafe class Master : IDisposable
             var other => throw new MasterException($"maillog_file_permissions = {other}: expected 0600, 0640 or 0644"),
         };
         const int noReader = 6;
-        var fd = Libc.open(path, Libc.O_WRONLY | Libc.O_APPEND | Libc.O_CREAT | Libc.O_NONBLOCK | Libc.O_CLOEXEC, mode);
+        // Where mail_owner has a say, it must not choose the file that root opens: no link, and nothing with a second name (Postfix: safe_open).
+        var others = _mail is not null && PathControl.MayChange(_mail, path);
+        var fd = Libc.open(path, Libc.O_WRONLY | Libc.O_APPEND | Libc.O_CREAT | Libc.O_NONBLOCK | Libc.O_CLOEXEC | (others ? Libc.O_NOFOLLOW : 0), mode);
         if (fd < 0 && Marshal.GetLastPInvokeError() == noReader)
         {
             // A named pipe: what nobody reads fills it, and is lost then.
@@ -595,6 +598,12 @@ public sealed unsafe class Master : IDisposable
         if (fd < 0 && Marshal.GetLastPInvokeError() is var errno)
         {
             throw new MasterException($"open {path}: {Errno.Text(errno)}");
+        }
+        Stat status;
+        if (others && (Libc.fstat(fd, &status) < 0 || status.Links > 1))
+        {
+            _ = Libc.close(fd);
+            throw new MasterException($"open {path}: file has more than one name");
         }
         if (_logFile >= 0)
         {
@@ -605,10 +614,9 @@ public sealed unsafe class Master : IDisposable
 
     private void OpenSockets()
     {
-        foreach (var (name, mode, role) in Sockets)
+        foreach (var (name, mode, _) in Sockets)
         {
-            var owner = role == "queue" ? _queueOwner : _mail;
-            var fd = ListenSocket.Unix(Path.Combine(_names["queue_directory"], name), mode, owner?.Uid ?? 0, _group, out var errno);
+            var fd = ListenSocket.Unix(Path.Combine(_names["queue_directory"], name), mode, _group, out var errno);
             _sockets[name] = fd >= 0 ? fd : throw new MasterException($"listen on {Path.Combine(_names["queue_directory"], name)}: {Errno.Text(errno)}");
         }
         foreach (var (address, line) in _plan.Listen)
@@ -634,7 +642,7 @@ public sealed unsafe class Master : IDisposable
         var gone = _secrets.Keys.Except(_plan.Secrets).ToArray();
         foreach (var path in _plan.Secrets)
         {
-            if (SecretFile.Open(path, _directory, _secrets.GetValueOrDefault(path).Version, out var version, out var problem) is >= 0 and var fd)
+            if (SecretFile.Open(path, _directory, _mail!, _secrets.GetValueOrDefault(path).Version, out var version, out var problem) is >= 0 and var fd)
             {
                 if (_secrets.Remove(path, out var old))
                 {
@@ -642,7 +650,7 @@ public sealed unsafe class Master : IDisposable
                 }
                 _secrets[path] = (fd, version);
             }
-            else if (problem is not null)
+            else if (problem is not null && _secretProblems.Add(path))
             {
                 _log.Warning($"{path}: {problem}");
             }
@@ -651,6 +659,7 @@ public sealed unsafe class Master : IDisposable
         {
             _secrets.Remove(path, out var old);
             _ = Libc.close(old.Descriptor);
+            _secretProblems.Remove(path);
         }
     }
 
@@ -718,6 +727,7 @@ public sealed unsafe class Master : IDisposable
             // The parent of local deliveries begins anew with its expander.
             var moved = !spools.SequenceEqual(_spools, StringComparer.Ordinal);
             (_plan, _spools) = (plan, spools);
+            _secretProblems.Clear();
             OpenSecrets();
             foreach (var (name, fd) in bound)
             {

@@ -12,11 +12,12 @@ internal static unsafe class SecretFile
     /// <summary>Copies a file when it is new or has changed.</summary>
     /// <param name="path">Its path, as the plan gives it.</param>
     /// <param name="configDirectory">Its last name must stand in a file there: the plan's maker may ask for nothing else.</param>
+    /// <param name="reader">The user of who gets it: where that user has a say, nothing is opened.</param>
     /// <param name="known">The version that is at hand, 0 for none.</param>
     /// <param name="version">What its content is known by.</param>
     /// <param name="problem">Why there is none; null when there need be none.</param>
     /// <returns>A descriptor of the copy, or -1.</returns>
-    public static int Open(string path, string configDirectory, ulong known, out ulong version, out string? problem)
+    public static int Open(string path, string configDirectory, UserAccount reader, ulong known, out ulong version, out string? problem)
     {
         (version, problem) = (known, null);
         var file = Libc.open(path, Libc.O_RDONLY | Libc.O_CLOEXEC | Libc.O_NONBLOCK, 0);
@@ -41,6 +42,11 @@ internal static unsafe class SecretFile
             if (!IsNamed(Path.GetFileName(path), configDirectory))
             {
                 problem = "not named in main.cf or master.cf: not opened for a role";
+                return -1;
+            }
+            if (PathControl.MayChange(reader, path))
+            {
+                problem = $"{reader.Name} may change a directory on the way to it: not opened for a role";
                 return -1;
             }
             version = status.Inode * 31 + (ulong)status.Modified.Nanoseconds * 17 + (ulong)status.Modified.Seconds * 7 + (ulong)status.Size;
