@@ -11,13 +11,7 @@ public sealed class LocalTests
     [InlineData("-o { mail_spool_directory = ${data_directory}/boxes }", "data/boxes")]
     public void A_mail_spool_directory_of_a_services_own_is_known_to_who_may_write_it(string option, string directory)
     {
-        Assert.SkipWhen(Instance.Single || Libc.geteuid() != 0, "needs root, and a process per role");
-        using var mail = new Instance("mail_owner = games\nsetgid_group = news\nmydestination = local.test\nlocal_recipient_maps =\nmailbox_command =");
-        Assert.Equal(0, UserAccount.Find("games", out var owner));
-        Assert.Equal(0, Libc.chown($"{mail.Top}/data", owner!.Uid, owner.Gid));
-        Directory.CreateDirectory($"{mail.Top}/log");
-        Assert.Equal(0, Libc.chown($"{mail.Top}/log", owner.Uid, owner.Gid));
-        mail.LogTo($"{mail.Top}/log/maillog");
+        using var mail = Owned("mydestination = local.test\nlocal_recipient_maps =\nmailbox_command =");
         var boxes = $"{mail.Top}/{directory}";
         Directory.CreateDirectory(boxes);
         var before = File.ReadAllText(mail.MasterCf);
@@ -33,6 +27,30 @@ public sealed class LocalTests
         Assert.Equal((user!.Uid, 0x180u), (status.Uid, status.Mode & 0x1FF));
         // Expander and parent were replaced, as they were told.
         Assert.DoesNotContain("warning: process", mail.Log, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_virtual_minimum_uid_of_a_services_own_is_known_to_who_starts_helpers()
+    {
+        using var mail = Owned("virtual_minimum_uid = 4000000000");
+        File.WriteAllText(mail.MasterCf, File.ReadAllText(mail.MasterCf).Replace("- virtual\n", "- virtual -o virtual_minimum_uid=100\n", StringComparison.Ordinal));
+        mail.Start();
+        Client.Send(mail.Smtp, "s@box.test", "plain@box.test", "Subject: x\n\nabove the least\n");
+        mail.Delivered("plain", "above the least");
+    }
+
+    private static Instance Owned(string lines)
+    {
+        Assert.SkipWhen(Instance.Single || Libc.geteuid() != 0, "needs root, and a process per role");
+        var mail = new Instance($"mail_owner = games\nsetgid_group = news\n{lines}");
+        Assert.Equal(0, UserAccount.Find("games", out var owner));
+        Directory.CreateDirectory($"{mail.Top}/log");
+        foreach (var directory in (string[])["data", "log"])
+        {
+            Assert.Equal(0, Libc.chown($"{mail.Top}/{directory}", owner!.Uid, owner.Gid));
+        }
+        mail.LogTo($"{mail.Top}/log/maillog");
+        return mail;
     }
 
     [Fact]

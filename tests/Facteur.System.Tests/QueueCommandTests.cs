@@ -8,6 +8,26 @@ namespace Facteur.System.Tests;
 public sealed class QueueCommandTests
 {
     [Fact]
+    public void A_list_of_users_is_a_table_where_the_queue_may_read_it_and_one_elsewhere_is_warned_of()
+    {
+        Assert.SkipWhen(Instance.Single || Libc.geteuid() != 0, "needs root, and a process per role");
+        using var mail = new Instance();
+        var facteur = Program.CopyTo($"{mail.Top}/programs");
+        foreach (var (directory, exit) in ((string, int)[])[("etc", 0), ("elsewhere", 69)])
+        {
+            Directory.CreateDirectory($"{mail.Top}/{directory}");
+            File.WriteAllText($"{mail.Top}/{directory}/users", "nobody yes\n");
+            mail.Set($"authorized_mailq_users = texthash:{mail.Top}/{directory}/users");
+            mail.Start();
+            var asked = Program.Run(Program.Need("setpriv"), ["--reuid=nobody", "--clear-groups", facteur, "postqueue", "-c", $"{mail.Top}/etc", "-p"]);
+            Assert.True(exit == asked.Exit, $"{directory}: {asked} {mail.Log}");
+            mail.Stop();
+        }
+        mail.Logged($"warning: authorized_mailq_users: {mail.Top}/elsewhere/users: the queue reads such files in config_directory and /etc only");
+        Assert.DoesNotContain($"{mail.Top}/etc/users: the queue", mail.Log, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Postsuper_and_postcat_do_what_they_say()
     {
         using var sink = new Sink();

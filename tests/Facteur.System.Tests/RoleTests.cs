@@ -132,13 +132,7 @@ public sealed class RoleTests
     {
         Assert.SkipWhen(Instance.Single, "needs a process per role");
         using var instance = new Instance();
-        var programs = Path.Combine(instance.Top, "programs");
-        Directory.CreateDirectory(programs);
-        foreach (var file in Directory.EnumerateFiles(AppContext.BaseDirectory))
-        {
-            File.Copy(file, Path.Combine(programs, Path.GetFileName(file)));
-        }
-        var facteur = Path.Combine(programs, "facteur");
+        var facteur = Parts.Program.CopyTo($"{instance.Top}/programs");
         File.Copy(facteur, $"{facteur}.own");
         Parts.Program.Run(facteur, ["postfix", "-c", $"{instance.Top}/etc", "start"]).Fine();
 
@@ -178,17 +172,11 @@ public sealed class RoleTests
     {
         Assert.SkipWhen(Instance.Single, "needs a process per role");
         using var instance = new Instance();
-        var programs = Path.Combine(instance.Top, "programs");
-        Directory.CreateDirectory(programs);
-        foreach (var file in Directory.EnumerateFiles(AppContext.BaseDirectory, "*").Where(f => Path.GetFileName(f) != "facteur"))
-        {
-            File.Copy(file, Path.Combine(programs, Path.GetFileName(file)));
-        }
-        File.WriteAllText($"{programs}/facteur", "#!/bin/sh\nprintf 'version\\t0\\nend\\n'\n");
-        Assert.Equal(0, Libc.chmod($"{programs}/facteur", 0x1ED));
-        var start = Parts.Program.Run($"{programs}/facteur-lean", ["master", "-c", $"{instance.Top}/etc"]);
+        var facteur = Parts.Program.CopyTo($"{instance.Top}/programs");
+        File.WriteAllText(facteur, "#!/bin/sh\nprintf 'version\\t0\\nend\\n'\n");
+        var start = Parts.Program.Run($"{facteur}-lean", ["master", "-c", $"{instance.Top}/etc"]);
         Assert.Equal(1, start.Exit);
-        Assert.Contains($"fatal: {programs}/facteur is built from other sources than this master", start.Error, StringComparison.Ordinal);
+        Assert.Contains($"fatal: {facteur} is built from other sources than this master", start.Error, StringComparison.Ordinal);
     }
 
     [Fact]

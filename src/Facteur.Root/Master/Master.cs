@@ -53,7 +53,7 @@ public sealed unsafe class Master : IDisposable
     private int _logFile = -1;
     private int _hands = -1;
     private Plan _plan;
-    private IReadOnlyList<string> _spools;
+    private IReadOnlyList<string> _localRights;
     private int _signals;
     private long _secretsSeen;
     private bool _started;
@@ -65,7 +65,7 @@ public sealed unsafe class Master : IDisposable
         // As Postfix: whoever starts us may have another, and the modes of what roles make are theirs to choose.
         _ = Libc.umask(0x12);
         _names = MasterNames.Read(directory);
-        _spools = _names.MailSpools();
+        _localRights = _names.LocalRights();
         var queue = _names["queue_directory"];
         // A private instance may be root's own; then no role has another identity, and that is said.
         _root = Libc.geteuid() == 0 && Account("mail_owner") is { Uid: not 0 };
@@ -390,8 +390,8 @@ public sealed unsafe class Master : IDisposable
         var helper = Program() is var daemons && Environment.ProcessPath!.EndsWith("-lean", StringComparison.Ordinal) ? Environment.ProcessPath! : daemons;
         List<string> line =
         [
-            Environment.ProcessPath!, LocalParent.LocalParent.Name, "--control", "3", "--requests", "4", "--mail-owner", _mail!.Name, "--virtual-minimum-uid", _names["virtual_minimum_uid"],
-            "--default-privs", _names["default_privs"], .. _spools.SelectMany(s => (string[])["--mail-spool", s]), "--helper", helper, "--helper", "local-helper",
+            Environment.ProcessPath!, LocalParent.LocalParent.Name, "--control", "3", "--requests", "4", "--mail-owner", _mail!.Name,
+            "--default-privs", _names["default_privs"], .. _localRights, "--helper", helper, "--helper", "local-helper",
         ];
         var errno = ChildProcess.Start(Environment.ProcessPath!, line, RoleEnvironment(), [none, none, 2, control.Theirs, requests.Theirs], out var pid);
         _ = Libc.close(none);
@@ -689,7 +689,7 @@ public sealed unsafe class Master : IDisposable
         try
         {
             var plan = ReadPlan();
-            var spools = MasterNames.Read(_directory).MailSpools();
+            var rights = MasterNames.Read(_directory).LocalRights();
             var wanted = plan.Listen.ToDictionary(l => l.Address.ToString(), StringComparer.Ordinal);
             var leaving = _listen.Keys.Where(k => !wanted.ContainsKey(k)).ToArray();
             var bound = new Dictionary<string, int>(StringComparer.Ordinal);
@@ -725,8 +725,8 @@ public sealed unsafe class Master : IDisposable
             }
             var wider = plan.Read.Except(_plan.Read).Any();
             // The parent of local deliveries begins anew with its expander.
-            var moved = !spools.SequenceEqual(_spools, StringComparer.Ordinal);
-            (_plan, _spools) = (plan, spools);
+            var moved = !rights.SequenceEqual(_localRights, StringComparer.Ordinal);
+            (_plan, _localRights) = (plan, rights);
             _secretProblems.Clear();
             OpenSecrets();
             foreach (var (name, fd) in bound)

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 
 namespace Facteur.Root.Master;
@@ -10,7 +11,7 @@ internal sealed class MasterNames
 {
     private const int FileLimit = 4 << 20;
     private const int Depth = 20;
-    private const string MailSpool = "mail_spool_directory";
+    private const string MailSpool = "mail_spool_directory", MinimumUid = "virtual_minimum_uid";
     private readonly Dictionary<string, string> _values = new(StringComparer.Ordinal)
     {
         ["mail_owner"] = "postfix",
@@ -23,10 +24,10 @@ internal sealed class MasterNames
         ["maillog_file"] = "",
         ["maillog_file_permissions"] = "0600",
         ["maillog_file_prefixes"] = "/var, /dev/stdout",
-        ["virtual_minimum_uid"] = "100",
+        [MinimumUid] = "100",
     };
 
-    private readonly List<string> _spools = [];
+    private readonly List<(string Name, string Value)> _services = [];
 
     private MasterNames(string directory) => _values["config_directory"] = directory;
 
@@ -36,13 +37,20 @@ internal sealed class MasterNames
     {
         var names = new MasterNames(directory);
         names.Take(Lines(Path.Combine(directory, "main.cf")));
-        names.TakeSpools(Lines(Path.Combine(directory, "master.cf")));
+        names.TakeServices(Lines(Path.Combine(directory, "master.cf")));
         return names;
     }
 
-    /// <summary>The directories of mailboxes: mail_spool_directory of main.cf, and of any service of master.cf (-o).</summary>
+    /// <summary>What the parent of local deliveries may grant, as its arguments: what main.cf says, or any service of master.cf.</summary>
     /// <exception cref="MasterException">A value refers to what master does not know.</exception>
-    public IReadOnlyList<string> MailSpools() => [.. _spools.Select(s => Expand(s, MailSpool, Depth)).Prepend(this[MailSpool]).Distinct(StringComparer.Ordinal)];
+    public IReadOnlyList<string> LocalRights() =>
+    [
+        "--virtual-minimum-uid", Values(MinimumUid).MinBy(v => uint.TryParse(v, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : 0)!,
+        .. Values(MailSpool).SelectMany(directory => (string[])["--mail-spool", directory]),
+    ];
+
+    private IEnumerable<string> Values(string name) =>
+        _services.Where(s => s.Name == name).Select(s => Expand(s.Value, name, Depth)).Prepend(this[name]).Distinct(StringComparer.Ordinal);
 
     private static string[] Lines(string path)
     {
@@ -89,16 +97,16 @@ internal sealed class MasterNames
         }
     }
 
-    // master.cf(5): "-o name=value" and "-o { name = value }". Which service it is of does not matter: an administrator named the directory.
-    private void TakeSpools(string[] lines)
+    // master.cf(5): "-o name=value" and "-o { name = value }". Which service it is of does not matter: an administrator said so.
+    private void TakeServices(string[] lines)
     {
         var words = lines.Where(l => !l.TrimStart(' ', '\t').StartsWith('#'))
             .SelectMany(l => l.Replace("=", " = ", StringComparison.Ordinal).Split([' ', '\t', '\r'], StringSplitOptions.RemoveEmptyEntries)).Where(w => w is not "{" and not "}").ToArray();
         for (var i = 3; i < words.Length; i++)
         {
-            if (words[i - 3] == "-o" && words[i - 2].TrimStart('{') == MailSpool && words[i - 1] == "=")
+            if (words[i - 3] == "-o" && words[i - 2].TrimStart('{') is MailSpool or MinimumUid && words[i - 1] == "=")
             {
-                _spools.Add(words[i].Contains('{', StringComparison.Ordinal) ? words[i] : words[i].TrimEnd('}'));
+                _services.Add((words[i - 2].TrimStart('{'), words[i].Contains('{', StringComparison.Ordinal) ? words[i] : words[i].TrimEnd('}')));
             }
         }
     }

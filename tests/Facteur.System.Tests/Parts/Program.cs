@@ -20,6 +20,18 @@ internal static class Program
     /// <summary>The executable under test: the test project's reference builds it next to the tests.</summary>
     public static string Facteur { get; } = Path.Combine(AppContext.BaseDirectory, "facteur");
 
+    /// <summary>The programs under test in another place, where everybody may run them, or a test replace them.</summary>
+    /// <returns>facteur there.</returns>
+    public static string CopyTo(string directory)
+    {
+        Directory.CreateDirectory(directory);
+        foreach (var file in Directory.EnumerateFiles(AppContext.BaseDirectory))
+        {
+            File.Copy(file, Path.Combine(directory, Path.GetFileName(file)));
+        }
+        return Path.Combine(directory, "facteur");
+    }
+
     public static Outcome Run(string file, IEnumerable<string> arguments, byte[]? input = null, string? directory = null)
     {
         var start = new ProcessStartInfo(file)

@@ -52,7 +52,7 @@ public static class RolePlan
             // A table is replaced by a new file of its name: what is readable is the directory.
             Line("read", Directory.Exists(path) ? path : Path.GetDirectoryName(path) is { Length: > 1 } directory ? directory : path);
         }
-        foreach (var warning in load.Warnings.Concat(Entries.Missing(load)))
+        foreach (var warning in load.Warnings.Concat(Entries.Missing(load)).Concat(OutOfReach(load)))
         {
             Line("warning", warning);
         }
@@ -66,7 +66,19 @@ public static class RolePlan
         var names = File.Exists(path) ? MainCfFile.Parse(path, File.ReadAllText(path)).Entries.Keys : [];
         var values = names.Select(n => load.Config.Find(n) ?? "")
             .Concat(load.Entries.SelectMany(e => load.Config.With(e.Overrides) is var own ? e.Overrides.Select(o => own.Find(o.Key) ?? "") : []));
-        foreach (var word in values.Append(load.Config.Find("alias_maps") ?? "").SelectMany(v => v.Split([' ', '\t', ',', '{', '}', '(', ')', '='], StringSplitOptions.RemoveEmptyEntries)))
+        return values.Append(load.Config.Find("alias_maps") ?? "").SelectMany(Named);
+    }
+
+    /// <summary>The lists that the queue reads itself (docs/security.md): it may read no directory for being named.</summary>
+    private static IEnumerable<string> OutOfReach(ConfigLoad load) =>
+        from name in (string[])[ShowqParameters.AuthorizedMailqUsers.Name, ShowqParameters.AuthorizedFlushUsers.Name, ShowqParameters.FastFlushDomains.Name]
+        from path in Named(load.Config.Find(name) ?? "")
+        where !path.EndsWith(".lmdb", StringComparison.Ordinal) && !((string[])["/etc", "/usr", load.Config.ConfigDirectory]).Any(d => path.StartsWith(d + "/", StringComparison.Ordinal))
+        select $"{name}: {path}: the queue reads such files in config_directory and /etc only: nobody is found in it";
+
+    private static IEnumerable<string> Named(string value)
+    {
+        foreach (var word in value.Split([' ', '\t', ',', '{', '}', '(', ')', '='], StringSplitOptions.RemoveEmptyEntries))
         {
             var colon = word.StartsWith('/') ? 0 : word.IndexOf(":/", StringComparison.Ordinal) + 1;
             if (colon == 0 && !word.StartsWith('/'))
