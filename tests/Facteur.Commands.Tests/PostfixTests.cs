@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Facteur.Unix;
 
 namespace Facteur.Commands.Tests;
 
@@ -81,7 +82,7 @@ public sealed class PostfixTests : IDisposable
     {
         var before = Environment.CurrentDirectory;
         File.WriteAllText($"{_top}/evil-gzip", $"#!/bin/sh\ntouch {_top}/ran\n");
-        File.SetUnixFileMode($"{_top}/evil-gzip", UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        Assert.Equal(0, Libc.chmod($"{_top}/evil-gzip", 0x1C0));
         Main("maillog_file = TOP/log\nmaillog_file_compressor = evil-gzip");
         File.WriteAllText($"{_top}/log", "line\n");
         try
@@ -99,13 +100,14 @@ public sealed class PostfixTests : IDisposable
     [Fact]
     public void An_old_master_cf_is_brought_up_to_date_once()
     {
-        File.SetUnixFileMode($"{_top}/etc/master.cf", UnixFileMode.UserRead | UnixFileMode.UserWrite);
-        var (status, error, output) = Run("-c", $"{_top}/etc", "upgrade-configuration");
-        Assert.Equal((0, ""), (status, error));
+        Assert.Equal(0, Libc.chmod($"{_top}/etc/master.cf", 0x180));
+        var (exit, error, output) = Run("-c", $"{_top}/etc", "upgrade-configuration");
+        Assert.Equal((0, ""), (exit, error));
         Assert.StartsWith($"Editing {_top}/etc/master.cf, adding missing entry for relay service\nEditing {_top}/etc/master.cf, adding missing entry for flush service\n", output, StringComparison.Ordinal);
         Assert.Equal(17, output.Count(c => c == '\n'));
         Assert.EndsWith("\npostlog   unix-dgram n  -       n       -       1       postlogd\n", File.ReadAllText($"{_top}/etc/master.cf"), StringComparison.Ordinal);
-        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode($"{_top}/etc/master.cf"));
+        Assert.Equal(0, UnixFile.Status($"{_top}/etc/master.cf", followLinks: false, out var status));
+        Assert.Equal(0x180u, status.Mode & 0xFFF);
         var stamp = File.GetLastWriteTimeUtc($"{_top}/etc/master.cf");
         Assert.Equal((0, "", ""), Run("-c", $"{_top}/etc", "upgrade-configuration"));
         Assert.Equal(stamp, File.GetLastWriteTimeUtc($"{_top}/etc/master.cf"));

@@ -120,7 +120,7 @@ public sealed class QueueCommandTests
     {
         using var sink = new Sink();
         using var mail = Instance.Started(sink.Relayhost + "\ndefer_transports = smtp");
-        Assert.Equal(0, mail.Run("sendmail", Encoding.ASCII.GetBytes("Subject: named\n\n"), "-f", "s@box.test", "-F", "Joe Full", "far@else.test").Exit);
+        Assert.Equal(0, mail.Run("sendmail", Encoding.Latin1.GetBytes("Subject: named\n\n"), "-f", "s@box.test", "-F", "Joe Full", "far@else.test").Exit);
         string[] Ids() => [.. mail.Queue().Where(m => m.GetProperty("queue_name").GetString() == "deferred").Select(m => m.GetProperty("queue_id").GetString()!)];
         Poll.Until(() => Ids().Length == 1, () => mail.Log);
         var id = Ids()[0];
