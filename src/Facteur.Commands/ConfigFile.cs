@@ -6,7 +6,7 @@ namespace Facteur.Commands;
 
 /// <summary>
 /// Changes a configuration file: the new text goes to FILE.tmp, which is locked while it is made (two editors wait for each other), synced, and renamed into place.
-/// Mode and owner stay.
+/// Mode and owner stay. A change that returns the text itself leaves the file as it is.
 /// </summary>
 internal static unsafe class ConfigFile
 {
@@ -42,7 +42,13 @@ internal static unsafe class ConfigFile
     private static string? Fill(int fd, string path, string temporary, Func<string, string> change)
     {
         var old = ConfigText.Read(path);
-        var bytes = old.Encoding.GetBytes(change(old.Text));
+        var text = change(old.Text);
+        if (ReferenceEquals(text, old.Text))
+        {
+            Libc.unlink(temporary);
+            return null;
+        }
+        var bytes = old.Encoding.GetBytes(text);
         Stat stat;
         if (Libc.stat(path, &stat) != 0 || Libc.ftruncate(fd, 0) != 0 || Libc.fchmod(fd, stat.Mode & 0xFFF) != 0)
         {

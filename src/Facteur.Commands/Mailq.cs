@@ -28,7 +28,7 @@ public static class Mailq
         }
         if (options.Operands.Count > 0)
         {
-            return context.Fatal("display queue mode requires no recipient", 64);
+            return context.Fatal("display queue mode requires no recipient", 75);
         }
         if (CommandConfig.Load(context, directory, out var error) is not { } config)
         {

@@ -96,6 +96,10 @@ public static class Postcat
         {
             return context.Fatal(error);
         }
+        if (names.FirstOrDefault(name => !QueueName.TryId(name, out _)) is { } bad)
+        {
+            return context.Fatal($"bad mail queue ID: {bad}");
+        }
         using var queue = access.Get(config, out error);
         if (queue is null)
         {

@@ -151,6 +151,10 @@ internal sealed class PostcatWriter : IDisposable
         Attribute("rewrite_context", (e.Flags & MessageFlags.RewriteLocal) != 0 ? "local" : "remote");
         Attribute("envelope_id", e.EnvelopeId);
         Attribute("ret_flags", e.Return == DsnReturn.None ? "" : ((int)e.Return).ToString(CultureInfo.InvariantCulture));
+        if (e.FullName.Length > 0)
+        {
+            Record('F', $"sender_fullname: {e.FullName}");
+        }
         Record('S', $"sender: {e.Sender}");
         if (e.Origin == MessageOrigin.Smtpd)
         {

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using Facteur.Config;
+using Facteur.Config.MasterCf;
 using Facteur.Config.Parameters;
 using Facteur.Unix;
 
@@ -39,10 +40,8 @@ public static class Postfix
                     return context.Fatal(Usage);
             }
         }
-        if (options.Operands is not [var command, ..])
-        {
-            return context.Fatal(Usage);
-        }
+        var command = options.Operands is [var first, ..] ? first : "";
+        var operands = options.Operands.Skip(1).ToList();
         directory = Path.GetFullPath(ConfigLoader.FindDirectory(directory, context.Environment));
         var load = ConfigLoader.Load(directory, new LoadOptions { ProcessName = "postfix" });
         if (load.Errors.Count > 0)
@@ -54,6 +53,11 @@ public static class Postfix
             return context.Fatal(load.Errors[^1]);
         }
         var queue = load.Config.Get(CommonParameters.QueueDirectory);
+        // Postfix: the other commands take no notice of further words.
+        if (operands.Count > 0 && command is "set-permissions" or "upgrade-configuration" or "logrotate")
+        {
+            return Fail(context, command == "logrotate" ? "usage postfix logrotate (no arguments)" : $"usage: postfix {command} (no arguments)");
+        }
         return command switch
         {
             "start" => Start(context, load.Config, directory, queue, single),
@@ -64,15 +68,29 @@ public static class Postfix
             "status" => Status(context, queue),
             "check" => Check(context, load, queue),
             "set-permissions" => new PostfixPermissions(text => Say(context, text)).Set(load.Config) ? 0 : 1,
+            "upgrade-configuration" => Upgrade(context, directory),
+            "logrotate" => new PostfixLogRotation(text => Say(context, text), context.Time).Rotate(load.Config) ? 0 : 1,
             "flush" => Postqueue.Run(context with { Name = "postqueue", Arguments = ["-c", directory, "-f"] }),
             _ => Unknown(context, command),
         };
     }
 
-    private static int Unknown(CommandContext context, string command)
+    private static int Unknown(CommandContext context, string command) => Fail(context,
+        $"unknown command: '{command}'. Usage: postfix start (or stop, reload, abort, flush, check, status, set-permissions, upgrade-configuration, logrotate)");
+
+    private static int Upgrade(CommandContext context, string directory)
     {
-        Say(context, $"error: unknown command: '{command}'");
-        return Fail(context, "usage: postfix start (or stop, reload, abort, flush, check, status, start-fg, set-permissions)");
+        var path = $"{directory}/master.cf";
+        IReadOnlyList<string> done = [];
+        if (ConfigFile.Rewrite(path, text => MasterCfUpgrade.Apply(text, out done)) is { } wrong)
+        {
+            return Fail(context, wrong);
+        }
+        foreach (var step in done)
+        {
+            context.Output.WriteLine($"Editing {path}, {step}");
+        }
+        return 0;
     }
 
     private static int Start(CommandContext context, IConfig config, string directory, string queue, bool single)

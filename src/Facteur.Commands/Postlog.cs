@@ -18,6 +18,8 @@ public static class Postlog
         var options = new GetOpt(context.Arguments, "c:ip:t:v");
         string? directory = null, tag = null;
         var level = LogLevel.Info;
+        // Postfix: also what it says of itself has its tag.
+        var self = context with { Name = $"postfix/{context.Name}" };
         while (options.Next())
         {
             switch (options.Option)
@@ -31,18 +33,18 @@ public static class Postlog
                 case 'p':
                     if (Level(options.Argument) is not { } named)
                     {
-                        return context.Fatal($"unknown priority: {options.Argument}: expected info, warn, error, fatal or panic");
+                        return self.Fatal($"bad severity: \"{options.Argument}\"");
                     }
                     level = named;
                     break;
                 case '?':
                     context.Error.WriteLine($"{context.Name}: {options.Error}");
-                    return context.Fatal("usage: postlog [-c config_dir] [-i] [-p priority] [-t tag] [-v] [text]");
+                    return self.Fatal("usage: postlog [-c config_dir] [-i] [-p priority] [-t tag] [-v] [text]");
             }
         }
         if (CommandConfig.Load(context, directory, out var error, warn: false) is not { } config)
         {
-            return context.Fatal(error);
+            return self.Fatal(error);
         }
         tag ??= $"{config.Get(CommonParameters.SyslogName)}/postlog";
         var log = Open(config, openLog, out error);
@@ -54,7 +56,7 @@ public static class Postlog
                 context.Error.WriteLine($"{tag}: {(level == LogLevel.Info ? "" : level.ToString().ToLowerInvariant() + ": ")}{line}");
             }
         }
-        return log is null ? context.Fatal(error) : 0;
+        return log is null ? self.Fatal(error) : 0;
     }
 
     // Who may not write the log still reads the text on standard error.
@@ -67,7 +69,9 @@ public static class Postlog
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            error = e.Message;
+            // Postfix: nothing else takes the line then, neither syslog nor another file.
+            var file = config.Get(LogParameters.MaillogFile);
+            error = e.Message.StartsWith($"open {file}: ", StringComparison.Ordinal) ? $"open logfile '{file}': cannot open file: {e.Message[(file.Length + 7)..]}" : e.Message;
             return null;
         }
     }

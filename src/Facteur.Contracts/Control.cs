@@ -238,6 +238,7 @@ public static class ControlCodec
                 Flags = e.Flags,
                 Client = e.Client,
                 Entry = e.Entry,
+                FullName = e.FullName,
             },
             ref writer);
     }

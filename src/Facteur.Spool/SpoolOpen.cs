@@ -15,7 +15,10 @@ public sealed partial class Spool
     {
         var paths = new SpoolPaths(options.Directory);
         MakeDirectories(paths, disk);
-        RefuseNfs(paths, options.FileSystem);
+        if (OnNfs(options) is { } remote && !options.AllowNfs)
+        {
+            throw new SpoolException($"{remote}: the directory is on NFS: the queue must be in a file system of this machine");
+        }
         var lockFile = Lock(paths, disk, time, options.LockWait);
         try
         {
@@ -45,18 +48,21 @@ public sealed partial class Spool
         }
     }
 
-    // On NFS locks and syncs are another machine's word, and a file unlinked while it is open may vanish under its reader.
-    private static void RefuseNfs(SpoolPaths paths, Func<string, long> fileSystem)
+    /// <summary>The first of the directories that is on NFS, or null. There locks and syncs are another machine's word, and a file unlinked while it is open may vanish under its reader.</summary>
+    /// <exception cref="SpoolException">A directory can't be asked.</exception>
+    public static string? OnNfs(SpoolOptions options)
     {
+        var paths = new SpoolPaths(options.Directory);
         foreach (var path in new[] { paths.Root, paths.Journal, paths.Large, paths.Corrupt })
         {
-            var type = fileSystem(path);
+            var type = options.FileSystem(path);
             Check((int)Math.Max(-type, 0), path, "statfs");
             if (type == Libc.NFS_SUPER_MAGIC)
             {
-                throw new SpoolException($"{path}: the directory is on NFS: the queue must be in a file system of this machine");
+                return path;
             }
         }
+        return null;
     }
 
     private static int Lock(SpoolPaths paths, IDisk disk, TimeProvider time, TimeSpan wait)

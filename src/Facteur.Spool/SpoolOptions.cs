@@ -47,6 +47,9 @@ public sealed record SpoolOptions
     /// <summary>How long to wait for another process that has the spool open: a command does for a moment.</summary>
     public TimeSpan LockWait { get; init; }
 
+    /// <summary>Whether the directory may be on NFS.</summary>
+    public bool AllowNfs { get; init; }
+
     /// <summary>The kind of a directory's file system (statfs(2)), or the negated errno.</summary>
     internal Func<string, long> FileSystem { get; init; } = static path => UnixFile.FileSystem(path, out var type) is var errno and > 0 ? -errno : type;
 

@@ -59,7 +59,7 @@ internal static class Names
         try
         {
             var longIds = config.Get(CommonParameters.EnableLongQueueIds);
-            var options = new SpoolOptions { Directory = Path.Combine(queue, "journal"), TimedIds = longIds, LockWait = TimeSpan.FromSeconds(5) };
+            var options = new SpoolOptions { Directory = Path.Combine(queue, "journal"), TimedIds = longIds, LockWait = TimeSpan.FromSeconds(5), AllowNfs = config.Get(FacteurParameters.AllowQueueOnNfs) };
             BecomeOwner(options.Directory);
             return new OfflineQueue(Facteur.Spool.Spool.Open(options, new UnixDisk(), TimeProvider.System, new QuietEvents()), longIds, new MaildropDirectory(queue));
         }
@@ -87,7 +87,7 @@ internal static class Names
         var journal = Path.Combine(queue, "journal");
         (uint, uint)? owner = UnixFile.Status(journal, followLinks: true, out var status) == 0 ? (status.Uid, status.Gid)
             : UserAccount.Find(config.Get(CommonParameters.MailOwner), out var user) == 0 && user is not null ? (user.Uid, user.Gid) : null;
-        var options = new SpoolOptions { Directory = journal, TimedIds = config.Get(CommonParameters.EnableLongQueueIds), LockWait = TimeSpan.FromSeconds(5) };
+        var options = new SpoolOptions { Directory = journal, TimedIds = config.Get(CommonParameters.EnableLongQueueIds), LockWait = TimeSpan.FromSeconds(5), AllowNfs = config.Get(FacteurParameters.AllowQueueOnNfs) };
         return Facteur.Spool.Spool.Open(options, new UnixDisk(Libc.geteuid() == 0 ? owner : null), TimeProvider.System, new QuietEvents());
     }
 

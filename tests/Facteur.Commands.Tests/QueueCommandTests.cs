@@ -233,6 +233,7 @@ public sealed class QueueCommandTests : IDisposable
             ArrivalMicros = 1_795_363_594_000_000,
             ContentSize = 375,
             Origin = MessageOrigin.Pickup,
+            FullName = "Bob Example",
             Flags = MessageFlags.RewriteLocal,
             Recipients = [new("a@remote.example", "", "rfc822;a@remote.example")],
         };
@@ -243,6 +244,7 @@ public sealed class QueueCommandTests : IDisposable
             message_arrival_time: Sun Nov 22 16:06:34 2026
             create_time: Sun Nov 22 16:06:34 2026
             named_attribute: rewrite_context=local
+            sender_fullname: Bob Example
             sender: bob@dest.example
             named_attribute: dsn_orig_rcpt=rfc822;a@remote.example
             original_recipient: a@remote.example

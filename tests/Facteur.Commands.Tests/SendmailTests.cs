@@ -204,6 +204,26 @@ public sealed class SendmailTests : IDisposable
         Assert.Equal(expected.Replace('|', '\n') + "\n", error.ToString());
     }
 
+    [Theory]
+    [InlineData("-x", "postlog: invalid option -- 'x'|postfix/postlog: fatal: usage: postlog [-c config_dir] [-i] [-p priority] [-t tag] [-v] [text]")]
+    [InlineData("-p|bad|x", "postfix/postlog: fatal: bad severity: \"bad\"")]
+    [InlineData("-c|/nonexistent|x", "postfix/postlog: fatal: open /nonexistent/main.cf: No such file or directory")]
+    public void Postlog_says_what_is_wrong_as_Postfix_does(string arguments, string expected)
+    {
+        var (context, _, error) = Context([], "postlog", arguments.Split('|'));
+        Assert.Equal(1, Postlog.Run(context, _ => new TestLog()));
+        Assert.Equal(expected.Replace('|', '\n') + "\n", error.ToString());
+    }
+
+    [Fact]
+    public void Who_may_not_write_the_log_reads_the_text_and_why()
+    {
+        Main("maillog_file = /var/log/mail.log\n");
+        var (context, _, error) = Context([], "postlog", "-t", "tag", "text");
+        Assert.Equal(1, Postlog.Run(context, _ => throw new IOException("open /var/log/mail.log: Permission denied")));
+        Assert.Equal("tag: text\npostfix/postlog: fatal: open logfile '/var/log/mail.log': cannot open file: Permission denied\n", error.ToString());
+    }
+
     private void Main(string more) => File.WriteAllText(
         Path.Combine(_directory, "main.cf"), $"compatibility_level = 3.11\nmyhostname = mx.dest.example\nqueue_directory = {_directory}\n{more}");
 

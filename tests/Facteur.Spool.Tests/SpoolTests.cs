@@ -462,6 +462,14 @@ public sealed class SpoolTests : IDisposable
         Assert.Empty(Directory.GetFiles(_root, "*", SearchOption.AllDirectories));
     }
 
+    [Fact]
+    public void A_queue_on_NFS_is_opened_when_that_is_allowed()
+    {
+        var options = new SpoolOptions { Directory = _root, ReserveBytes = 0, FileSystem = path => path == _root + "/large" ? Libc.NFS_SUPER_MAGIC : 0xEF53, AllowNfs = true };
+        using var spool = Spool.Open(options, _disk, new TestTime(), _events);
+        Assert.Equal(_root + "/large", Spool.OnNfs(options));
+    }
+
     private static ulong Inode(string path) => UnixFile.Status(path, false, out var stat) == 0 ? stat.Inode : 0;
 
     private string[] LargeFiles() => [.. Directory.GetFiles(_root + "/large", "*", SearchOption.AllDirectories).Where(f => !f.Contains("/spare/", StringComparison.Ordinal))];

@@ -1,3 +1,4 @@
+using System.IO.Compression;
 using Facteur.System.Tests.Parts;
 using Facteur.Unix;
 
@@ -41,6 +42,36 @@ public sealed class LogTests
         }
         Assert.StartsWith("250", Client.Send(mail.Smtp, "s@box.test", "a@box.test", "Subject: stuck\n\n"), StringComparison.Ordinal);
         mail.Delivered("a", "Subject: stuck");
+        mail.Stop();
+    }
+
+    [Fact]
+    public void Rotation_loses_no_line_also_with_a_mistake_in_the_configuration()
+    {
+        using var mail = Instance.Started("maillog_file_rotate_suffix = old\nmaillog_file_permissions = 0640");
+        Assert.StartsWith("250", Client.Send(mail.Smtp, "s@box.test", "a@box.test", "Subject: before\n\n"), StringComparison.Ordinal);
+        mail.Logged("removed");
+        File.AppendAllText(mail.MasterCf, "# a comment that stays\n");
+        mail.Postfix("logrotate").Fine();
+        Assert.StartsWith("250", Client.Send(mail.Smtp, "s@box.test", "a@box.test", "Subject: after\n\n"), StringComparison.Ordinal);
+        mail.Logged("removed");
+        Assert.Equal(0, UnixFile.Status(mail.LogFile, followLinks: false, out var status));
+        Assert.Equal(0x1A0u, status.Mode & 0xFFF);
+        Assert.DoesNotContain("daemon started", mail.Log, StringComparison.Ordinal);
+        using (var gzip = new GZipStream(File.OpenRead($"{mail.LogFile}.old.gz"), CompressionMode.Decompress))
+        {
+            var old = new StreamReader(gzip).ReadToEnd();
+            Assert.Contains("daemon started", old, StringComparison.Ordinal);
+            Assert.Contains("removed", old, StringComparison.Ordinal);
+        }
+
+        // logrotate(8) renames and sends the signal itself; meanwhile an administrator is in the middle of an edit.
+        File.Move(mail.LogFile, $"{mail.LogFile}.1");
+        mail.Set("smtpd_recipient_limit = many");
+        Assert.Equal(0, Libc.kill(mail.Pid, Libc.SIGHUP));
+        mail.Logged("reload: ");
+        Assert.DoesNotContain("many", File.ReadAllText($"{mail.LogFile}.1"), StringComparison.Ordinal);
+        mail.Set("smtpd_recipient_limit = 1000");
         mail.Stop();
     }
 }

@@ -134,4 +134,23 @@ public sealed class QueueCommandTests
         Ask("-f").Fine();
         Assert.Equal(69, Ask("-s", "not.served.example").Exit);
     }
+
+    [Fact]
+    public void A_local_senders_name_is_kept()
+    {
+        using var sink = new Sink();
+        using var mail = Instance.Started(sink.Relayhost + "\ndefer_transports = smtp");
+        Assert.Equal(0, mail.Run("sendmail", Encoding.Latin1.GetBytes("Subject: named\n\n"), "-f", "s@box.test", "-F", "Joe Full", "far@else.test").Exit);
+        string[] Ids() => [.. mail.Queue().Where(m => m.GetProperty("queue_name").GetString() == "deferred").Select(m => m.GetProperty("queue_id").GetString()!)];
+        Poll.Until(() => Ids().Length == 1, () => mail.Log);
+        var id = Ids()[0];
+        Assert.Contains("\nsender_fullname: Joe Full\nsender: s@box.test\n", mail.Run("postcat", "-eq", id).Fine(), StringComparison.Ordinal);
+        Assert.Contains("Requeued: 1 message", mail.Run("postsuper", "-r", id).Error, StringComparison.Ordinal);
+        Poll.Until(() => Ids() is [var next] && next != id, () => mail.Log);
+        Assert.Contains("\nsender_fullname: Joe Full\nsender: s@box.test\n", mail.Run("postcat", "-eq", Ids()[0]).Fine(), StringComparison.Ordinal);
+        mail.Stop();
+        Assert.Contains("\nFrom: Joe Full <s@box.test>\n", mail.Run("postcat", "-hq", Postqueue()).Fine(), StringComparison.Ordinal);
+
+        string Postqueue() => mail.Queue()[0].GetProperty("queue_id").GetString()!;
+    }
 }

@@ -127,7 +127,10 @@ public sealed class Envelope
     /// <summary>The client.</summary>
     public ClientInfo Client { get; set; } = ClientInfo.Local;
 
-    /// <summary>Full name of a local sender, for a From header that is added; used by cleanup and not kept.</summary>
+    /// <summary>Longest <see cref="FullName"/>, in UTF-16 units.</summary>
+    public const int FullNameLimit = 1000;
+
+    /// <summary>Full name of a local sender, for a From header that is added, or "". What is longer than the limit is cut by who takes it from a user.</summary>
     public string FullName { get; set; } = "";
 
     /// <summary>The master.cf entry it came by, such as "smtp/inet".</summary>

@@ -28,7 +28,7 @@ public static class EnvelopeCodec
         var client = envelope.Client;
         var size = 0L;
         var fits = envelope.Recipients.Count <= RecipientLimit && (envelope.Closes?.Recipients.Count ?? 0) <= RecipientLimit
-            && Add(envelope.Sender, ref size) && Add(envelope.EnvelopeId, ref size) && Add(envelope.Entry, ref size)
+            && Add(envelope.Sender, ref size) && Add(envelope.FullName, ref size) && Add(envelope.EnvelopeId, ref size) && Add(envelope.Entry, ref size)
             && Add(client.Name, ref size) && Add(client.Address, ref size) && Add(client.ReverseName, ref size) && Add(client.Helo, ref size) && Add(client.Protocol, ref size);
         for (var i = 0; fits && i < envelope.Recipients.Count; i++)
         {
@@ -67,6 +67,7 @@ public static class EnvelopeCodec
         writer.Text(envelope.Client.Helo);
         writer.Text(envelope.Client.Protocol);
         writer.Text(envelope.Entry);
+        writer.Text(envelope.FullName);
         writer.Length(envelope.Recipients.Count);
         for (var i = 0; i < envelope.Recipients.Count; i++)
         {
@@ -107,6 +108,7 @@ public static class EnvelopeCodec
             Flags = (MessageFlags)reader.UInt16(),
             Client = new ClientInfo(reader.Text(TextLimit), reader.Text(TextLimit), reader.UInt16(), reader.Text(TextLimit), reader.Text(TextLimit), reader.Text(TextLimit)),
             Entry = reader.Text(TextLimit),
+            FullName = reader.Text(TextLimit),
         };
         var count = reader.Length(RecipientLimit);
         if (reader.Failed || count > reader.Remaining / 4)

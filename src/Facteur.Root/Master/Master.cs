@@ -686,6 +686,7 @@ public sealed unsafe class Master : IDisposable
     private void Reload()
     {
         Notify("RELOADING=1");
+        ReopenLog();
         try
         {
             var plan = ReadPlan();
@@ -713,15 +714,6 @@ public sealed unsafe class Master : IDisposable
                 }
                 Reopen(leaving);
                 throw;
-            }
-            if (_roles.TryGetValue("postlogd", out var postlogd) && _names["maillog_file"].Length > 0)
-            {
-                // It may have been renamed.
-                OpenLogFile();
-                if (_logFile >= 0)
-                {
-                    postlogd.Say('F', _names["maillog_file"], _logFile);
-                }
             }
             var wider = plan.Read.Except(_plan.Read).Any();
             // The parent of local deliveries begins anew with its expander.
@@ -764,6 +756,28 @@ public sealed unsafe class Master : IDisposable
             _log.Error($"reload: {e.Message}");
         }
         Notify("READY=1");
+    }
+
+    // It may have been renamed. A configuration with mistakes is no reason to go on with the old file: it is compressed in a second.
+    private void ReopenLog()
+    {
+        if (!_roles.TryGetValue("postlogd", out var postlogd) || _names["maillog_file"].Length == 0)
+        {
+            return;
+        }
+        try
+        {
+            OpenLogFile();
+            if (_logFile >= 0)
+            {
+                postlogd.Say('F', _names["maillog_file"], _logFile);
+            }
+            postlogd.Say('C');
+        }
+        catch (MasterException e)
+        {
+            _log.Error($"reload: {e.Message}");
+        }
     }
 
     private void Reopen(string[] names)

@@ -57,10 +57,9 @@ public sealed class MailLog : IMailLog, IDisposable
         {
             return new MailLog(new SyslogSink(syslogSocket), line, tag);
         }
-        var prefixes = config.Get(LogParameters.MaillogFilePrefixes);
-        if (!ListSyntax.Split(prefixes).Any(prefix => Below(file, prefix)))
+        if (LogParameters.CheckFile(file, config.Get(LogParameters.MaillogFilePrefixes)) is { } wrong)
         {
-            throw new ConfigException($"maillog_file value '{file}' does not match any prefix in maillog_file_prefixes = {prefixes}");
+            throw new ConfigException(wrong);
         }
         return new MailLog(new FileLogSink(file, Mode(config.Get(LogParameters.MaillogFilePermissions))), line, tag);
     }
@@ -215,9 +214,6 @@ public sealed class MailLog : IMailLog, IDisposable
             _dropped = 0;
         }
     }
-
-    private static bool Below(string file, string prefix) =>
-        file == prefix || (file.StartsWith(prefix, StringComparison.Ordinal) && (prefix.EndsWith('/') || file[prefix.Length] == '/') && !file.Contains("/../", StringComparison.Ordinal));
 
     private static uint Mode(string value) => value switch
     {

@@ -82,7 +82,7 @@ public sealed class MaildropMessage
                 SubmittedMicros = Time(record.Data);
                 return null;
             case MaildropRecordType.FullName:
-                return Text(record, out var name) is { } badName ? badName : Set(() => FullName = name);
+                return Text(record, out var name) is { } badName ? badName : Set(() => FullName = Name(name));
             case MaildropRecordType.Sender:
                 if (_hasSender)
                 {
@@ -220,6 +220,10 @@ public sealed class MaildropMessage
         }
         return text.AsSpan().ContainsAny('\0', '\n', '\r') ? "control character in text" : null;
     }
+
+    /// <summary>A full name as it is kept.</summary>
+    internal static string Name(string text) => text.Length <= Mail.Envelopes.Envelope.FullNameLimit ? text
+        : text[..(Mail.Envelopes.Envelope.FullNameLimit - (char.IsHighSurrogate(text[Mail.Envelopes.Envelope.FullNameLimit - 1]) ? 1 : 0))];
 
     // "seconds microseconds", as MaildropIntake writes it; Postfix's older files have seconds alone.
     internal static long Time(ReadOnlySpan<byte> data)

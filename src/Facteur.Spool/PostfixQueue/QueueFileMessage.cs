@@ -28,6 +28,7 @@ public sealed class QueueFileMessage
     private readonly Dictionary<string, string> _attributes = new(StringComparer.Ordinal);
     private Section _section;
     private string? _sender;
+    private string _fullName = "";
     private string? _redirect;
     private string _original = "";
     private string _dsnOriginal = "";
@@ -102,6 +103,7 @@ public sealed class QueueFileMessage
         return new Envelope
         {
             Sender = _sender!,
+            FullName = _fullName,
             ArrivalMicros = _arrivalMicros,
             ContentSize = ContentSize,
             EnvelopeId = Attribute("envelope_id"),
@@ -151,7 +153,11 @@ public sealed class QueueFileMessage
                 return "it is to go through a content filter";
             case 'V':
                 return "it asks for VERP";
-            case 'I' or 'L' or 'F' or 'K' or 'P' or 'r' or 'e' or 'f' or 'd' or 'm':
+            case 'F':
+                // One that is not UTF-8 is not worth a message.
+                _fullName = MaildropMessage.Text(record, out var name) is null ? MaildropMessage.Name(name) : "";
+                return null;
+            case 'I' or 'L' or 'K' or 'P' or 'r' or 'e' or 'f' or 'd' or 'm':
                 // What is killed, or was for cleanup, or is for people only.
                 return null;
             default:

@@ -61,6 +61,10 @@ public sealed class QueueFileWriter
         Attribute("rewrite_context", (envelope.Flags & MessageFlags.RewriteLocal) != 0 ? "local" : "remote");
         Attribute("envelope_id", envelope.EnvelopeId);
         Attribute("ret_flags", envelope.Return == DsnReturn.None ? "" : Invariant($"{(int)envelope.Return}"));
+        if (envelope.FullName.Length > 0)
+        {
+            Put('F', envelope.FullName);
+        }
         Put('S', Internal(envelope.Sender));
         Attribute("encoding", envelope.Body switch { BodyType.EightBitMime => "8bit", BodyType.SevenBit => "7bit", _ => "" });
         if (isRemote)

@@ -17,6 +17,7 @@ public sealed class EnvelopeCodecTests
             Sender = texts.Item1,
             EnvelopeId = texts.Item2,
             Entry = texts.Item3,
+            FullName = texts.Item2,
             ArrivalMicros = numbers.Item1,
             ContentSize = numbers.Item2,
             Flags = (MessageFlags)numbers.Item3,
@@ -38,6 +39,7 @@ public sealed class EnvelopeCodecTests
         Assert.Equal(bytes, Bytes(back!));
         Assert.Equal(envelope.Recipients, back!.Recipients);
         Assert.Equal(envelope.Client, back.Client);
+        Assert.Equal(envelope.FullName, back.FullName);
         Assert.Equal(envelope.Closes?.Recipients ?? [], back.Closes?.Recipients ?? []);
     }, iter: 2000);
 
@@ -92,11 +94,12 @@ public sealed class EnvelopeCodecTests
             Flags = MessageFlags.RewriteLocal | MessageFlags.Requeued,
             Client = new ClientInfo("c", "192.", 1, "a", "b", "SMTP"),
             Entry = "smtp",
+            FullName = "Joe",
             Recipients = [new EnvelopeRecipient("r@x", "a", "", DsnNotify.Failure)],
         };
         // docs/formats/envelope.md: a change here is a new format.
         const string expected = "01" + "0973406578616D706C65" + "0102030405060700" + "04D2000000000000" + "03656E76" + "01" + "02" + "01" + "2800"
-            + "0163" + "043139322E" + "0100" + "0161" + "0162" + "04534D5450" + "04736D7470" + "01" + "03724078" + "0161" + "00" + "04" + "00";
+            + "0163" + "043139322E" + "0100" + "0161" + "0162" + "04534D5450" + "04736D7470" + "034A6F65" + "01" + "03724078" + "0161" + "00" + "04" + "00";
         Assert.Equal(expected, Convert.ToHexString(Bytes(envelope)));
     }
 

@@ -46,6 +46,17 @@ public sealed class MaildropTests : IDisposable
         Assert.Equal([new EnvelopeRecipient("bob", "", "", DsnNotify.Success), new EnvelopeRecipient("al", "", "", DsnNotify.Success)], message.Recipients);
     }
 
+    [Fact]
+    public void A_full_name_beyond_all_measure_is_cut_and_still_fits_an_envelope()
+    {
+        var bytes = new ArrayBufferWriter<byte>();
+        MaildropRecord.Write(MaildropRecordType.FullName, Encoding.UTF8.GetBytes(new string('\u20AC', 999) + "\U0001F600"), bytes);
+        var (message, _, wrong) = Read(bytes.WrittenSpan.ToArray());
+        Assert.Null(wrong);
+        Assert.Equal(new string('\u20AC', 999), message.FullName);
+        Assert.True(EnvelopeCodec.Fits(new Envelope { FullName = message.FullName }));
+    }
+
     [Theory]
     [InlineData("M", "no sender")]
     [InlineData("S a|S b", "more than one sender")]

@@ -141,6 +141,7 @@ public sealed class QueueFileTests
         Assert.Equal(MessageFlags.None, Read(Records("C|T 1|S a|K trace_flags=1024|A rewrite_context=remote|M|X|E")).Message.Envelope().Flags);
         Assert.Equal(MessageFlags.ReportDeliveries | MessageFlags.RewriteLocal, Read(Records("C|T 1|S a|A trace_flags=1024|M|X|E")).Message.Envelope().Flags);
         Assert.Equal(MessageFlags.VerifyOnly | MessageFlags.SmtpUtf8 | MessageFlags.RewriteLocal, Read(Records("C 1 1 1 0 1 1|T 1|S a|A trace_flags=512|M|X|E")).Message.Envelope().Flags);
+        Assert.Equal("Joe Full", Read(Records("C|T 1|F Joe Full|S a|M|X|E")).Message.Envelope().FullName);
         Assert.True(Read(Records("C|T 1|S a|W               0|M|X|E")).Message.IsWarned);
         Assert.False(Read(Records("C|T 1|S a|W      1795399271|M|X|E")).Message.IsWarned);
     }
@@ -151,6 +152,7 @@ public sealed class QueueFileTests
         var envelope = new Envelope
         {
             Sender = "s@x.test",
+            FullName = "Joe Full",
             ArrivalMicros = 1_795_395_671_090_091,
             EnvelopeId = "abc+def",
             Return = DsnReturn.Headers,
@@ -160,14 +162,14 @@ public sealed class QueueFileTests
             Recipients = [new("\"later b\"@y.test", "later@x.test", "rfc822;b@y.test", DsnNotify.Delay), new("good@y.test")],
         };
         var file = Write(envelope, "Subject: x\n\n" + new string('l', 2800) + "\n", i => i == 1, 0);
-        var expected = "C            2820             664               2              16            2820               0|T 1795395671 90091|A create_time=1795395671|A log_ident=ABCDEF"
-            + "|A rewrite_context=local|A envelope_id=abc+def|A ret_flags=2|S s@x.test|A encoding=8bit|A log_client_name=localhost|A log_client_address=127.0.0.1|A log_client_port=47914"
+        var expected = "C            2820             674               2              16            2820               0|T 1795395671 90091|A create_time=1795395671|A log_ident=ABCDEF"
+            + "|A rewrite_context=local|A envelope_id=abc+def|A ret_flags=2|F Joe Full|S s@x.test|A encoding=8bit|A log_client_name=localhost|A log_client_address=127.0.0.1|A log_client_port=47914"
             + "|A log_helo_name=client.test|A log_protocol_name=ESMTP|A client_name=localhost|A client_address=127.0.0.1|A client_port=47914|A helo_name=client.test|A protocol_name=ESMTP"
             + "|A log_message_origin=localhost[127.0.0.1]|A reverse_client_name=localhost|W               0|A notify_flags=8|A dsn_orig_rcpt=rfc822;b@y.test|O later@x.test|R later b@y.test|D good@y.test"
             + "|M |N Subject: x|N |L " + new string('l', 2048) + "|N " + new string('l', 752) + "|X |E ";
         Assert.Equal(expected.Split('|'), Plain(file));
-        Assert.Equal("M\0N\nSubject: x", Encoding.Latin1.GetString(file, 664 - 2, 14));
-        Assert.Equal("X\0E\0", Encoding.Latin1.GetString(file, 664 + 2820, 4));
+        Assert.Equal("M\0N\nSubject: x", Encoding.Latin1.GetString(file, 674 - 2, 14));
+        Assert.Equal("X\0E\0", Encoding.Latin1.GetString(file, 674 + 2820, 4));
     }
 
     [Fact]
@@ -180,6 +182,7 @@ public sealed class QueueFileTests
         var envelope = Gen.Select(address, Gen.Long[1_000_000, 4_000_000_000_000_000], text, recipient.Array[0, 8], Gen.Int[0, 7], static (sender, arrival, id, recipients, some) => new Envelope
         {
             Sender = (some & 1) != 0 ? "" : sender,
+            FullName = id,
             ArrivalMicros = arrival,
             EnvelopeId = id.Trim(),
             Return = (DsnReturn)(some % 3),
@@ -194,7 +197,7 @@ public sealed class QueueFileTests
         {
             var (message, back, wrong) = Read(Write(written, Encoding.Latin1.GetString(content), i => i % 2 == 1, null));
             var read = message.Envelope();
-            return wrong is null && back.AsSpan().SequenceEqual(content) && read.Sender == written.Sender && read.ArrivalMicros == written.ArrivalMicros && read.EnvelopeId == written.EnvelopeId
+            return wrong is null && back.AsSpan().SequenceEqual(content) && read.Sender == written.Sender && read.ArrivalMicros == written.ArrivalMicros && read.EnvelopeId == written.EnvelopeId && read.FullName == written.FullName
                 && read.Return == written.Return && read.Body == written.Body && read.Origin == written.Origin && read.Flags == written.Flags && read.Recipients.SequenceEqual(written.Recipients)
                 && message.Recipients.Select(r => r.IsDone).SequenceEqual(Enumerable.Range(0, written.Recipients.Count).Select(i => i % 2 == 1));
         }, iter: 2000);

@@ -10,12 +10,18 @@ namespace Facteur.Services.Master.Roles;
 /// <summary>What roles ask of master.cf.</summary>
 internal static class Entries
 {
+    /// <summary>A timer takes no more: who wakes up early finds nothing and sleeps on.</summary>
+    private const int LongestWakeup = 49 * 86_400;
+
     /// <summary>The configuration of pickup's entry, and how often it looks by itself.</summary>
     public static (IConfig Config, TimeSpan Wakeup) Pickup(ConfigLoad load)
     {
         var entry = load.Entries.FirstOrDefault(e => e.Command == "pickup");
-        return (entry is null ? load.Config : load.Config.With(entry.Overrides), TimeSpan.FromSeconds(Math.Max(entry?.WakeupSeconds ?? 60, 1)));
+        return (entry is null ? load.Config : load.Config.With(entry.Overrides), Wakeup(entry?.WakeupSeconds ?? 60));
     }
+
+    /// <summary>A wakeup time of master.cf; 0 is never, as in Postfix.</summary>
+    internal static TimeSpan Wakeup(int seconds) => seconds == 0 ? Timeout.InfiniteTimeSpan : TimeSpan.FromSeconds(Math.Min(seconds, LongestWakeup));
 
     /// <summary>The configuration of an entry.</summary>
     public static IConfig ConfigOf(ConfigLoad load, string name) =>

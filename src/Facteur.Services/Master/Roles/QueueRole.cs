@@ -55,10 +55,15 @@ internal sealed class QueueRole : IQueueQuestions, IAsyncDisposable
             Directory = Path.Combine(load.Config.Get(CommonParameters.QueueDirectory), "journal"),
             TimedIds = longIds,
             LockWait = TimeSpan.FromSeconds(10),
+            AllowNfs = load.Config.Get(FacteurParameters.AllowQueueOnNfs),
         };
         try
         {
             var spool = Spool.Spool.Open(options, new UnixDisk(), around.Time, new SpoolLog(master, longIds));
+            if (Spool.Spool.OnNfs(options) is { } remote)
+            {
+                master.Warning($"{remote}: the queue is on NFS (allow_queue_on_nfs = yes): what is acknowledged is as safe as that server and its network keep it");
+            }
             PostfixMail.Import(spool, load.Config.Get(CommonParameters.QueueDirectory), master, longIds);
             return new QueueRole(load, around, spool, bell, kick, master);
         }

@@ -182,6 +182,7 @@ public sealed class QmgrService : IDisposable
             Flags = (stored.Envelope.Flags & ~(MessageFlags.Hold | MessageFlags.NoAddressMappings)) | MessageFlags.Requeued,
             Client = stored.Envelope.Client,
             Entry = stored.Envelope.Entry,
+            FullName = stored.Envelope.FullName,
             Recipients = [.. open.Select(i => stored.Envelope.Recipients[i])],
             Closes = new ClosedRecipients(id, open),
         };
