@@ -21,7 +21,7 @@ class Mta:
     def configure(self, **case):
         """Writes main.cf: what every instance has, what this mail system needs, and what the case wants."""
         self.case = case
-        settings = dict(queue_directory=f'{self.dir}/spool', data_directory=f'{self.dir}/data', myhostname=f'{self.name}.bench.test', mydestination='', mynetworks='127.0.0.0/8',
+        settings = dict(queue_directory=f'{self.dir}/spool', data_directory=f'{self.dir}/data', myhostname=f'{self.name}.bench.test', mydestination='', alias_maps='', alias_database='', mynetworks='127.0.0.0/8',
                         inet_interfaces='127.0.0.1', inet_protocols='ipv4', relayhost=f'[127.0.0.1]:{SINK}', maillog_file=f'{self.dir}/maillog', maillog_file_prefixes=self.dir)
         settings.update(self.own())
         settings.update(case)

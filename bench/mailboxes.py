@@ -59,7 +59,7 @@ class UserMaildirs(Maildirs):
     users = 'fb'
 
     def settings(self, mta):
-        return dict(mydestination=DOMAIN, alias_maps='', alias_database='', biff='no', home_mailbox=f'Maildir-{mta.name}/')
+        return dict(mydestination=DOMAIN, biff='no', home_mailbox=f'Maildir-{mta.name}/')
 
     def folders(self, mta):
         home = os.path.join(os.path.dirname(mta.dir), 'home')
@@ -75,7 +75,7 @@ class UserMailboxes:
             os.mkdir(spool)
             shutil.chown(spool, 'root', 'mail')
             os.chmod(spool, 0o2775)
-        return dict(mydestination=DOMAIN, alias_maps='', alias_database='', biff='no', mail_spool_directory=f'{spool}/')
+        return dict(mydestination=DOMAIN, biff='no', mail_spool_directory=spool)
 
     def files(self, mta):
         return [file.path for file in os.scandir(f'{mta.dir}/mail')]
@@ -103,7 +103,7 @@ def right(text):
 class Deliveries:
     """Counts status=sent in a log from now on; a look costs nothing beside what is measured."""
     def __init__(self, path):
-        self.path, self.at, self.rest, self.seen = path, os.path.getsize(path), b'', 0
+        self.path, self.at, self.rest, self.seen, self.failed = path, os.path.getsize(path), b'', 0, 0
 
     def look(self):
         with open(self.path, 'rb') as f:
@@ -112,6 +112,7 @@ class Deliveries:
         self.at += len(new)
         lines, _, self.rest = (self.rest + new).rpartition(b'\n')
         self.seen += lines.count(b'status=sent')
+        self.failed += lines.count(b'status=bounced') + lines.count(b'status=deferred')
         return self.seen
 
 def load(mta, boxes, program, size, sessions, messages):
@@ -133,7 +134,7 @@ def load(mta, boxes, program, size, sessions, messages):
         source.stdin.flush()
         watcher.start()
         there = 0
-        while time.monotonic() < started + 300:
+        while time.monotonic() < started + 300 and delivered.failed < 20:
             time.sleep(0.005)
             if delivered.look() >= messages:
                 seconds = time.monotonic() - started
@@ -151,7 +152,7 @@ def load(mta, boxes, program, size, sessions, messages):
         if there != messages or wrong:
             print(f'    {mta.name}: {there} of {messages} are there, {wrong} of a sample with a wrong hash', flush=True)
             log = [l for l in open(mta.dir + '/maillog', errors='replace') if 'status=sent' not in l and ('status=' in l or 'warning' in l or 'error' in l)]
-            print('    ' + '    '.join(log[-5:]), flush=True)
+            print('    ' + '    '.join(log[:5]), flush=True)
         return dict(rate=there / seconds, cpu=cpu, pss=peak[0], all=there == messages and not wrong)
     finally:
         done.set()
