@@ -15,7 +15,7 @@ return args is [var mode, ..]
 
 static int Usage()
 {
-    Console.Error.WriteLine("usage: Facteur.Load source --port N [--sessions N] [--messages N] [--size BYTES] [--new-session] [--rate N]");
+    Console.Error.WriteLine("usage: Facteur.Load source --port N [--sessions N] [--messages N] [--size BYTES] [--new-session] [--rate N] [--to ADDRESS] [--users N] [--wait]");
     Console.Error.WriteLine("       Facteur.Load sink --port N --out FILE      counts and checks what arrives until SIGTERM");
     Console.Error.WriteLine("       Facteur.Load idle --port N --connections N holds connections after EHLO until its input ends");
     Console.Error.WriteLine("       Facteur.Load fill --journal DIR [--messages N] [--due N] [--size BYTES] writes a spool of deferred messages");

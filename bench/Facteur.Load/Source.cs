@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
@@ -12,12 +13,18 @@ internal static class Source
     {
         var (port, sessions, messages, size) = (options.Int("port", 25), options.Int("sessions", 10), options.Int("messages", 1000), options.Int("size", 1024));
         var first = options.Int("first", 0);
-        var recipient = options.Text("to", "r@sink.test");
+        // "%d" is the number of one of so many users, in turn.
+        var (recipient, users) = (options.Text("to", "r@sink.test"), options.Int("users", 1));
         var bodies = Enumerable.Range(0, Math.Min(messages, size > 500_000 ? 20 : 2000)).Select(i => Content.Make(first + i, size)).ToArray();
         var numbered = messages <= bodies.Length;
         var next = -1;
         var errors = 0;
         var latencies = new List<double>[sessions];
+        if (options.Has("wait"))
+        {
+            Console.WriteLine("ready");
+            _ = Console.ReadLine();
+        }
         var started = Stopwatch.GetTimestamp();
         var rate = options.Int("rate", 0);
         await Task.WhenAll(Enumerable.Range(0, sessions).Select(async s =>
@@ -37,7 +44,7 @@ internal static class Source
                 try
                 {
                     wire ??= await OpenAsync(port);
-                    latencies[s].Add(await SendAsync(wire, recipient, bodies[n % bodies.Length]));
+                    latencies[s].Add(await SendAsync(wire, recipient.Replace("%d", (n % users).ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal), bodies[n % bodies.Length]));
                     if (options.Has("new-session"))
                     {
                         await wire.SendAsync("QUIT\r\n"u8.ToArray());

@@ -50,7 +50,8 @@ internal sealed class ParentHands : IUserHands, IDisposable
     public async ValueTask<FileRead> ReadAsync(UserIdentity who, string path, bool followLinks, CancellationToken cancel) => await _threads.RunAsync(() =>
     {
         using var session = Ask(Work.User, who, null, out var errno, out _);
-        return session?.Read(path, followLinks) ?? new FileRead(errno, false, 0, 0, null);
+        // That the parent is gone says nothing about the file: who took it for missing would pass over a user's .forward.
+        return session?.Read(path, followLinks) ?? new FileRead(errno is Libc.ECONNRESET or Libc.EPIPE or Libc.ENOTCONN or Libc.EPROTO ? Libc.EAGAIN : errno, false, 0, 0, null);
     }, cancel).ConfigureAwait(false);
 
     /// <inheritdoc/>

@@ -309,6 +309,15 @@ public sealed class LocalParentTests : IDisposable
     }
 
     [Fact]
+    public async Task Without_a_parent_a_file_is_not_missing_but_can_not_be_read_now()
+    {
+        using var hands = UserHands.ByParent();
+        var file = await hands.Hands.ReadAsync(Identity(User), _room.Path("box"), false, default);
+        // What LocalForwardFile defers for.
+        Assert.Equal((false, Libc.EAGAIN), (file.Found, file.Errno));
+    }
+
+    [Fact]
     public async Task Without_a_parent_mail_waits()
     {
         using var hands = UserHands.ByParent();
