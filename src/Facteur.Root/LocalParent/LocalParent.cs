@@ -20,6 +20,9 @@ public sealed unsafe class LocalParent : IDisposable
     private static readonly TimeSpan IdleLimit = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(5);
 
+    /// <summary>Most busy helpers of one user: they may be made to hang by that user.</summary>
+    private const int PerUser = 8;
+
     private readonly LocalParentOptions _options;
     private readonly TimeProvider _time;
     private readonly DescriptorSocket _requests;
@@ -37,7 +40,7 @@ public sealed unsafe class LocalParent : IDisposable
     ];
 
     /// <summary>Runs until the control descriptor is at its end.</summary>
-    /// <param name="arguments">--control FD --requests FD --mail-owner NAME --virtual-minimum-uid N [--default-privs NAME] [--mail-spool DIRECTORY]... --helper PROGRAM [--helper ARGUMENT]...</param>
+    /// <param name="arguments">--control FD --requests FD --refuse-user NAME... [--refuse-group N]... --virtual-minimum-uid N [--default-privs NAME] [--mail-spool DIRECTORY]... --helper PROGRAM [--helper ARGUMENT]...</param>
     public static int Run(IReadOnlyList<string> arguments)
     {
         if (LocalParentOptions.Read(arguments) is not { } options)
@@ -52,16 +55,21 @@ public sealed unsafe class LocalParent : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (var helper in _helpers)
+        while (_helpers.Count > 0)
         {
-            helper.Dispose();
+            End(_helpers[^1]);
         }
         _requests.Dispose();
+        // Who does not end, stopped by its own user perhaps, is ended.
+        for (var start = _time.GetTimestamp(); _ending.Count > 0; EndOld())
+        {
+            _ = Libc.poll(null, 0, _time.GetElapsedTime(start) > EndLimit ? 10 : 5);
+        }
     }
 
     internal void Serve()
     {
-        var fds = new Libc.PollFd[_options.HelperLimit + 2];
+        var fds = new Libc.PollFd[(2 * _options.HelperLimit) + 2];
         while (true)
         {
             var full = _helpers.Count == _options.HelperLimit && _helpers.TrueForAll(h => h.Busy);
@@ -69,11 +77,13 @@ public sealed unsafe class LocalParent : IDisposable
             fds[1] = new Libc.PollFd { Fd = full ? -1 : _requests.Fd, Events = Libc.POLLIN };
             for (var i = 0; i < _helpers.Count; i++)
             {
-                fds[i + 2] = new Libc.PollFd { Fd = _helpers[i].Socket.Fd, Events = Libc.POLLIN };
+                fds[(2 * i) + 2] = new Libc.PollFd { Fd = _helpers[i].Socket.Fd, Events = Libc.POLLIN };
+                // Nothing is read there: only its end is of interest, and once that is known, no more.
+                fds[(2 * i) + 3] = new Libc.PollFd { Fd = _helpers[i].LeftSince == 0 ? _helpers[i].Session : -1 };
             }
             fixed (Libc.PollFd* all = fds)
             {
-                _ = Libc.poll(all, (ulong)_helpers.Count + 2, _ending.Count > 0 ? 100 : _helpers.Count > 0 ? 1000 : -1);
+                _ = Libc.poll(all, (ulong)(2 * _helpers.Count) + 2, _ending.Count > 0 ? 100 : _helpers.Count > 0 ? 1000 : -1);
             }
             // Master writes nothing here: whatever it is, it is the end.
             if (fds[0].Returned != 0)
@@ -83,7 +93,11 @@ public sealed unsafe class LocalParent : IDisposable
             // From the last, for one that is gone leaves the list.
             for (var i = _helpers.Count - 1; i >= 0; i--)
             {
-                if (fds[i + 2].Returned != 0)
+                if (fds[(2 * i) + 3].Returned != 0)
+                {
+                    _helpers[i].LeftSince = _time.GetTimestamp();
+                }
+                if (fds[(2 * i) + 2].Returned != 0)
                 {
                     Hear(_helpers[i]);
                 }
@@ -113,8 +127,7 @@ public sealed unsafe class LocalParent : IDisposable
             End(helper);
             return;
         }
-        helper.Unlock();
-        (helper.Busy, helper.IdleSince) = (false, _time.GetTimestamp());
+        helper.Rest(_time.GetTimestamp());
     }
 
     private void End(LocalHelperProcess helper)
@@ -128,9 +141,11 @@ public sealed unsafe class LocalParent : IDisposable
     {
         for (var i = _helpers.Count - 1; i >= 0; i--)
         {
-            if (!_helpers[i].Busy && _time.GetElapsedTime(_helpers[i].IdleSince) > IdleLimit)
+            var helper = _helpers[i];
+            if (!helper.Busy ? _time.GetElapsedTime(helper.IdleSince) > IdleLimit : helper.LeftSince != 0 && _time.GetElapsedTime(helper.LeftSince) > EndLimit)
             {
-                End(_helpers[i]);
+                // Nobody waits for what a busy one does: it was given up, and its user may have stopped it.
+                End(helper);
             }
         }
         for (var i = _ending.Count - 1; i >= 0; i--)
@@ -166,12 +181,13 @@ public sealed unsafe class LocalParent : IDisposable
         Span<byte> answer = stackalloc byte[AnswerLength];
         BinaryPrimitives.WriteInt32LittleEndian(answer, errno);
         BinaryPrimitives.WriteInt32LittleEndian(answer[4..], ofMailbox ? 1 : 0);
-        _ = _requests.Send(answer, session);
+        var sent = _requests.Send(answer, session);
         if (session >= 0)
         {
             _ = Libc.close(session);
         }
-        return true;
+        // An answer that is missing would be taken out of the next one.
+        return sent == 0;
     }
 
     private int Grant(LocalRequest request, out int session, out bool ofMailbox)
@@ -179,12 +195,12 @@ public sealed unsafe class LocalParent : IDisposable
         (session, ofMailbox) = (-1, false);
         var errno = Find(request, out var uid, out var gid, out var user);
         return errno != 0 ? errno
-            : request.Work == LocalWork.User ? Allowed(uid) ? Hand(uid, gid, mailboxOnly: false, -1, out session) : Libc.EPERM
+            : request.Work == LocalWork.User ? Allowed(uid) ? Hand(uid, gid, request.Identity == LocalIdentity.Virtual ? LocalHelperKind.Virtual : LocalHelperKind.User, -1, out session) : Libc.EPERM
             : user is null || !_options.MailSpools.Contains(request.Directory) ? Libc.EPERM : GrantSpool(request, user, out session, out ofMailbox);
     }
 
-    // Never root, never the mail system's own user.
-    private bool Allowed(uint uid) => uid != 0 && uid != uint.MaxValue && uid != _options.MailOwner.Uid;
+    // Never root, never the mail system's own users.
+    private bool Allowed(uint uid) => uid is not (0 or uint.MaxValue) && !_options.RefusedUids.Contains(uid);
 
     /// <summary>The identity, from the user database or a file's owner; only numbers of virtual mailboxes are taken as given, within their bounds.</summary>
     private int Find(LocalRequest request, out uint uid, out uint gid, out UserAccount? user)
@@ -197,11 +213,14 @@ public sealed unsafe class LocalParent : IDisposable
                 errno = UserAccount.Find(request.Name, out user);
                 break;
             case LocalIdentity.Owner:
-                errno = request.Name.StartsWith('/') ? UnixFile.Status(request.Name, followLinks: true, out var status) is not 0 and var failed ? failed : UserAccount.Find(status.Uid, out user) : Libc.EINVAL;
+                // The name may be another file's by now: whose it was when it was read is what was asked for.
+                errno = !request.Name.StartsWith('/') ? Libc.EINVAL
+                    : UnixFile.Status(request.Name, followLinks: true, out var status) is not 0 and var failed ? failed
+                    : status.Uid != request.Uid ? Libc.EPERM : UserAccount.Find(status.Uid, out user);
                 break;
             default:
                 (uid, gid) = (request.Uid, request.Gid);
-                return uid >= _options.VirtualMinimumUid && gid is not (0 or uint.MaxValue) && gid != _options.MailOwner.Gid && request.Name.Length == 0 ? 0 : Libc.EPERM;
+                return uid >= _options.VirtualMinimumUid && gid is not (0 or uint.MaxValue) && !_options.RefusedGids.Contains(gid) && request.Name.Length == 0 ? 0 : Libc.EPERM;
         }
         (uid, gid) = (user?.Uid ?? 0, user?.Gid ?? 0);
         return errno != 0 ? errno : user is null ? Libc.ENOENT : 0;
@@ -212,7 +231,7 @@ public sealed unsafe class LocalParent : IDisposable
     {
         const uint othersWrite = 2, groupWrite = 16;
         (session, ofMailbox) = (-1, false);
-        if (user.Name.Contains('/') || user.Name is "." or ".." || user.Uid == _options.MailOwner.Uid)
+        if (user.Name.Contains('/') || user.Name is "." or ".." || _options.RefusedUids.Contains(user.Uid))
         {
             return Libc.EPERM;
         }
@@ -225,11 +244,11 @@ public sealed unsafe class LocalParent : IDisposable
         }
         if (user.Uid != 0 && (status.Mode & othersWrite) != 0)
         {
-            return Close(directory, Hand(user.Uid, user.Gid, mailboxOnly: false, -1, out session));
+            return Close(directory, Hand(user.Uid, user.Gid, LocalHelperKind.User, -1, out session));
         }
         if (user.Uid != 0 && (status.Mode & groupWrite) != 0)
         {
-            return Close(directory, Hand(user.Uid, status.Gid, mailboxOnly: true, -1, out session));
+            return Close(directory, Hand(user.Uid, status.Gid, LocalHelperKind.Spool, -1, out session));
         }
         // Nobody becomes root: root's mailbox is written by default_privs, who can do no more with it than append and cut.
         var writer = user.Uid != 0 ? user : _options.DefaultPrivileges;
@@ -245,7 +264,7 @@ public sealed unsafe class LocalParent : IDisposable
         }
         var mailbox = LocalSpool.Open(directory, user, out errno);
         ofMailbox = errno != 0;
-        errno = errno != 0 ? errno : Hand(writer.Uid, writer.Gid, mailboxOnly: true, mailbox, out session, request.Dotlock ? (directory, user.Name) : (-1, ""));
+        errno = errno != 0 ? errno : Hand(writer.Uid, writer.Gid, LocalHelperKind.Spool, mailbox, out session, request.Dotlock ? (directory, user.Name) : (-1, ""));
         if (mailbox >= 0)
         {
             _ = Libc.close(mailbox);
@@ -267,17 +286,21 @@ public sealed unsafe class LocalParent : IDisposable
     }
 
     /// <summary>Gives a session to a helper of an identity: an idle one, or a new one.</summary>
-    private int Hand(uint uid, uint gid, bool mailboxOnly, int mailbox, out int session, (int Directory, string User)? locked = null)
+    private int Hand(uint uid, uint gid, LocalHelperKind kind, int mailbox, out int session, (int Directory, string User)? locked = null)
     {
         session = -1;
-        var helper = _helpers.Find(h => !h.Busy && h.Uid == uid && h.Gid == gid && h.MailboxOnly == mailboxOnly);
+        if (kind == LocalHelperKind.User && uid != _options.DefaultPrivileges?.Uid && _helpers.Count(h => h.Busy && h.Uid == uid) >= PerUser)
+        {
+            return Libc.EAGAIN;
+        }
+        var helper = _helpers.Find(h => !h.Busy && h.Uid == uid && h.Gid == gid && h.Kind == kind);
         if (helper is null)
         {
             if (_helpers.Count >= _options.HelperLimit && _helpers.Where(h => !h.Busy).MinBy(h => h.IdleSince) is { } oldest)
             {
                 End(oldest);
             }
-            helper = LocalHelperProcess.Start(_options.Program, uid, gid, mailboxOnly, out var failed);
+            helper = LocalHelperProcess.Start(_options.Program, uid, gid, kind, out var failed);
             if (helper is null)
             {
                 return failed;
@@ -292,14 +315,15 @@ public sealed unsafe class LocalParent : IDisposable
         }
         var errno = mailbox >= 0 ? helper.Socket.Send("M"u8, mailbox) : 0;
         errno = errno != 0 ? errno : helper.Socket.Send("S"u8, pair[1]);
-        _ = Libc.close(pair[1]);
         if (errno != 0)
         {
             _ = Libc.close(pair[0]);
+            _ = Libc.close(pair[1]);
             End(helper);
             return errno;
         }
-        (helper.Busy, helper.Lock, session) = (true, locked ?? (-1, ""), pair[0]);
+        helper.Begin(pair[1], locked ?? (-1, ""));
+        session = pair[0];
         return 0;
     }
 }

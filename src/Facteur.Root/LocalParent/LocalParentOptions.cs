@@ -6,14 +6,15 @@ namespace Facteur.Root.LocalParent;
 /// <summary>What master tells the parent of local deliveries on its command line.</summary>
 /// <param name="Control">Descriptor at whose end the parent ends.</param>
 /// <param name="Requests">Descriptor of the socket of requests.</param>
-/// <param name="MailOwner">The user that no helper becomes, besides root.</param>
+/// <param name="RefusedUids">Users that no helper becomes, besides root: mail_owner, queue_owner.</param>
+/// <param name="RefusedGids">Groups that no helper gets as numbers, besides root's: those of these users, setgid_group.</param>
 /// <param name="DefaultPrivileges">The user in whose name root's mailbox is written.</param>
 /// <param name="VirtualMinimumUid">Least number of a virtual mailbox's user.</param>
 /// <param name="MailSpools">Directories of mailboxes.</param>
 /// <param name="Program">The helper's program and its first arguments.</param>
 /// <param name="HelperLimit">Most helpers at once.</param>
 internal sealed record LocalParentOptions(
-    int Control, int Requests, UserAccount MailOwner, UserAccount? DefaultPrivileges, uint VirtualMinimumUid, IReadOnlyList<string> MailSpools, IReadOnlyList<string> Program,
+    int Control, int Requests, IReadOnlyList<uint> RefusedUids, IReadOnlyList<uint> RefusedGids, UserAccount? DefaultPrivileges, uint VirtualMinimumUid, IReadOnlyList<string> MailSpools, IReadOnlyList<string> Program,
     int HelperLimit)
 {
     /// <summary>Reads a command line; null when it is none.</summary>
@@ -21,8 +22,9 @@ internal sealed record LocalParentOptions(
     {
         int control = -1, requests = -1, limit = 64;
         uint minimum = 0;
-        UserAccount? owner = null, defaults = null;
+        UserAccount? defaults = null;
         List<string> spools = [], program = [];
+        List<uint> uids = [], gids = [];
         for (var i = 0; i + 1 < arguments.Count; i += 2)
         {
             var value = arguments[i + 1];
@@ -30,7 +32,8 @@ internal sealed record LocalParentOptions(
             {
                 "--control" => int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out control),
                 "--requests" => int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out requests),
-                "--mail-owner" => UserAccount.Find(value, out owner) == 0 && owner is not null,
+                "--refuse-user" => Refuse(value),
+                "--refuse-group" => AddNumber(gids, value),
                 "--default-privs" => UserAccount.Find(value, out defaults) == 0,
                 "--virtual-minimum-uid" => uint.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out minimum),
                 "--mail-spool" => Add(spools, value),
@@ -44,8 +47,26 @@ internal sealed record LocalParentOptions(
             }
         }
         // A minimum of 0 would let numbers be root's.
-        return arguments.Count % 2 != 0 || control < 0 || requests < 0 || owner is null || minimum == 0 || program.Count == 0 || !program[0].StartsWith('/')
-            ? null : new LocalParentOptions(control, requests, owner, defaults, minimum, spools, program, limit);
+        return arguments.Count % 2 != 0 || control < 0 || requests < 0 || uids.Count == 0 || minimum == 0 || program.Count == 0 || !program[0].StartsWith('/')
+            ? null : new LocalParentOptions(control, requests, uids, gids, defaults, minimum, spools, program, limit);
+
+        bool Refuse(string name)
+        {
+            if (UserAccount.Find(name, out var user) != 0 || user is null)
+            {
+                return false;
+            }
+            uids.Add(user.Uid);
+            gids.Add(user.Gid);
+            return true;
+        }
+
+        static bool AddNumber(List<uint> list, string value)
+        {
+            var understood = uint.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var number);
+            list.Add(number);
+            return understood;
+        }
 
         static bool Add(List<string> list, string value)
         {

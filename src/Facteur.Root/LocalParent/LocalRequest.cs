@@ -19,7 +19,7 @@ internal enum LocalIdentity : byte
     /// <summary>A user, by name.</summary>
     User = 1,
 
-    /// <summary>The owner of a file.</summary>
+    /// <summary>The owner of a file, if it is this user.</summary>
     Owner = 2,
 
     /// <summary>Numbers of a virtual mailbox.</summary>

@@ -37,7 +37,13 @@ internal static unsafe class LocalSpool
             if (file >= 0)
             {
                 errno = Libc.fchown(file, user.Uid, user.Gid) < 0 || Libc.fsync(directory) < 0 ? Marshal.GetLastPInvokeError() : 0;
-                return errno == 0 ? Check(file, user, out errno) : Refuse(file);
+                if (errno != 0)
+                {
+                    // Half made it would be nobody's.
+                    _ = Libc.unlinkat(directory, user.Name, 0);
+                    return Refuse(file);
+                }
+                return Check(file, user, out errno);
             }
             // Another made it meanwhile: it is looked at like any other.
             errno = Marshal.GetLastPInvokeError();
@@ -80,9 +86,12 @@ internal static unsafe class LocalSpool
         errno = Libc.fstat(file, &status) < 0 ? Marshal.GetLastPInvokeError()
             : (status.Mode & Libc.S_IFMT) != Libc.S_IFREG ? Libc.EISDIR
             : status.Links != 1 ? Libc.EMLINK
-            : status.Uid != user.Uid ? Libc.EPERM : 0;
+            : status.Uid == user.Uid || (IsHalfMade(status) && Libc.fchown(file, user.Uid, user.Gid) == 0) ? 0 : Libc.EPERM;
         return errno == 0 ? file : Refuse(file);
     }
+
+    // Made, and killed before it was given away: in this directory only root makes files.
+    private static bool IsHalfMade(in Stat status) => status is { Uid: 0, Size: 0, Links: 1 } && (status.Mode & ~Libc.S_IFMT) == OnlyOwner;
 
     private static int Refuse(int file)
     {

@@ -390,7 +390,7 @@ public sealed unsafe class Master : IDisposable
         var helper = Program() is var daemons && Environment.ProcessPath!.EndsWith("-lean", StringComparison.Ordinal) ? Environment.ProcessPath! : daemons;
         List<string> line =
         [
-            Environment.ProcessPath!, LocalParent.LocalParent.Name, "--control", "3", "--requests", "4", "--mail-owner", _mail!.Name,
+            Environment.ProcessPath!, LocalParent.LocalParent.Name, "--control", "3", "--requests", "4", .. RefusedToHelpers(),
             "--default-privs", _names["default_privs"], .. _localRights, "--helper", helper, "--helper", "local-helper",
         ];
         var errno = ChildProcess.Start(Environment.ProcessPath!, line, RoleEnvironment(), [none, none, 2, control.Theirs, requests.Theirs], out var pid);
@@ -416,6 +416,13 @@ public sealed unsafe class Master : IDisposable
         GiveHands();
         return true;
     }
+
+    // No helper becomes one of the mail system's own users.
+    private IEnumerable<string> RefusedToHelpers() =>
+    [
+        "--refuse-user", _mail!.Name, "--refuse-user", _names["queue_owner"],
+        .. GroupAccount.Find(_names["setgid_group"]) is { } group ? ["--refuse-group", $"{group}"] : Array.Empty<string>(),
+    ];
 
     // Ours is closed then: when the local role ends, its parent sees it, ends too, and both begin anew.
     private void GiveHands()

@@ -21,18 +21,17 @@ public static class HelperProcess
     /// <summary>Arguments of a helper.</summary>
     /// <param name="uid">User; 0 is refused.</param>
     /// <param name="gid">Group.</param>
-    /// <param name="mailboxOnly">It has the group of a mail spool directory, and does nothing but deliver into its mailboxes.</param>
-    internal static IReadOnlyList<string> Arguments(uint uid, uint gid, bool mailboxOnly) =>
+    internal static IReadOnlyList<string> Arguments(uint uid, uint gid) =>
     [
-        "--uid", uid.ToString(CultureInfo.InvariantCulture), "--gid", gid.ToString(CultureInfo.InvariantCulture), .. mailboxOnly ? ["--mailbox-only"] : Array.Empty<string>(),
+        "--uid", uid.ToString(CultureInfo.InvariantCulture), "--gid", gid.ToString(CultureInfo.InvariantCulture),
     ];
 
     /// <summary>Runs.</summary>
-    /// <param name="arguments">--uid N --gid N [--mailbox-only].</param>
+    /// <param name="arguments">--uid N --gid N [--mailbox-only | --virtual-only].</param>
     public static int Run(IReadOnlyList<string> arguments)
     {
         string[] words = [.. arguments];
-        if (words is not ["--uid", var user, "--gid", var group, .. var rest] || rest is not ([] or ["--mailbox-only"])
+        if (words is not ["--uid", var user, "--gid", var group, .. var rest] || rest is not ([] or ["--mailbox-only"] or ["--virtual-only"])
             || !NumberText.TryParseId(user, out var uid) || !NumberText.TryParseId(group, out var gid) || uid == 0)
         {
             return Usage;
@@ -51,11 +50,11 @@ public static class HelperProcess
             _ = Libc.prctl(NoNewPrivileges, 1, 0, 0, 0);
         }
         using var starter = new DescriptorSocket(0);
-        Serve(starter, rest.Length > 0);
+        Serve(starter, deliverOnly: rest.Length > 0, maildirs: rest is not ["--mailbox-only"]);
         return 0;
     }
 
-    private static void Serve(DescriptorSocket starter, bool mailboxOnly)
+    private static void Serve(DescriptorSocket starter, bool deliverOnly, bool maildirs)
     {
         var message = new byte[DescriptorSocket.MessageLimit];
         UnixFile? mailbox = null;
@@ -72,7 +71,7 @@ public static class HelperProcess
                 continue;
             }
             using var session = new HelperLink(UnixFile.Own(descriptor));
-            var answered = new LocalHelperSession(session, mailbox, mailboxOnly, starter.Fd).Serve();
+            var answered = new LocalHelperSession(session, mailbox, deliverOnly, maildirs, starter.Fd).Serve();
             mailbox?.Dispose();
             mailbox = null;
             // First idle, then the answer: whoever has the answer finds this helper free, and the mailbox unlocked.
@@ -101,9 +100,10 @@ internal enum HelperMessage : byte
 /// <summary>A helper's side of one session.</summary>
 /// <param name="link">The expander.</param>
 /// <param name="mailbox">The mailbox that was opened for it, or null: it opens what it is told to, with its own rights.</param>
-/// <param name="mailboxOnly">Nothing but mailboxes.</param>
+/// <param name="deliverOnly">Nothing but mailboxes.</param>
+/// <param name="maildirs">Maildirs too.</param>
 /// <param name="lifeline">Descriptor at whose end a command is killed.</param>
-internal sealed class LocalHelperSession(HelperLink link, UnixFile? mailbox, bool mailboxOnly, int lifeline)
+internal sealed class LocalHelperSession(HelperLink link, UnixFile? mailbox, bool deliverOnly, bool maildirs, int lifeline)
 {
     private readonly TimeProvider _time = TimeProvider.System;
 
@@ -111,9 +111,9 @@ internal sealed class LocalHelperSession(HelperLink link, UnixFile? mailbox, boo
     /// <returns>Whether an answer is begun: the other end is there, and sent a request.</returns>
     public bool Serve() => link.Next(out var kind, out var payload) && kind switch
     {
-        HelperFrame.Read => !mailboxOnly && Read(payload.Span),
+        HelperFrame.Read => !deliverOnly && Read(payload.Span),
         HelperFrame.Deliver => Deliver(payload.Span),
-        HelperFrame.Run => !mailboxOnly && Run(payload.Span),
+        HelperFrame.Run => !deliverOnly && Run(payload.Span),
         _ => false,
     };
 
@@ -131,7 +131,7 @@ internal sealed class LocalHelperSession(HelperLink link, UnixFile? mailbox, boo
 
     private bool Deliver(ReadOnlySpan<byte> payload)
     {
-        if (HelperFields.ReadMailbox(payload) is not var (job, length) || (mailboxOnly && (job.IsMaildir || job.AnyFile)))
+        if (HelperFields.ReadMailbox(payload) is not var (job, length) || (deliverOnly && job.AnyFile) || (job.IsMaildir && !maildirs))
         {
             return false;
         }

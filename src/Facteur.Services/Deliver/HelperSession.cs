@@ -11,7 +11,7 @@ namespace Facteur.Services.Deliver;
 internal sealed class HelperSession(HelperLink link) : IDisposable
 {
     // Longer than anything a helper does but a command, which has a time limit of its own.
-    private static readonly TimeSpan AnswerLimit = TimeSpan.FromHours(1);
+    private static readonly TimeSpan AnswerLimit = TimeSpan.FromMinutes(10);
 
     /// <summary>Reads a file.</summary>
     public FileRead Read(string path, bool followLinks)

@@ -107,11 +107,13 @@ internal sealed class ParentHands : IUserHands, IDisposable
             errno = _parent is null ? Libc.ECONNRESET : _parent.Send(message, -1);
             if (errno != 0)
             {
+                Forget();
                 return null;
             }
             if (_parent!.Receive(_answer, out var descriptor, wait: true, out errno) != AnswerLength)
             {
                 errno = errno == 0 ? Libc.ECONNRESET : errno;
+                Forget();
                 return null;
             }
             (errno, ofMailbox) = (BinaryPrimitives.ReadInt32LittleEndian(_answer), _answer[4] == 1);
@@ -124,6 +126,13 @@ internal sealed class ParentHands : IUserHands, IDisposable
         }
     }
 
+    // An answer that comes late would be taken for the next question's: the parent sees the end, and begins anew.
+    private void Forget()
+    {
+        _parent?.Dispose();
+        _parent = null;
+    }
+
     private static bool Request(Work work, UserIdentity who, MailboxJob? job, out byte[] message)
     {
         message = new byte[RequestLength];
@@ -134,7 +143,7 @@ internal sealed class ParentHands : IUserHands, IDisposable
             return false;
         }
         (message[0], message[1], message[2], message[3]) = (Version, (byte)work, (byte)who.Kind, job is { Locks.Dotlock: true } ? (byte)1 : (byte)0);
-        BinaryPrimitives.WriteUInt32LittleEndian(message.AsSpan(4), who.Kind == IdentityKind.Virtual ? who.Uid : 0);
+        BinaryPrimitives.WriteUInt32LittleEndian(message.AsSpan(4), who.Kind == IdentityKind.User ? 0 : who.Uid);
         BinaryPrimitives.WriteUInt32LittleEndian(message.AsSpan(8), who.Kind == IdentityKind.Virtual ? who.Gid : 0);
         BinaryPrimitives.WriteUInt32LittleEndian(message.AsSpan(12), (uint)Math.Clamp(job?.Locks.StaleAfter.TotalSeconds ?? 0, 0, uint.MaxValue));
         BinaryPrimitives.WriteUInt16LittleEndian(message.AsSpan(16), (ushort)nameLength);

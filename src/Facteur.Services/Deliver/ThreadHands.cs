@@ -52,7 +52,7 @@ internal sealed class ThreadHands(BlockingThreads threads, HelperProgram program
         {
             var nothing = Libc.open("/dev/null", Libc.O_WRONLY | Libc.O_CLOEXEC, 0);
             errno = ChildProcess.Start(
-                program.Path, [.. program.Arguments, .. HelperProcess.Arguments(who.Uid, who.Gid, mailboxOnly: false)], HelperProgram.Environment, [theirs, nothing, nothing], out var pid);
+                program.Path, [.. program.Arguments, .. HelperProcess.Arguments(who.Uid, who.Gid)], HelperProgram.Environment, [theirs, nothing, nothing], out var pid);
             _ = Libc.close(theirs);
             _ = Libc.close(nothing);
             if (errno != 0)

@@ -25,6 +25,9 @@ internal sealed class LmdbFile
         _root = root;
     }
 
+    /// <summary>Whose file it was when it was read.</summary>
+    public uint Owner { get; private set; }
+
     /// <summary>Reads a file.</summary>
     /// <exception cref="TableException">It is not there or no LMDB file.</exception>
     public static LmdbFile Open(string path)
@@ -32,11 +35,13 @@ internal sealed class LmdbFile
         for (var attempt = 0; ; attempt++)
         {
             var before = FileStamp.Of(path);
-            var data = TableSource.Read(path, "open database");
+            var data = TableSource.Read(path, "open database", out var owner);
             // A writer that updates in place (Postfix's postmap) was at work: what was read may be of two moments.
             if (before == FileStamp.Of(path) || attempt == 3)
             {
-                return Parse(path, data);
+                var file = Parse(path, data);
+                file.Owner = owner;
+                return file;
             }
         }
     }

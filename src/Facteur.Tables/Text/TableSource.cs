@@ -11,7 +11,11 @@ internal static class TableSource
 
     /// <summary>Reads a whole file.</summary>
     /// <exception cref="TableException">With the words of the system.</exception>
-    public static byte[] Read(string path, string what = "open")
+    public static byte[] Read(string path, string what = "open") => Read(path, what, out _);
+
+    /// <summary>Reads a whole file, and says whose it is.</summary>
+    /// <exception cref="TableException">With the words of the system.</exception>
+    public static unsafe byte[] Read(string path, string what, out uint owner)
     {
         try
         {
@@ -20,6 +24,9 @@ internal static class TableSource
             {
                 throw new TableException($"{what} {path}: larger than {MaxBytes} bytes");
             }
+            Stat status;
+            // A file of root's that was handed over is root's still.
+            owner = Libc.fstat((int)file.SafeFileHandle.DangerousGetHandle(), &status) == 0 ? status.Uid : throw new TableException($"{what} {path}: no status");
             var content = new byte[file.Length];
             return content[..file.ReadAtLeast(content, content.Length, throwOnEndOfStream: false)];
         }

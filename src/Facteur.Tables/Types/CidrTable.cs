@@ -45,7 +45,7 @@ internal sealed class CidrTable : TableContent
     private static FileContent Load(TableRequest request)
     {
         var stamp = FileStamp.Of(request.Argument);
-        return new FileContent(Parse(request, TableSource.Read(request.Argument)), [(request.Argument, stamp)], IsText: true);
+        return new FileContent(Parse(request, TableSource.Read(request.Argument, "open", out var owner)), [(request.Argument, stamp)], IsText: true, owner);
     }
 
     private static CidrTable Parse(TableRequest request, byte[] content)

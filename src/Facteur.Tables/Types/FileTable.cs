@@ -4,14 +4,15 @@ namespace Facteur.Tables.Types;
 /// <param name="Content">The content.</param>
 /// <param name="Watched">Files and their stamps from before they were read.</param>
 /// <param name="IsText">People edit what was read: it is read again only when it has come to rest.</param>
-internal sealed record FileContent(TableContent Content, IReadOnlyList<(string Path, FileStamp Stamp)> Watched, bool IsText);
+/// <param name="Owner">Whose file it was when it was opened.</param>
+internal sealed record FileContent(TableContent Content, IReadOnlyList<(string Path, FileStamp Stamp)> Watched, bool IsText, uint Owner);
 
 /// <summary>
 /// A table read from a file, and read again when the file has changed: looked at once a second, by the lookup that comes then. That one waits while a
 /// thread of the pool looks and reads the new content, one at a time; all others go on with the old content until the new stands.
 /// A change that can't be read is told once and leaves the old content; it is tried again every few seconds, for chmod changes no stamp.
 /// </summary>
-internal sealed class FileTable : IListableTable
+internal sealed class FileTable : IListableTable, IOwnedTable
 {
     /// <summary>An editor writes in pieces: half a text must not become policy.</summary>
     private const int RestSeconds = 2;
@@ -50,6 +51,12 @@ internal sealed class FileTable : IListableTable
 
     public ValueTask<Lookup> LookupAsync(string key, CancellationToken cancel) =>
         Look() is { } reading ? LookupAsync(reading, key, cancel) : new(Content.Find(key));
+
+    public (Lookup Lookup, uint Owner) FindOwned(string key)
+    {
+        var now = Volatile.Read(ref _current);
+        return (now.Content.Find(key), now.Owner);
+    }
 
     public IEnumerable<KeyValuePair<string, string>> Entries() =>
         Content.Entries ?? throw new TableException($"table {Name}: sequence operation is not supported");

@@ -24,9 +24,10 @@ internal static class IndexedTable
         var stamp = FileStamp.Of(index);
         if (stamp.Exists || request.Type == "lmdb")
         {
-            var content = new LmdbContent(LmdbFile.Open(index), request.Options);
+            var file = LmdbFile.Open(index);
+            var content = new LmdbContent(file, request.Options);
             WarnWhenOlder(request, index, stamp, FileStamp.Of(path));
-            return new FileContent(content, [(index, stamp)], IsText: false);
+            return new FileContent(content, [(index, stamp)], IsText: false, file.Owner);
         }
         return LoadText(request, path, index);
     }
@@ -42,18 +43,18 @@ internal static class IndexedTable
                 : $"open database {index}: No such file or directory");
         }
         var aliases = request.Set.IsAliases(request.FullName);
-        var entries = Parse(request, path, aliases);
+        var entries = Parse(request, path, aliases, out var owner);
         request.Events.Warning($"table {request.FullName}: no index {index}: using the text of {path}; "
             + $"\"{(aliases ? "postalias" : "postmap")} {request.FullName}\" makes the index");
         // With a Berkeley DB file the administrator's habit is to run postmap: an edit alone changes nothing.
         return berkeley.Exists
-            ? new FileContent(entries, [(index, default), (path + ".db", berkeley)], IsText: false)
-            : new FileContent(entries, [(index, default), (path, text)], IsText: true);
+            ? new FileContent(entries, [(index, default), (path + ".db", berkeley)], IsText: false, owner)
+            : new FileContent(entries, [(index, default), (path, text)], IsText: true, owner);
     }
 
-    private static MemoryContent Parse(TableRequest request, string path, bool aliases)
+    private static MemoryContent Parse(TableRequest request, string path, bool aliases, out uint owner)
     {
-        var content = TableSource.Read(path);
+        var content = TableSource.Read(path, "open", out owner);
         var options = request.Options;
         var entries = new Dictionary<string, string>(StringComparer.Ordinal);
         var lines = aliases

@@ -82,7 +82,7 @@ internal sealed class RegexpTable : TableContent
     private static FileContent Load(TableRequest request)
     {
         var stamp = FileStamp.Of(request.Argument);
-        return new FileContent(new RegexpTable(request).Parse(TableSource.Read(request.Argument)), [(request.Argument, stamp)], IsText: true);
+        return new FileContent(new RegexpTable(request).Parse(TableSource.Read(request.Argument, "open", out var owner)), [(request.Argument, stamp)], IsText: true, owner);
     }
 
     private RegexpTable Parse(byte[] content)

@@ -11,7 +11,7 @@ internal static class TexthashTable
     {
         var path = request.Argument;
         var stamp = FileStamp.Of(path);
-        var content = TableSource.Read(path, "open database");
+        var content = TableSource.Read(path, "open database", out var owner);
         var entries = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (var entry in TableText.Parse(content, path, request.Options.Utf8, request.Events, " -- ignoring this line"))
         {
@@ -21,6 +21,6 @@ internal static class TexthashTable
                 request.Events.Warning($"{path}, line {entry.Line}: duplicate entry: \"{key}\"");
             }
         }
-        return new FileContent(new MemoryContent(entries, request.Options), [(path, stamp)], IsText: true);
+        return new FileContent(new MemoryContent(entries, request.Options), [(path, stamp)], IsText: true, owner);
     }
 }

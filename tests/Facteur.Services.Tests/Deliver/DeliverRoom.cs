@@ -14,6 +14,7 @@ namespace Facteur.Services.Tests.Deliver;
 public sealed class DeliverRoom : IDisposable, ITableSet, IRewrite, IResubmit, ISpoolReader
 {
     private readonly Dictionary<string, Dictionary<string, string>> _tables = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, uint> _owners = new(StringComparer.Ordinal);
     private UserHands? _hands;
     private byte[] _content = [];
     private int[] _cuts = [];
@@ -36,6 +37,9 @@ public sealed class DeliverRoom : IDisposable, ITableSet, IRewrite, IResubmit, I
 
     public void Table(string name, params (string Key, string Value)[] rows) =>
         _tables[name] = rows.ToDictionary(r => r.Key, r => r.Value, StringComparer.OrdinalIgnoreCase);
+
+    /// <summary>Says whose file a table is; root's unless it is said.</summary>
+    public void Owner(string name, uint uid) => _owners[name] = uid;
 
     /// <summary>Hands within this process, whose children are the built program's.</summary>
     public UserHands Hands(BlockingThreads? threads = null, TimeProvider? time = null)
@@ -107,7 +111,7 @@ public sealed class DeliverRoom : IDisposable, ITableSet, IRewrite, IResubmit, I
         System.IO.Directory.Delete(Directory, recursive: true);
     }
 
-    ITable ITableSet.Open(string name) => new Rows(name, _tables.GetValueOrDefault(name));
+    ITable ITableSet.Open(string name) => new Rows(name, _tables.GetValueOrDefault(name), _owners.GetValueOrDefault(name));
 
     ValueTask<string?> IRewrite.RewriteAsync(bool local, string address, CancellationToken cancel) =>
         ValueTask.FromResult<string?>(address.Contains('@') ? address : $"{address}@dest.example");
@@ -144,8 +148,10 @@ public sealed class DeliverRoom : IDisposable, ITableSet, IRewrite, IResubmit, I
         public void Dispose() => _content.Dispose();
     }
 
-    private sealed class Rows(string name, Dictionary<string, string>? rows) : ITable
+    private sealed class Rows(string name, Dictionary<string, string>? rows, uint owner) : IOwnedTable
     {
+        public (Lookup Lookup, uint Owner) FindOwned(string key) => (LookupAsync(key, default).Result, owner);
+
         public string Name => name;
 
         public bool IsPattern => false;

@@ -37,6 +37,8 @@ internal sealed class LocalAliases(LocalRooms rooms)
         return null;
     }
 
+    private static readonly string[] Suffixes = [".lmdb", ".db", ".cdb", ""];
+
     private static AliasAnswer Failed(ushort detail, string reason) => new(DeliveryStatus.Deferred(3, detail, reason), []);
 
     private async ValueTask<AliasAnswer> ExpandAsync(ITable table, string name, string value, CancellationToken cancel)
@@ -56,7 +58,7 @@ internal sealed class LocalAliases(LocalRooms rooms)
         {
             return new AliasAnswer(null, tokens, owner);
         }
-        var (file, account, known) = await rooms.Threads.RunAsync(() => FileOwner(table.Name), cancel).ConfigureAwait(false);
+        var (file, account, known) = await rooms.Threads.RunAsync(() => FileOwner(table, name, value), cancel).ConfigureAwait(false);
         if (!known)
         {
             LocalLog.NoAliasOwner(rooms.Log, table.Name);
@@ -86,18 +88,30 @@ internal sealed class LocalAliases(LocalRooms rooms)
     /// <summary>
     /// In whose name an alias's files and commands count: the owner of the alias file; nobody's yet when that is root or when the table is no file.
     /// </summary>
-    private (string File, UserAccount? Account, bool Known) FileOwner(string table)
+    private (string File, UserAccount? Account, bool Known) FileOwner(ITable table, string key, string value)
     {
-        var path = table[(table.IndexOf(':', StringComparison.Ordinal) + 1)..];
-        foreach (var suffix in path.StartsWith('/') ? new[] { ".lmdb", ".db", ".cdb", "" } : [])
+        var path = table.Name[(table.Name.IndexOf(':', StringComparison.Ordinal) + 1)..];
+        if (table is not IOwnedTable owned || !path.StartsWith('/'))
         {
-            if (UnixFile.Status(path + suffix, followLinks: true, out var status) == 0)
-            {
-                // Nothing is delivered in the name of root or of the mail system's own user.
-                return status.Uid == 0 || (_settings.MailOwner is { } own && status.Uid == own) ? (path, null, true)
-                    : UserAccount.Find(status.Uid, out var account) == 0 && account is not null ? (path + suffix, account, true) : (path, null, false);
-            }
+            return (path, null, true);
         }
-        return (path, null, true);
+        // Of the file that was opened: by its name another could be there meanwhile.
+        var (now, uid) = owned.FindOwned(key);
+        if (now.Value != value)
+        {
+            return (path, null, false);
+        }
+        if (uid == 0 || (_settings.MailOwner is { } own && uid == own))
+        {
+            // Nothing is delivered in the name of root or of the mail system's own user.
+            return (path, null, true);
+        }
+        if (UserAccount.Find(uid, out var account) != 0 || account is null)
+        {
+            return (path, null, false);
+        }
+        // The parent looks at the owner of a name itself, and finds this one or refuses.
+        var name = Suffixes.Select(suffix => path + suffix).FirstOrDefault(n => UnixFile.Status(n, followLinks: true, out var status) == 0 && status.Uid == uid);
+        return name is null ? (path, null, false) : (name, account, true);
     }
 }

@@ -311,6 +311,7 @@ public sealed class LocalAgentTests : IDisposable
         Assert.Equal(0, Libc.chmod(_room.Directory, 0x1FF));
         Assert.Equal(0, Libc.chown(_room.Path("aliases.txt"), 2, 2));
         _room.Table(table, ("file", _room.Path("file.out")));
+        _room.Owner(table, 2);
         await Agent(("alias_maps", table)).DeliverAsync(_room.Request(Content, ["file@dest.example"]), default);
         Assert.Equal(0, UnixFile.Status(_room.Path("file.out"), false, out var status));
         Assert.Equal(2u, status.Uid);

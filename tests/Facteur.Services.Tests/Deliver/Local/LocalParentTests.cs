@@ -195,7 +195,9 @@ public sealed class LocalParentTests : IDisposable
         Assert.StartsWith("daemon ", (await Run(parent, new UserIdentity(IdentityKind.User, "daemon", 0, 0), "id -un")).Output);
         File.WriteAllText(_room.Path("aliases"), "");
         Assert.Equal(0, Libc.chown(_room.Path("aliases"), 2, 2));
-        Assert.StartsWith("bin ", (await Run(parent, new UserIdentity(IdentityKind.Owner, _room.Path("aliases"), 0, 0), "id -un")).Output);
+        Assert.StartsWith("bin ", (await Run(parent, new UserIdentity(IdentityKind.Owner, _room.Path("aliases"), 2, 0), "id -un")).Output);
+        // Another's file has the name by now: whose it was when it was read does not become another by that.
+        Assert.Equal(Libc.EPERM, (await Run(parent, new UserIdentity(IdentityKind.Owner, _room.Path("aliases"), 1, 0), "id -un")).Number);
         Assert.Equal(0, Libc.chown(_room.Path("aliases"), 0, 0));
         foreach (var (who, errno) in new (UserIdentity, int)[]
         {
@@ -209,7 +211,13 @@ public sealed class LocalParentTests : IDisposable
             var end = await Run(parent, who, "id");
             Assert.Equal((CommandEndKind.NotStarted, errno), (end.Kind, end.Number));
         }
-        Assert.Equal("uid=2000 gid=2000 groups=2000 ", (await Run(parent, new(IdentityKind.Virtual, "", 2000, 2000), "id")).Output);
+        // Numbers are a mailbox's: they read nothing, run nothing, write no device.
+        var numbers = new UserIdentity(IdentityKind.Virtual, "", 2000, 2000);
+        Assert.Null((await Deliver(parent, numbers, Job(_room.Path("numbers/")))).Failure);
+        Assert.Equal(0, UnixFile.Status(_room.Path("numbers"), false, out var made));
+        Assert.Equal((2000u, 2000u), (made.Uid, made.Gid));
+        Assert.Equal((CommandEndKind.NotStarted, Libc.EIO), await Run(parent, numbers, "id") is var run ? (run.Kind, run.Number) : default);
+        Assert.Equal(DeliveryOutcome.Deferred, (await Deliver(parent, numbers, Job("/dev/null") with { AnyFile = true })).Failure?.Outcome);
         // A directory that master did not name is no mail spool.
         Assert.Contains("nothing is delivered in the name of daemon", (await Deliver(parent, Identity("daemon"), Job("/tmp/daemon", "/tmp"))).Failure?.Reason);
     }
@@ -270,15 +278,69 @@ public sealed class LocalParentTests : IDisposable
     {
         NeedsRoot();
         var parent = Parent(limit: 2);
-        for (uint uid = 3001; uid <= 3004; uid++)
+        foreach (var user in new[] { "daemon", "bin", "sys", "man" })
         {
-            Assert.Equal($"{uid} ", (await Run(parent, new(IdentityKind.Virtual, "", uid, uid), "id -u")).Output);
+            Assert.Equal($"{user} ", (await Run(parent, Identity(user), "id -un")).Output);
         }
         ParentProcess.Until(() => parent.Helpers.Count <= 2);
         var start = TimeProvider.System.GetTimestamp();
-        var slow = Enumerable.Range(3005, 4).Select(uid => Run(parent, new(IdentityKind.Virtual, "", (uint)uid, (uint)uid), "sleep 0.5; id -u")).ToList();
-        Assert.Equal(["3005 ", "3006 ", "3007 ", "3008 "], (await Task.WhenAll(slow)).Select(e => e.Output));
+        var slow = new[] { "lp", "mail", "news", "uucp" }.Select(user => Run(parent, Identity(user), "sleep 0.5; id -un")).ToList();
+        Assert.Equal(["lp ", "mail ", "news ", "uucp "], (await Task.WhenAll(slow)).Select(e => e.Output));
         Assert.InRange(TimeProvider.System.GetElapsedTime(start).TotalSeconds, 1, 60);
+    }
+
+    [Fact]
+    public async Task A_user_who_stops_his_helpers_stops_nobody_else_and_they_are_ended()
+    {
+        NeedsRoot();
+        var parent = Parent();
+        var answer = new byte[DescriptorSocket.MessageLimit];
+        var sessions = new List<HelperLink>();
+        for (var i = 0; i < 9; i++)
+        {
+            var request = new byte[4116];
+            (request[0], request[1], request[2], request[16]) = (1, 1, 1, 3);
+            "bin"u8.CopyTo(request.AsSpan(20));
+            Assert.Equal(0, parent.Requests.Send(request, -1));
+            Assert.Equal(8, parent.Requests.Receive(answer, out var descriptor, wait: true, out _));
+            Assert.Equal(i < 8 ? 0 : Libc.EAGAIN, BitConverter.ToInt32(answer));
+            if (descriptor < 0)
+            {
+                break;
+            }
+            var link = new HelperLink(UnixFile.Own(descriptor));
+            sessions.Add(link);
+            HelperFields.Write(new CommandJob
+            {
+                Command = "kill -STOP $PPID", Shell = [], Environment = ["PATH=/usr/bin:/bin"], Directory = "/", NeedsDirectory = false, TimeLimit = TimeSpan.FromSeconds(100), Head = [],
+            }, link.Begin(HelperFrame.Run));
+            Assert.True(link.End());
+        }
+        var stopped = parent.Helpers;
+        Assert.Equal(8, stopped.Count);
+        ParentProcess.Until(() => stopped.All(h => File.ReadAllText($"/proc/{h}/stat").Contains(") T ", StringComparison.Ordinal)));
+        Assert.Equal("daemon ", (await Run(parent, Identity("daemon"), "id -un")).Output);
+        sessions.ForEach(s => s.Dispose());
+        ParentProcess.Until(() => stopped.All(h => ParentProcess.Status(h, "PPid") < 0));
+        Assert.Equal("bin ", (await Run(parent, Identity("bin"), "id -un")).Output);
+    }
+
+    [Fact]
+    public async Task A_mailbox_that_was_not_given_away_yet_is_its_users()
+    {
+        NeedsRoot();
+        Assert.Equal(0, Libc.chmod(_spool, 0x1ED));
+        // As a parent leaves it that is killed between making it and giving it away.
+        File.WriteAllText($"{_spool}/daemon", "");
+        Assert.Equal(0, Libc.chmod($"{_spool}/daemon", 0x180));
+        Assert.Null((await Deliver(Parent(), Identity("daemon"), Job($"{_spool}/daemon", _spool))).Failure);
+        Assert.Equal(0, UnixFile.Status($"{_spool}/daemon", false, out var status));
+        Assert.Equal(1u, status.Uid);
+        // One with content is root's.
+        File.WriteAllText($"{_spool}/bin", "root's\n");
+        Assert.Equal(0, Libc.chmod($"{_spool}/bin", 0x180));
+        Assert.NotNull((await Deliver(Parent(), Identity("bin"), Job($"{_spool}/bin", _spool))).Failure);
+        Assert.Equal("root's\n", File.ReadAllText($"{_spool}/bin"));
     }
 
     [Fact]

@@ -18,7 +18,7 @@ internal sealed unsafe class ParentProcess : IDisposable
         var program = HelperProgram.Beside(AppContext.BaseDirectory);
         string[] arguments =
         [
-            "facteur", "local-parent", "--control", "3", "--requests", "4", "--mail-owner", mailOwner, "--virtual-minimum-uid", "100", "--default-privs", "nobody",
+            "facteur", "local-parent", "--control", "3", "--requests", "4", "--refuse-user", mailOwner, "--virtual-minimum-uid", "100", "--default-privs", "nobody",
             .. spools.SelectMany(s => new[] { "--mail-spool", s }), "--helper", program.Path, .. program.Arguments.Skip(1).SelectMany(a => new[] { "--helper", a }),
             "--helper-limit", limit.ToString(),
         ];

@@ -1,0 +1,8 @@
+namespace Facteur.Tables;
+
+/// <summary>A table whose answers have an owner: what stands in an alias file is done in the name of whoever may write it (local(8)).</summary>
+public interface IOwnedTable : ITable
+{
+    /// <summary>Looks up a key in what was read last, and says whose file that was: as it was when it was opened, whatever has its name now.</summary>
+    (Lookup Lookup, uint Owner) FindOwned(string key);
+}
