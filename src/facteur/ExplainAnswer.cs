@@ -27,15 +27,10 @@ internal static class ExplainAnswer
         }
         try
         {
-            using var explainer = new Explainer(load.Config, load.Entries, new DnsClientResolver("/etc/resolv.conf", context.Time), new HostsFile("/etc/hosts", context.Time), context.Time);
             var session = question.Client is null
                 ? null
                 : new SessionQuestion(question.Client, question.Name, question.Helo, question.Sender, question.Recipients, question.Service);
-            if (session is not null && !explainer.Open(session))
-            {
-                context.Error.WriteLine($"facteur explain: master.cf has no smtpd at {question.Service} inet");
-                return ConfigError;
-            }
+            var explainer = new Explainer(load, session, new DnsClientResolver("/etc/resolv.conf", context.Time), context.Time);
             // Root was needed to read tables; names and answers from the network are read as the mail system's user.
             if (Libc.geteuid() == 0 && UserAccount.Find(load.Config.Get(CommonParameters.MailOwner), out var owner) == 0 && owner is { Uid: not 0 })
             {

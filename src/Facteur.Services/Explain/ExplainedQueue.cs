@@ -15,7 +15,8 @@ internal sealed class ExplainedQueue : IIncoming
 
     public ValueTask<CleanupStatus> EndAsync(ulong id, ReadOnlyMemory<byte> lastContent, Envelope envelope, CancellationToken cancel)
     {
-        Last = envelope;
+        // A notice about the session is not what was asked for.
+        Last = envelope.Origin == MessageOrigin.Notice ? Last : envelope;
         return new(CleanupStatus.Ok);
     }
 

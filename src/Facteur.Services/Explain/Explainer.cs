@@ -4,16 +4,13 @@ using System.Net;
 using System.Text;
 using Facteur.Config;
 using Facteur.Config.MasterCf;
-using Facteur.Config.Parameters;
 using Facteur.Contracts;
 using Facteur.Mail.Envelopes;
 using Facteur.Net.Connections;
 using Facteur.Net.Dns;
-using Facteur.Services.Receive.Cleanup;
+using Facteur.Services.Master;
 using Facteur.Services.Receive.Smtpd;
-using Facteur.Services.Rewrite.TrivialRewrite;
 using Facteur.Services.Support.Anvil;
-using Facteur.Tables;
 
 namespace Facteur.Services.Explain;
 
@@ -31,71 +28,44 @@ public sealed record SessionQuestion(IPAddress Client, string? Name, string? Hel
 /// they do it. There is no second implementation that could be of another opinion. No mail is queued, and nothing of the running system is touched; what a
 /// service asks (tables, the DNS, policy servers) is asked.
 /// </summary>
-public sealed class Explainer : IDisposable
+public sealed class Explainer : IAsyncDisposable
 {
-    private readonly IConfig _config;
-    private readonly IReadOnlyList<MasterEntry> _entries;
-    private readonly TimeProvider _time;
-    private readonly TableSet _tables;
-    private readonly MatchLists _lists;
-    private readonly AddressMaps _maps;
-    private readonly ExplainedRewrite _rewrite;
     private readonly ExplainedQueue _queue = new();
-    private readonly CleanupService _cleanup;
-    private readonly HostsFile _hosts;
-    private readonly IDnsResolver _dns;
-    private readonly IConfig _cleanupConfig;
-    private SmtpdService? _smtpd;
+    private readonly Surroundings _around;
+    private readonly Generation _generation;
+    private readonly SmtpdService? _smtpd;
 
-    /// <summary>Opens the tables that addresses need.</summary>
-    /// <param name="config">The configuration.</param>
-    /// <param name="entries">master.cf.</param>
+    /// <summary>Makes the services and opens their tables.</summary>
+    /// <param name="load">The configuration, without errors.</param>
+    /// <param name="session">The session to come; null when addresses only are asked.</param>
     /// <param name="dns">The DNS.</param>
-    /// <param name="hosts">The hosts file.</param>
     /// <param name="time">The clock.</param>
-    /// <exception cref="ConfigException">A value is not valid.</exception>
-    public Explainer(IConfig config, IReadOnlyList<MasterEntry> entries, IDnsResolver dns, HostsFile hosts, TimeProvider time)
+    /// <exception cref="ConfigException">A value is not valid, or master.cf has no such smtpd.</exception>
+    public Explainer(ConfigLoad load, SessionQuestion? session, IDnsResolver dns, TimeProvider time)
     {
-        (_config, _entries, _dns, _hosts, _time) = (config, entries, dns, hosts, time);
-        var events = new Warnings(Explanation);
-        _tables = new TableSet(config, events, time, new TableOptions { Utf8 = config.Get(CommonParameters.Smtputf8Enable), Observer = Explanation });
-        _lists = new MatchLists(config, _tables, events, Explanation);
-        var own = new OwnAddresses([.. ListSyntax.Split(config.Get(CommonParameters.InetInterfaces)), .. ListSyntax.Split(config.Get(CommonParameters.ProxyInterfaces))], hosts);
-        _maps = new AddressMaps(config, _lists, own.Contains);
-        _rewrite = new ExplainedRewrite(
-            new TrivialRewriteService(Entry("rewrite", ServiceType.Unix), _tables, _maps, _lists, own.Contains, Log("trivial-rewrite")), Explanation);
-        _cleanupConfig = Entry("cleanup", ServiceType.Unix);
-        _cleanup = new CleanupService(_cleanupConfig, _queue, _rewrite, _tables, _maps, _lists, Log("cleanup"), time);
+        _around = new Surroundings(RoleSet.Receive | RoleSet.Rewrite, Explanation, time)
+        {
+            Explanation = Explanation,
+            Dns = new ExplainedDns(dns, Explanation, session?.Client, session?.Name),
+            Hosts = new HostsFile(session?.Name is null ? "/etc/hosts" : "/dev/null", time),
+            Incoming = _queue,
+            Anvil = new AnvilService(load.Config, time),
+            FlushSite = static (_, _) => default,
+            FreeBytes = static () => long.MaxValue,
+        };
+        _around.Rewriting = new ExplainedRewrite(_around.Rewriting, Explanation);
+        _generation = new Generation(load, _around);
+        _around.Generation.Now = _generation;
+        if (session is not null)
+        {
+            var entry = load.Entries.FirstOrDefault(e => e is { Type: ServiceType.Inet, Command: "smtpd" } && e.Name[(e.Name.LastIndexOf(':') + 1)..] == session.Service)
+                ?? throw new ConfigException($"{load.Config.ConfigDirectory}/master.cf: no smtpd serves {session.Service} inet");
+            _smtpd = _generation.Smtpd(entry);
+        }
     }
 
     /// <summary>What was said.</summary>
     public Explanation Explanation { get; } = new();
-
-    /// <summary>Makes the smtpd of an entry, and opens its tables.</summary>
-    /// <returns>False when master.cf has no such entry.</returns>
-    /// <exception cref="ConfigException">A value is not valid.</exception>
-    public bool Open(SessionQuestion question)
-    {
-        var entry = _entries.FirstOrDefault(e => e.Type == ServiceType.Inet && e.Command == "smtpd" && (e.Name == question.Service || e.Name.EndsWith($":{question.Service}", StringComparison.Ordinal)));
-        if (entry is null)
-        {
-            return false;
-        }
-        var config = _config.With(entry.Overrides);
-        _smtpd = new SmtpdService(config, entry.Name[(entry.Name.LastIndexOf(':') + 1)..], $"{entry.Name}/{entry.TypeName}", new SmtpdArrows
-        {
-            Cleanup = _cleanup,
-            Rewrite = _rewrite,
-            Dns = new ExplainedDns(_dns, Explanation, question.Client, question.Name),
-            Tables = _tables,
-            MatchLists = _lists,
-            AddressMaps = _maps,
-            Anvil = new AnvilService(config, _time),
-            Hosts = question.Name is null ? _hosts : new HostsFile("/dev/null", _time),
-            Explanation = Explanation,
-        }, new ServiceLog(Explanation, $"{config.Get(CommonParameters.SyslogName)}/smtpd"), _time);
-        return true;
-    }
 
     /// <summary>Plays a session, command by command.</summary>
     /// <returns>The reply to the last command that decided: of RCPT, of an earlier one that was refused, or of the end of the message.</returns>
@@ -143,19 +113,15 @@ public sealed class Explainer : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose()
+    public async ValueTask DisposeAsync()
     {
         _smtpd?.Dispose();
-        _tables.Dispose();
+        await _generation.DisposeAsync().ConfigureAwait(false);
     }
 
     private static bool IsGood(string reply) => reply is ['2' or '3', ..];
 
     private static string Literal(IPAddress address) => address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6 ? $"[IPv6:{address}]" : $"[{address}]";
-
-    private IConfig Entry(string name, ServiceType type) => _entries.FirstOrDefault(e => e.Name == name && e.Type == type) is { } entry ? _config.With(entry.Overrides) : _config;
-
-    private ServiceLog Log(string service) => new(Explanation, $"{_config.Get(CommonParameters.SyslogName)}/{service}");
 
     private async Task ServeAsync(Connection server, IPEndPoint remote, CancellationToken cancel)
     {
@@ -229,7 +195,7 @@ public sealed class Explainer : IDisposable
     private async Task CleanUpAsync(string sender, IReadOnlyList<string> recipients, CancellationToken cancel)
     {
         var envelope = new Envelope { Sender = sender, Origin = MessageOrigin.Pickup, Flags = MessageFlags.RewriteLocal, Client = ClientInfo.Local };
-        if (await _cleanup.OpenAsync(envelope, cancel).ConfigureAwait(false) is not { } message)
+        if (await _generation.DefaultCleanup.OpenAsync(envelope, cancel).ConfigureAwait(false) is not { } message)
         {
             return;
         }
@@ -259,20 +225,10 @@ public sealed class Explainer : IDisposable
         foreach (var recipient in envelope.Recipients)
         {
             Explanation.Begin($"deliver to {recipient.Address}{(recipient.OriginalAddress.Length > 0 && recipient.OriginalAddress != recipient.Address ? $" (for {recipient.OriginalAddress})" : "")}");
-            var route = await _rewrite.ResolveAsync(envelope.Sender, recipient.Address, cancel).ConfigureAwait(false);
+            var route = await _around.Rewriting.ResolveAsync(envelope.Sender, recipient.Address, cancel).ConfigureAwait(false);
             somewhere &= route.Transport is not ("error" or "retry" or "");
             Explanation.End();
         }
         return somewhere;
-    }
-
-    /// <summary>What tables complain of when they are opened is part of the explanation.</summary>
-    private sealed class Warnings(Explanation explanation) : ITableEvents
-    {
-        public void Info(string text) => explanation.Add($"log: {text}");
-
-        public void Warning(string text) => explanation.Add($"log: warning: {text}");
-
-        public void Error(string text) => explanation.Add($"log: error: {text}");
     }
 }

@@ -26,10 +26,9 @@ public sealed class Explanation : ITableObserver, IMailLog
 
     private readonly Lock _lock = new();
     private readonly StringBuilder _text = new();
+    private readonly Dictionary<Deferral, Decision> _doubts = new(ReferenceEqualityComparer.Instance);
     private readonly Stack<(string Table, string Key, string? Place)?> _outer = new();
     private (string Table, string Key, string? Place)? _found;
-    private Decision? _doubt;
-    private Deferral? _doubted;
     private int _depth;
     private int _steps;
 
@@ -105,35 +104,39 @@ public sealed class Explanation : ITableObserver, IMailLog
     /// <param name="name">Its name.</param>
     /// <param name="verdict">"permit", "reject", or what else it said.</param>
     /// <param name="refused">It is a refusal.</param>
-    /// <param name="doubt">What it left in doubt, for when all else permits; null when it left nothing.</param>
-    internal void EndRestriction(string name, string verdict, bool refused, Deferral? doubt)
+    /// <param name="doubts">What is in doubt now: defer_if_permit, defer_if_reject.</param>
+    internal void EndRestriction(string name, string verdict, bool refused, params ReadOnlySpan<Deferral?> doubts)
     {
         Add($"= {verdict}");
         lock (_lock)
         {
             // The innermost one decided; those around it pass its answer on.
             var outer = _outer.Pop();
+            var decision = new Decision(name, _found?.Table, _found?.Key, _found?.Place);
             if (refused)
             {
-                Refusal ??= new Decision(name, _found?.Table, _found?.Key, _found?.Place);
+                Refusal ??= decision;
             }
-            if (doubt is not null && !ReferenceEquals(doubt, _doubted))
+            foreach (var doubt in doubts)
             {
-                (_doubted, _doubt) = (doubt, new Decision(name, _found?.Table, _found?.Key, _found?.Place));
+                if (doubt is not null)
+                {
+                    _doubts.TryAdd(doubt, decision);
+                }
             }
             _found = outer;
             _depth--;
         }
     }
 
-    /// <summary>Nothing else refused: the doubt does.</summary>
-    internal void RefuseByDoubt()
+    /// <summary>What was left in doubt decides now.</summary>
+    internal void RefuseBy(Deferral doubt)
     {
         lock (_lock)
         {
-            Refusal ??= _doubt;
+            Refusal ??= _doubts.GetValueOrDefault(doubt);
         }
-        Add("a doubt from above decides");
+        Add("what was left in doubt decides");
     }
 
     /// <summary>A new question: what was decided before does not count for it.</summary>

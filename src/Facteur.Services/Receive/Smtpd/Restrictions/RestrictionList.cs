@@ -57,7 +57,7 @@ internal sealed class RestrictionList(Restriction[] items, string name = "")
             Verdict.Ok => "permit",
             Verdict.Reject => context.Reply,
             _ => context.DeferIfPermit is { } later && !ReferenceEquals(later, doubt) ? $"if permitted: {later.Code} {later.Dsn} {later.Text}" : "dunno",
-        }, verdict == Verdict.Reject, ReferenceEquals(context.DeferIfPermit, doubt) ? null : context.DeferIfPermit);
+        }, verdict == Verdict.Reject, context.DeferIfPermit, context.DeferIfReject);
         return verdict;
     }
 }

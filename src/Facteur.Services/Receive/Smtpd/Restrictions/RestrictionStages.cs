@@ -175,7 +175,7 @@ internal sealed class RestrictionStages
         {
             return Verdict.Dunno;
         }
-        context.Arrows.Explanation?.RefuseByDoubt();
+        context.Arrows.Explanation?.RefuseBy(doubt);
         return context.Reject(doubt.Code, doubt.Dsn, doubt.Text);
     }
 }
