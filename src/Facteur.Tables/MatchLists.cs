@@ -19,22 +19,25 @@ public sealed class MatchLists : IMatchLists
 
     private readonly HashSet<string> _parentMatches;
     private readonly ListParser _parser;
+    private readonly ITableObserver? _observer;
 
     /// <summary>Makes lists for one configuration snapshot.</summary>
     /// <param name="config">parent_domain_matches_subdomains.</param>
     /// <param name="tables">Where tables in lists are opened.</param>
     /// <param name="events">Where warnings go.</param>
-    public MatchLists(IConfig config, ITableSet tables, ITableEvents events)
+    /// <param name="observer">Sees what they answer, or null.</param>
+    public MatchLists(IConfig config, ITableSet tables, ITableEvents events, ITableObserver? observer = null)
     {
+        _observer = observer;
         _parentMatches = new(ListSyntax.Split(config.Get(TablesParameters.ParentDomainMatchesSubdomains)), StringComparer.Ordinal);
         _parser = new ListParser(tables, events);
     }
 
     /// <inheritdoc/>
-    public IDomainList Domains(string parameter, string value) => new DomainList(_parser.Parse(parameter, value, networks: false), Rule(parameter));
+    public IDomainList Domains(string parameter, string value) => new DomainList(_parser.Parse(parameter, value, networks: false), Rule(parameter), parameter, _observer);
 
     /// <inheritdoc/>
-    public INetworkList Networks(string parameter, string value) => new NetworkList(_parser.Parse(parameter, value, networks: true), Rule(parameter));
+    public INetworkList Networks(string parameter, string value) => new NetworkList(_parser.Parse(parameter, value, networks: true), Rule(parameter), parameter, _observer);
 
     private ParentRule Rule(string parameter) =>
         WholeNames.Contains(parameter) ? ParentRule.None : _parentMatches.Contains(parameter) ? ParentRule.Parent : ParentRule.Dot;

@@ -20,4 +20,7 @@ public sealed record TableOptions
 
     /// <summary>Texts of indexed tables are in the form of aliases(5), whatever alias_maps says (postalias).</summary>
     public bool AliasText { get; init; }
+
+    /// <summary>Sees what the tables answer; null: nobody does, and nothing is spent on it.</summary>
+    public ITableObserver? Observer { get; init; }
 }

@@ -93,7 +93,8 @@ public sealed class TableSet : ITableSet, IDisposable
             _nesting++;
             try
             {
-                return _open[name] = open(new TableRequest(this, name, type, name[(colon + 1)..]));
+                var table = open(new TableRequest(this, name, type, name[(colon + 1)..]));
+                return _open[name] = Options.Observer is { } observer && table is not ObservedTable ? new ObservedTable(table, observer) : table;
             }
             finally
             {

@@ -42,6 +42,7 @@ internal static class Names
         "postlog" => Postlog.Run(context, config => MailLog.Open(config, context.Time)),
         "postdrop" => Postdrop.Run(context),
         "postkick" => Postkick.Run(context, Access),
+        "explain" => Explain.Run(context, question => ExplainAnswer.Run(context, question)),
         "spool" => SpoolCommand.Run(context, OpenSpool),
         LocalParent.Name => LocalParent.Run(context.Arguments),
         HelperProcess.Name => HelperProcess.Run(context.Arguments),

@@ -10,6 +10,7 @@ using Facteur.Services.Deliver.Error;
 using Facteur.Services.Deliver.Local;
 using Facteur.Services.Deliver.Smtp;
 using Facteur.Services.Deliver.Virtual;
+using Facteur.Services.Explain;
 using Facteur.Services.Queue.Showq;
 using Facteur.Services.Receive.Cleanup;
 using Facteur.Services.Receive.Smtpd;
@@ -62,7 +63,7 @@ internal sealed class Surroundings
 
     public TimeProvider Time { get; }
 
-    public HostsFile Hosts { get; }
+    public HostsFile Hosts { get; init; }
 
     public IDnsResolver Dns { get; init; }
 
@@ -75,13 +76,16 @@ internal sealed class Surroundings
     public CurrentGeneration Generation { get; } = new();
 
     /// <summary>trivial-rewrite, of the generation of the moment.</summary>
-    public IRewrite Rewriting { get; init; }
+    public IRewrite Rewriting { get; set; }
 
     /// <summary>Receive: the queue.</summary>
     public IIncoming Incoming { get; set; } = null!;
 
     /// <summary>Receive: counts what clients do.</summary>
     public IAnvil Anvil { get; set; } = null!;
+
+    /// <summary>Is told what services do; null: nobody asks.</summary>
+    public Explanation? Explanation { get; init; }
 
     /// <summary>Receive: ETRN.</summary>
     public Func<string, CancellationToken, ValueTask> FlushSite { get; set; } = null!;
@@ -128,9 +132,9 @@ internal sealed class Generation : IAsyncDisposable
         _log = ServiceLogOf(Config, "master");
         var events = new TableLog(_log, around.Time);
         var utf8 = Config.Get(CommonParameters.Smtputf8Enable);
-        _shared = Tables(events, new TableOptions { Utf8 = utf8 });
+        _shared = Tables(events, new TableOptions { Utf8 = utf8, Observer = around.Explanation });
         _own = new OwnAddresses([.. ListSyntax.Split(Config.Get(CommonParameters.InetInterfaces)), .. ListSyntax.Split(Config.Get(CommonParameters.ProxyInterfaces))], around.Hosts);
-        _lists = new MatchLists(Config, _shared, events);
+        _lists = new MatchLists(Config, _shared, events, around.Explanation);
         _maps = new AddressMaps(Config, _lists, _own.Contains);
         if (Has(RoleSet.Receive | RoleSet.Rewrite | RoleSet.Local))
         {
@@ -217,6 +221,7 @@ internal sealed class Generation : IAsyncDisposable
             FlushSite = _around.FlushSite,
             FreeQueueBytes = _around.FreeBytes,
             Hosts = _around.Hosts,
+            Explanation = _around.Explanation,
         }, ServiceLogOf(config, "smtpd"), _around.Time);
     }
 

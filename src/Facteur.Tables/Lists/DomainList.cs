@@ -16,7 +16,9 @@ internal enum ParentRule : byte
 /// <summary>A list of domains.</summary>
 /// <param name="patterns">Its elements.</param>
 /// <param name="rule">How names stand for those below them.</param>
-internal sealed class DomainList(IReadOnlyList<ListPattern> patterns, ParentRule rule) : IDomainList
+/// <param name="parameter">Whose list it is.</param>
+/// <param name="observer">Sees its answers, or null.</param>
+internal sealed class DomainList(IReadOnlyList<ListPattern> patterns, ParentRule rule, string parameter, ITableObserver? observer) : IDomainList
 {
     public async ValueTask<LookupStatus> MatchAsync(string domain, CancellationToken cancel)
     {
@@ -29,9 +31,12 @@ internal sealed class DomainList(IReadOnlyList<ListPattern> patterns, ParentRule
             var status = await MatchAsync(pattern, domain, rule, cancel).ConfigureAwait(false);
             if (status != LookupStatus.NotFound)
             {
-                return status == LookupStatus.Found && pattern.Negated ? LookupStatus.NotFound : status;
+                status = status == LookupStatus.Found && pattern.Negated ? LookupStatus.NotFound : status;
+                observer?.OnMatch(parameter, domain, status, pattern.Negated ? "!" + pattern.Text : pattern.Text);
+                return status;
             }
         }
+        observer?.OnMatch(parameter, domain, LookupStatus.NotFound, null);
         return LookupStatus.NotFound;
     }
 

@@ -5,7 +5,9 @@ namespace Facteur.Tables.Lists;
 /// <summary>A list of networks and host names.</summary>
 /// <param name="patterns">Its elements.</param>
 /// <param name="rule">How names stand for those below them.</param>
-internal sealed class NetworkList(IReadOnlyList<ListPattern> patterns, ParentRule rule) : INetworkList
+/// <param name="parameter">Whose list it is.</param>
+/// <param name="observer">Sees its answers, or null.</param>
+internal sealed class NetworkList(IReadOnlyList<ListPattern> patterns, ParentRule rule, string parameter, ITableObserver? observer) : INetworkList
 {
     public async ValueTask<LookupStatus> MatchAsync(IPAddress address, string? name, CancellationToken cancel)
     {
@@ -15,9 +17,12 @@ internal sealed class NetworkList(IReadOnlyList<ListPattern> patterns, ParentRul
             var status = await MatchAsync(pattern, address, name, cancel).ConfigureAwait(false);
             if (status != LookupStatus.NotFound)
             {
-                return status == LookupStatus.Found && pattern.Negated ? LookupStatus.NotFound : status;
+                status = status == LookupStatus.Found && pattern.Negated ? LookupStatus.NotFound : status;
+                observer?.OnMatch(parameter, AddressText(address), status, pattern.Negated ? "!" + pattern.Text : pattern.Text);
+                return status;
             }
         }
+        observer?.OnMatch(parameter, AddressText(address), LookupStatus.NotFound, null);
         return LookupStatus.NotFound;
     }
 

@@ -19,8 +19,17 @@ internal sealed class CidrTable : TableContent
             ? new FixedTable(request.FullName, Parse(request, rules), isPattern: true)
             : new FileTable(request, isPattern: true, Load);
 
-    public override Lookup Find(string key)
+    public override Lookup Find(string key) => Find(key, out _);
+
+    public override int LineOf(string key)
     {
+        _ = Find(key, out var line);
+        return line;
+    }
+
+    private Lookup Find(string key, out int line)
+    {
+        line = 0;
         if (!CidrPattern.TryParseAddress(key, out var address))
         {
             return Lookup.NotFound;
@@ -35,6 +44,7 @@ internal sealed class CidrTable : TableContent
             }
             if (rule.Kind == RuleKind.Match)
             {
+                line = rule.Line;
                 return Lookup.Found(rule.Pattern.Result);
             }
             i = _rules.After(rule);

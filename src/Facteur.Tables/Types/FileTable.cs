@@ -12,7 +12,7 @@ internal sealed record FileContent(TableContent Content, IReadOnlyList<(string P
 /// thread of the pool looks and reads the new content, one at a time; all others go on with the old content until the new stands.
 /// A change that can't be read is told once and leaves the old content; it is tried again every few seconds, for chmod changes no stamp.
 /// </summary>
-internal sealed class FileTable : IListableTable, IOwnedTable
+internal sealed class FileTable : IListableTable, IOwnedTable, IPlacedTable
 {
     /// <summary>An editor writes in pieces: half a text must not become policy.</summary>
     private const int RestSeconds = 2;
@@ -60,6 +60,9 @@ internal sealed class FileTable : IListableTable, IOwnedTable
 
     public IEnumerable<KeyValuePair<string, string>> Entries() =>
         Content.Entries ?? throw new TableException($"table {Name}: sequence operation is not supported");
+
+    public string? PlaceOf(string key) =>
+        Content.LineOf(key) is > 0 and var line ? $"{_request.Argument}:{line}" : IsPattern ? null : TextPlace.Find(_request, key, Content.Find(key).Value);
 
     public void Dispose()
     {

@@ -4,7 +4,7 @@ namespace Facteur.Tables.Types;
 /// <param name="name">"type:name".</param>
 /// <param name="content">Its content.</param>
 /// <param name="isPattern">Its keys are patterns.</param>
-internal sealed class FixedTable(string name, TableContent content, bool isPattern) : IListableTable
+internal sealed class FixedTable(string name, TableContent content, bool isPattern) : IListableTable, IPlacedTable
 {
     public string Name { get; } = name;
 
@@ -13,6 +13,9 @@ internal sealed class FixedTable(string name, TableContent content, bool isPatte
     public bool CanBlock => false;
 
     public ValueTask<Lookup> LookupAsync(string key, CancellationToken cancel) => new(content.Find(key));
+
+    // Rules that stand in main.cf itself: they are counted from 1.
+    public string? PlaceOf(string key) => content.LineOf(key) is > 0 and var line ? $"rule {line}" : null;
 
     public IEnumerable<KeyValuePair<string, string>> Entries() => content.Entries ?? throw new TableException($"table {Name}: sequence operation is not supported");
 

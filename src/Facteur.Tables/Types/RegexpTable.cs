@@ -26,14 +26,22 @@ internal sealed class RegexpTable : TableContent
             ? new FixedTable(request.FullName, new RegexpTable(request).Parse(rules), isPattern: true)
             : new FileTable(request, isPattern: true, Load);
 
-    public override Lookup Find(string key)
+    public override Lookup Find(string key) => Find(key, out _);
+
+    public override int LineOf(string key)
+    {
+        _ = Find(key, out var line);
+        return line;
+    }
+
+    private Lookup Find(string key, out int line)
     {
         var rented = ArrayPool<byte>.Shared.Rent(_encoding.GetMaxByteCount(key.Length) + 1);
         try
         {
             var length = _encoding.GetBytes(key, rented);
             rented[length] = 0;
-            return Find(rented.AsSpan(0, length + 1));
+            return Find(rented.AsSpan(0, length + 1), out line);
         }
         finally
         {
@@ -41,8 +49,9 @@ internal sealed class RegexpTable : TableContent
         }
     }
 
-    private Lookup Find(ReadOnlySpan<byte> text)
+    private Lookup Find(ReadOnlySpan<byte> text, out int line)
     {
+        line = 0;
         Span<Libc.RegMatch> matches = stackalloc Libc.RegMatch[256];
         var rules = _rules.Rules;
         for (var i = 0; i < rules.Count; i++)
@@ -62,6 +71,7 @@ internal sealed class RegexpTable : TableContent
             }
             if (rule.Kind == RuleKind.Match)
             {
+                line = rule.Line;
                 return Lookup.Found(pattern.Literal ?? Expand(pattern.Result!, text, wanted));
             }
             i = _rules.After(rule);

@@ -196,7 +196,7 @@ public sealed class FileTableTests
             {
                 go.Wait(TimeSpan.FromSeconds(30), cancel);
             }
-            return new FileContent(new MemoryContent(new Dictionary<string, string> { ["a"] = $"{loads}" }, request.Options), [(path, stamp)], IsText: false);
+            return new FileContent(new MemoryContent(new Dictionary<string, string> { ["a"] = $"{loads}" }, request.Options), [(path, stamp)], IsText: false, 0);
         });
         Assert.Equal("1", (await table.LookupAsync("a", cancel)).Value);
         tables.Advance(5);
@@ -234,7 +234,7 @@ public sealed class FileTableTests
             {
                 go.Wait(TimeSpan.FromSeconds(30), cancel);
             }
-            return new FileContent(new MemoryContent(new Dictionary<string, string> { ["a"] = $"{loads}" }, request.Options), [(path, stamp)], IsText: false);
+            return new FileContent(new MemoryContent(new Dictionary<string, string> { ["a"] = $"{loads}" }, request.Options), [(path, stamp)], IsText: false, 0);
         });
         tables.Write("t", "changed");
         time.Advance(TimeSpan.FromSeconds(5));

@@ -1,5 +1,6 @@
 using Facteur.Contracts;
 using Facteur.Net.Dns;
+using Facteur.Services.Explain;
 using Facteur.Tables;
 
 namespace Facteur.Services.Receive.Smtpd;
@@ -36,4 +37,7 @@ public sealed class SmtpdArrows
 
     /// <summary>The hosts file, asked before the DNS.</summary>
     public required HostsFile Hosts { get; init; }
+
+    /// <summary>Is told what each restriction says; null: nobody asks.</summary>
+    public Explanation? Explanation { get; init; }
 }

@@ -162,6 +162,7 @@ internal sealed class RestrictionContext(SmtpdSettings settings, SmtpdArrows arr
         {
             DeferIfReject = null;
             WarnIfReject = false;
+            Arrows.Explanation?.RefuseBy(earlier);
             return Reject(earlier.Code, earlier.Dsn, earlier.Text, convertible);
         }
         if (Settings.SoftBounce && code >= 500)

@@ -1,11 +1,14 @@
 namespace Facteur.Services.Receive.Smtpd.Restrictions;
 
 /// <summary>The value of a restriction parameter or class.</summary>
-internal sealed class RestrictionList(Restriction[] items)
+internal sealed class RestrictionList(Restriction[] items, string name = "")
 {
     public static RestrictionList Empty { get; } = new([]);
 
     public bool IsEmpty => items.Length == 0;
+
+    /// <summary>The list as the value of a parameter.</summary>
+    public RestrictionList Of(string parameter) => IsEmpty ? this : new RestrictionList(items, parameter);
 
     /// <summary>Asks one after the other until one permits or refuses.</summary>
     public async ValueTask<Verdict> CheckAsync(RestrictionContext context, Subject subject)
@@ -16,10 +19,15 @@ internal sealed class RestrictionList(Restriction[] items)
             context.Log.RestrictionLoop(subject.Name);
             return context.ServerError();
         }
+        var explanation = context.Arrows.Explanation;
+        if (name.Length > 0)
+        {
+            explanation?.Begin(name);
+        }
         var verdict = Verdict.Dunno;
         foreach (var item in items)
         {
-            verdict = await item.CheckAsync(context, subject).ConfigureAwait(false);
+            verdict = await (explanation is null ? item.CheckAsync(context, subject) : ExplainAsync(context, item, subject)).ConfigureAwait(false);
             // Both kept: whatever follows, the answer is a deferral.
             if (verdict != Verdict.Dunno || (context.DeferIfPermit is not null && context.DeferIfReject is not null))
             {
@@ -27,6 +35,29 @@ internal sealed class RestrictionList(Restriction[] items)
             }
         }
         context.Depth--;
+        if (name.Length > 0)
+        {
+            explanation?.End();
+        }
+        return verdict;
+    }
+
+    /// <summary>Asks one, and tells what it says.</summary>
+    public static async ValueTask<Verdict> ExplainAsync(RestrictionContext context, Restriction item, Subject subject)
+    {
+        if (context.Arrows.Explanation is not { } explanation)
+        {
+            return await item.CheckAsync(context, subject).ConfigureAwait(false);
+        }
+        var doubt = context.DeferIfPermit;
+        explanation.BeginRestriction(item.Name);
+        var verdict = await item.CheckAsync(context, subject).ConfigureAwait(false);
+        explanation.EndRestriction(item.Name, verdict switch
+        {
+            Verdict.Ok => "permit",
+            Verdict.Reject => context.Reply,
+            _ => context.DeferIfPermit is { } later && !ReferenceEquals(later, doubt) ? $"if permitted: {later.Code} {later.Dsn} {later.Text}" : "dunno",
+        }, verdict == Verdict.Reject, context.DeferIfPermit, context.DeferIfReject);
         return verdict;
     }
 }

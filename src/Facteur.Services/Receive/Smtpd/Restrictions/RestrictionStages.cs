@@ -10,6 +10,9 @@ namespace Facteur.Services.Receive.Smtpd.Restrictions;
 /// </summary>
 internal sealed class RestrictionStages
 {
+    private static readonly Restriction UnlistedRecipient = new(SmtpdParameters.RejectUnlistedRecipient.Name, ListedAddresses.Recipient);
+    private static readonly Restriction UnlistedSender = new(SmtpdParameters.RejectUnlistedSender.Name, ListedAddresses.Sender);
+
     private readonly RestrictionList _client = RestrictionList.Empty;
     private readonly RestrictionList _helo = RestrictionList.Empty;
     private readonly RestrictionList _sender = RestrictionList.Empty;
@@ -32,7 +35,7 @@ internal sealed class RestrictionStages
     public RestrictionStages(IConfig config, ITableSet tables, SmtpdLog log)
     {
         var parser = new RestrictionParser(config, tables, log);
-        RestrictionList List(StringParameter parameter, string? shortHand) => parser.Parse(config.Get(parameter), shortHand);
+        RestrictionList List(StringParameter parameter, string? shortHand) => parser.Parse(config.Get(parameter), shortHand).Of(parameter.Name);
         _client = List(SmtpdParameters.ClientRestrictions, "check_client_access");
         _helo = List(SmtpdParameters.HeloRestrictions, "check_helo_access");
         _sender = List(SmtpdParameters.SenderRestrictions, "check_sender_access");
@@ -80,7 +83,7 @@ internal sealed class RestrictionStages
         var verdict = await _sender.CheckAsync(context, new Subject(context.Sender ?? "", Subject.SenderAddress)).ConfigureAwait(false);
         context.SenderDoubt = context.DeferIfPermit;
         return verdict != Verdict.Reject && _unlistedSender && !context.Effects.Discard
-            ? await ListedAddresses.Sender(context, default).ConfigureAwait(false)
+            ? await RestrictionList.ExplainAsync(context, UnlistedSender, default).ConfigureAwait(false)
             : verdict;
     }
 
@@ -112,7 +115,7 @@ internal sealed class RestrictionStages
         {
             return Verdict.Reject;
         }
-        return _unlistedRecipient && !context.Effects.Discard ? await ListedAddresses.Recipient(context, default).ConfigureAwait(false) : Verdict.Ok;
+        return _unlistedRecipient && !context.Effects.Discard ? await RestrictionList.ExplainAsync(context, UnlistedRecipient, default).ConfigureAwait(false) : Verdict.Ok;
     }
 
     public async ValueTask<Verdict> EtrnAsync(RestrictionContext context)
@@ -166,6 +169,13 @@ internal sealed class RestrictionStages
         return verdict;
     }
 
-    private static Verdict Doubt(RestrictionContext context) =>
-        context.DeferIfPermit is { } doubt ? context.Reject(doubt.Code, doubt.Dsn, doubt.Text) : Verdict.Dunno;
+    private static Verdict Doubt(RestrictionContext context)
+    {
+        if (context.DeferIfPermit is not { } doubt)
+        {
+            return Verdict.Dunno;
+        }
+        context.Arrows.Explanation?.RefuseBy(doubt);
+        return context.Reject(doubt.Code, doubt.Dsn, doubt.Text);
+    }
 }

@@ -1,0 +1,234 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Net;
+using System.Text;
+using Facteur.Config;
+using Facteur.Config.MasterCf;
+using Facteur.Contracts;
+using Facteur.Mail.Envelopes;
+using Facteur.Net.Connections;
+using Facteur.Net.Dns;
+using Facteur.Services.Master;
+using Facteur.Services.Receive.Smtpd;
+using Facteur.Services.Support.Anvil;
+
+namespace Facteur.Services.Explain;
+
+/// <summary>A session to explain.</summary>
+/// <param name="Client">The client's address.</param>
+/// <param name="Name">Its name, taken as verified; "unknown" for none; null: the hosts file and the DNS are asked.</param>
+/// <param name="Helo">The argument of EHLO; null: the name, or the address in brackets.</param>
+/// <param name="Sender">MAIL FROM, without brackets; null: the session ends after EHLO.</param>
+/// <param name="Recipients">RCPT TO, without brackets.</param>
+/// <param name="Service">The master.cf entry of type inet that serves it: smtp, submission.</param>
+public sealed record SessionQuestion(IPAddress Client, string? Name, string? Helo, string? Sender, IReadOnlyList<string> Recipients, string Service);
+
+/// <summary>
+/// "facteur explain": the services of a configuration, made here as master makes them, answer one address or one session, and say what they do while
+/// they do it. There is no second implementation that could be of another opinion. No mail is queued, and nothing of the running system is touched; what a
+/// service asks (tables, the DNS, policy servers) is asked.
+/// </summary>
+public sealed class Explainer : IAsyncDisposable
+{
+    private readonly ExplainedQueue _queue = new();
+    private readonly Surroundings _around;
+    private readonly Generation _generation;
+    private readonly SmtpdService? _smtpd;
+
+    /// <summary>Makes the services and opens their tables.</summary>
+    /// <param name="load">The configuration, without errors.</param>
+    /// <param name="session">The session to come; null when addresses only are asked.</param>
+    /// <param name="dns">The DNS.</param>
+    /// <param name="time">The clock.</param>
+    /// <exception cref="ConfigException">A value is not valid, or master.cf has no such smtpd.</exception>
+    public Explainer(ConfigLoad load, SessionQuestion? session, IDnsResolver dns, TimeProvider time)
+    {
+        _around = new Surroundings(RoleSet.Receive | RoleSet.Rewrite, Explanation, time)
+        {
+            Explanation = Explanation,
+            Dns = new ExplainedDns(dns, Explanation, session?.Client, session?.Name),
+            Hosts = new HostsFile(session?.Name is null ? "/etc/hosts" : "/dev/null", time),
+            Incoming = _queue,
+            Anvil = new AnvilService(load.Config, time),
+            FlushSite = static (_, _) => default,
+            FreeBytes = static () => long.MaxValue,
+        };
+        _around.Rewriting = new ExplainedRewrite(_around.Rewriting, Explanation);
+        _generation = new Generation(load, _around);
+        _around.Generation.Now = _generation;
+        if (session is not null)
+        {
+            var entry = load.Entries.FirstOrDefault(e => e is { Type: ServiceType.Inet, Command: "smtpd" } && e.Name[(e.Name.LastIndexOf(':') + 1)..] == session.Service)
+                ?? throw new ConfigException($"{load.Config.ConfigDirectory}/master.cf: no smtpd serves {session.Service} inet");
+            _smtpd = _generation.Smtpd(entry);
+        }
+    }
+
+    /// <summary>What was said.</summary>
+    public Explanation Explanation { get; } = new();
+
+    /// <summary>Plays a session, command by command.</summary>
+    /// <returns>The reply to the last command that decided: of RCPT, of an earlier one that was refused, or of the end of the message.</returns>
+    public async Task<string> SessionAsync(SessionQuestion question, CancellationToken cancel)
+    {
+        var remote = new IPEndPoint(question.Client, 0);
+        var (server, client) = DuplexPair.Create(null, remote);
+        await using (server.ConfigureAwait(false))
+        await using (client.ConfigureAwait(false))
+        {
+            Explanation.Begin($"connect from {question.Client}");
+            var session = ServeAsync(server, remote, cancel);
+            var reply = await ReplyAsync(client.Input, cancel).ConfigureAwait(false);
+            var helo = question.Helo ?? (question.Name is null or "unknown" ? Literal(question.Client) : question.Name);
+            if (IsGood(reply) && IsGood(reply = await CommandAsync(client, $"EHLO {helo}", cancel).ConfigureAwait(false)) && question.Sender is not null
+                && IsGood(reply = await CommandAsync(client, $"MAIL FROM:<{question.Sender}>", cancel).ConfigureAwait(false)))
+            {
+                reply = await RecipientsAsync(client, question, reply, cancel).ConfigureAwait(false);
+            }
+            await CommandAsync(client, "QUIT", cancel).ConfigureAwait(false);
+            await client.Output.CompleteAsync().ConfigureAwait(false);
+            await session.ConfigureAwait(false);
+            await RoutesAsync(cancel).ConfigureAwait(false);
+            return reply;
+        }
+    }
+
+    /// <summary>Says what becomes of an address: as a recipient of mail made here, and as its sender.</summary>
+    /// <param name="address">The address as one would write it, without brackets.</param>
+    /// <param name="sender">The envelope sender, for tables that go by it.</param>
+    /// <param name="cancel">The caller's end.</param>
+    /// <returns>Whether mail to it is taken and has somewhere to go.</returns>
+    public async Task<bool> AddressAsync(string address, string sender, CancellationToken cancel)
+    {
+        Explanation.Begin($"recipient {address}");
+        await CleanUpAsync(sender, [address], cancel).ConfigureAwait(false);
+        Explanation.End();
+        var taken = await RoutesAsync(cancel).ConfigureAwait(false);
+        Explanation.Begin($"sender {address}");
+        _queue.Last = null;
+        await CleanUpAsync(address, ["postmaster"], cancel).ConfigureAwait(false);
+        Explanation.Add(_queue.Last is { } sent ? $"= sender={sent.Sender}" : "= refused");
+        Explanation.End();
+        return taken;
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        _smtpd?.Dispose();
+        await _generation.DisposeAsync().ConfigureAwait(false);
+    }
+
+    private static bool IsGood(string reply) => reply is ['2' or '3', ..];
+
+    private static string Literal(IPAddress address) => address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6 ? $"[IPv6:{address}]" : $"[{address}]";
+
+    private async Task ServeAsync(Connection server, IPEndPoint remote, CancellationToken cancel)
+    {
+        await _smtpd!.ServeAsync(server, remote, null, cancel).ConfigureAwait(false);
+        await server.Output.CompleteAsync().ConfigureAwait(false);
+    }
+
+    private async Task<string> RecipientsAsync(Connection client, SessionQuestion question, string reply, CancellationToken cancel)
+    {
+        var accepted = false;
+        var refused = "";
+        foreach (var recipient in question.Recipients)
+        {
+            Explanation.Forget();
+            reply = await CommandAsync(client, $"RCPT TO:<{recipient}>", cancel).ConfigureAwait(false);
+            accepted |= IsGood(reply);
+            refused = IsGood(reply) ? refused : reply;
+        }
+        if (!accepted)
+        {
+            return reply;
+        }
+        Explanation.Forget();
+        reply = await CommandAsync(client, "DATA", cancel).ConfigureAwait(false);
+        reply = IsGood(reply) ? await CommandAsync(client, "Subject: explained\r\n\r\n.", cancel).ConfigureAwait(false) : reply;
+        return refused.Length > 0 ? refused : reply;
+    }
+
+    private async Task<string> CommandAsync(Connection client, string command, CancellationToken cancel)
+    {
+        Explanation.End();
+        Explanation.Begin(command.StartsWith("Subject:", StringComparison.Ordinal) ? "the message" : command);
+        try
+        {
+            // A session that has ended takes nothing any more; its last reply stands.
+            _ = await client.Output.WriteAsync(Encoding.UTF8.GetBytes(command + "\r\n"), cancel).ConfigureAwait(false);
+        }
+        catch (InvalidOperationException)
+        {
+            return "";
+        }
+        return await ReplyAsync(client.Input, cancel).ConfigureAwait(false);
+    }
+
+    /// <returns>The last line of a reply; "" when the session has ended.</returns>
+    private async Task<string> ReplyAsync(PipeReader input, CancellationToken cancel)
+    {
+        while (true)
+        {
+            var result = await input.ReadAsync(cancel).ConfigureAwait(false);
+            var buffer = result.Buffer;
+            if (buffer.PositionOf((byte)'\n') is { } end)
+            {
+                var line = Encoding.UTF8.GetString(buffer.Slice(0, end)).TrimEnd('\r');
+                input.AdvanceTo(buffer.GetPosition(1, end));
+                Explanation.Add($"reply: {line}");
+                if (line.Length < 4 || line[3] != '-')
+                {
+                    return line;
+                }
+                continue;
+            }
+            input.AdvanceTo(buffer.Start, buffer.End);
+            if (result.IsCompleted)
+            {
+                return "";
+            }
+        }
+    }
+
+    private async Task CleanUpAsync(string sender, IReadOnlyList<string> recipients, CancellationToken cancel)
+    {
+        var envelope = new Envelope { Sender = sender, Origin = MessageOrigin.Pickup, Flags = MessageFlags.RewriteLocal, Client = ClientInfo.Local };
+        if (await _generation.DefaultCleanup.OpenAsync(envelope, cancel).ConfigureAwait(false) is not { } message)
+        {
+            return;
+        }
+        await using (message.ConfigureAwait(false))
+        {
+            foreach (var recipient in recipients)
+            {
+                message.AddRecipient(new EnvelopeRecipient(recipient));
+            }
+            await message.WriteAsync("Subject: explained\n\n"u8.ToArray(), cancel).ConfigureAwait(false);
+            var result = await message.CompleteAsync(cancel).ConfigureAwait(false);
+            if (result.Status != CleanupStatus.Ok)
+            {
+                Explanation.Add($"= {result.Status} {result.Text}".TrimEnd());
+            }
+        }
+    }
+
+    // Where the queue would send what cleanup handed on.
+    private async Task<bool> RoutesAsync(CancellationToken cancel)
+    {
+        if (_queue.Last is not { } envelope)
+        {
+            return false;
+        }
+        var somewhere = true;
+        foreach (var recipient in envelope.Recipients)
+        {
+            Explanation.Begin($"deliver to {recipient.Address}{(recipient.OriginalAddress.Length > 0 && recipient.OriginalAddress != recipient.Address ? $" (for {recipient.OriginalAddress})" : "")}");
+            var route = await _around.Rewriting.ResolveAsync(envelope.Sender, recipient.Address, cancel).ConfigureAwait(false);
+            somewhere &= route.Transport is not ("error" or "retry" or "");
+            Explanation.End();
+        }
+        return somewhere;
+    }
+}

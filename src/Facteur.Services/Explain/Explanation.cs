@@ -1,0 +1,183 @@
+using System.Text;
+using Facteur.Contracts;
+using Facteur.Services.Receive.Smtpd.Restrictions;
+using Facteur.Tables;
+
+namespace Facteur.Services.Explain;
+
+/// <summary>Who refused, and what it went by.</summary>
+/// <param name="Restriction">The innermost restriction that refused.</param>
+/// <param name="Table">The table that answered last before it refused, "type:name"; null when none did.</param>
+/// <param name="Key">The key it found.</param>
+/// <param name="Place">Where the answer stands, "file:line"; null where it has no line.</param>
+public sealed record Decision(string Restriction, string? Table, string? Key, string? Place);
+
+/// <summary>
+/// What services say of themselves while they answer: steps in the order in which they happened, each inside of what it belongs to. A step is told
+/// when it happened, by the code that did it; nothing is concluded afterwards.
+/// </summary>
+public sealed class Explanation : ITableObserver, IMailLog
+{
+    /// <summary>Longest text of one step: answers of tables may be of any length.</summary>
+    private const int TextLimit = 1000;
+
+    /// <summary>Steps kept: an address that goes in a circle makes thousands.</summary>
+    private const int StepLimit = 20_000;
+
+    private readonly Lock _lock = new();
+    private readonly StringBuilder _text = new();
+    private readonly Dictionary<Deferral, Decision> _doubts = new(ReferenceEqualityComparer.Instance);
+    private readonly Stack<(string Table, string Key, string? Place)?> _outer = new();
+    private (string Table, string Key, string? Place)? _found;
+    private int _depth;
+    private int _steps;
+
+    /// <summary>The steps so far, a line each, two blanks for each level.</summary>
+    public string Text
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _text.ToString();
+            }
+        }
+    }
+
+    /// <summary>The last refusal.</summary>
+    public Decision? Refusal { get; private set; }
+
+    /// <summary>Something happened.</summary>
+    public void Add(string text)
+    {
+        lock (_lock)
+        {
+            if (++_steps > StepLimit)
+            {
+                if (_steps == StepLimit + 1)
+                {
+                    _text.Append("... more steps are left out\n");
+                }
+                return;
+            }
+            _text.Append(' ', 2 * _depth);
+            foreach (var c in text.AsSpan(0, Math.Min(text.Length, TextLimit)))
+            {
+                // A terminal obeys control characters.
+                _text.Append(char.IsControl(c) ? '?' : c);
+            }
+            _text.Append(text.Length > TextLimit ? "...\n" : "\n");
+        }
+    }
+
+    /// <summary>Something begins: what follows belongs to it, up to <see cref="End"/>.</summary>
+    public void Begin(string text)
+    {
+        Add(text);
+        lock (_lock)
+        {
+            _depth++;
+        }
+    }
+
+    /// <summary>It ended.</summary>
+    public void End()
+    {
+        lock (_lock)
+        {
+            _depth--;
+        }
+    }
+
+    /// <summary>A restriction is asked.</summary>
+    internal void BeginRestriction(string name)
+    {
+        Begin(name);
+        lock (_lock)
+        {
+            _outer.Push(_found);
+            _found = null;
+        }
+    }
+
+    /// <summary>A restriction answered.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="verdict">"permit", "reject", or what else it said.</param>
+    /// <param name="refused">It is a refusal.</param>
+    /// <param name="doubts">What is in doubt now: defer_if_permit, defer_if_reject.</param>
+    internal void EndRestriction(string name, string verdict, bool refused, params ReadOnlySpan<Deferral?> doubts)
+    {
+        Add($"= {verdict}");
+        lock (_lock)
+        {
+            // The innermost one decided; those around it pass its answer on.
+            var outer = _outer.Pop();
+            var decision = new Decision(name, _found?.Table, _found?.Key, _found?.Place);
+            if (refused)
+            {
+                Refusal ??= decision;
+            }
+            foreach (var doubt in doubts)
+            {
+                if (doubt is not null)
+                {
+                    _doubts.TryAdd(doubt, decision);
+                }
+            }
+            _found = outer;
+            _depth--;
+        }
+    }
+
+    /// <summary>What was left in doubt decides now.</summary>
+    internal void RefuseBy(Deferral doubt)
+    {
+        lock (_lock)
+        {
+            Refusal ??= _doubts.GetValueOrDefault(doubt);
+        }
+        Add("what was left in doubt decides");
+    }
+
+    /// <summary>A new question: what was decided before does not count for it.</summary>
+    internal void Forget()
+    {
+        lock (_lock)
+        {
+            (Refusal, _found) = (null, null);
+        }
+    }
+
+    void ITableObserver.OnLookup(string table, string key, Lookup lookup, string? place)
+    {
+        if (lookup.Status == LookupStatus.Found)
+        {
+            lock (_lock)
+            {
+                _found = (table, key, place);
+            }
+        }
+        Add($"{table} \"{key}\": {lookup.Status switch
+        {
+            LookupStatus.Found => $"\"{lookup.Value}\"{(place is null ? "" : $" ({place})")}",
+            LookupStatus.NotFound => "not found",
+            _ => $"error: {lookup.Value}",
+        }}");
+    }
+
+    void ITableObserver.OnMatch(string parameter, string subject, LookupStatus status, string? element) =>
+        Add($"{parameter} {subject}: {status switch
+        {
+            LookupStatus.Found => $"matches {element}",
+            LookupStatus.NotFound => element is null ? "does not match" : $"is excluded by {element}",
+            _ => $"error at {element}",
+        }}");
+
+    void IMailLog.Write(string tag, LogLevel level, string text) => Add($"log: {(level == LogLevel.Info ? "" : level switch
+    {
+        LogLevel.Warning => "warning: ",
+        LogLevel.Error => "error: ",
+        LogLevel.Fatal => "fatal: ",
+        _ => "panic: ",
+    })}{text}");
+}
