@@ -5,6 +5,8 @@ using Facteur.Mail.Envelopes;
 using Facteur.Services.Master;
 using Facteur.Services.Support.Anvil;
 using Facteur.Services.Tests.Deliver;
+using Facteur.Tables;
+using Facteur.Tables.Index;
 using Facteur.Testing;
 
 namespace Facteur.Services.Tests.Master;
@@ -94,6 +96,37 @@ public sealed class GenerationTests : IDisposable, IRewrite
         time.Advance(TimeSpan.FromSeconds(11));
         log.Error("open database /etc/aliases.lmdb: No such file or directory");
         Assert.Equal(2, _room.Log.Lines.Count);
+    }
+
+    [Fact]
+    public void A_configuration_that_can_not_be_made_leaves_no_table_open()
+    {
+        var directory = Directory.CreateTempSubdirectory("facteur-generation-").FullName;
+        try
+        {
+            File.WriteAllText(Path.Combine(directory, "canonical"), "");
+            using (var index = IndexFile.Create($"lmdb:{directory}/canonical", Path.Combine(directory, "canonical"), new TableOptions()))
+            {
+                index.Add("a@b.example", "c@d.example", replace: false);
+                index.Save(inheritMode: false);
+            }
+            var opened = 0;
+            _around.Control = _ =>
+            {
+                opened = Open();
+                throw new ConfigException("a mistake");
+            };
+            Assert.Throws<ConfigException>(() => Make(("canonical_maps", $"lmdb:{directory}/canonical")));
+            Assert.True(opened > 0);
+            Assert.Equal(0, Open());
+        }
+        finally
+        {
+            Directory.Delete(directory, recursive: true);
+        }
+
+        int Open() => Directory.GetFiles("/proc/self/fd").Count(fd => new FileInfo(fd).LinkTarget?.StartsWith(directory, StringComparison.Ordinal) == true)
+            + File.ReadLines("/proc/self/maps").Count(map => map.Contains(directory, StringComparison.Ordinal));
     }
 
     private async Task ReloadAsync(Generation old)

@@ -90,6 +90,12 @@ public sealed class RoleProcess
         var buffer = new byte[DescriptorSocket.MessageLimit];
         var length = _control.Receive(buffer, out descriptor, wait: true, out _);
         (what, text) = length > 0 ? ((char)buffer[0], Encoding.UTF8.GetString(buffer, 1, length - 1)) : ('\0', "");
+        if (length > 0 && what is 'L' or 'S' or 'F' && descriptor < 0)
+        {
+            // No descriptors left for the moment. Taken for a link or a door it would be an outage that lasts: master begins this role anew.
+            Say('E', $"what master sent for \"{text}\" came without its descriptor: too many open files");
+            Libc._exit(1);
+        }
         return length > 0;
     }
 

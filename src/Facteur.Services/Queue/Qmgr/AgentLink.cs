@@ -88,8 +88,10 @@ internal sealed class AgentLink(Qmgr qmgr, Action bell) : IDeliverySink
     {
         foreach (var delivery in elsewhere)
         {
-            if (_elsewhere.Remove(delivery.Number))
+            // Each role counts its own: another one's delivery may have the same number here.
+            if (_elsewhere.TryGetValue(delivery.Number, out var own) && ReferenceEquals(own, delivery))
             {
+                _elsewhere.Remove(delivery.Number);
                 _staged.Add(delivery.Number);
             }
         }

@@ -127,6 +127,46 @@ public sealed class ElsewhereTests
         Assert.Equal(0, agents.UnderWay);
     }
 
+    [Fact]
+    public void Deliveries_of_two_roles_with_the_same_number_end_each_by_itself()
+    {
+        const ulong number = 1UL << 63 | 1;
+        var sim = new QmgrSimulation();
+        AgentLink[] links = [new(sim.Qmgr, static () => { }), new(sim.Qmgr, static () => { })];
+        var writers = new LinkWriter[2];
+        for (var i = 0; i < 2; i++)
+        {
+            var (near, far) = PipePair.Create();
+            links[i].Attach(near);
+            writers[i] = new LinkWriter(far.Output);
+            writers[i].Write(DeliveryFrames.UnderWay, DeliveryFrames.Version, number, (ulong)i + 1, static (ulong message, ref FieldWriter writer) =>
+            {
+                writer.UInt64(message);
+                writer.Length(1);
+                writer.Length(0);
+            });
+            writers[i].Flush();
+            links[i].Poll(10);
+        }
+        sim.Submit("a@b", "u@one.example");
+        sim.Submit("a@b", "v@two.example");
+        for (var i = 0; i < 2; i++)
+        {
+            writers[i].Write(DeliveryFrames.Replayed, DeliveryFrames.Version, number, new DeliveryResult(number, [new RecipientResult(0, Sent)]), DeliveryFrames.WriteResult);
+            writers[i].Flush();
+            links[i].Poll(10);
+            sim.Run(TimeSpan.FromSeconds(1));
+            // As the engine does: all that is written is told to both.
+            foreach (var link in links)
+            {
+                link.Written(sim.Qmgr.TakenElsewhere);
+            }
+            sim.Qmgr.TakenElsewhere.Clear();
+        }
+        Assert.Empty(sim.Requests);
+        Assert.Empty(sim.Spool.Ids);
+    }
+
     private static List<ulong> Requests(IDuplexPipe far)
     {
         var ids = new List<ulong>();
