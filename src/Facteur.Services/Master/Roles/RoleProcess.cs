@@ -18,6 +18,9 @@ namespace Facteur.Services.Master.Roles;
 public sealed class RoleProcess
 #pragma warning restore CA1001
 {
+    /// <summary>With 'Q': the role is not stopped but replaced, and ends its deliveries first (deliver and local).</summary>
+    public const string Leave = "leave";
+
     private readonly string _name;
     private readonly string _directory;
     private readonly DescriptorSocket _control;
@@ -34,6 +37,9 @@ public sealed class RoleProcess
     private RewriteRole? _rewrite;
     private AgentRole? _agents;
     private PollBell? _queueBell;
+    private readonly Lock _ending = new();
+    private bool _ended;
+    private Task? _leaving;
 
     private RoleProcess(string name, string directory, int control, TimeProvider time)
     {
@@ -55,6 +61,8 @@ public sealed class RoleProcess
         {
             _ = Seccomp.DenyPrograms();
         }
+        // Nobody of the same user reads its memory, by ptrace or /proc; where the kernel confines, it could not anyway.
+        _ = Libc.prctl(Libc.PR_SET_DUMPABLE, 0, 0, 0, 0);
         var role = new RoleProcess(name, directory, control, time) { _byParent = byParent };
         try
         {
@@ -199,6 +207,10 @@ public sealed class RoleProcess
                 case 'D':
                     _queue?.CloseAsync().AsTask().GetAwaiter().GetResult();
                     break;
+                case 'Q' when text == Leave && _agents is not null:
+                    // Beside this: a stop that comes meanwhile cuts it short, and master's end ends it at once.
+                    _leaving ??= Task.Run(LeaveAsync);
+                    break;
                 case 'Q':
                     End();
                     return;
@@ -284,10 +296,26 @@ public sealed class RoleProcess
         }
     }
 
+    /// <summary>Another process has taken this one's place: it ends what it has begun, and then itself.</summary>
+    private async Task LeaveAsync()
+    {
+        await _agents!.DrainAsync(AgentRole.LeaveLimit).ConfigureAwait(false);
+        End();
+        Libc._exit(0);
+    }
+
     private void End()
     {
-        EndAsync().AsTask().GetAwaiter().GetResult();
-        _log.Dispose();
+        // Once; who comes second waits for it.
+        lock (_ending)
+        {
+            if (!_ended)
+            {
+                _ended = true;
+                EndAsync().AsTask().GetAwaiter().GetResult();
+                _log.Dispose();
+            }
+        }
     }
 
     private async ValueTask EndAsync()
@@ -299,7 +327,7 @@ public sealed class RoleProcess
         }
         if (_agents is not null)
         {
-            await _agents.DrainAsync().ConfigureAwait(false);
+            await _agents.DrainAsync(AgentRole.StopLimit).ConfigureAwait(false);
             await _agents.DisposeAsync().ConfigureAwait(false);
         }
         if (_queue is not null)

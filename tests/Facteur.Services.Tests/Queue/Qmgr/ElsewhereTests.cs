@@ -127,6 +127,46 @@ public sealed class ElsewhereTests
         Assert.Equal(0, agents.UnderWay);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Agents_that_leave_end_what_they_have_and_only_what_they_did_not_end_goes_to_the_next(bool ends)
+    {
+        var sim = new QmgrSimulation();
+        var agents = new AgentLink(sim.Qmgr, static () => { });
+        sim.Submit("a@b", "u@one.example");
+        sim.Qmgr.Fill();
+        var first = sim.Qmgr.Next()!;
+        var (near, far) = PipePair.Create();
+        agents.Attach(near);
+        agents.Send(first);
+        agents.Flush();
+        Assert.Equal([first.RequestId], Requests(far));
+        var (next, after) = PipePair.Create();
+        agents.Attach(next);
+        sim.Submit("a@b", "v@two.example");
+        sim.Qmgr.Fill();
+        var second = sim.Qmgr.Next()!;
+        agents.Send(second);
+        agents.Flush();
+        agents.Poll(10);
+        var reader = new LinkReader(after.Input, static () => { });
+        Assert.True(reader.TryRead(out var frame));
+        Assert.Equal((DeliveryFrames.Deliver, second.RequestId), (frame.Type, frame.Id));
+        Assert.False(reader.TryRead(out _));
+        Assert.Equal(2, agents.UnderWay);
+        var writer = new LinkWriter(far.Output);
+        if (ends)
+        {
+            writer.Write(DeliveryFrames.Result, DeliveryFrames.Version, first.RequestId, QmgrSimulation.Ok(first), DeliveryFrames.WriteResult);
+        }
+        writer.Complete();
+        agents.Poll(10);
+        agents.Flush();
+        Assert.Equal(ends ? 1 : 2, agents.UnderWay);
+        Assert.Equal(!ends, reader.TryRead(out frame) && frame.Id == first.RequestId);
+    }
+
     [Fact]
     public void Deliveries_of_two_roles_with_the_same_number_end_each_by_itself()
     {
