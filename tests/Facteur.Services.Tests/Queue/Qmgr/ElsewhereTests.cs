@@ -2,6 +2,7 @@ using System.IO.Pipelines;
 using Facteur.Contracts;
 using Facteur.Contracts.Wire;
 using Facteur.Mail.Dsn;
+using Facteur.Mail.Envelopes;
 using Facteur.Services.Queue.Qmgr;
 
 namespace Facteur.Services.Tests.Queue.Qmgr;
