@@ -414,6 +414,11 @@ public sealed class DeliveryServer : IDisposable
                     var delivery = new Delivery(request, this);
                     lock (server._gate)
                     {
+                        if (server._queue != this)
+                        {
+                            // Its queue is gone, and the next one was not told of this: that one sends it.
+                            return false;
+                        }
                         _deliveries[request.RequestId] = delivery;
                         server._open.Add(delivery);
                     }

@@ -23,12 +23,16 @@ public interface IIncomingSink
     void Closed(IncomingServer from);
 }
 
-/// <summary>The queue's end of the arrow cleanup → incoming; polled by the engine.</summary>
+/// <summary>
+/// The queue's end of the arrow cleanup → incoming; polled by the engine. A writer speaks only of numbers that this link gave it, and of none
+/// again that has ended: else it ends here, before it could touch mail that is not its own.
+/// </summary>
 public sealed class IncomingServer(IDuplexPipe link, Action bell)
 {
     private readonly LinkReader _reader = new(link.Input, bell);
     private readonly LinkWriter _writer = new(link.Output);
     private readonly List<(ulong Id, CleanupStatus Status)> _done = [];
+    private readonly GivenNumbers _given = new();
     private ulong _credit;
     private bool _ended;
 
@@ -52,8 +56,11 @@ public sealed class IncomingServer(IDuplexPipe link, Action bell)
     }
 
     /// <summary>Gives numbers; count 0: none can be given now.</summary>
-    public void Ids(ulong first, int count) =>
+    public void Ids(ulong first, int count)
+    {
+        _given.Add(first, count);
         _writer.Write(IncomingFrames.Ids, IncomingFrames.Version, first, (uint)count, static (uint n, ref FieldWriter writer) => writer.UInt32(n));
+    }
 
     /// <summary>Says how a message ended; sent with the next flush.</summary>
     public void Done(ulong id, CleanupStatus status) => _done.Add((id, status));
@@ -103,11 +110,11 @@ public sealed class IncomingServer(IDuplexPipe link, Action bell)
         switch (frame.Type)
         {
             case IncomingFrames.TakeIds:
-                sink.TakeIds(this, (int)Math.Clamp(frame.Id, 1, 65_536));
+                sink.TakeIds(this, (int)Math.Clamp(frame.Id, 1, IncomingFrames.IdBlock));
                 return true;
             case IncomingFrames.Content:
                 var content = reader.Bytes(ContentLayout.PieceLimit);
-                if (!reader.Complete)
+                if (!reader.Complete || !_given.Has(frame.Id))
                 {
                     return false;
                 }
@@ -117,7 +124,7 @@ public sealed class IncomingServer(IDuplexPipe link, Action bell)
             case IncomingFrames.End:
                 var last = reader.Bytes(ContentLayout.PieceLimit);
                 var envelope = EnvelopeCodec.Read(ref reader);
-                if (envelope is null || !reader.Complete)
+                if (envelope is null || !reader.Complete || !_given.Remove(frame.Id))
                 {
                     return false;
                 }
@@ -125,7 +132,11 @@ public sealed class IncomingServer(IDuplexPipe link, Action bell)
                 sink.End(this, frame.Id, last, envelope);
                 return true;
             case IncomingFrames.Abort:
-                sink.Abort(frame.Id);
+                // What has ended can't be taken back: who gives a message up need not know whether it has.
+                if (_given.Remove(frame.Id))
+                {
+                    sink.Abort(frame.Id);
+                }
                 return true;
             default:
                 return false;

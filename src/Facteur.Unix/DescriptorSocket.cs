@@ -11,6 +11,9 @@ public sealed unsafe class DescriptorSocket(int fd) : IDisposable
     /// <summary>Longest message, bytes.</summary>
     public const int MessageLimit = 16 << 10;
 
+    // CMSG_LEN of one int. With the 24 bytes of CMSG_SPACE the kernel would give two.
+    private const int OneDescriptor = 20;
+
     private int _fd = fd;
 
     /// <summary>The descriptor, for poll(2).</summary>
@@ -43,7 +46,7 @@ public sealed unsafe class DescriptorSocket(int fd) : IDisposable
             if (descriptor >= 0)
             {
                 // struct cmsghdr { size_t length; int level, type; } and one int, aligned.
-                *(nuint*)control = 20;
+                *(nuint*)control = OneDescriptor;
                 *(int*)(control + 8) = Libc.SOL_SOCKET;
                 *(int*)(control + 12) = Libc.SCM_RIGHTS;
                 *(long*)(control + 16) = 0;
@@ -70,7 +73,7 @@ public sealed unsafe class DescriptorSocket(int fd) : IDisposable
     /// <param name="descriptor">The descriptor that came with it, or -1; whoever gets it closes it.</param>
     /// <param name="wait">Waits for a message, else says -1 and EAGAIN when there is none.</param>
     /// <param name="errno">Why the result is -1.</param>
-    /// <returns>Bytes; 0 when the other end is gone; -1 with the errno.</returns>
+    /// <returns>Bytes; 0 when the other end is gone, or sent more than one descriptor, which breaks the rule; -1 with the errno.</returns>
     public int Receive(Span<byte> buffer, out int descriptor, bool wait, out int errno)
     {
         (descriptor, errno) = (-1, 0);
@@ -80,7 +83,7 @@ public sealed unsafe class DescriptorSocket(int fd) : IDisposable
             while (true)
             {
                 var part = new Libc.IoVec { Base = bytes, Length = (nuint)buffer.Length };
-                var header = new Libc.MsgHdr { Parts = &part, PartCount = 1, Control = control, ControlLength = 24 };
+                var header = new Libc.MsgHdr { Parts = &part, PartCount = 1, Control = control, ControlLength = OneDescriptor };
                 var count = Libc.recvmsg(_fd, &header, Libc.MSG_CMSG_CLOEXEC | (wait ? 0 : Libc.MSG_DONTWAIT));
                 if (count < 0)
                 {
@@ -92,9 +95,15 @@ public sealed unsafe class DescriptorSocket(int fd) : IDisposable
                     // The other end died with messages of ours unread: the same as its end.
                     return errno == Libc.ECONNRESET ? 0 : -1;
                 }
-                if (header.ControlLength >= 20 && *(int*)(control + 8) == Libc.SOL_SOCKET && *(int*)(control + 12) == Libc.SCM_RIGHTS)
+                if (header.ControlLength >= OneDescriptor && *(int*)(control + 8) == Libc.SOL_SOCKET && *(int*)(control + 12) == Libc.SCM_RIGHTS)
                 {
                     descriptor = *(int*)(control + 16);
+                    if ((header.Flags & Libc.MSG_CTRUNC) != 0)
+                    {
+                        _ = Libc.close(descriptor);
+                        descriptor = -1;
+                        return 0;
+                    }
                 }
                 return (int)count;
             }

@@ -24,7 +24,7 @@ public static unsafe partial class Libc
     public const long NFS_SUPER_MAGIC = 0x6969, EXT4_SUPER_MAGIC = 0xEF53, XFS_SUPER_MAGIC = 0x58465342, BTRFS_SUPER_MAGIC = 0x9123683E;
     public const int SIGHUP = 1, SIGINT = 2, SIGQUIT = 3, SIGKILL = 9, SIGPIPE = 13, SIGTERM = 15, SIGXFSZ = 25;
     public const int LOG_MAIL = 2 << 3;
-    public const int PR_GET_NO_NEW_PRIVS = 39;
+    public const int PR_SET_DUMPABLE = 4, PR_SET_NO_NEW_PRIVS = 38, PR_GET_NO_NEW_PRIVS = 39;
     public const ulong ST_NOSUID = 2;
     public const uint S_ISUID = 0x800, S_ISGID = 0x400;
     public const int F_DUPFD_CLOEXEC = 1030, F_SETFD = 2, FD_CLOEXEC = 1;

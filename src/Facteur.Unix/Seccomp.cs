@@ -10,6 +10,13 @@ public static unsafe class Seccomp
 {
     private const int SetModeFilter = 1;
     private const int AllThreads = 1;
+    private const uint ENOSYS = 38;
+
+    /// <summary>struct seccomp_data: the lower half of args[0].</summary>
+    private const uint FirstArgument = 16;
+
+    /// <summary>CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET.</summary>
+    private const uint NewNameSpaces = 0x7E020000;
 
     /// <summary>Kernel, mounts, name spaces, other processes, io_uring (which goes round filters).</summary>
     private static readonly (int X64, int Arm64)[] Dangerous =
@@ -23,21 +30,21 @@ public static unsafe class Seccomp
 
     /// <summary>Refuses what no process of ours needs.</summary>
     /// <returns>0, or the errno.</returns>
-    public static int DenyDangerous() => Deny(Dangerous);
+    public static int DenyDangerous() => Deny(Dangerous, nameSpaces: true);
 
     /// <summary>Refuses to run programs.</summary>
     /// <returns>0, or the errno.</returns>
     public static int DenyPrograms() => Deny(Programs);
 
-    private static int Deny((int X64, int Arm64)[] calls)
+    private static int Deny((int X64, int Arm64)[] calls, bool nameSpaces = false)
     {
         var arm = RuntimeInformation.ProcessArchitecture == Architecture.Arm64;
         if (!arm && RuntimeInformation.ProcessArchitecture != Architecture.X64)
         {
             return Libc.EINVAL;
         }
-        const ushort load = 0x20, equal = 0x15, atLeast = 0x35, answer = 0x06;
-        const uint kill = 0x80000000, refuse = 0x00050000 | Libc.EPERM, allow = 0x7fff0000;
+        const ushort load = 0x20, equal = 0x15, atLeast = 0x35, anyBit = 0x45, answer = 0x06;
+        const uint kill = 0x80000000, refuse = 0x00050000 | Libc.EPERM, absent = 0x00050000 | ENOSYS, allow = 0x7fff0000;
         var filter = new List<Instruction>
         {
             // Another architecture's numbers would mean other calls.
@@ -53,6 +60,18 @@ public static unsafe class Seccomp
         {
             filter.Add(new Instruction(equal, 0, 1, (uint)(arm ? arm64 : x64)));
             filter.Add(new Instruction(answer, 0, 0, refuse));
+        }
+        if (nameSpaces)
+        {
+            // clone makes threads and processes, and name spaces with them: there a process has every capability. clone3 has its flags in memory,
+            // where no filter sees them: it is not there, and libc takes clone.
+            filter.Add(new Instruction(equal, 0, 1, 435));
+            filter.Add(new Instruction(answer, 0, 0, absent));
+            filter.Add(new Instruction(equal, 0, 4, arm ? 220u : 56u));
+            filter.Add(new Instruction(load, 0, 0, FirstArgument));
+            filter.Add(new Instruction(anyBit, 0, 1, NewNameSpaces));
+            filter.Add(new Instruction(answer, 0, 0, refuse));
+            filter.Add(new Instruction(answer, 0, 0, allow));
         }
         filter.Add(new Instruction(answer, 0, 0, allow));
         fixed (Instruction* instructions = filter.ToArray())

@@ -53,6 +53,7 @@ public sealed class FrameFormatTests : IDisposable
         server.Done(6, CleanupStatus.NoSpace);
         server.Flush();
         await Sends("Done");
+        await GivesAsync(server, 5);
         await Receives("Content");
         Assert.True(server.Poll(new NoSink()));
         server.FlushCredit();
@@ -218,6 +219,14 @@ public sealed class FrameFormatTests : IDisposable
         await Receives("End");
         await Sends("Taken");
         await Sends("Done");
+    }
+
+    /// <summary>A writer may speak of numbers it was given.</summary>
+    private async Task GivesAsync(IncomingServer server, ulong number)
+    {
+        server.Ids(number, 1);
+        server.Flush();
+        await Take(Bytes("Ids").Length);
     }
 
     private async Task Sends(string frame)

@@ -100,6 +100,7 @@ public sealed class HostileFieldTests
         var (a, b) = PipePair.Create();
         using var client = new IncomingClient(a);
         var server = new IncomingServer(b, static () => { });
+        server.Ids(5, 1);
         var end = client.EndAsync(5, new byte[100_000], new Envelope(), Cancel);
         while (!server.Closed)
         {

@@ -18,12 +18,66 @@ public sealed class IncomingTests
             Assert.True(ids.Add(await client.TakeIdAsync(cancel)));
         }
         Assert.DoesNotContain(0UL, ids);
-        await client.ContentAsync(5, new byte[40_000], cancel);
-        await client.ContentAsync(5, new byte[40_000], cancel);
-        var status = await client.EndAsync(5, new byte[10], new Envelope { Sender = "a@b", Recipients = [new EnvelopeRecipient("c@d")] }, cancel);
+        await client.ContentAsync(1005, new byte[40_000], cancel);
+        await client.ContentAsync(1005, new byte[40_000], cancel);
+        var status = await client.EndAsync(1005, new byte[10], new Envelope { Sender = "a@b", Recipients = [new EnvelopeRecipient("c@d")] }, cancel);
         Assert.Equal(CleanupStatus.Ok, status);
-        Assert.Equal("a@b c@d 80010", queue.Seen[5]);
-        Assert.Equal(CleanupStatus.NoSpace, await client.EndAsync(6, default, new Envelope(), cancel));
+        Assert.Equal("a@b c@d 80010", queue.Seen[1005]);
+        Assert.Equal(CleanupStatus.NoSpace, await client.EndAsync(1006, default, new Envelope(), cancel));
+    }
+
+    [Theory]
+    [InlineData(1000, true)]
+    [InlineData(1000 + IncomingFrames.IdBlock - 1, true)]
+    [InlineData(999, false)]
+    [InlineData(1000 + 2 * IncomingFrames.IdBlock, false)]
+    [InlineData(ulong.MaxValue, false)]
+    public async Task A_writer_speaks_of_numbers_it_was_given_and_of_each_once(ulong id, bool given)
+    {
+        foreach (var content in (bool[])[true, false])
+        {
+            var (a, b) = PipePair.Create();
+            using var queue = new QueueEnd(b);
+            using var client = new IncomingClient(a);
+            var cancel = TestContext.Current.CancellationToken;
+            await client.TakeIdAsync(cancel);
+            if (content)
+            {
+                await client.ContentAsync(id, new byte[10], cancel);
+            }
+            Assert.Equal(given ? CleanupStatus.Ok : CleanupStatus.WriteError, await client.EndAsync(id, default, new Envelope(), cancel));
+            Assert.Equal(given, queue.Seen.ContainsKey(id));
+            // Given up or not, it has ended.
+            client.Abort(id);
+            Assert.Equal(CleanupStatus.WriteError, await client.EndAsync(id, default, new Envelope { Sender = "again" }, cancel));
+            Assert.DoesNotContain(queue.Seen.Values, seen => seen.StartsWith("again", StringComparison.Ordinal));
+        }
+    }
+
+    [Fact]
+    public void Given_numbers_are_remembered_until_they_end_and_so_many()
+    {
+        var given = new GivenNumbers();
+        var model = new HashSet<ulong>();
+        var random = new Random(7);
+        for (var i = 0; i < 2000; i++)
+        {
+            var (first, count) = ((ulong)i * 200 + 1, random.Next(0, 200));
+            given.Add(first, count);
+            model.UnionWith(Enumerable.Range(0, count).Select(n => first + (ulong)n));
+            for (var n = 0; n < 150; n++)
+            {
+                var number = (ulong)random.Next(0, 200 * (i + 2));
+                Assert.Equal(model.Contains(number), given.Has(number));
+                Assert.Equal(model.Remove(number), given.Remove(number));
+            }
+        }
+        var many = new GivenNumbers();
+        for (ulong i = 0; i <= GivenNumbers.BlockLimit; i++)
+        {
+            many.Add(1 + i * 10, 10);
+        }
+        Assert.Equal((false, true, true), (many.Has(1), many.Has(11), many.Has(1 + GivenNumbers.BlockLimit * 10)));
     }
 
     [Fact]
@@ -79,7 +133,7 @@ public sealed class IncomingTests
         public void End(IncomingServer from, ulong id, ReadOnlySpan<byte> lastContent, Envelope envelope)
         {
             Seen[id] = $"{envelope.Sender} {string.Join(',', envelope.Recipients.Select(r => r.Address))} {_sizes.GetValueOrDefault(id) + lastContent.Length}";
-            from.Done(id, id == 6 ? CleanupStatus.NoSpace : CleanupStatus.Ok);
+            from.Done(id, id == 1006 ? CleanupStatus.NoSpace : CleanupStatus.Ok);
         }
 
         public void Abort(ulong id)

@@ -168,6 +168,30 @@ public sealed class RoleTests
     }
 
     [Fact]
+    public void A_link_that_comes_without_its_descriptor_is_the_end_of_the_role()
+    {
+        using var instance = new Instance();
+        var (master, theirs) = DescriptorSocket.Pair(out _)!.Value;
+        using (master)
+        {
+            var nothing = Libc.open("/dev/null", Libc.O_RDWR | Libc.O_CLOEXEC, 0);
+            string[] environment = ["PATH=/usr/bin:/bin", $"DOTNET_ROOT={Environment.GetEnvironmentVariable("DOTNET_ROOT")}"];
+            Assert.Equal(0, ChildProcess.Start(
+                Program.Facteur, ["facteur", "role", "receive", "-c", Path.GetDirectoryName(instance.MainCf)!, "--build", BuildId.Value], environment, [nothing, nothing, nothing, theirs], out var pid));
+            _ = Libc.close(nothing);
+            _ = Libc.close(theirs);
+            // As the kernel gives it to who has no descriptors left.
+            Assert.Equal(0, master.Send("Lincoming"u8, -1));
+            var status = 0;
+            Poll.Until(() => ChildProcess.HasEnded(pid, out status), () => "the end of the role");
+            Assert.Equal(1, status >> 8);
+            var word = new byte[DescriptorSocket.MessageLimit];
+            var length = master.Receive(word, out _, wait: true, out _);
+            Assert.Equal("Ewhat master sent for \"incoming\" came without its descriptor: too many open files", global::System.Text.Encoding.UTF8.GetString(word, 0, Math.Max(0, length)));
+        }
+    }
+
+    [Fact]
     public void Programs_of_two_builds_do_not_start()
     {
         Assert.SkipWhen(Instance.Single, "needs a process per role");

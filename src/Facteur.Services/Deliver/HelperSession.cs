@@ -13,6 +13,9 @@ internal sealed class HelperSession(HelperLink link) : IDisposable
     // Longer than anything a helper does but a command, which has a time limit of its own.
     private static readonly TimeSpan AnswerLimit = TimeSpan.FromMinutes(10);
 
+    // What a helper needs beyond the command's own limit to end it and to say so: one that was stopped holds its place no longer.
+    private static readonly TimeSpan CommandGrace = TimeSpan.FromMinutes(5);
+
     /// <summary>Reads a file.</summary>
     public FileRead Read(string path, bool followLinks)
     {
@@ -36,7 +39,7 @@ internal sealed class HelperSession(HelperLink link) : IDisposable
     /// <summary>Runs a command.</summary>
     public CommandEnd Run(CommandJob job, IContentSource content)
     {
-        link.LimitWaits(job.TimeLimit + AnswerLimit);
+        link.LimitWaits(job.TimeLimit + CommandGrace);
         HelperFields.Write(job, link.Begin(HelperFrame.Run));
         return Converse(content, out var kind, out var payload) && kind == HelperFrame.CommandEnd && HelperFields.ReadCommandEnd(payload.Span) is { } end
             ? end : new CommandEnd(CommandEndKind.NotStarted, Libc.EIO, "");

@@ -16,6 +16,9 @@ internal sealed class ThreadHands(BlockingThreads threads, HelperProgram program
     /// <summary>Most commands at once; more wait (Postfix: default_process_limit).</summary>
     private const int CommandLimit = 100;
 
+    /// <summary>How long a child whose work is over may take to end.</summary>
+    private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(10);
+
     // A command may take its time, and shall not keep a thread that files need.
     private readonly BlockingThreads _commands = new("command", CommandLimit);
 
@@ -61,9 +64,13 @@ internal sealed class ThreadHands(BlockingThreads threads, HelperProgram program
             }
             var end = Converse(starter, job, content);
             starter.Dispose();
-            // It ends when its starter is gone.
-            while (!ChildProcess.HasEnded(pid, out _))
+            // It ends when its starter is gone. One that its user's command has stopped (SIGSTOP) does not see that.
+            for (var since = time.GetTimestamp(); !ChildProcess.HasEnded(pid, out _);)
             {
+                if (time.GetElapsedTime(since) > EndLimit)
+                {
+                    _ = Libc.kill(pid, Libc.SIGKILL);
+                }
                 _ = Libc.poll(null, 0, 5);
             }
             return end;

@@ -133,39 +133,48 @@ internal sealed class Generation : IAsyncDisposable
         var events = new TableLog(_log, around.Time);
         var utf8 = Config.Get(CommonParameters.Smtputf8Enable);
         _shared = Tables(events, new TableOptions { Utf8 = utf8, Observer = around.Explanation });
-        _own = new OwnAddresses([.. ListSyntax.Split(Config.Get(CommonParameters.InetInterfaces)), .. ListSyntax.Split(Config.Get(CommonParameters.ProxyInterfaces))], around.Hosts);
-        _lists = new MatchLists(Config, _shared, events, around.Explanation);
-        _maps = new AddressMaps(Config, _lists, _own.Contains);
-        if (Has(RoleSet.Receive | RoleSet.Rewrite | RoleSet.Local))
+        try
         {
-            var rewrite = Entry("rewrite", ServiceType.Unix);
-            Rewrite = new TrivialRewriteService(rewrite, _shared, _maps, _lists, _own.Contains, ServiceLogOf(rewrite, "trivial-rewrite"));
-        }
-        if (Has(RoleSet.Receive))
-        {
-            foreach (var entry in Entries.Where(e => e.Command == "cleanup"))
+            _own = new OwnAddresses([.. ListSyntax.Split(Config.Get(CommonParameters.InetInterfaces)), .. ListSyntax.Split(Config.Get(CommonParameters.ProxyInterfaces))], around.Hosts);
+            _lists = new MatchLists(Config, _shared, events, around.Explanation);
+            _maps = new AddressMaps(Config, _lists, _own.Contains);
+            if (Has(RoleSet.Receive | RoleSet.Rewrite | RoleSet.Local))
             {
-                _cleanups[entry.Name] = Cleanup(Config.With(entry.Overrides));
+                var rewrite = Entry("rewrite", ServiceType.Unix);
+                Rewrite = new TrivialRewriteService(rewrite, _shared, _maps, _lists, _own.Contains, ServiceLogOf(rewrite, "trivial-rewrite"));
             }
-            _cleanups.TryAdd("cleanup", Cleanup(Config));
-        }
-        if (Has(RoleSet.Receive | RoleSet.Queue))
-        {
-            var bounce = Entry("bounce", ServiceType.Unix);
-            Bounce = new BounceService(bounce, around.ReportResubmit, around.ReportReader, ServiceLogOf(bounce, "bounce"), around.Time);
-        }
-        if (Has(RoleSet.Queue))
-        {
-            Control = around.Control(this);
-        }
-        var trusted = Tables(events, new TableOptions { Utf8 = utf8, SecuritySensitive = true });
-        // local passes mail to other transports itself: mailbox_transport, fallback_transport.
-        foreach (var entry in Entries.Where(e => e.Type == ServiceType.Unix && Has(IsLocal(e) ? RoleSet.Local : RoleSet.Deliver | RoleSet.Local)))
-        {
-            if (Agent(entry, trusted) is { } agent)
+            if (Has(RoleSet.Receive))
             {
-                _agents[entry.Name] = agent;
+                foreach (var entry in Entries.Where(e => e.Command == "cleanup"))
+                {
+                    _cleanups[entry.Name] = Cleanup(Config.With(entry.Overrides));
+                }
+                _cleanups.TryAdd("cleanup", Cleanup(Config));
             }
+            if (Has(RoleSet.Receive | RoleSet.Queue))
+            {
+                var bounce = Entry("bounce", ServiceType.Unix);
+                Bounce = new BounceService(bounce, around.ReportResubmit, around.ReportReader, ServiceLogOf(bounce, "bounce"), around.Time);
+            }
+            if (Has(RoleSet.Queue))
+            {
+                Control = around.Control(this);
+            }
+            var trusted = Tables(events, new TableOptions { Utf8 = utf8, SecuritySensitive = true });
+            // local passes mail to other transports itself: mailbox_transport, fallback_transport.
+            foreach (var entry in Entries.Where(e => e.Type == ServiceType.Unix && Has(IsLocal(e) ? RoleSet.Local : RoleSet.Deliver | RoleSet.Local)))
+            {
+                if (Agent(entry, trusted) is { } agent)
+                {
+                    _agents[entry.Name] = agent;
+                }
+            }
+        }
+        catch
+        {
+            // Nobody will dispose what was never made: a reload with a mistake must leave no table open.
+            DisposeTables();
+            throw;
         }
     }
 
@@ -251,21 +260,26 @@ internal sealed class Generation : IAsyncDisposable
 
     private async ValueTask EndAsync()
     {
-        foreach (var agent in _agents.Values)
+        // Side by side: each may wait a moment for its peers.
+        await Task.WhenAll(_agents.Values.OfType<IAsyncDisposable>().Select(EndAsync)).ConfigureAwait(false);
+        DisposeTables();
+    }
+
+    private async Task EndAsync(IAsyncDisposable agent)
+    {
+        try
         {
-            try
-            {
-                if (agent is IAsyncDisposable disposable)
-                {
-                    await disposable.DisposeAsync().ConfigureAwait(false);
-                }
-            }
-            catch (Exception e)
-            {
-                // A fault of ours in one agent's end is not the end of who was the last to use it.
-                _log.Error($"{e}");
-            }
+            await agent.DisposeAsync().ConfigureAwait(false);
         }
+        catch (Exception e)
+        {
+            // A fault of ours in one agent's end is not the end of who was the last to use it.
+            _log.Error($"{e}");
+        }
+    }
+
+    private void DisposeTables()
+    {
         foreach (var tables in _tables)
         {
             tables.Dispose();

@@ -106,11 +106,11 @@ public sealed class MaildropFile : IDisposable
         // The permission goes before the sync: a file that is durable without it would never be picked up.
         var errno = _file.ChangeMode(CompleteMode);
         errno = errno != 0 ? errno : _file.Sync();
-        errno = errno != 0 ? errno : _file.Close();
         if (errno != 0 || (errno = Rename()) != 0)
         {
             return errno;
         }
+        Named?.Invoke();
         errno = SyncName();
         if (errno != 0)
         {
@@ -119,6 +119,9 @@ public sealed class MaildropFile : IDisposable
         }
         return errno;
     }
+
+    /// <summary>For tests: called between the final name and its sync, when pickup may take the file.</summary>
+    internal Action? Named { get; set; }
 
     private int Rename()
     {
@@ -132,7 +135,7 @@ public sealed class MaildropFile : IDisposable
 
     /// <summary>
     /// Makes the final name stable. Users may add to maildrop but not open the directory (0730): what they can sync is their file, whose sync takes the name
-    /// along where names and files share a journal; elsewhere all of the file system is synced.
+    /// along where names and files share a journal; elsewhere all of the file system is synced. It is open all the time: pickup may have taken the name.
     /// </summary>
     private int SyncName()
     {
@@ -141,15 +144,7 @@ public sealed class MaildropFile : IDisposable
         {
             return errno;
         }
-        errno = UnixFile.Open($"{_directory}/{Name}", Libc.O_RDONLY | Libc.O_NOFOLLOW, 0, out var file);
-        if (file is null)
-        {
-            return errno;
-        }
-        using (file)
-        {
-            errno = UnixFile.FileSystem(_directory, out var type);
-            return errno != 0 ? errno : type is Libc.EXT4_SUPER_MAGIC or Libc.XFS_SUPER_MAGIC or Libc.BTRFS_SUPER_MAGIC ? file.Sync() : file.SyncFileSystem();
-        }
+        errno = UnixFile.FileSystem(_directory, out var type);
+        return errno != 0 ? errno : type is Libc.EXT4_SUPER_MAGIC or Libc.XFS_SUPER_MAGIC or Libc.BTRFS_SUPER_MAGIC ? _file.Sync() : _file.SyncFileSystem();
     }
 }

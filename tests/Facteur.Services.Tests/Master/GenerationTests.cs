@@ -6,6 +6,7 @@ using Facteur.Mail.Envelopes;
 using Facteur.Services.Master;
 using Facteur.Services.Support.Anvil;
 using Facteur.Services.Tests.Deliver;
+using Facteur.Tables;
 using Facteur.Testing;
 
 namespace Facteur.Services.Tests.Master;
@@ -95,6 +96,22 @@ public sealed class GenerationTests : IDisposable, IRewrite
         time.Advance(TimeSpan.FromSeconds(11));
         log.Error("open database /etc/aliases.lmdb: No such file or directory");
         Assert.Equal(2, _room.Log.Lines.Count);
+    }
+
+    [Fact]
+    public void A_configuration_that_can_not_be_made_leaves_no_table_open()
+    {
+        const string name = "inline:{a=b}";
+        TableSet? tables = null;
+        ITable? open = null;
+        _around.Control = generation =>
+        {
+            (tables, open) = (generation.SharedTables, generation.SharedTables.Open(name));
+            throw new ConfigException("a mistake");
+        };
+        Assert.Throws<ConfigException>(() => Make());
+        // A set that is disposed has forgotten what it had open.
+        Assert.NotSame(open, tables!.Open(name));
     }
 
     private async Task ReloadAsync(Generation old)

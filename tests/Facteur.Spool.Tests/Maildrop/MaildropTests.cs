@@ -144,6 +144,35 @@ public sealed class MaildropTests : IDisposable
     }
 
     [Fact]
+    public void A_file_that_pickup_took_before_its_name_was_synced_was_taken()
+    {
+        // As postdrop: who may add to the directory and not read it.
+        Assert.Equal(0, Libc.chmod(_directory, 0x1ED));
+        Assert.Equal(0, Libc.chmod(Path.Combine(_directory, "maildrop"), 0x1DB));
+        var user = Libc.geteuid() == 0 ? 65534 : Libc.geteuid();
+        var errno = -1;
+        var thread = new Thread(() =>
+        {
+            if (Libc.geteuid() == 0)
+            {
+                _ = Libc.setfsuid(user);
+            }
+            Assert.Equal(0, new MaildropDirectory(_directory).Create(TimeProvider.System, out var file));
+            using (file)
+            {
+                file!.Write("x"u8);
+                file.Named = () => Assert.Equal(0, UnixPath.Rename(Path.Combine(_directory, "maildrop", file.Name), Path.Combine(_directory, "maildrop", file.Name + "-7")));
+                errno = file.Commit();
+            }
+        });
+        thread.Start();
+        thread.Join();
+        _ = Libc.chmod(Path.Combine(_directory, "maildrop"), 0x1FF);
+        Assert.Equal(0, errno);
+        Assert.EndsWith("-7", Assert.Single(Directory.GetFiles(Path.Combine(_directory, "maildrop"))), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Without_commit_nothing_stays_and_too_much_is_refused()
     {
         var directory = new MaildropDirectory(_directory);

@@ -46,12 +46,11 @@ internal sealed unsafe class PollBell : Bell, IDisposable
     public override void Wait(TimeSpan limit)
     {
         Interlocked.Exchange(ref _asleep, 1);
-        if (Volatile.Read(ref _rung) == 0)
-        {
-            Poll(limit);
-        }
+        var written = Volatile.Read(ref _rung) == 0 && Poll(limit);
         Volatile.Write(ref _asleep, 0);
-        if (Interlocked.Exchange(ref _rung, 0) != 0)
+        Interlocked.Exchange(ref _rung, 0);
+        // Whatever the ring: one may write after its wait is over, and would end every poll from then on.
+        if (written)
         {
             ulong count;
             _ = Libc.read(_event, (byte*)&count, sizeof(ulong));
@@ -88,7 +87,8 @@ internal sealed unsafe class PollBell : Bell, IDisposable
         }
     }
 
-    private void Poll(TimeSpan limit)
+    /// <returns>Whether a ring has written.</returns>
+    private bool Poll(TimeSpan limit)
     {
         int count;
         lock (_gate)
@@ -121,5 +121,6 @@ internal sealed unsafe class PollBell : Bell, IDisposable
             }
             _watched[i] = null!;
         }
+        return ready > 0 && _polled[0].Returned != 0;
     }
 }

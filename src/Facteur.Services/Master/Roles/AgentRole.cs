@@ -30,10 +30,16 @@ internal sealed class AgentRole : IAsyncDisposable
     /// <summary>A cleanup for forwards came.</summary>
     public void AttachForward(IDuplexPipe link) => _forward.Attach(link);
 
-    /// <summary>Waits a while for the deliveries under way; the queue starts none any more.</summary>
-    public async ValueTask DrainAsync()
+    /// <summary>How long a stop waits for deliveries: what it cuts is made again by the next start.</summary>
+    public static TimeSpan StopLimit { get; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>How long a role that another takes the place of goes on: longer than any of its deliveries' own limits (command_time_limit, smtp_data_done_timeout).</summary>
+    public static TimeSpan LeaveLimit { get; } = TimeSpan.FromMinutes(20);
+
+    /// <summary>Waits for the deliveries under way; the queue starts none here any more.</summary>
+    public async ValueTask DrainAsync(TimeSpan limit)
     {
-        for (var i = 0; i < 250 && _server.UnderWay > 0; i++)
+        for (var since = _time.GetTimestamp(); _server.UnderWay > 0 && _time.GetElapsedTime(since) < limit;)
         {
             await Task.Delay(TimeSpan.FromMilliseconds(20), _time).ConfigureAwait(false);
         }

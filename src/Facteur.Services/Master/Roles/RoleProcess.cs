@@ -20,6 +20,9 @@ public sealed class RoleProcess
 {
     private const int OtherBuild = 70;
 
+    /// <summary>With 'Q': the role is not stopped but replaced, and ends its deliveries first (deliver and local).</summary>
+    public const string Leave = "leave";
+
     private readonly string _name;
     private readonly string _directory;
     private readonly DescriptorSocket _control;
@@ -36,6 +39,9 @@ public sealed class RoleProcess
     private RewriteRole? _rewrite;
     private AgentRole? _agents;
     private PollBell? _queueBell;
+    private readonly Lock _ending = new();
+    private bool _ended;
+    private Task? _leaving;
 
     private RoleProcess(string name, string directory, int control, TimeProvider time)
     {
@@ -64,6 +70,8 @@ public sealed class RoleProcess
         {
             _ = Seccomp.DenyPrograms();
         }
+        // Nobody of the same user reads its memory, by ptrace or /proc; where the kernel confines, it could not anyway.
+        _ = Libc.prctl(Libc.PR_SET_DUMPABLE, 0, 0, 0, 0);
         var role = new RoleProcess(name, directory, control, time) { _byParent = byParent };
         try
         {
@@ -99,6 +107,12 @@ public sealed class RoleProcess
         var buffer = new byte[DescriptorSocket.MessageLimit];
         var length = _control.Receive(buffer, out descriptor, wait: true, out _);
         (what, text) = length > 0 ? ((char)buffer[0], Encoding.UTF8.GetString(buffer, 1, length - 1)) : ('\0', "");
+        if (length > 0 && what is 'L' or 'S' or 'F' && descriptor < 0)
+        {
+            // No descriptors left for the moment. Taken for a link or a door it would be an outage that lasts: master begins this role anew.
+            Say('E', $"what master sent for \"{text}\" came without its descriptor: too many open files");
+            Libc._exit(1);
+        }
         return length > 0;
     }
 
@@ -207,6 +221,10 @@ public sealed class RoleProcess
                 case 'D':
                     _queue?.CloseAsync().AsTask().GetAwaiter().GetResult();
                     break;
+                case 'Q' when text == Leave && _agents is not null:
+                    // Beside this: a stop that comes meanwhile cuts it short, and master's end ends it at once.
+                    _leaving ??= Task.Run(LeaveAsync);
+                    break;
                 case 'Q':
                     End();
                     return;
@@ -295,10 +313,26 @@ public sealed class RoleProcess
         }
     }
 
+    /// <summary>Another process has taken this one's place: it ends what it has begun, and then itself.</summary>
+    private async Task LeaveAsync()
+    {
+        await _agents!.DrainAsync(AgentRole.LeaveLimit).ConfigureAwait(false);
+        End();
+        Libc._exit(0);
+    }
+
     private void End()
     {
-        EndAsync().AsTask().GetAwaiter().GetResult();
-        _log.Dispose();
+        // Once; who comes second waits for it.
+        lock (_ending)
+        {
+            if (!_ended)
+            {
+                _ended = true;
+                EndAsync().AsTask().GetAwaiter().GetResult();
+                _log.Dispose();
+            }
+        }
     }
 
     private async ValueTask EndAsync()
@@ -310,7 +344,7 @@ public sealed class RoleProcess
         }
         if (_agents is not null)
         {
-            await _agents.DrainAsync().ConfigureAwait(false);
+            await _agents.DrainAsync(AgentRole.StopLimit).ConfigureAwait(false);
             await _agents.DisposeAsync().ConfigureAwait(false);
         }
         if (_queue is not null)

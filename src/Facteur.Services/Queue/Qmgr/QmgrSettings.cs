@@ -32,6 +32,7 @@ internal sealed class QmgrSettings
         DeferTransports = new HashSet<string>(ListSyntax.Split(config.Get(QmgrParameters.DeferTransports)), StringComparer.Ordinal);
         DoubleBounceSender = config.Get(CommonParameters.DoubleBounceSender);
         LongQueueIds = config.Get(CommonParameters.EnableLongQueueIds);
+        RecipientDelimiter = config.Get(CommonParameters.RecipientDelimiter);
         SoftBounce = config.Get(CommonParameters.SoftBounce);
     }
 
@@ -62,6 +63,8 @@ internal sealed class QmgrSettings
     public string DoubleBounceSender { get; }
 
     public bool LongQueueIds { get; }
+
+    public string RecipientDelimiter { get; }
 
     public bool SoftBounce { get; }
 

@@ -1,4 +1,5 @@
 using Facteur.Contracts;
+using Facteur.Mail.Addresses;
 using Facteur.Mail.Dsn;
 
 namespace Facteur.Services.Queue.Qmgr;
@@ -68,7 +69,7 @@ internal sealed class Scheduler(QmgrSettings settings)
         {
             return false;
         }
-        var key = transport.Settings.RecipientLimit == 1 ? address : nexthop;
+        var key = transport.Settings.RecipientLimit == 1 ? UserKey(address, nexthop) : nexthop;
         if (!transport.Destinations.TryGetValue(key, out var destination))
         {
             transport.Destinations.Add(key, destination = new Destination(transport, key));
@@ -322,6 +323,13 @@ internal sealed class Scheduler(QmgrSettings settings)
             ActiveMicros = message.ActiveMicros,
             Flags = (message.Envelope.Flags & Mail.Envelopes.MessageFlags.VerifyOnly) != 0 ? flags | DeliveryFlags.VerifyOnly : flags,
         };
+    }
+
+    // Postfix: with one recipient at a time a destination is a user at a next hop, so that extended addresses get no more deliveries at once than the user.
+    private string UserKey(string address, string nexthop)
+    {
+        var (user, _) = AddressParts.SplitExtension(AddressParts.Split(address).Local, _settings.RecipientDelimiter);
+        return $"{user.ToLowerInvariant()}@{nexthop}";
     }
 
     private Transport TransportOf(string name)

@@ -186,8 +186,18 @@ public sealed class PickupService : IDisposable
         }
         try
         {
-            return entry.Message != 0 && await IsQueuedAsync(entry, cancel).ConfigureAwait(false) ? Remove(entry)
-                : fault.Count >= FaultLimit ? PutAside(entry, 0, "repeated failures")
+            if (entry.Message != 0)
+            {
+                switch (await IsQueuedAsync(entry, cancel).ConfigureAwait(false))
+                {
+                    case true:
+                        return Remove(entry);
+                    case null:
+                        PickupLog.Later(_log, entry.Name, "the queue can't be asked now");
+                        return false;
+                }
+            }
+            return fault.Count >= FaultLimit ? PutAside(entry, 0, "repeated failures")
                 : await TakeAsync(entry, cancel).ConfigureAwait(false);
         }
         catch (Exception) when (cancel.IsCancellationRequested)
@@ -206,8 +216,18 @@ public sealed class PickupService : IDisposable
     /// Whether the message that a file was handed over as is in the queue: then we ended, or could not remove the file, after that was durable.
     /// One that was delivered meanwhile is not found: of a crash so late the file is taken again, as Postfix does.
     /// </summary>
-    private async ValueTask<bool> IsQueuedAsync(MaildropEntry entry, CancellationToken cancel) =>
-        _queued.ContainsKey(entry.Name) || await _queue.FindAsync(entry.Message, cancel).ConfigureAwait(false) is not null;
+    /// <returns>Null when the queue is not there to be asked: no fault of the file's.</returns>
+    private async ValueTask<bool?> IsQueuedAsync(MaildropEntry entry, CancellationToken cancel)
+    {
+        try
+        {
+            return _queued.ContainsKey(entry.Name) || await _queue.FindAsync(entry.Message, cancel).ConfigureAwait(false) is not null;
+        }
+        catch (Exception e) when (e is ControlException or IOException && !cancel.IsCancellationRequested)
+        {
+            return null;
+        }
+    }
 
     /// <returns>Whether the file is gone from maildrop.</returns>
     private async ValueTask<bool> TakeAsync(MaildropEntry entry, CancellationToken cancel)

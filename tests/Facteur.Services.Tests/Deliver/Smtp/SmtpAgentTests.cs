@@ -353,6 +353,20 @@ public sealed class SmtpAgentTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Servers_that_do_not_answer_QUIT_do_not_hold_up_the_end()
+    {
+        var agent = Agent();
+        for (var i = 0; i < 5; i++)
+        {
+            await Deliver(agent, $"[127.0.0.1]:{Peer().On("QUIT", "hang").Port}", ["x@y.example"], DeliveryFlags.KeepConnection);
+        }
+        var polite = Peer();
+        await Deliver(agent, $"[127.0.0.1]:{polite.Port}", ["x@y.example"], DeliveryFlags.KeepConnection);
+        await ((IAsyncDisposable)agent).DisposeAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(8), TestContext.Current.CancellationToken);
+        await Until(() => polite.Commands.Contains("QUIT"));
+    }
+
+    [Fact]
     public async Task A_kept_connection_that_died_is_replaced_in_silence()
     {
         var peer = Peer().On("MAIL FROM:<second@", "close");

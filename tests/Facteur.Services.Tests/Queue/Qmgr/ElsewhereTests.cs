@@ -2,6 +2,7 @@ using System.IO.Pipelines;
 using Facteur.Contracts;
 using Facteur.Contracts.Wire;
 using Facteur.Mail.Dsn;
+using Facteur.Mail.Envelopes;
 using Facteur.Services.Queue.Qmgr;
 
 namespace Facteur.Services.Tests.Queue.Qmgr;
@@ -125,6 +126,86 @@ public sealed class ElsewhereTests
         agents.Flush();
         Assert.Empty(Requests(after));
         Assert.Equal(0, agents.UnderWay);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Agents_that_leave_end_what_they_have_and_only_what_they_did_not_end_goes_to_the_next(bool ends)
+    {
+        var sim = new QmgrSimulation();
+        var agents = new AgentLink(sim.Qmgr, static () => { });
+        sim.Submit("a@b", "u@one.example");
+        sim.Qmgr.Fill();
+        var first = sim.Qmgr.Next()!;
+        var (near, far) = PipePair.Create();
+        agents.Attach(near);
+        agents.Send(first);
+        agents.Flush();
+        Assert.Equal([first.RequestId], Requests(far));
+        var (next, after) = PipePair.Create();
+        agents.Attach(next);
+        sim.Submit("a@b", "v@two.example");
+        sim.Qmgr.Fill();
+        var second = sim.Qmgr.Next()!;
+        agents.Send(second);
+        agents.Flush();
+        agents.Poll(10);
+        var reader = new LinkReader(after.Input, static () => { });
+        Assert.True(reader.TryRead(out var frame));
+        Assert.Equal((DeliveryFrames.Deliver, second.RequestId), (frame.Type, frame.Id));
+        Assert.False(reader.TryRead(out _));
+        Assert.Equal(2, agents.UnderWay);
+        var writer = new LinkWriter(far.Output);
+        if (ends)
+        {
+            writer.Write(DeliveryFrames.Result, DeliveryFrames.Version, first.RequestId, QmgrSimulation.Ok(first), DeliveryFrames.WriteResult);
+        }
+        writer.Complete();
+        agents.Poll(10);
+        agents.Flush();
+        Assert.Equal(ends ? 1 : 2, agents.UnderWay);
+        Assert.Equal(!ends, reader.TryRead(out frame) && frame.Id == first.RequestId);
+    }
+
+    [Fact]
+    public void Deliveries_of_two_roles_with_the_same_number_end_each_by_itself()
+    {
+        const ulong number = 1UL << 63 | 1;
+        var sim = new QmgrSimulation();
+        AgentLink[] links = [new(sim.Qmgr, static () => { }), new(sim.Qmgr, static () => { })];
+        var writers = new LinkWriter[2];
+        for (var i = 0; i < 2; i++)
+        {
+            var (near, far) = PipePair.Create();
+            links[i].Attach(near);
+            writers[i] = new LinkWriter(far.Output);
+            writers[i].Write(DeliveryFrames.UnderWay, DeliveryFrames.Version, number, (ulong)i + 1, static (ulong message, ref FieldWriter writer) =>
+            {
+                writer.UInt64(message);
+                writer.Length(1);
+                writer.Length(0);
+            });
+            writers[i].Flush();
+            links[i].Poll(10);
+        }
+        sim.Submit("a@b", "u@one.example");
+        sim.Submit("a@b", "v@two.example");
+        for (var i = 0; i < 2; i++)
+        {
+            writers[i].Write(DeliveryFrames.Replayed, DeliveryFrames.Version, number, new DeliveryResult(number, [new RecipientResult(0, Sent)]), DeliveryFrames.WriteResult);
+            writers[i].Flush();
+            links[i].Poll(10);
+            sim.Run(TimeSpan.FromSeconds(1));
+            // As the engine does: all that is written is told to both.
+            foreach (var link in links)
+            {
+                link.Written(sim.Qmgr.TakenElsewhere);
+            }
+            sim.Qmgr.TakenElsewhere.Clear();
+        }
+        Assert.Empty(sim.Requests);
+        Assert.Empty(sim.Spool.Ids);
     }
 
     private static List<ulong> Requests(IDuplexPipe far)

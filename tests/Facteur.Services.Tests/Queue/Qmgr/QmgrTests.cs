@@ -20,6 +20,28 @@ public sealed class QmgrTests
             sim.Log.Lines);
     }
 
+    [Theory]
+    [InlineData("+", 2)]
+    [InlineData("", 6)]
+    public void Extended_addresses_of_a_user_get_no_more_deliveries_at_once_than_the_user(string delimiter, int atOnce)
+    {
+        var sim = new QmgrSimulation(("recipient_delimiter", delimiter), ("local_destination_concurrency_limit", "2"), ("local_destination_recipient_limit", "1"))
+        {
+            Resolver = static r => new(new Resolution("local", r.EndsWith("b.example", StringComparison.Ordinal) ? "b.example" : "c.example", r, ResolveFlags.Local)),
+        };
+        sim.Deliver = static request => (TimeSpan.FromHours(1), QmgrSimulation.Ok(request));
+        foreach (var recipient in (string[])["mallory+1", "mallory+2", "Mallory+3", "mallory+4", "mallory+5", "mallory"])
+        {
+            sim.Submit("a@b", recipient + "@b.example");
+        }
+        sim.Submit("a@b", "alice+1@b.example");
+        sim.Submit("a@b", "mallory+6@c.example");
+        sim.Run(TimeSpan.FromSeconds(10));
+        Assert.Equal(atOnce, sim.Requests.Count(r => r.Recipients[0].Recipient.Address.StartsWith("mallory", StringComparison.OrdinalIgnoreCase) && r.Nexthop == "b.example"));
+        Assert.Single(sim.Requests, r => r.Recipients[0].Recipient.Address.StartsWith("alice", StringComparison.Ordinal));
+        Assert.Single(sim.Requests, r => r.Nexthop == "c.example");
+    }
+
     [Fact]
     public void Recipients_of_one_destination_share_deliveries_up_to_the_recipient_limit()
     {

@@ -25,6 +25,7 @@ public sealed class PickupServiceTests : IDisposable, ICleanup, IBounce, IQueueL
     private CleanupResult _result;
     private ReportResult _report = ReportResult.Sent;
     private string _crash = "";
+    private Func<Exception>? _asked;
     private ulong _ids;
 
     public PickupServiceTests()
@@ -337,7 +338,33 @@ public sealed class PickupServiceTests : IDisposable, ICleanup, IBounce, IQueueL
     }
 
     ValueTask<QueuedMessage?> IQueueLookup.FindAsync(ulong id, CancellationToken cancel) =>
-        new(_queue.Contains(id) ? new QueuedMessage(id, "incoming", "Q", new Envelope(), [], new ContentLayout([])) : null);
+        _asked is { } fails ? throw fails() : new(_queue.Contains(id) ? new QueuedMessage(id, "incoming", "Q", new Envelope(), [], new ContentLayout([])) : null);
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_queue_that_can_not_be_asked_is_no_fault_of_the_file(bool answered)
+    {
+        Put("6ABCDEF012", Records(Message));
+        _crash = "after durable";
+        await Scan();
+        _crash = "";
+        using var pickup = Service();
+        _asked = answered ? static () => new ControlException(ControlFailure.Unavailable, "too many sessions") : static () => new IOException("no such file");
+        for (var i = 0; i < 15; i++)
+        {
+            await pickup.ScanAsync(default);
+            _time.Advance(TimeSpan.FromMinutes(1));
+        }
+        Assert.Single(Files());
+        Assert.Equal(0, Corrupt());
+        Assert.DoesNotContain(_log.Lines.Skip(2), line => line.Contains("Exception", StringComparison.Ordinal));
+        Assert.Contains(_log.Lines, line => line.EndsWith("the queue can't be asked now: message will be tried again", StringComparison.Ordinal));
+        _asked = null;
+        await pickup.ScanAsync(default);
+        Assert.Empty(Files());
+        Assert.Single(_taken);
+    }
 
     private void Crash(string step)
     {

@@ -1,0 +1,100 @@
+using System.Collections.Concurrent;
+using Facteur.Contracts.Wire;
+using Facteur.Mail.Dsn;
+using Facteur.Mail.Envelopes;
+
+namespace Facteur.Contracts.Tests;
+
+/// <summary>The agents' end when queues come and go.</summary>
+public sealed class DeliveryLinkTests : IDeliveryAgent, IDisposable
+{
+    private readonly ConcurrentQueue<ulong> _begun = new();
+    private readonly ManualResetEventSlim _go = new();
+
+    public void Dispose() => _go.Dispose();
+
+    [Fact]
+    public async Task Requests_of_a_dead_queue_that_were_not_read_are_left_to_the_next()
+    {
+        var cancel = TestContext.Current.CancellationToken;
+        var (first, firstFar) = PipePair.Create();
+        using var server = new DeliveryServer(_ => this, new ServiceLog(new NoLog(), "test"), outlives: true).Attach(first);
+        var writer = new LinkWriter(firstFar.Output);
+        for (ulong i = 1; i <= 3; i++)
+        {
+            writer.Write(DeliveryFrames.Deliver, DeliveryFrames.Version, i, Request(i), DeliveryFrames.WriteRequest);
+        }
+        writer.Flush();
+        await Until(() => !_begun.IsEmpty);
+        writer.Complete();
+        var (next, nextFar) = PipePair.Create();
+        // It waits for the thread of the link before, which is in the middle of the first request.
+        var attached = Task.Run(() => server.Attach(next), cancel);
+        var sink = new Sink();
+        var queue = new DeliveryClient(nextFar, static () => { });
+        await Until(() =>
+        {
+            queue.Poll(sink);
+            return queue.Ready;
+        });
+        _go.Set();
+        await attached.WaitAsync(TimeSpan.FromSeconds(20), cancel);
+        await Until(() =>
+        {
+            queue.Poll(sink);
+            return sink.Ended.Count == 1;
+        });
+        Assert.Equal([1UL], sink.Begun);
+        Assert.Equal([1UL], _begun);
+        Assert.Equal(1, server.Kept);
+    }
+
+    ValueTask<DeliveryResult> IDeliveryAgent.DeliverAsync(DeliveryRequest request, CancellationToken cancel)
+    {
+        _begun.Enqueue(request.MessageId);
+        _go.Wait(cancel);
+        return new(new DeliveryResult(request.RequestId, [new RecipientResult(0, DeliveryStatus.Sent("ok"))]));
+    }
+
+    private static DeliveryRequest Request(ulong id) => new()
+    {
+        RequestId = id,
+        MessageId = id,
+        QueueId = $"Q{id}",
+        Transport = "smtp",
+        Nexthop = "b.example",
+        Envelope = new Envelope { Sender = "s" },
+        Recipients = [new DeliveryRecipient(0, new EnvelopeRecipient("r"))],
+        Layout = new ContentLayout([new Extent(ExtentKind.Journal, 2, 64, 3)]),
+        ActiveMicros = 1_000_000,
+    };
+
+    private static async Task Until(Func<bool> holds)
+    {
+        for (var i = 0; !holds(); i++)
+        {
+            Assert.True(i < 4000, "it did not come to this");
+            await Task.Delay(5, TestContext.Current.CancellationToken);
+        }
+    }
+
+    private sealed class Sink : IDeliverySink
+    {
+        public List<ulong> Begun { get; } = [];
+
+        public List<ulong> Ended { get; } = [];
+
+        public void Result(DeliveryResult result) => Assert.Fail("the new queue asked for nothing");
+
+        public void UnderWay(ulong number, ulong messageId, IReadOnlyList<int> recipients) => Begun.Add(messageId);
+
+        public void Replayed(DeliveryResult result) => Ended.Add(result.RequestId);
+    }
+
+    private sealed class NoLog : IMailLog
+    {
+        public void Write(string tag, LogLevel level, string text)
+        {
+        }
+    }
+}
