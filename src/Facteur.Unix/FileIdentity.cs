@@ -55,6 +55,33 @@ public readonly ref struct FileIdentity
         }
     }
 
+    /// <summary>
+    /// Gives up, for this thread and for good, every capability of root's that is neither over files nor over this identity: what stays with an
+    /// identity that was taken (to trace processes, to use devices, to pass quotas) shall not help who makes us open something. For own threads.
+    /// </summary>
+    /// <exception cref="IdentityException">The kernel refused; nothing may be done for a user.</exception>
+    public static unsafe void KeepFileRights()
+    {
+        if (!CanChange)
+        {
+            return;
+        }
+        const int capget = 125, capset = 126;
+        // linux/capability.h: CHOWN, DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER, SETGID, SETUID; version 3, this thread; effective, permitted, inheritable, twice.
+        const uint kept = 0xCF;
+        uint* header = stackalloc uint[2] { 0x20080522, 0 };
+        uint* sets = stackalloc uint[6];
+        if (Libc.syscall(capget, (nint)header, (nint)sets, 0, 0) == 0)
+        {
+            (sets[0], sets[1], sets[2], sets[3], sets[4], sets[5]) = (sets[0] & kept, sets[1] & kept, 0, 0, 0, 0);
+            if (Libc.syscall(capset, (nint)header, (nint)sets, 0, 0) == 0)
+            {
+                return;
+            }
+        }
+        throw new IdentityException("cannot give up rights that are not over files");
+    }
+
     /// <summary>Goes back to the identity before.</summary>
     public void Dispose()
     {

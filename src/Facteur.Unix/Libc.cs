@@ -69,6 +69,7 @@ public static unsafe partial class Libc
     [LibraryImport(C, SetLastError = true)] public static partial int fstatvfs(int fd, StatVfs* stat);
     [LibraryImport(C, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)] public static partial int statvfs(string path, StatVfs* stat);
     [LibraryImport(C, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)] public static partial int statfs(string path, StatFs* stat);
+    [LibraryImport(C, SetLastError = true)] public static partial int fstatfs(int fd, StatFs* stat);
     [LibraryImport(C, SetLastError = true)] public static partial int flock(int fd, int operation);
     [LibraryImport(C, SetLastError = true)] public static partial int fcntl(int fd, int command, Flock* argument);
     [LibraryImport(C, SetLastError = true)] public static partial int fcntl(int fd, int command, int argument);

@@ -33,6 +33,50 @@ public sealed unsafe class UnixFile : IDisposable
         return fd >= 0 ? 0 : path.Contains('\0') ? Libc.EINVAL : Marshal.GetLastPInvokeError();
     }
 
+    /// <summary>Opens a regular file of a user's for reading; the caller's thread or process has the user's identity. Nothing waits.</summary>
+    /// <param name="path">Its name.</param>
+    /// <param name="followLinks">Whether its last name may be a link.</param>
+    /// <param name="status">What the name is, when it is there: else its mode is 0.</param>
+    /// <param name="file">The file, or null: also without an errno, when it is no regular one.</param>
+    /// <returns>0 or the errno.</returns>
+    public static int OpenRegular(string path, bool followLinks, out Stat status, out UnixFile? file)
+    {
+        const int noControllingTerminal = 0x100;
+        const long procFileSystem = 0x9FA0;
+        (file, status) = (null, default);
+        if (path.Contains('\0'))
+        {
+            return Libc.EINVAL;
+        }
+        var errno = Status(path, followLinks, out var named);
+        if (errno != 0)
+        {
+            return errno;
+        }
+        status = named;
+        if ((named.Mode & Libc.S_IFMT) != Libc.S_IFREG)
+        {
+            return 0;
+        }
+        // It may be a pipe by now. What counts is what was opened.
+        errno = Open(path, Libc.O_RDONLY | Libc.O_NONBLOCK | noControllingTerminal | (followLinks ? 0 : Libc.O_NOFOLLOW), 0, out file);
+        if (file is null)
+        {
+            return errno;
+        }
+        Libc.StatFs system = default;
+        errno = file.Status(out status);
+        errno = errno != 0 ? errno : Result(Libc.fstatfs(file.Descriptor, &system));
+        // Files below /proc/self show a process itself, whoever may read them.
+        errno = errno == 0 && system.Type == procFileSystem ? Libc.EACCES : errno;
+        if (errno != 0 || (status.Mode & Libc.S_IFMT) != Libc.S_IFREG)
+        {
+            file.Dispose();
+            file = null;
+        }
+        return errno;
+    }
+
     /// <summary>Owner, mode, size and identity.</summary>
     public int Status(out Stat status)
     {
@@ -159,6 +203,9 @@ public sealed unsafe class UnixFile : IDisposable
 
     /// <summary>Takes the exclusive flock(2) without waiting.</summary>
     public int TryLockFlock() => Result(Libc.flock(_fd, Libc.LOCK_EX | Libc.LOCK_NB));
+
+    /// <summary>Gives the descriptor away: whoever takes it closes it.</summary>
+    public int Release() => Interlocked.Exchange(ref _fd, -1);
 
     /// <summary>Closes; the errno is that of a deferred write (NFS, quota).</summary>
     public int Close()

@@ -9,7 +9,7 @@ internal enum LocalHelperKind
     /// <summary>All that is the user's own: it has the user's group.</summary>
     User,
 
-    /// <summary>Its group or the mailbox it writes is a mail spool directory's: it delivers into mboxes.</summary>
+    /// <summary>It writes root's mailbox, which the parent opened.</summary>
     Spool,
 
     /// <summary>Its numbers are a virtual mailbox's: it delivers into mboxes and Maildirs.</summary>
@@ -36,9 +36,6 @@ internal sealed record LocalHelperProcess(int Pid, DescriptorSocket Socket, uint
     /// <summary>When its last session was over.</summary>
     public long IdleSince { get; set; }
 
-    /// <summary>The directory and user of the lock file that is kept while it is busy; -1 for none.</summary>
-    public (int Directory, string User) Lock { get; set; } = (-1, "");
-
     /// <summary>Starts one; null with the errno.</summary>
     public static LocalHelperProcess? Start(IReadOnlyList<string> program, uint uid, uint gid, LocalHelperKind kind, out int errno)
     {
@@ -64,31 +61,18 @@ internal sealed record LocalHelperProcess(int Pid, DescriptorSocket Socket, uint
     }
 
     /// <summary>It serves a session.</summary>
-    public void Begin(int session, (int Directory, string User) locked) => (Busy, Session, LeftSince, Lock) = (true, session, 0, locked);
+    public void Begin(int session) => (Busy, Session, LeftSince) = (true, session, 0);
 
     /// <summary>Its session is over.</summary>
     public void Rest(long now)
     {
-        Unlock();
         CloseSession();
         (Busy, LeftSince, IdleSince) = (false, 0, now);
-    }
-
-    /// <summary>Takes its lock file away, if it has one.</summary>
-    public void Unlock()
-    {
-        if (Lock.Directory >= 0)
-        {
-            LocalSpool.Unlock(Lock.Directory, Lock.User);
-            _ = Libc.close(Lock.Directory);
-            Lock = (-1, "");
-        }
     }
 
     /// <summary>It ends when its socket does.</summary>
     public void Dispose()
     {
-        Unlock();
         CloseSession();
         Socket.Dispose();
     }

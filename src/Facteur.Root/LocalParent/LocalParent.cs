@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Collections;
 using System.Runtime.InteropServices;
 using Facteur.Unix;
@@ -6,9 +5,9 @@ using Facteur.Unix;
 namespace Facteur.Root.LocalParent;
 
 /// <summary>
-/// The part of local deliveries that is root: it reads one fixed request at a time, finds the identity itself, and hands a socket of a helper
-/// of that identity back. It reads no mail, no tables and no configuration. A helper serves one session after the other, stays a while,
-/// and there are so many at most; while all are busy, requests wait in their socket. One thread.
+/// The part of local deliveries that is root: it reads one short request at a time, finds the identity itself, and hands back a socket of a helper
+/// of that identity, or a file opened with it (<see cref="LocalOpener"/>). It reads no mail, no tables and no configuration. A helper serves one
+/// session after the other, stays a while, and there are so many at most; while all are busy, requests for one wait. One thread but the opener's.
 /// </summary>
 public sealed unsafe class LocalParent : IDisposable
 {
@@ -16,12 +15,14 @@ public sealed unsafe class LocalParent : IDisposable
     public const string Name = "local-parent";
 
     private const int Usage = 64;
-    private const int AnswerLength = 8;
     private static readonly TimeSpan IdleLimit = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(5);
 
     /// <summary>Most busy helpers of one user: they may be made to hang by that user.</summary>
     private const int PerUser = 8;
+
+    /// <summary>Most requests that wait for a helper.</summary>
+    private const int WaitingLimit = 256;
 
     private readonly LocalParentOptions _options;
     private readonly TimeProvider _time;
@@ -29,8 +30,15 @@ public sealed unsafe class LocalParent : IDisposable
     private readonly List<LocalHelperProcess> _helpers = [];
     private readonly List<(int Pid, long Since)> _ending = [];
     private readonly byte[] _message = new byte[DescriptorSocket.MessageLimit];
+    private readonly Queue<LocalRequest> _waiting = [];
+    private readonly LocalIdentities _identities;
+    private readonly LocalOpener _opener;
 
-    internal LocalParent(LocalParentOptions options, TimeProvider time) => (_options, _time, _requests) = (options, time, new DescriptorSocket(options.Requests));
+    internal LocalParent(LocalParentOptions options, TimeProvider time)
+    {
+        (_options, _time, _requests, _identities) = (options, time, new DescriptorSocket(options.Requests), new LocalIdentities(options));
+        _opener = new LocalOpener(_identities, _requests, time);
+    }
 
     /// <summary>Environment of a helper: nothing but what its runtime needs.</summary>
     internal static IReadOnlyList<string> HelperEnvironment { get; } =
@@ -59,6 +67,7 @@ public sealed unsafe class LocalParent : IDisposable
         {
             End(_helpers[^1]);
         }
+        _opener.Dispose();
         _requests.Dispose();
         // Who does not end, stopped by its own user perhaps, is ended.
         for (var start = _time.GetTimestamp(); _ending.Count > 0; EndOld())
@@ -72,9 +81,8 @@ public sealed unsafe class LocalParent : IDisposable
         var fds = new Libc.PollFd[(2 * _options.HelperLimit) + 2];
         while (true)
         {
-            var full = _helpers.Count == _options.HelperLimit && _helpers.TrueForAll(h => h.Busy);
             fds[0] = new Libc.PollFd { Fd = _options.Control, Events = Libc.POLLIN };
-            fds[1] = new Libc.PollFd { Fd = full ? -1 : _requests.Fd, Events = Libc.POLLIN };
+            fds[1] = new Libc.PollFd { Fd = _requests.Fd, Events = Libc.POLLIN };
             for (var i = 0; i < _helpers.Count; i++)
             {
                 fds[(2 * i) + 2] = new Libc.PollFd { Fd = _helpers[i].Socket.Fd, Events = Libc.POLLIN };
@@ -102,13 +110,23 @@ public sealed unsafe class LocalParent : IDisposable
                     Hear(_helpers[i]);
                 }
             }
-            if (fds[1].Returned != 0 && !Answer())
+            if (fds[1].Returned != 0 && !Hear())
             {
                 return;
             }
             EndOld();
+            while (_waiting.Count > 0 && !IsFull)
+            {
+                var request = _waiting.Dequeue();
+                if (!Answer(request.Number, Grant(request)))
+                {
+                    return;
+                }
+            }
         }
     }
+
+    private bool IsFull => _helpers.Count == _options.HelperLimit && _helpers.TrueForAll(h => h.Busy);
 
     /// <summary>A helper is idle, or gone.</summary>
     private void Hear(LocalHelperProcess helper)
@@ -162,9 +180,9 @@ public sealed unsafe class LocalParent : IDisposable
         }
     }
 
-    /// <summary>Answers one request: errno and a socket.</summary>
+    /// <summary>Reads one request.</summary>
     /// <returns>False when the expander is gone: another gets a parent of its own.</returns>
-    private bool Answer()
+    private bool Hear()
     {
         var count = _requests.Receive(_message, out var unwanted, wait: false, out _);
         if (unwanted >= 0)
@@ -175,118 +193,47 @@ public sealed unsafe class LocalParent : IDisposable
         {
             return count < 0;
         }
+        var message = _message.AsSpan(0, count);
+        var errno = LocalRequest.Read(message) is not { } request ? Libc.EINVAL
+            : request.Work >= LocalWork.Read ? _opener.Add(request)
+            : Wait(request);
+        return errno == 0 || Answer(LocalRequest.NumberOf(message), new LocalAnswer(errno));
+    }
+
+    private int Wait(LocalRequest request)
+    {
+        if (_waiting.Count >= WaitingLimit)
+        {
+            return Libc.EAGAIN;
+        }
+        _waiting.Enqueue(request);
+        return 0;
+    }
+
+    // An answer that can't be sent would be waited for: the end is better.
+    private bool Answer(uint number, LocalAnswer answer) => answer.Send(_requests, number) == 0;
+
+    private LocalAnswer Grant(LocalRequest request)
+    {
         var session = -1;
-        var ofMailbox = false;
-        var errno = LocalRequest.Read(_message.AsSpan(0, count)) is { } request ? Grant(request, out session, out ofMailbox) : Libc.EINVAL;
-        Span<byte> answer = stackalloc byte[AnswerLength];
-        BinaryPrimitives.WriteInt32LittleEndian(answer, errno);
-        BinaryPrimitives.WriteInt32LittleEndian(answer[4..], ofMailbox ? 1 : 0);
-        var sent = _requests.Send(answer, session);
-        if (session >= 0)
+        int errno;
+        if (request.Work == LocalWork.RootMailbox)
         {
-            _ = Libc.close(session);
+            // Nobody becomes root: root's mailbox is written by default_privs, who can do no more with it than append and cut.
+            var mailbox = _opener.TakeMailbox(request.Uid);
+            errno = mailbox >= 0 && _options.DefaultPrivileges is { } writer && _identities.Allowed(writer.Uid)
+                ? Hand(writer.Uid, writer.Gid, LocalHelperKind.Spool, mailbox, out session) : Libc.EPERM;
+            _ = mailbox < 0 ? 0 : Libc.close(mailbox);
+            return new LocalAnswer(errno, Descriptor: session);
         }
-        // An answer that is missing would be taken out of the next one.
-        return sent == 0;
-    }
-
-    private int Grant(LocalRequest request, out int session, out bool ofMailbox)
-    {
-        (session, ofMailbox) = (-1, false);
-        var errno = Find(request, out var uid, out var gid, out var user);
-        return errno != 0 ? errno
-            : request.Work == LocalWork.User ? Allowed(uid) ? Hand(uid, gid, request.Identity == LocalIdentity.Virtual ? LocalHelperKind.Virtual : LocalHelperKind.User, -1, out session) : Libc.EPERM
-            : user is null || !_options.MailSpools.Contains(request.Directory) ? Libc.EPERM : GrantSpool(request, user, out session, out ofMailbox);
-    }
-
-    // Never root, never the mail system's own users.
-    private bool Allowed(uint uid) => uid is not (0 or uint.MaxValue) && !_options.RefusedUids.Contains(uid);
-
-    /// <summary>The identity, from the user database or a file's owner; only numbers of virtual mailboxes are taken as given, within their bounds.</summary>
-    private int Find(LocalRequest request, out uint uid, out uint gid, out UserAccount? user)
-    {
-        (uid, gid, user) = (0, 0, null);
-        var errno = 0;
-        switch (request.Identity)
-        {
-            case LocalIdentity.User:
-                errno = UserAccount.Find(request.Name, out user);
-                break;
-            case LocalIdentity.Owner:
-                // The name may be another file's by now: whose it was when it was read is what was asked for.
-                errno = !request.Name.StartsWith('/') ? Libc.EINVAL
-                    : UnixFile.Status(request.Name, followLinks: true, out var status) is not 0 and var failed ? failed
-                    : status.Uid != request.Uid ? Libc.EPERM : UserAccount.Find(status.Uid, out user);
-                break;
-            default:
-                (uid, gid) = (request.Uid, request.Gid);
-                return uid >= _options.VirtualMinimumUid && gid is not (0 or uint.MaxValue) && !_options.RefusedGids.Contains(gid) && request.Name.Length == 0 ? 0 : Libc.EPERM;
-        }
-        (uid, gid) = (user?.Uid ?? 0, user?.Gid ?? 0);
-        return errno != 0 ? errno : user is null ? Libc.ENOENT : 0;
-    }
-
-    /// <summary>Postfix, mailbox.c: whoever may write the directory makes mailbox and lock file; where that is root alone, root does.</summary>
-    private int GrantSpool(LocalRequest request, UserAccount user, out int session, out bool ofMailbox)
-    {
-        const uint othersWrite = 2, groupWrite = 16;
-        (session, ofMailbox) = (-1, false);
-        if (user.Name.Contains('/') || user.Name is "." or ".." || _options.RefusedUids.Contains(user.Uid))
-        {
-            return Libc.EPERM;
-        }
-        var directory = Libc.open(request.Directory, Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_CLOEXEC, 0);
-        Stat status;
-        if (directory < 0 || Libc.fstat(directory, &status) < 0)
-        {
-            ofMailbox = true;
-            return Close(directory, Marshal.GetLastPInvokeError());
-        }
-        if (user.Uid != 0 && (status.Mode & othersWrite) != 0)
-        {
-            return Close(directory, Hand(user.Uid, user.Gid, LocalHelperKind.User, -1, out session));
-        }
-        if (user.Uid != 0 && (status.Mode & groupWrite) != 0)
-        {
-            return Close(directory, Hand(user.Uid, status.Gid, LocalHelperKind.Spool, -1, out session));
-        }
-        // Nobody becomes root: root's mailbox is written by default_privs, who can do no more with it than append and cut.
-        var writer = user.Uid != 0 ? user : _options.DefaultPrivileges;
-        if (writer is null || !Allowed(writer.Uid))
-        {
-            return Close(directory, Libc.EPERM);
-        }
-        var errno = request.Dotlock ? LocalSpool.Lock(directory, user.Name, request.StaleSeconds, _time) : 0;
-        ofMailbox = errno != 0;
-        if (errno != 0)
-        {
-            return Close(directory, errno);
-        }
-        var mailbox = LocalSpool.Open(directory, user, out errno);
-        ofMailbox = errno != 0;
-        errno = errno != 0 ? errno : Hand(writer.Uid, writer.Gid, LocalHelperKind.Spool, mailbox, out session, request.Dotlock ? (directory, user.Name) : (-1, ""));
-        if (mailbox >= 0)
-        {
-            _ = Libc.close(mailbox);
-        }
-        if (errno != 0 && request.Dotlock)
-        {
-            LocalSpool.Unlock(directory, user.Name);
-        }
-        return errno == 0 && request.Dotlock ? 0 : Close(directory, errno);
-    }
-
-    private static int Close(int descriptor, int errno)
-    {
-        if (descriptor >= 0)
-        {
-            _ = Libc.close(descriptor);
-        }
-        return errno;
+        errno = _identities.Find(request, out var uid, out var gid, out _);
+        errno = errno != 0 ? errno : !_identities.Allowed(uid) ? Libc.EPERM
+            : Hand(uid, gid, request.Identity == LocalIdentity.Virtual ? LocalHelperKind.Virtual : LocalHelperKind.User, -1, out session);
+        return new LocalAnswer(errno, Descriptor: session);
     }
 
     /// <summary>Gives a session to a helper of an identity: an idle one, or a new one.</summary>
-    private int Hand(uint uid, uint gid, LocalHelperKind kind, int mailbox, out int session, (int Directory, string User)? locked = null)
+    private int Hand(uint uid, uint gid, LocalHelperKind kind, int mailbox, out int session)
     {
         session = -1;
         if (kind == LocalHelperKind.User && uid != _options.DefaultPrivileges?.Uid && _helpers.Count(h => h.Busy && h.Uid == uid) >= PerUser)
@@ -322,7 +269,7 @@ public sealed unsafe class LocalParent : IDisposable
             End(helper);
             return errno;
         }
-        helper.Begin(pair[1], locked ?? (-1, ""));
+        helper.Begin(pair[1]);
         session = pair[0];
         return 0;
     }

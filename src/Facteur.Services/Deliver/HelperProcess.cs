@@ -138,7 +138,7 @@ internal sealed class LocalHelperSession(HelperLink link, UnixFile? mailbox, boo
         var content = new LinkContent(link, length);
         var end = mailbox is null
             ? MailboxDelivery.Deliver(Libc.geteuid(), null, job, content, _time)
-            : new MailboxEnd(Mbox.DeliverOpened(job.Path, mailbox, new MailboxCopy(job, content, _time), job.Locks), []);
+            : new MailboxEnd(Mbox.DeliverOpened(job.Path, mailbox, new MailboxCopy(job, content, _time), job.Locks, null), []);
         content.Drain();
         HelperFields.Write(end, link.Begin(HelperFrame.MailboxEnd));
         return true;

@@ -28,6 +28,15 @@ internal static class Mbox
     private const int OpenAttempts = 5;
     private const int NoControllingTerminal = 0x100;
 
+    /// <summary>It is a directory, a pipe, a device.</summary>
+    public static MailboxResult NotRegular => new(Mail.Dsn.DeliveryStatus.Bounced(2, 0, "destination is not a regular file"));
+
+    /// <summary>A lock would not cover all of its names.</summary>
+    public static MailboxResult SeveralNames(ulong count) => new(Mail.Dsn.DeliveryStatus.Bounced(2, 0, $"file has {count} hard links"));
+
+    /// <summary>strict_mailbox_ownership.</summary>
+    public static MailboxResult NotOwned(string path) => new(Mail.Dsn.DeliveryStatus.Deferred(2, 0, $"destination {path} is not owned by recipient"));
+
     /// <summary>Appends one message, or says that the mailbox is locked; it never waits (<see cref="MailboxEnd"/>).</summary>
     /// <param name="path">The file.</param>
     /// <param name="copy">The message.</param>
@@ -70,12 +79,14 @@ internal static class Mbox
     /// <param name="file">The file.</param>
     /// <param name="copy">The message.</param>
     /// <param name="locks">How it is locked besides.</param>
-    public static MailboxResult DeliverOpened(string path, UnixFile file, MailboxCopy copy, MailboxLocks locks)
+    /// <param name="owner">The owner it must have, or null.</param>
+    public static MailboxResult DeliverOpened(string path, UnixFile file, MailboxCopy copy, MailboxLocks locks, uint? owner)
     {
         var errno = file.Status(out var status);
         errno = errno != 0 ? errno : locks.TakeKernelLocks(file);
         return errno != 0
             ? MailboxResult.Failed(errno, 4, "unable to lock for exclusive access") with { Locked = errno == Libc.EAGAIN }
+            : owner is { } user && status.Uid != user ? NotOwned(path)
             : Check(path, status, new MboxRules { Locks = locks }) ?? AppendLocked(path, file, copy, new MboxRules { Locks = locks }, created: false);
     }
 
@@ -96,7 +107,7 @@ internal static class Mbox
                 }
                 if ((status.Mode & Libc.S_IFMT) != Libc.S_IFREG)
                 {
-                    return rules.AnyFile ? Write(file, copy, -1) : new(Mail.Dsn.DeliveryStatus.Bounced(2, 0, "destination is not a regular file"));
+                    return rules.AnyFile ? Write(file, copy, -1) : NotRegular;
                 }
                 errno = rules.Locks.TakeKernelLocks(file);
                 if (errno != 0)
@@ -148,11 +159,11 @@ internal static class Mbox
     {
         if (status.Links != 1)
         {
-            return new(Mail.Dsn.DeliveryStatus.Bounced(2, 0, $"file has {status.Links} hard links"));
+            return SeveralNames(status.Links);
         }
         if (rules.Owner is { } owner && FileIdentity.CanChange && status.Uid != owner)
         {
-            return new(Mail.Dsn.DeliveryStatus.Deferred(2, 0, $"destination {path} is not owned by recipient"));
+            return NotOwned(path);
         }
         return rules.AnyFile && (status.Mode & 0x49) != 0 ? new(Mail.Dsn.DeliveryStatus.Bounced(7, 1, "file is executable")) : null;
     }

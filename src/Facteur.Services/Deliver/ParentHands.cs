@@ -1,5 +1,3 @@
-using System.Buffers.Binary;
-using System.Text;
 using Facteur.Mail.Dsn;
 using Facteur.Services.Server;
 using Facteur.Unix;
@@ -7,34 +5,26 @@ using Facteur.Unix;
 namespace Facteur.Services.Deliver;
 
 /// <summary>
-/// In processes: local's parent, which is root, hands out sockets of helpers that are the user. All that goes to it is a fixed request
-/// that names where an identity is found (docs/formats/local.md). While there is no parent, mail waits.
+/// In processes: local's parent, which is root, hands out descriptors of what a user may open, and sockets of helpers that are the user. All that
+/// goes to it is a short request that names where an identity is found (docs/formats/local.md). While there is no parent, mail waits.
 /// </summary>
 internal sealed class ParentHands : IUserHands, IDisposable
 {
-    /// <summary>Bytes of a request.</summary>
-    public const int RequestLength = HeaderLength + TextLength;
-
-    /// <summary>Most sessions at once: the parent's helpers.</summary>
+    /// <summary>Most sessions at once: the parent's helpers. As many files are read and written at once.</summary>
     private const int SessionLimit = 64;
 
-    private const byte Version = 1;
-    private const int HeaderLength = 20;
-    private const int TextLength = 4096;
-    private const int AnswerLength = 8;
+    /// <summary>Most files that are being opened; the parent takes more.</summary>
+    private const int OpenLimit = 128;
 
-    // Each has a thread: what a helper does takes its time.
+    // Each has a thread: what a helper does takes its time; and what a file system does.
     private readonly BlockingThreads _threads = new("helper", SessionLimit);
+    private readonly BlockingThreads _files = new("mailbox", SessionLimit);
+    private readonly SemaphoreSlim _opens = new(OpenLimit);
     private readonly Lock _gate = new();
-    private readonly byte[] _answer = new byte[DescriptorSocket.MessageLimit];
-    private DescriptorSocket? _parent;
+    private ParentLink? _parent;
 
-    /// <summary>What the parent is asked for.</summary>
-    private enum Work : byte
-    {
-        User = 1,
-        Spool = 2,
-    }
+    /// <summary>Makes them.</summary>
+    public ParentHands() => _ = Libc.signal(Libc.SIGXFSZ, 1); // SIG_IGN: a mailbox that grows too big is EFBIG.
 
     /// <summary>A parent came; the one before is gone.</summary>
     public void Attach(DescriptorSocket parent)
@@ -42,29 +32,46 @@ internal sealed class ParentHands : IUserHands, IDisposable
         lock (_gate)
         {
             _parent?.Dispose();
-            _parent = parent;
+            _parent = new ParentLink(parent);
         }
     }
 
     /// <inheritdoc/>
-    public async ValueTask<FileRead> ReadAsync(UserIdentity who, string path, bool followLinks, CancellationToken cancel) => await _threads.RunAsync(() =>
+    public async ValueTask<FileRead> ReadAsync(UserIdentity who, string path, bool followLinks, CancellationToken cancel)
     {
-        using var session = Ask(Work.User, who, null, out var errno, out _);
-        // That the parent is gone says nothing about the file: who took it for missing would pass over a user's .forward.
-        return session?.Read(path, followLinks) ?? new FileRead(errno is Libc.ECONNRESET or Libc.EPIPE or Libc.ENOTCONN or Libc.EPROTO ? Libc.EAGAIN : errno, false, 0, 0, null);
-    }, cancel).ConfigureAwait(false);
+        if (path.Contains('\0'))
+        {
+            return new FileRead(Libc.EINVAL, false, 0, 0, null);
+        }
+        var request = Request(LocalWork.Read, who) with { Path = path, Bits = followLinks ? LocalBits.FollowLinks : 0 };
+        var (answer, _) = await OpenAsync(request, cancel).ConfigureAwait(false);
+        if (answer.Descriptor < 0)
+        {
+            // That the parent is gone says nothing about the file: who took it for missing would pass over a user's .forward.
+            return new FileRead(IsGone(answer.Errno) ? Libc.EAGAIN : answer.Errno, answer.Mode != 0, answer.Mode, answer.Owner, null);
+        }
+        using var file = UnixFile.Own(answer.Descriptor);
+        return await _files.RunAsync(() => UserFile.Read(file), CancellationToken.None).ConfigureAwait(false);
+    }
 
     /// <inheritdoc/>
-    public async ValueTask<MailboxEnd> DeliverAsync(UserIdentity who, MailboxJob job, IContentSource content, CancellationToken cancel) => await _threads.RunAsync(() =>
+    public async ValueTask<MailboxEnd> DeliverAsync(UserIdentity who, MailboxJob job, IContentSource content, CancellationToken cancel)
     {
-        using var session = Ask(job.SpoolDirectory.Length > 0 ? Work.Spool : Work.User, who, job, out var errno, out var ofMailbox);
-        return session?.Deliver(job, content) ?? new MailboxEnd(ofMailbox ? Refused(job, errno) : new MailboxResult(NotGranted(who, errno)), []);
-    }, cancel).ConfigureAwait(false);
+        if (job.SpoolDirectory.Length > 0)
+        {
+            return new MailboxEnd(await AppendAsync(who, job, content, cancel).ConfigureAwait(false), []);
+        }
+        return await _threads.RunAsync(() =>
+        {
+            using var session = Ask(Request(LocalWork.User, who), out var errno);
+            return session?.Deliver(job, content) ?? new MailboxEnd(new MailboxResult(NotGranted(who, errno)), []);
+        }, cancel).ConfigureAwait(false);
+    }
 
     /// <inheritdoc/>
     public async ValueTask<CommandEnd> RunAsync(UserIdentity who, CommandJob job, IContentSource content, CancellationToken cancel) => await _threads.RunAsync(() =>
     {
-        using var session = Ask(Work.User, who, null, out var errno, out _);
+        using var session = Ask(Request(LocalWork.User, who), out var errno);
         return session?.Run(job, content) ?? new CommandEnd(CommandEndKind.NotStarted, errno, "");
     }, cancel).ConfigureAwait(false);
 
@@ -72,6 +79,7 @@ internal sealed class ParentHands : IUserHands, IDisposable
     public void Dispose()
     {
         _threads.Dispose();
+        _files.Dispose();
         lock (_gate)
         {
             _parent?.Dispose();
@@ -79,77 +87,101 @@ internal sealed class ParentHands : IUserHands, IDisposable
         }
     }
 
+    private static bool IsGone(int errno) => errno is Libc.ECONNRESET or Libc.EPIPE or Libc.ENOTCONN or Libc.EPROTO;
+
     private static DeliveryStatus NotGranted(UserIdentity who, int errno) => errno == Libc.EPERM
         ? DeliveryStatus.Deferred(3, 5, $"mail system configuration error: nothing is delivered in the name of {who}")
         : DeliveryStatus.Deferred(3, 0, $"no delivery process for {who}: {Errno.Text(errno)}");
 
     /// <summary>The parent made, or would have made, mailbox and lock file; the texts are those of <see cref="Mbox"/>.</summary>
-    private static MailboxResult Refused(MailboxJob job, int errno) => errno switch
+    private static MailboxResult Refused(UserIdentity who, MailboxJob job, in LocalAnswer answer) => (answer.Where, answer.Errno) switch
     {
-        Libc.EEXIST => MailboxResult.Failed(errno, 4, $"unable to create lock file {job.Path}.lock") with { Locked = true },
-        Libc.EMLINK => new MailboxResult(DeliveryStatus.Bounced(2, 0, "file has several hard links")),
-        Libc.EPERM => new MailboxResult(DeliveryStatus.Deferred(2, 0, $"destination {job.Path} is not owned by recipient")),
-        Libc.EISDIR => new MailboxResult(DeliveryStatus.Bounced(2, 0, "destination is not a regular file")),
-        _ => MailboxResult.Failed(errno, job.ErrorClass, "cannot open file"),
+        (LocalWhere.Request, _) => new MailboxResult(NotGranted(who, answer.Errno)),
+        (LocalWhere.Dotlock, _) => MailboxResult.Failed(answer.Errno, 4, $"unable to create lock file {job.Path}.lock") with { Locked = answer.Errno == Libc.EEXIST },
+        (LocalWhere.Locks, _) => MailboxResult.Failed(answer.Errno, 4, "unable to lock for exclusive access") with { Locked = answer.Errno == Libc.EAGAIN },
+        (LocalWhere.NewFile, _) => MailboxResult.Failed(answer.Errno, job.ErrorClass, "cannot create file exclusively"),
+        (_, Libc.EMLINK) => Mbox.SeveralNames(answer.Mode),
+        (_, Libc.EPERM) => Mbox.NotOwned(job.Path),
+        (_, Libc.EISDIR) => Mbox.NotRegular,
+        _ => MailboxResult.Failed(answer.Errno, job.ErrorClass, "cannot open file"),
     };
 
-    private HelperSession? Ask(Work work, UserIdentity who, MailboxJob? job, out int errno, out bool ofMailbox)
+    private static LocalRequest Request(LocalWork work, UserIdentity who) => new(
+        0, work, (LocalIdentity)who.Kind, 0, who.Kind == IdentityKind.User ? 0 : who.Uid, who.Kind == IdentityKind.Virtual ? who.Gid : 0, 0, who.Name, "");
+
+    /// <summary>Into a mailbox that the parent opens, locks and, but for root's, hands over.</summary>
+    private async ValueTask<MailboxResult> AppendAsync(UserIdentity who, MailboxJob job, IContentSource content, CancellationToken cancel)
     {
-        ofMailbox = false;
-        if (!Request(work, who, job, out var message))
+        var request = Request(LocalWork.Mailbox, who) with
         {
-            errno = Libc.ENAMETOOLONG;
-            return null;
+            Path = job.SpoolDirectory,
+            Bits = (job.Locks.Dotlock ? LocalBits.Dotlock : 0) | (job.Locks.Fcntl ? LocalBits.Fcntl : 0) | (job.Locks.Flock ? LocalBits.Flock : 0),
+            StaleSeconds = (uint)Math.Clamp(job.Locks.StaleAfter.TotalSeconds, 0, uint.MaxValue),
+        };
+        var (answer, number) = await OpenAsync(request, cancel).ConfigureAwait(false);
+        if (answer.Errno != 0)
+        {
+            return Refused(who, job, answer);
         }
+        try
+        {
+            // Whoever may write the directory may have put a file there that is not the recipient's.
+            return answer.Descriptor < 0
+                ? await _threads.RunAsync(() => AppendByHelper(who, job, content, number), CancellationToken.None).ConfigureAwait(false)
+                : await _files.RunAsync(() => Append(answer.Descriptor, job.StrictOwner ? who.Uid : null, job, content), CancellationToken.None).ConfigureAwait(false);
+        }
+        finally
+        {
+            if (job.Locks.Dotlock || answer.Descriptor < 0)
+            {
+                // The next delivery is not to find the lock file.
+                _ = await AskAsync(Request(LocalWork.Release, who) with { Uid = number }, out _).ConfigureAwait(false);
+            }
+        }
+    }
+
+    private static MailboxResult Append(int descriptor, uint? owner, MailboxJob job, IContentSource content)
+    {
+        using var file = UnixFile.Own(descriptor);
+        return Mbox.DeliverOpened(job.Path, file, new MailboxCopy(job, content, TimeProvider.System), job.Locks, owner);
+    }
+
+    private MailboxResult AppendByHelper(UserIdentity who, MailboxJob job, IContentSource content, uint number)
+    {
+        using var session = Ask(Request(LocalWork.RootMailbox, who) with { Uid = number }, out var errno);
+        return session?.Deliver(job, content).Result ?? new MailboxResult(NotGranted(who, errno));
+    }
+
+    private async ValueTask<(LocalAnswer Answer, uint Number)> OpenAsync(LocalRequest request, CancellationToken cancel)
+    {
+        await _opens.WaitAsync(cancel).ConfigureAwait(false);
+        try
+        {
+            var answer = AskAsync(request, out var number);
+            return (await answer.ConfigureAwait(false), number);
+        }
+        finally
+        {
+            _opens.Release();
+        }
+    }
+
+    private HelperSession? Ask(LocalRequest request, out int errno)
+    {
+        // While all helpers are busy the answer waits for one of them.
+        var answer = AskAsync(request, out _).GetAwaiter().GetResult();
+        errno = answer.Errno == 0 && answer.Descriptor < 0 ? Libc.EPROTO : answer.Errno;
+        return answer.Descriptor >= 0 ? new HelperSession(new HelperLink(UnixFile.Own(answer.Descriptor))) : null;
+    }
+
+    private Task<LocalAnswer> AskAsync(LocalRequest request, out uint number)
+    {
+        ParentLink? parent;
         lock (_gate)
         {
-            // One question at a time. While all helpers are busy the answer waits for one of them.
-            errno = _parent is null ? Libc.ECONNRESET : _parent.Send(message, -1);
-            if (errno != 0)
-            {
-                Forget();
-                return null;
-            }
-            if (_parent!.Receive(_answer, out var descriptor, wait: true, out errno) != AnswerLength)
-            {
-                errno = errno == 0 ? Libc.ECONNRESET : errno;
-                Forget();
-                return null;
-            }
-            (errno, ofMailbox) = (BinaryPrimitives.ReadInt32LittleEndian(_answer), _answer[4] == 1);
-            if (descriptor >= 0)
-            {
-                return new HelperSession(new HelperLink(UnixFile.Own(descriptor)));
-            }
-            errno = errno == 0 ? Libc.EPROTO : errno;
-            return null;
+            parent = _parent;
         }
-    }
-
-    // An answer that comes late would be taken for the next question's: the parent sees the end, and begins anew.
-    private void Forget()
-    {
-        _parent?.Dispose();
-        _parent = null;
-    }
-
-    private static bool Request(Work work, UserIdentity who, MailboxJob? job, out byte[] message)
-    {
-        message = new byte[RequestLength];
-        var directory = work == Work.Spool ? job!.SpoolDirectory : "";
-        int nameLength = Encoding.UTF8.GetByteCount(who.Name), directoryLength = Encoding.UTF8.GetByteCount(directory);
-        if (nameLength + directoryLength > TextLength)
-        {
-            return false;
-        }
-        (message[0], message[1], message[2], message[3]) = (Version, (byte)work, (byte)who.Kind, job is { Locks.Dotlock: true } ? (byte)1 : (byte)0);
-        BinaryPrimitives.WriteUInt32LittleEndian(message.AsSpan(4), who.Kind == IdentityKind.User ? 0 : who.Uid);
-        BinaryPrimitives.WriteUInt32LittleEndian(message.AsSpan(8), who.Kind == IdentityKind.Virtual ? who.Gid : 0);
-        BinaryPrimitives.WriteUInt32LittleEndian(message.AsSpan(12), (uint)Math.Clamp(job?.Locks.StaleAfter.TotalSeconds ?? 0, 0, uint.MaxValue));
-        BinaryPrimitives.WriteUInt16LittleEndian(message.AsSpan(16), (ushort)nameLength);
-        BinaryPrimitives.WriteUInt16LittleEndian(message.AsSpan(18), (ushort)directoryLength);
-        Encoding.UTF8.GetBytes(who.Name, message.AsSpan(HeaderLength));
-        Encoding.UTF8.GetBytes(directory, message.AsSpan(HeaderLength + nameLength));
-        return true;
+        number = 0;
+        return parent?.AskAsync(request, out number) ?? Task.FromResult(new LocalAnswer(Libc.ECONNRESET));
     }
 }

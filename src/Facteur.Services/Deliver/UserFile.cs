@@ -14,31 +14,19 @@ internal static class UserFile
     /// <param name="followLinks">Whether its last name may be a link.</param>
     public static FileRead Read(string path, bool followLinks)
     {
-        if (path.Contains('\0'))
-        {
-            return new FileRead(Libc.EINVAL, false, 0, 0, null);
-        }
-        var errno = UnixFile.Status(path, followLinks, out var status);
-        if (errno != 0)
-        {
-            return new FileRead(errno, false, 0, 0, null);
-        }
-        if ((status.Mode & Libc.S_IFMT) != Libc.S_IFREG)
-        {
-            return new FileRead(0, true, status.Mode, status.Uid, null);
-        }
-        // Without waiting: it may be a pipe by now. What counts is what was opened.
-        errno = UnixFile.Open(path, Libc.O_RDONLY | Libc.O_NONBLOCK | (followLinks ? 0 : Libc.O_NOFOLLOW), 0, out var file);
-        if (file is null)
-        {
-            return new FileRead(errno, true, status.Mode, status.Uid, null);
-        }
+        var errno = UnixFile.OpenRegular(path, followLinks, out var status, out var file);
         using (file)
         {
-            errno = file.Status(out status);
-            return errno == 0 && (status.Mode & Libc.S_IFMT) == Libc.S_IFREG && status.Size <= Limit
-                ? Text(file, status) : new FileRead(errno, true, status.Mode, status.Uid, null);
+            return file is not null ? Read(file) : new FileRead(errno, status.Mode != 0, status.Mode, status.Uid, null);
         }
+    }
+
+    /// <summary>Reads a file that was opened.</summary>
+    public static FileRead Read(UnixFile file)
+    {
+        var errno = file.Status(out var status);
+        return errno == 0 && (status.Mode & Libc.S_IFMT) == Libc.S_IFREG && status.Size <= Limit
+            ? Text(file, status) : new FileRead(errno, true, status.Mode, status.Uid, null);
     }
 
     private static FileRead Text(UnixFile file, in Stat status)
