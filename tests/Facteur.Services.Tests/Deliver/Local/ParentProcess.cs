@@ -7,6 +7,7 @@ namespace Facteur.Services.Tests.Deliver.Local;
 internal sealed unsafe class ParentProcess : IDisposable
 {
     private int _control;
+    private UserHands? _hands;
 
     public ParentProcess(string mailOwner = "games", int limit = 64, params string[] spools)
     {
@@ -28,14 +29,25 @@ internal sealed unsafe class ParentProcess : IDisposable
         _ = Libc.close(requests.Theirs);
         _ = Libc.close(nothing);
         Requests = requests.Ours;
-        Hands.Attach(requests.Ours);
     }
 
     public int Pid { get; }
 
     public DescriptorSocket Requests { get; }
 
-    public UserHands Hands { get; } = UserHands.ByParent();
+    /// <summary>From the first use on the answers are theirs.</summary>
+    public UserHands Hands
+    {
+        get
+        {
+            if (_hands is null)
+            {
+                _hands = UserHands.ByParent();
+                _hands.Attach(Requests);
+            }
+            return _hands;
+        }
+    }
 
     /// <summary>Processes whose parent it is.</summary>
     public IReadOnlyList<int> Helpers =>
@@ -84,7 +96,8 @@ internal sealed unsafe class ParentProcess : IDisposable
     public void Dispose()
     {
         End();
-        Hands.Dispose();
+        _hands?.Dispose();
+        Requests.Dispose();
         Until(() => ChildProcess.HasEnded(Pid, out _));
     }
 }
