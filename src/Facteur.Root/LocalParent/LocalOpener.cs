@@ -31,7 +31,8 @@ internal readonly record struct LocalLock(int Directory, string User, uint Uid, 
 /// <param name="identities">Who is who.</param>
 /// <param name="socket">Answers go there.</param>
 /// <param name="time">The clock.</param>
-internal sealed class LocalOpener(LocalIdentities identities, DescriptorSocket socket, TimeProvider time) : IDisposable
+/// <param name="opening">For tests: called before a file is opened.</param>
+internal sealed class LocalOpener(LocalIdentities identities, DescriptorSocket socket, TimeProvider time, Action<LocalRequest>? opening = null) : IDisposable
 {
     private const int ThreadLimit = 8, AtOnce = 2, PerUser = 8, WaitingLimit = 256, LockLimit = 256;
     private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(5);
@@ -166,6 +167,7 @@ internal sealed class LocalOpener(LocalIdentities identities, DescriptorSocket s
             held.Release();
             return new LocalAnswer(0);
         }
+        opening?.Invoke(job.Request);
         var errno = identities.Find(job.Request, out var uid, out var gid, out var user);
         return errno != 0 || user is null ? new LocalAnswer(errno != 0 ? errno : Libc.EPERM)
             : job.Request.Work == LocalWork.Mailbox ? OpenMailbox(job.Request, user)

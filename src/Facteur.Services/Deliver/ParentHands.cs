@@ -16,6 +16,9 @@ internal sealed class ParentHands : IUserHands, IDisposable
     /// <summary>Most files that are being opened; the parent takes more.</summary>
     private const int OpenLimit = 128;
 
+    private const int OpenAttempts = 50;
+    private static readonly TimeSpan OpenDelay = TimeSpan.FromMilliseconds(5);
+
     // Each has a thread: what a helper does takes its time; and what a file system does.
     private readonly BlockingThreads _threads = new("helper", SessionLimit);
     private readonly BlockingThreads _files = new("mailbox", SessionLimit);
@@ -154,15 +157,25 @@ internal sealed class ParentHands : IUserHands, IDisposable
 
     private async ValueTask<(LocalAnswer Answer, uint Number)> OpenAsync(LocalRequest request, CancellationToken cancel)
     {
-        await _opens.WaitAsync(cancel).ConfigureAwait(false);
-        try
+        for (var attempt = 1; ; attempt++)
         {
-            var answer = AskAsync(request, out var number);
-            return (await answer.ConfigureAwait(false), number);
-        }
-        finally
-        {
-            _opens.Release();
+            await _opens.WaitAsync(cancel).ConfigureAwait(false);
+            LocalAnswer answer;
+            uint number;
+            try
+            {
+                answer = await AskAsync(request, out number).ConfigureAwait(false);
+            }
+            finally
+            {
+                _opens.Release();
+            }
+            // So many files of one user are being opened that more would keep others waiting: later, and in the end no more.
+            if (answer is not { Errno: Libc.EAGAIN, Where: LocalWhere.Request } || attempt >= OpenAttempts)
+            {
+                return (answer, number);
+            }
+            await Task.Delay(OpenDelay * attempt, TimeProvider.System, cancel).ConfigureAwait(false);
         }
     }
 
