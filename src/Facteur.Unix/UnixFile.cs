@@ -207,6 +207,14 @@ public sealed unsafe class UnixFile : IDisposable
     /// <summary>Gives the descriptor away: whoever takes it closes it.</summary>
     public int Release() => Interlocked.Exchange(ref _fd, -1);
 
+    /// <summary>Gives up both locks, also where another process has a copy of the descriptor, as a child that is being started.</summary>
+    public void Unlock()
+    {
+        var range = new Libc.Flock { Type = Libc.F_UNLCK };
+        _ = Libc.fcntl(_fd, Libc.F_OFD_SETLK, &range);
+        _ = Libc.flock(_fd, Libc.LOCK_UN);
+    }
+
     /// <summary>Closes; the errno is that of a deferred write (NFS, quota).</summary>
     public int Close()
     {

@@ -146,7 +146,10 @@ internal sealed class ParentHands : IUserHands, IDisposable
     private static MailboxResult Append(int descriptor, uint? owner, MailboxJob job, IContentSource content)
     {
         using var file = UnixFile.Own(descriptor);
-        return Mbox.DeliverOpened(job.Path, file, new MailboxCopy(job, content, TimeProvider.System), job.Locks, owner);
+        var result = Mbox.DeliverOpened(job.Path, file, new MailboxCopy(job, content, TimeProvider.System), job.Locks, owner);
+        // The parent may not have closed its own yet.
+        file.Unlock();
+        return result;
     }
 
     private MailboxResult AppendByHelper(UserIdentity who, MailboxJob job, IContentSource content, uint number)
