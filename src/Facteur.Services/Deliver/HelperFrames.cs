@@ -41,10 +41,14 @@ internal enum HelperFrame : byte
 internal sealed class HelperLink(UnixFile socket) : IDisposable
 {
     private const int HeaderLength = 5;
+    private const int TogetherLimit = 64 << 10;
     private const int PayloadLimit = 3 * UserFile.Limit + (64 << 10);
 
-    private readonly ArrayBufferWriter<byte> _output = new(4096);
-    private byte[] _input = new byte[4096];
+    private readonly Output _output = new();
+    private int _begun = -1;
+    private byte[] _input = new byte[16 << 10];
+    private int _start;
+    private int _end;
 
     /// <summary>The socket's descriptor.</summary>
     public int Descriptor => socket.Descriptor;
@@ -59,36 +63,42 @@ internal sealed class HelperLink(UnixFile socket) : IDisposable
         _ = Libc.setsockopt(socket.Descriptor, Libc.SOL_SOCKET, send, (int*)value, 16);
     }
 
-    /// <summary>Starts a frame; its fields go to the result.</summary>
+    /// <summary>Starts a frame, behind those that were not sent yet; its fields go to the result.</summary>
     public FieldWriter Begin(HelperFrame kind)
     {
-        _output.Clear();
-        var header = _output.GetSpan(HeaderLength);
-        header[4] = (byte)kind;
-        _output.Advance(HeaderLength);
+        Close();
+        _begun = _output.Count;
+        Span<byte> header = [0, 0, 0, 0, (byte)kind];
+        _output.Write(header);
         return new FieldWriter(_output);
     }
 
-    /// <summary>Sends the frame.</summary>
+    /// <summary>Sends the frames.</summary>
     /// <returns>Whether the other end is there.</returns>
     public bool End()
     {
-        // The length is known now: written in front of a copy, for a writer's memory is read only.
-        var frame = ArrayPool<byte>.Shared.Rent(_output.WrittenCount);
-        _output.WrittenSpan.CopyTo(frame);
-        BinaryPrimitives.WriteUInt32LittleEndian(frame, (uint)(_output.WrittenCount - HeaderLength));
-        var sent = socket.Write(frame.AsSpan(0, _output.WrittenCount)) == 0;
-        ArrayPool<byte>.Shared.Return(frame);
-        return sent;
+        Close();
+        var errno = socket.Write(_output.Bytes);
+        _output.Clear();
+        return errno == 0;
     }
 
-    /// <summary>Sends content.</summary>
+    /// <summary>Sends content, or begins to.</summary>
     public bool Content(ReadOnlySpan<byte> piece)
     {
-        Span<byte> header = stackalloc byte[HeaderLength];
-        BinaryPrimitives.WriteUInt32LittleEndian(header, (uint)piece.Length);
-        header[4] = (byte)HelperFrame.Content;
-        return socket.Write(header) == 0 && socket.Write(piece) == 0;
+        Begin(HelperFrame.Content);
+        _output.Write(piece);
+        return _output.Count < TogetherLimit || End();
+    }
+
+    // The length is known when the frame is.
+    private void Close()
+    {
+        if (_begun >= 0)
+        {
+            BinaryPrimitives.WriteUInt32LittleEndian(_output.Bytes[_begun..], (uint)(_output.Count - _begun - HeaderLength));
+            _begun = -1;
+        }
     }
 
     /// <summary>Waits for a frame.</summary>
@@ -98,40 +108,78 @@ internal sealed class HelperLink(UnixFile socket) : IDisposable
     public bool Next(out HelperFrame kind, out ReadOnlyMemory<byte> payload)
     {
         (kind, payload) = (default, default);
-        Span<byte> header = stackalloc byte[HeaderLength];
-        if (!Fill(header))
+        if (!Fill(HeaderLength))
         {
             return false;
         }
-        var length = BinaryPrimitives.ReadUInt32LittleEndian(header);
-        if (length > PayloadLimit)
+        var length = BinaryPrimitives.ReadUInt32LittleEndian(_input.AsSpan(_start));
+        kind = (HelperFrame)_input[_start + 4];
+        if (length > PayloadLimit || !Fill(HeaderLength + (int)length))
         {
             return false;
         }
-        if (length > _input.Length)
-        {
-            _input = new byte[length];
-        }
-        kind = (HelperFrame)header[4];
-        payload = _input.AsMemory(0, (int)length);
-        return Fill(_input.AsSpan(0, (int)length));
+        payload = _input.AsMemory(_start + HeaderLength, (int)length);
+        _start += HeaderLength + (int)length;
+        return true;
     }
 
     /// <inheritdoc/>
     public void Dispose() => socket.Dispose();
 
-    private bool Fill(Span<byte> into)
+    /// <summary>Reads until so many bytes are there, and what comes with them.</summary>
+    private bool Fill(int length)
     {
-        while (!into.IsEmpty)
+        if (_end - _start >= length)
         {
-            if (socket.Read(into, out var count) != 0 || count == 0)
+            return true;
+        }
+        if (_start == _end || _input.Length - _start < length)
+        {
+            var larger = _input.Length < length ? new byte[length] : _input;
+            _input.AsSpan(_start, _end - _start).CopyTo(larger);
+            (_input, _start, _end) = (larger, 0, _end - _start);
+        }
+        while (_end - _start < length)
+        {
+            if (socket.Read(_input.AsSpan(_end), out var count) != 0 || count == 0)
             {
                 return false;
             }
-            into = into[count..];
+            _end += count;
         }
         return true;
     }
+}
+
+/// <summary>Bytes to be sent, of which those that were written can be changed still.</summary>
+internal sealed class Output : IBufferWriter<byte>
+{
+    private byte[] _bytes = new byte[4096];
+
+    /// <summary>How many there are.</summary>
+    public int Count { get; private set; }
+
+    /// <summary>All of them.</summary>
+    public Span<byte> Bytes => _bytes.AsSpan(0, Count);
+
+    /// <summary>Begins anew.</summary>
+    public void Clear() => Count = 0;
+
+    /// <inheritdoc/>
+    public void Advance(int count) => Count += count;
+
+    /// <inheritdoc/>
+    public Memory<byte> GetMemory(int sizeHint = 0)
+    {
+        if (_bytes.Length - Count < Math.Max(sizeHint, 1))
+        {
+            Array.Resize(ref _bytes, Math.Max(2 * _bytes.Length, Count + sizeHint));
+        }
+        return _bytes.AsMemory(Count);
+    }
+
+    /// <inheritdoc/>
+    public Span<byte> GetSpan(int sizeHint = 0) => GetMemory(sizeHint).Span;
 }
 
 /// <summary>The fields of the frames. Readers give null for what is no such frame.</summary>
@@ -140,7 +188,7 @@ internal static class HelperFields
     private const int TextLimit = 128 << 10;
     private const int ListLimit = 4096;
 
-    public static void Write(MailboxJob job, long length, FieldWriter writer)
+    public static void Write(MailboxJob job, long length, bool together, FieldWriter writer)
     {
         writer.Text(job.Path);
         writer.Text(job.Sender);
@@ -149,12 +197,12 @@ internal static class HelperFields
         writer.Text(job.Host);
         writer.Int64(job.SizeLimit);
         writer.Byte(job.ErrorClass);
-        writer.Byte((byte)((job.Locks.Fcntl ? 1 : 0) | (job.Locks.Flock ? 2 : 0) | (job.Locks.Dotlock ? 4 : 0) | (job.AnyFile ? 8 : 0) | (job.StrictOwner ? 16 : 0)));
+        writer.Byte((byte)((job.Locks.Fcntl ? 1 : 0) | (job.Locks.Flock ? 2 : 0) | (job.Locks.Dotlock ? 4 : 0) | (job.AnyFile ? 8 : 0) | (job.StrictOwner ? 16 : 0) | (together ? 32 : 0)));
         writer.Int64(job.Locks.StaleAfter.Ticks);
         writer.Int64(length);
     }
 
-    public static (MailboxJob Job, long Length)? ReadMailbox(ReadOnlySpan<byte> payload)
+    public static (MailboxJob Job, long Length, bool Together)? ReadMailbox(ReadOnlySpan<byte> payload)
     {
         var reader = new FieldReader(payload);
         var (path, sender, originalTo, deliveredTo, host) = (reader.Text(TextLimit), reader.Text(TextLimit), reader.Text(TextLimit), reader.Text(TextLimit), reader.Text(TextLimit));
@@ -177,7 +225,7 @@ internal static class HelperFields
             Locks = locks,
             AnyFile = (bits & 8) != 0,
             StrictOwner = (bits & 16) != 0,
-        }, length);
+        }, length, (bits & 32) != 0);
     }
 
     public static void Write(CommandJob job, FieldWriter writer)

@@ -72,6 +72,11 @@ public static class HelperProcess
             }
             using var session = new HelperLink(UnixFile.Own(descriptor));
             var answered = new LocalHelperSession(session, mailbox, deliverOnly, maildirs, starter.Fd).Serve();
+            // One of numbers is used again and again, and kept by the expander between deliveries.
+            while (answered && deliverOnly && maildirs && session.End())
+            {
+                answered = new LocalHelperSession(session, null, deliverOnly, maildirs, starter.Fd).Serve();
+            }
             mailbox?.Dispose();
             mailbox = null;
             // First idle, then the answer: whoever has the answer finds this helper free, and the mailbox unlocked.
@@ -107,7 +112,7 @@ internal sealed class LocalHelperSession(HelperLink link, UnixFile? mailbox, boo
 {
     private readonly TimeProvider _time = TimeProvider.System;
 
-    /// <summary>Serves the session's one request.</summary>
+    /// <summary>Serves a request.</summary>
     /// <returns>Whether an answer is begun: the other end is there, and sent a request.</returns>
     public bool Serve() => link.Next(out var kind, out var payload) && kind switch
     {
@@ -131,11 +136,11 @@ internal sealed class LocalHelperSession(HelperLink link, UnixFile? mailbox, boo
 
     private bool Deliver(ReadOnlySpan<byte> payload)
     {
-        if (HelperFields.ReadMailbox(payload) is not var (job, length) || (deliverOnly && job.AnyFile) || (job.IsMaildir && !maildirs))
+        if (HelperFields.ReadMailbox(payload) is not var (job, length, together) || (deliverOnly && job.AnyFile) || (job.IsMaildir && !maildirs))
         {
             return false;
         }
-        var content = new LinkContent(link, length);
+        var content = new LinkContent(link, length, together);
         var end = mailbox is null
             ? MailboxDelivery.Deliver(Libc.geteuid(), null, job, content, _time)
             : new MailboxEnd(Mbox.DeliverOpened(job.Path, mailbox, new MailboxCopy(job, content, _time), job.Locks, null), []);
@@ -150,7 +155,7 @@ internal sealed class LocalHelperSession(HelperLink link, UnixFile? mailbox, boo
         {
             return false;
         }
-        var content = new LinkContent(link, 0);
+        var content = new LinkContent(link, 0, together: false);
         var end = CommandRunner.Run(job, content, _time, lifeline);
         content.Drain();
         HelperFields.Write(end, link.Begin(HelperFrame.CommandEnd));
@@ -158,9 +163,9 @@ internal sealed class LocalHelperSession(HelperLink link, UnixFile? mailbox, boo
     }
 
     /// <summary>Content that comes through the link, asked for when it is first wanted.</summary>
-    private sealed class LinkContent(HelperLink link, long length) : IContentSource
+    private sealed class LinkContent(HelperLink link, long length, bool together) : IContentSource
     {
-        private bool _asked;
+        private bool _asked = together;
         private ContentRead _end = ContentRead.Data;
 
         public long Length => length;

@@ -10,11 +10,15 @@ namespace Facteur.Services.Deliver;
 /// </summary>
 internal sealed class HelperSession(HelperLink link) : IDisposable
 {
+    private const int TogetherLimit = 32 << 10;
+
     // Longer than anything a helper does but a command, which has a time limit of its own.
     private static readonly TimeSpan AnswerLimit = TimeSpan.FromMinutes(10);
 
     // What a helper needs beyond the command's own limit to end it and to say so: one that was stopped holds its place no longer.
     private static readonly TimeSpan CommandGrace = TimeSpan.FromMinutes(5);
+
+    private bool _limited;
 
     /// <summary>Reads a file.</summary>
     public FileRead Read(string path, bool followLinks)
@@ -27,13 +31,29 @@ internal sealed class HelperSession(HelperLink link) : IDisposable
             ? file : new FileRead(Libc.EIO, false, 0, 0, null);
     }
 
+    /// <summary>Another request may follow: the last one was answered.</summary>
+    public bool Usable { get; private set; } = true;
+
     /// <summary>Delivers into a mailbox.</summary>
     public MailboxEnd Deliver(MailboxJob job, IContentSource content)
     {
-        link.LimitWaits(AnswerLimit);
-        HelperFields.Write(job, content.Length, link.Begin(HelperFrame.Deliver));
-        return Converse(content, out var kind, out var payload) && kind == HelperFrame.MailboxEnd && HelperFields.ReadMailboxEnd(payload.Span) is { } end
-            ? end : new MailboxEnd(new MailboxResult(DeliveryStatus.Deferred(3, 0, "the delivery process has ended")), []);
+        if (!_limited)
+        {
+            _limited = true;
+            link.LimitWaits(AnswerLimit);
+        }
+        // A Maildir has no lock to wait for: a short content goes with the request, and nobody is asked whether it is wanted.
+        var together = job.IsMaildir && content.Length <= TogetherLimit;
+        HelperFields.Write(job, content.Length, together, link.Begin(HelperFrame.Deliver));
+        HelperFrame kind = default;
+        ReadOnlyMemory<byte> payload = default;
+        if ((together ? Send(content) && link.Next(out kind, out payload) : Converse(content, out kind, out payload))
+            && kind == HelperFrame.MailboxEnd && HelperFields.ReadMailboxEnd(payload.Span) is { } end)
+        {
+            return end;
+        }
+        Usable = false;
+        return new MailboxEnd(new MailboxResult(DeliveryStatus.Deferred(3, 0, "the delivery process has ended")), []);
     }
 
     /// <summary>Runs a command.</summary>

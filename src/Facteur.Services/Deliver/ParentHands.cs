@@ -17,11 +17,13 @@ internal sealed class ParentHands : IUserHands, IDisposable
     private const int OpenLimit = 128;
 
     private const int OpenAttempts = 50;
+    private static readonly TimeSpan KeptLimit = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan OpenDelay = TimeSpan.FromMilliseconds(5);
 
     // Each has a thread: what a helper does takes its time; and what a file system does.
     private readonly BlockingThreads _threads = new("helper", SessionLimit);
     private readonly BlockingThreads _files = new("mailbox", SessionLimit);
+    private readonly KeptSessions _kept = new(TimeProvider.System);
     private readonly SemaphoreSlim _opens = new(OpenLimit);
     private readonly Lock _gate = new();
     private ParentLink? _parent;
@@ -36,6 +38,8 @@ internal sealed class ParentHands : IUserHands, IDisposable
         {
             _parent?.Dispose();
             _parent = new ParentLink(parent);
+            // Their helpers ended with the parent before.
+            _kept.Clear();
         }
     }
 
@@ -66,8 +70,23 @@ internal sealed class ParentHands : IUserHands, IDisposable
         }
         return await _threads.RunAsync(() =>
         {
-            using var session = Ask(Request(LocalWork.User, who), out var errno);
-            return session?.Deliver(job, content) ?? new MailboxEnd(new MailboxResult(NotGranted(who, errno)), []);
+            var errno = 0;
+            var session = who.Kind == IdentityKind.Virtual ? _kept.Take(who.Uid, who.Gid) : null;
+            session ??= Ask(Request(LocalWork.User, who), out errno);
+            if (session is null)
+            {
+                return new MailboxEnd(new MailboxResult(NotGranted(who, errno)), []);
+            }
+            var end = session.Deliver(job, content);
+            if (who.Kind == IdentityKind.Virtual && session.Usable)
+            {
+                _kept.Keep(who.Uid, who.Gid, session);
+            }
+            else
+            {
+                session.Dispose();
+            }
+            return end;
         }, cancel).ConfigureAwait(false);
     }
 
@@ -83,6 +102,7 @@ internal sealed class ParentHands : IUserHands, IDisposable
     {
         _threads.Dispose();
         _files.Dispose();
+        _kept.Dispose();
         lock (_gate)
         {
             _parent?.Dispose();
@@ -184,8 +204,13 @@ internal sealed class ParentHands : IUserHands, IDisposable
 
     private HelperSession? Ask(LocalRequest request, out int errno)
     {
-        // While all helpers are busy the answer waits for one of them.
-        var answer = AskAsync(request, out _).GetAwaiter().GetResult();
+        // While all helpers are busy the answer waits for one of them: then none is kept that has nothing to do.
+        var asked = AskAsync(request, out _);
+        if (!asked.Wait(KeptLimit))
+        {
+            _kept.Clear();
+        }
+        var answer = asked.GetAwaiter().GetResult();
         errno = answer.Errno == 0 && answer.Descriptor < 0 ? Libc.EPROTO : answer.Errno;
         return answer.Descriptor >= 0 ? new HelperSession(new HelperLink(UnixFile.Own(answer.Descriptor))) : null;
     }

@@ -35,7 +35,8 @@ public sealed class HelperFieldsTests
             AnyFile = true,
             StrictOwner = true,
         };
-        Assert.Equal((job, 12L), HelperFields.ReadMailbox(Bytes(w => HelperFields.Write(job, 12, w))));
+        Assert.Equal((job, 12L, false), HelperFields.ReadMailbox(Bytes(w => HelperFields.Write(job, 12, false, w))));
+        Assert.Equal((job, 12L, true), HelperFields.ReadMailbox(Bytes(w => HelperFields.Write(job, 12, true, w))));
         var command = new CommandJob
         {
             Command = "x \"y\"",
