@@ -216,15 +216,10 @@ internal sealed class LocalOpener(LocalIdentities identities, DescriptorSocket s
                     return kept >= 0 ? answer with { Descriptor = -1 } : answer;
                 }
             }
-            answer = Refuse(answer);
+            _ = kept >= 0 ? 0 : Libc.close(answer.Descriptor);
+            answer = new LocalAnswer(Libc.EINVAL);
         }
         held.Release();
         return answer;
-
-        LocalAnswer Refuse(LocalAnswer opened)
-        {
-            _ = kept >= 0 ? 0 : Libc.close(opened.Descriptor);
-            return new LocalAnswer(Libc.EINVAL);
-        }
     }
 }

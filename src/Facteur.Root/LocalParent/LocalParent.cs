@@ -196,18 +196,12 @@ public sealed unsafe class LocalParent : IDisposable
         var message = _message.AsSpan(0, count);
         var errno = LocalRequest.Read(message) is not { } request ? Libc.EINVAL
             : request.Work >= LocalWork.Read ? _opener.Add(request)
-            : Wait(request);
-        return errno == 0 || Answer(LocalRequest.NumberOf(message), new LocalAnswer(errno));
-    }
-
-    private int Wait(LocalRequest request)
-    {
-        if (_waiting.Count >= WaitingLimit)
+            : _waiting.Count < WaitingLimit ? 0 : Libc.EAGAIN;
+        if (errno == 0 && request!.Work < LocalWork.Read)
         {
-            return Libc.EAGAIN;
+            _waiting.Enqueue(request);
         }
-        _waiting.Enqueue(request);
-        return 0;
+        return errno == 0 || Answer(LocalRequest.NumberOf(message), new LocalAnswer(errno));
     }
 
     // An answer that can't be sent would be waited for: the end is better.
