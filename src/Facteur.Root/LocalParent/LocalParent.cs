@@ -194,7 +194,8 @@ public sealed unsafe class LocalParent : IDisposable
             return count < 0;
         }
         var message = _message.AsSpan(0, count);
-        var errno = LocalRequest.Read(message) is not { } request ? Libc.EINVAL
+        var request = LocalRequest.Read(message);
+        var errno = request is null ? Libc.EINVAL
             : request.Work >= LocalWork.Read ? _opener.Add(request)
             : _waiting.Count < WaitingLimit ? 0 : Libc.EAGAIN;
         if (errno == 0 && request!.Work < LocalWork.Read)
