@@ -40,8 +40,11 @@ class Maildirs:
         return (f'{mta.dir}/boxes/u{n}/new' for n in range(USERS))
 
     def empty(self, mta):
-        for file in self.files(mta):
-            os.unlink(file)
+        # Aside, not deleted: ext4 gives no inode to another file for a minute, and whoever makes files meanwhile pays for the search.
+        aside = f'{mta.dir}/aside-{time.monotonic_ns()}'
+        os.mkdir(aside)
+        for number, file in enumerate(self.files(mta)):
+            os.rename(file, f'{aside}/{number}')
 
     def files(self, mta):
         return [f'{folder}/{name}' for folder in self.folders(mta) if os.path.isdir(folder) for name in os.listdir(folder)]
