@@ -51,6 +51,9 @@ internal sealed class FileTable : IListableTable
     public ValueTask<Lookup> LookupAsync(string key, CancellationToken cancel) =>
         Look() is { } reading ? LookupAsync(reading, key, cancel) : new(Content.Find(key));
 
+    public ValueTask<Lookup> LookupAsync(ReadOnlyMemory<byte> key, CancellationToken cancel) =>
+        Look() is { } reading ? LookupAsync(reading, System.Text.Encoding.Latin1.GetString(key.Span), cancel) : new(Content.Find(key.Span));
+
     public IEnumerable<KeyValuePair<string, string>> Entries() =>
         Content.Entries ?? throw new TableException($"table {Name}: sequence operation is not supported");
 

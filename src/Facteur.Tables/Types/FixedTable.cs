@@ -14,6 +14,8 @@ internal sealed class FixedTable(string name, TableContent content, bool isPatte
 
     public ValueTask<Lookup> LookupAsync(string key, CancellationToken cancel) => new(content.Find(key));
 
+    public ValueTask<Lookup> LookupAsync(ReadOnlyMemory<byte> key, CancellationToken cancel) => new(content.Find(key.Span));
+
     public IEnumerable<KeyValuePair<string, string>> Entries() => content.Entries ?? throw new TableException($"table {Name}: sequence operation is not supported");
 
     public void Dispose()
