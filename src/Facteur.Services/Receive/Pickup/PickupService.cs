@@ -266,6 +266,7 @@ public sealed class PickupService : IDisposable
         // Only a file of our own was written by the submission service, which knows its client from the kernel.
         var uid = owner == _self ? pickup.Message.Submitter ?? owner : owner;
         var envelope = Envelope(pickup.Message, status.Modified.Seconds);
+        envelope.LastRecipient = pickup.Message.Recipients.Count > 0 ? pickup.Message.Recipients[^1].Address : "";
         await using var message = await _cleanup.OpenAsync(envelope, cancel).ConfigureAwait(false);
         if (message is null)
         {
