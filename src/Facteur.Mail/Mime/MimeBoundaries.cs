@@ -53,7 +53,7 @@ internal sealed class MimeBoundaries(MimeLimits limits)
                 var ends = line[(2 + text.Length)..].StartsWith("--"u8);
                 var keep = ends ? i : i + 1;
                 _open.RemoveRange(keep, _open.Count - keep);
-                        return ends ? BoundaryLine.End : digest ? BoundaryLine.DigestPart : BoundaryLine.Part;
+                return ends ? BoundaryLine.End : digest ? BoundaryLine.DigestPart : BoundaryLine.Part;
             }
         }
         return BoundaryLine.None;

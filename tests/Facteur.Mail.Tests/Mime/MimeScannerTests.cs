@@ -25,7 +25,7 @@ public sealed class MimeScannerTests
     [InlineData("Content-Type: multipart/mixed; boundary=a; boundary=b\n\n--a\nX: 1\n\n--b\nX: 2\n\n--a\nX: 3\n\nr\n",
         "P:Content-Type: multipart/mixed; boundary=a; boundary=b|-|B:--a|M:X: 1|-|B:--b|B:X: 2|B:|B:--a|M:X: 3|-|B:r")]
     [InlineData("Content-Type: multipart/mixed; boundary=\"\"\n\n--\nX: 1\n--x\nX: 2\n\nq\n", "P:Content-Type: multipart/mixed; boundary=\"\"|-|B:--|B:X: 1|B:--x|M:X: 2|-|B:q")]
-    [InlineData("Content-Type: multipart/mixed; boundary=b (c)\n\n--b\n X: folded\nX: 1\n\n--b", "P:Content-Type: multipart/mixed; boundary=b (c)|-|B:--b|-|B: X: folded|B:X: 1|B:|B:--b|-")]
+    [InlineData("Content-Type: multipart/mixed; boundary=b (c)\n\n--b\n X: folded\nX: 1\n\n--b", "P:Content-Type: multipart/mixed; boundary=b (c)|-|B:--b|-|B: X: folded|B:X: 1|B:|B:--b")]
     [InlineData("Content-Type: multipart/mixed; boundary=b\n\n--b\nno header\n--b--\nend\n", "P:Content-Type: multipart/mixed; boundary=b|-|B:--b|-|B:no header|B:--b--|B:end")]
     public void Finds_what_Postfix_finds(string content, string expected)
     {

@@ -91,7 +91,7 @@ public sealed class PcreTableTests
     [InlineData("/^a.b$/s x", "a\nb", "-")]
     [InlineData("/^b$/ x", "a\nb\nc", "-")]
     [InlineData("/^b$/m x", "a\nb\nc", "= x")]
-    [InlineData("/a b # c/x x", "xabx", "-")]
+    [InlineData("/a b # c/x x", "xabx", "= x")]
     [InlineData("/a b/x x", "xabx", "= x")]
     [InlineData("/b/A x", "ab", "-")]
     [InlineData("/b/A x", "ba", "= x")]
@@ -114,7 +114,7 @@ public sealed class PcreTableTests
     }
 
     [Fact]
-    public void Characters_are_those_of_the_tables_text()
+    public async Task Characters_are_those_of_the_tables_text()
     {
         using var utf8 = new TestTables();
         Assert.Equal("= ä", utf8.Find("pcre:{{/^U(.)V$/ $1}}", "UäV"));
@@ -124,8 +124,8 @@ public sealed class PcreTableTests
         using var bytes = new TestTables(new TableOptions { Utf8 = false });
         Assert.Equal("= \xe4", bytes.Find("pcre:{{/^U(.)V$/ $1}}", "U\xe4V"));
         Assert.Equal("-", bytes.Find("pcre:{{/^U.V$/ x}}", "U\xc3\xa4V"));
-        var lookup = bytes.Set.Open("pcre:{{/^U(.)V$/ $1}}").LookupAsync(new byte[] { (byte)'U', 0xff, (byte)'V' }, CancellationToken.None);
-        Assert.Equal("\xff", lookup.Result.Value);
+        var lookup = await bytes.Set.Open("pcre:{{/^U(.)V$/ $1}}").LookupAsync(new byte[] { (byte)'U', 0xff, (byte)'V' }, CancellationToken.None);
+        Assert.Equal("\xff", lookup.Value);
     }
 
     [Fact]

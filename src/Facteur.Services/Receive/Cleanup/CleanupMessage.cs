@@ -171,7 +171,8 @@ internal sealed class CleanupMessage : ICleanupMessage
         if (_status != CleanupStatus.Ok)
         {
             Cancel();
-            return new CleanupResult(_status, _statusText);
+            var shown = _status == CleanupStatus.Rejected && _envelope.Origin == MessageOrigin.Pickup && !_sink.Sent;
+            return new CleanupResult(_status, _statusText, shown ? _sink.Rest.ToArray() : default);
         }
         _envelope.Recipients = _recipients.Recipients;
         _envelope.ContentSize = _sink.Size;
@@ -238,7 +239,7 @@ internal sealed class CleanupMessage : ICleanupMessage
                     return;
                 case MimeScan.End:
                     _checks.Finish();
-                    Fail(_checks.Status, _checks.StatusText);
+                    FailChecked();
                     return;
                 case MimeScan.Header:
                     await CheckedHeaderAsync(parts.Place, parts.Text, cancel).ConfigureAwait(false);
@@ -252,6 +253,7 @@ internal sealed class CleanupMessage : ICleanupMessage
                 case MimeScan.EndOfHeaders when parts.Place == HeaderPlace.Primary:
                     _checks.EndOfHeaders();
                     await EndOfHeadersAsync(parts.BlankLine || parts.BodyFollows, default, cancel).ConfigureAwait(false);
+                    FailChecked();
                     break;
                 case MimeScan.EndOfHeaders:
                     _checks.EndOfHeaders();
@@ -264,10 +266,19 @@ internal sealed class CleanupMessage : ICleanupMessage
         }
     }
 
+    // What a rule refuses goes no further; but of local mail the report shows all headers (Postfix), so these are finished first.
+    private void FailChecked()
+    {
+        if (_inBody || _checks!.Status != CleanupStatus.Rejected || _envelope.Origin != MessageOrigin.Pickup)
+        {
+            Fail(_checks!.Status, _checks.StatusText);
+        }
+    }
+
     private async ValueTask CheckedHeaderAsync(HeaderPlace place, ReadOnlyMemory<byte> found, CancellationToken cancel)
     {
         var header = await _checks!.HeaderAsync(found, cancel).ConfigureAwait(false);
-        Fail(_checks.Status, _checks.StatusText);
+        FailChecked();
         if (_status != CleanupStatus.Ok || IsDiscarded)
         {
             return;
@@ -276,15 +287,23 @@ internal sealed class CleanupMessage : ICleanupMessage
         {
             await OutHeaderAsync(header.Before, cancel).ConfigureAwait(false);
         }
-        if (!header.Dropped)
+        if (header.Dropped)
         {
-            await (place == HeaderPlace.Primary ? HeaderAsync(header.Text, cancel) : OutHeaderAsync(header.Text, cancel)).ConfigureAwait(false);
+            return;
+        }
+        if (place == HeaderPlace.Primary)
+        {
+            await HeaderAsync(header.Text, cancel).ConfigureAwait(false);
+        }
+        else
+        {
+            await OutHeaderAsync(header.Text, cancel).ConfigureAwait(false);
         }
     }
 
     private async ValueTask CheckedLineAsync(CheckedLine line, bool ends, CancellationToken cancel)
     {
-        Fail(_checks!.Status, _checks.StatusText);
+        FailChecked();
         if (!line.Before.IsEmpty)
         {
             await OutHeaderAsync(line.Before, cancel).ConfigureAwait(false);

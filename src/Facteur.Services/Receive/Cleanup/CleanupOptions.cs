@@ -178,9 +178,6 @@ internal sealed record CleanupOptions
     /// <summary>Mail from there is checked.</summary>
     public IReadOnlySet<MessageOrigin> CheckedOrigins { get; }
 
-    /// <summary>Recipients that rules may add to one message; Postfix has no limit but memory.</summary>
-    public int BccLimit => 1000;
-
     /// <summary>Something is looked for in the parts of a message, whatever its origin.</summary>
     public bool IsStrict => StrictHeaders || StrictBody || StrictEncoding;
 

@@ -9,6 +9,9 @@ namespace Facteur.Services.Receive.Cleanup;
 /// <summary>What header_checks(5) and the strict_ parameters say of one message: its rules are asked for each header and line, and what they want done to the whole message is kept here.</summary>
 internal sealed class MessageChecks(CleanupOptions options, CleanupLog log, string queueId, Envelope envelope, bool rules) : ICheckHost, IDisposable
 {
+    /// <summary>Recipients that rules may add; Postfix has no limit but memory.</summary>
+    private const int BccLimit = 1000;
+
     private readonly ContentChecks? _checks = rules ? options.Checks : null;
     private MimeErrors _errors;
     private bool _stopped;
@@ -155,7 +158,7 @@ internal sealed class MessageChecks(CleanupOptions options, CleanupLog log, stri
     private void Add(string address)
     {
         // A copy is one, however many lines ask for it.
-        if (!Bcc.Contains(address) && Bcc.Count < options.BccLimit)
+        if (!Bcc.Contains(address) && Bcc.Count < BccLimit)
         {
             Bcc.Add(address);
         }

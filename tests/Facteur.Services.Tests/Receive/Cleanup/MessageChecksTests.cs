@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Facteur.Contracts;
 using Facteur.Mail.Envelopes;
 
