@@ -54,7 +54,7 @@ public sealed class SmtpChecksTests : ITableEvents
     public async Task A_long_header_of_a_part_is_not_cut()
     {
         var content = $"Content-Type: multipart/mixed; boundary=b\n\n--b\nX-Long: {string.Join("\n ", Enumerable.Repeat(new string('x', 900), 300))}\n\nx\n--b--\n";
-        Assert.Equal(content, await SendAsync(content, ("smtp_body_checks", "{/^never$/ IGNORE}")));
+        Assert.Equal(content, await SendAsync(content, ("smtp_body_checks", "{/^never/ IGNORE}")));
     }
 
     [Fact]
