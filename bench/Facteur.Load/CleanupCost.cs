@@ -112,7 +112,10 @@ internal static class CleanupCost
         {
         }
 
-        public void Warning(string text) => Console.Error.WriteLine(text);
+        // That there is no index is meant so.
+        public void Warning(string text)
+        {
+        }
 
         public void Error(string text) => Console.Error.WriteLine(text);
     }
