@@ -12,6 +12,7 @@ public static class ParameterRegistry
         BounceParameters.All,
         CleanupParameters.All,
         CommonParameters.All,
+        ContentCheckParameters.All,
         LocalParameters.All,
         LogParameters.All,
         QmgrParameters.All,

@@ -64,6 +64,9 @@ public enum MessageFlags : ushort
 
     /// <summary>A message that its source throws away on purpose: cleanup's last line says "discarded" instead of "canceled". Never durable.</summary>
     Discard = 128,
+
+    /// <summary>receive_override_options = no_header_body_checks.</summary>
+    NoHeaderBodyChecks = 256,
 }
 
 /// <summary>What is known of the client a message came from; empty strings where unknown.</summary>
@@ -127,6 +130,9 @@ public sealed class Envelope
     /// <summary>The client.</summary>
     public ClientInfo Client { get; set; } = ClientInfo.Local;
 
+    /// <summary>The last recipient known when content begins, for the log; used by cleanup and not kept.</summary>
+    public string LastRecipient { get; set; } = "";
+
     /// <summary>Longest <see cref="FullName"/>, in UTF-16 units.</summary>
     public const int FullNameLimit = 1000;
 
@@ -135,6 +141,9 @@ public sealed class Envelope
 
     /// <summary>The master.cf entry it came by, such as "smtp/inet".</summary>
     public string Entry { get; set; } = "";
+
+    /// <summary>Where all recipients go instead of where their addresses lead, "transport:nexthop" (access(5), FILTER), or "".</summary>
+    public string ContentFilter { get; set; } = "";
 
     /// <summary>The recipients, in the order they were given.</summary>
     public IReadOnlyList<EnvelopeRecipient> Recipients { get; set; } = [];

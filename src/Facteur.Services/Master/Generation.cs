@@ -123,6 +123,9 @@ internal sealed class Generation : IAsyncDisposable
     private readonly AddressMaps _maps;
     private readonly ServiceLog _log;
     private readonly TableSet _shared;
+
+    // Lines of messages are bytes (Postfix: header_checks and the like know no UTF-8).
+    private readonly TableSet _content;
     private readonly OwnAddresses _own;
     private int _users = 1;
 
@@ -133,6 +136,7 @@ internal sealed class Generation : IAsyncDisposable
         var events = new TableLog(_log, around.Time);
         var utf8 = Config.Get(CommonParameters.Smtputf8Enable);
         _shared = Tables(events, new TableOptions { Utf8 = utf8, Observer = around.Explanation });
+        _content = Tables(events, new TableOptions { Utf8 = false, Observer = around.Explanation });
         try
         {
             _own = new OwnAddresses([.. ListSyntax.Split(Config.Get(CommonParameters.InetInterfaces)), .. ListSyntax.Split(Config.Get(CommonParameters.ProxyInterfaces))], around.Hosts);
@@ -296,7 +300,7 @@ internal sealed class Generation : IAsyncDisposable
     }
 
     private CleanupService Cleanup(IConfig config) =>
-        new(config, _around.Incoming, _around.Rewriting, _shared, _maps, _lists, ServiceLogOf(config, "cleanup"), _around.Time);
+        new(config, _around.Incoming, _around.Rewriting, _shared, _maps, _lists, ServiceLogOf(config, "cleanup"), _around.Time, _content);
 
     private IDeliveryAgent? Agent(MasterEntry entry, TableSet trusted)
     {
@@ -304,7 +308,7 @@ internal sealed class Generation : IAsyncDisposable
         var log = ServiceLogOf(config, entry.Command);
         return entry.Command switch
         {
-            "smtp" or "lmtp" => new SmtpAgent(config, entry.Command == "lmtp", entry.Arguments, SocketNames.Of(config, entry), _around.Dns, _around.Hosts, _lists, _around.Reader, _around.Threads, log, _around.Time),
+            "smtp" or "lmtp" => new SmtpAgent(config, entry.Command == "lmtp", entry.Arguments, SocketNames.Of(config, entry), _around.Dns, _around.Hosts, _lists, _around.Reader, _around.Threads, log, _around.Time, _content),
             "local" => new LocalAgent(config, trusted, _around.Rewriting, _around.Reader, _around.ForwardResubmit, AgentOf, _around.Hands, _around.Threads, log, _around.Time),
             "virtual" => new VirtualAgent(config, trusted, _around.Reader, _around.Hands, log, _around.Time),
             "error" => new ErrorAgent(config, entry.Name == "retry", log, _around.Time),

@@ -43,12 +43,13 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
     /// <param name="threads">Threads for contents that may not be in memory.</param>
     /// <param name="log">The entry's log.</param>
     /// <param name="time">The clock.</param>
+    /// <param name="contentTables">Opens the tables of smtp_header_checks and the like, whose keys are bytes; null for none.</param>
     /// <exception cref="ConfigException">A value can't be used.</exception>
     public SmtpAgent(
         IConfig config, bool lmtp, IReadOnlyList<string> arguments, SocketNames sockets, IDnsResolver dns, HostsFile hosts, IMatchLists lists, ISpoolReader reader,
-        BlockingThreads threads, ServiceLog log, TimeProvider time)
+        BlockingThreads threads, ServiceLog log, TimeProvider time, ITableSet? contentTables = null)
     {
-        _settings = new SmtpSettings(config, lmtp, arguments);
+        _settings = new SmtpSettings(config, lmtp, arguments) { Checks = contentTables is null ? null : SmtpSettings.OpenChecks(config, lmtp, contentTables) };
         _log = new SmtpLog(log);
         _time = time;
         _content = new SmtpContent(reader, threads, time);

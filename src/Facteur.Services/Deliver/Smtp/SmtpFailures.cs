@@ -52,6 +52,9 @@ internal static class SmtpFailures
     internal static DeliveryStatus NeedsSmtpUtf8(SmtpHost host) =>
         DeliveryStatus.Bounced(6, 7, $"message requires SMTPUTF8, but no server was found that supports SMTPUTF8. The last attempted server was {host.NameAddress}");
 
+    internal static DeliveryStatus LocalData(SmtpHost host) =>
+        DeliveryStatus.Deferred(3, 0, $"local data error while talking to {host.NameAddress}");
+
     internal static DeliveryStatus NestsTooDeep() => DeliveryStatus.Bounced(6, 0, "MIME nesting exceeds safety limit");
 
     internal static DeliveryStatus Lost(SmtpHost host, SmtpLoss loss, string doing) => loss switch

@@ -32,5 +32,10 @@ internal sealed class SmtpLog(ServiceLog log)
 
     internal void NotBound(string reason) => log.Warning(reason);
 
+    internal void Checked(string queueId, string action, string kind, string line, string text) =>
+        log.Info(text.Length > 0 ? $"{queueId}: {action}: {kind} {line}: {text}" : $"{queueId}: {action}: {kind} {line}");
+
+    internal void Misused(string text) => log.Warning(text);
+
     internal void ContentNotRead(string queueId, string reason) => log.Warning($"{queueId}: {reason}");
 }

@@ -312,7 +312,14 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
     {
         session.Arm(settings.DataXferTimeout);
         using var downgrade = Downgrade();
-        var read = await WriteContentAsync(downgrade).ConfigureAwait(false);
+        using var checks = settings.Checks is null ? null : new SmtpChecks(settings.Checks, settings.MimeLimits, delivery.Request.QueueId, log);
+        var read = await WriteContentAsync(downgrade, checks).ConfigureAwait(false);
+        if (checks is { HasFailed: true })
+        {
+            delivery.FailAll(SmtpFailures.LocalData(session.Host), session, true);
+            session.Abort();
+            return;
+        }
         if (downgrade is { TooDeep: true })
         {
             // Postfix: no dot, for there is no other way to take back a transaction.
@@ -346,7 +353,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
     /// <summary>Content and the final dot.</summary>
     /// <returns>End when all was written, or the session was lost meanwhile, or the content can't be converted.</returns>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<ContentRead> WriteContentAsync(MimeDowngrade? downgrade)
+    private async ValueTask<ContentRead> WriteContentAsync(MimeDowngrade? downgrade, SmtpChecks? checks)
     {
         var request = delivery.Request;
         var stuffer = new DotStuffer(settings.LineLengthLimit);
@@ -368,8 +375,10 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
                         return piece.End == ContentRead.End ? ContentRead.Moved : piece.End;
                     }
                     offset += piece.Bytes.Length;
-                    Write(ref stuffer, downgrade is null ? piece.Bytes.Span : downgrade.Convert(piece.Bytes.Span));
-                    if (downgrade is { TooDeep: true })
+                    var bytes = downgrade is null ? piece.Bytes : downgrade.Convert(piece.Bytes);
+                    bytes = checks is null ? bytes : await checks.ConvertAsync(bytes).ConfigureAwait(false);
+                    Write(ref stuffer, bytes.Span);
+                    if (downgrade is { TooDeep: true } || checks is { HasFailed: true })
                     {
                         return ContentRead.End;
                     }
@@ -386,8 +395,19 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
             }
             if (downgrade is not null)
             {
-                Write(ref stuffer, downgrade.Finish());
+                var bytes = downgrade.Finish();
+                bytes = checks is null ? bytes : await checks.ConvertAsync(bytes).ConfigureAwait(false);
+                Write(ref stuffer, bytes.Span);
                 if (downgrade.TooDeep)
+                {
+                    return ContentRead.End;
+                }
+            }
+            if (checks is not null)
+            {
+                var bytes = await checks.FinishAsync().ConfigureAwait(false);
+                Write(ref stuffer, bytes.Span);
+                if (checks.HasFailed)
                 {
                     return ContentRead.End;
                 }

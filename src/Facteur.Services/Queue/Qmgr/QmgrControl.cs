@@ -174,7 +174,7 @@ internal sealed class QmgrControl(ISpool spool, Qmgr qmgr, QmgrLoop loop, bool l
             if (!finished)
             {
                 var reason = outcome is { } last ? OutcomeDetail.Read(last.Detail.Span).Status?.Reason : null;
-                recipients.Add(new ListedRecipient(recipient.Address, recipient.OriginalAddress == recipient.Address ? "" : recipient.OriginalAddress, reason, false));
+                recipients.Add(new ListedRecipient(recipient.Address, reason is not null && recipient.OriginalAddress == recipient.Address ? "" : recipient.OriginalAddress, reason, false));
             }
         }
         var queue = active is not null ? "active" : stored.Entry.State switch

@@ -179,7 +179,7 @@ public sealed class QmgrService : IDisposable
             Body = stored.Envelope.Body,
             Origin = stored.Envelope.Origin,
             // postsuper(1): addresses are mapped again; what a rule of smtpd once said is over.
-            Flags = (stored.Envelope.Flags & ~(MessageFlags.Hold | MessageFlags.NoAddressMappings)) | MessageFlags.Requeued,
+            Flags = (stored.Envelope.Flags & ~(MessageFlags.Hold | MessageFlags.NoAddressMappings | MessageFlags.NoHeaderBodyChecks)) | MessageFlags.Requeued,
             Client = stored.Envelope.Client,
             Entry = stored.Envelope.Entry,
             FullName = stored.Envelope.FullName,

@@ -31,5 +31,15 @@ internal sealed class CleanupLog(ServiceLog log)
 
     public void BadHeaderText(string parameter, string text) => log.Warning($"bad {parameter} header text \"{text}\" -- need \"headername: headervalue\"");
 
+    public void Checked(string text) => log.Info(text);
+
+    public void Warning(string text) => log.Warning(text);
+
+    public void CheckProblem(string queueId, string parameter, string reason)
+    {
+        log.Warning(reason);
+        log.Warning($"{queueId}: {parameter} map lookup problem -- message not accepted, try again later");
+    }
+
     public void TooLarge(string queueId) => log.Warning($"{queueId}: queue file size limit exceeded");
 }

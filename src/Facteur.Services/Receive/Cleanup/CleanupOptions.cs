@@ -2,6 +2,8 @@ using System.Text;
 using Facteur.Config;
 using Facteur.Config.Parameters;
 using Facteur.Mail.Envelopes;
+using Facteur.Mail.Mime;
+using Facteur.Services.Server;
 using Facteur.Tables;
 
 namespace Facteur.Services.Receive.Cleanup;
@@ -26,7 +28,7 @@ internal readonly record struct ClassedMaps(Maps Maps, AddressClasses Classes)
 /// <summary>The parameters of cleanup(8), read once per configuration.</summary>
 internal sealed record CleanupOptions
 {
-    public CleanupOptions(IConfig config, ITableSet tables, IMatchLists lists)
+    public CleanupOptions(IConfig config, ITableSet tables, ITableSet contentTables, IMatchLists lists)
     {
         Myhostname = config.Get(CommonParameters.Myhostname);
         MailName = config.Get(CommonParameters.MailName);
@@ -69,6 +71,17 @@ internal sealed record CleanupOptions
         PropagateCanonical = extensions.Contains("canonical", StringComparer.OrdinalIgnoreCase);
         PropagateVirtual = extensions.Contains("virtual", StringComparer.OrdinalIgnoreCase);
         DetectUtf8 = config.Get(CommonParameters.Smtputf8Enable) ? DetectClasses(config.Get(CleanupParameters.Smtputf8AutodetectClasses)) : [];
+        Checks = ContentChecks.Open(
+            config, contentTables, ContentCheckParameters.HeaderChecks, ContentCheckParameters.MimeHeaderChecks, ContentCheckParameters.NestedHeaderChecks, ContentCheckParameters.BodyChecks);
+        BodyChecksSizeLimit = Int(ContentCheckParameters.BodyChecksSizeLimit);
+        MimeLimits = new MimeLimits(HeaderSizeLimit, LineLengthLimit, Int(CommonParameters.MimeNestingLimit), Int(CommonParameters.MimeBoundaryLengthLimit));
+        ReadsMime = !config.Get(ContentCheckParameters.DisableMimeInputProcessing);
+        var strict = config.Get(ContentCheckParameters.Strict8BitMime);
+        StrictHeaders = strict || config.Get(ContentCheckParameters.Strict7BitHeaders);
+        StrictBody = ReadsMime && (strict || config.Get(ContentCheckParameters.Strict8BitMimeBody));
+        StrictEncoding = ReadsMime && config.Get(ContentCheckParameters.StrictMimeEncodingDomain);
+        DetectEightBit = config.Get(ContentCheckParameters.Detect8BitEncodingHeader);
+        CheckedOrigins = CheckedClasses(config.Get(ContentCheckParameters.InternalMailFilterClasses));
 
         int Int(IntParameter parameter) => (int)Math.Min(config.Get(parameter), int.MaxValue);
 
@@ -145,6 +158,29 @@ internal sealed record CleanupOptions
 
     public IReadOnlySet<MessageOrigin> DetectUtf8 { get; }
 
+    /// <summary>header_checks and the like; null when there are none.</summary>
+    public ContentChecks? Checks { get; }
+
+    public int BodyChecksSizeLimit { get; }
+
+    public MimeLimits MimeLimits { get; }
+
+    public bool ReadsMime { get; }
+
+    public bool StrictHeaders { get; }
+
+    public bool StrictBody { get; }
+
+    public bool StrictEncoding { get; }
+
+    public bool DetectEightBit { get; }
+
+    /// <summary>Mail from there is checked.</summary>
+    public IReadOnlySet<MessageOrigin> CheckedOrigins { get; }
+
+    /// <summary>Something is looked for in the parts of a message, whatever its origin.</summary>
+    public bool IsStrict => StrictHeaders || StrictBody || StrictEncoding;
+
     private static AddressClasses ParseClasses(string parameter, string value)
     {
         var classes = AddressClasses.None;
@@ -161,6 +197,22 @@ internal sealed record CleanupOptions
             };
         }
         return classes;
+    }
+
+    // Postfix: what users and the network send is checked, what the system makes only when these classes name it.
+    private static HashSet<MessageOrigin> CheckedClasses(string value)
+    {
+        var origins = new HashSet<MessageOrigin> { MessageOrigin.Smtpd, MessageOrigin.Pickup };
+        foreach (var name in ListSyntax.Split(value))
+        {
+            origins.Add(name switch
+            {
+                "bounce" => MessageOrigin.Bounce,
+                "notify" => MessageOrigin.Notice,
+                _ => throw new ConfigException($"internal_mail_filter_classes: unknown class \"{name}\": expected bounce or notify"),
+            });
+        }
+        return origins;
     }
 
     private static HashSet<MessageOrigin> DetectClasses(string value)

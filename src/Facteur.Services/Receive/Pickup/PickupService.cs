@@ -286,6 +286,7 @@ public sealed class PickupService : IDisposable
         // Only a file of our own was written by the submission service, which knows its client from the kernel.
         var uid = owner == _self ? pickup.Message.Submitter ?? owner : owner;
         var envelope = Envelope(pickup.Message, status.Modified.Seconds);
+        envelope.LastRecipient = pickup.Message.Recipients.Count > 0 ? pickup.Message.Recipients[^1].Address : "";
         await using var message = await _cleanup.OpenAsync(envelope, cancel).ConfigureAwait(false);
         if (message is null)
         {
@@ -374,15 +375,20 @@ public sealed class PickupService : IDisposable
             CleanupStatus.TooLarge => DeliveryStatus.Bounced(3, 4, "message file too big"),
             CleanupStatus.TooManyHops => DeliveryStatus.Bounced(4, 0, "too many hops"),
             CleanupStatus.NoRecipients => DeliveryStatus.Bounced(1, 0, "no recipients specified"),
-            _ => DeliveryStatus.Bounced(7, 1, result.Text ?? "message content rejected"),
+            _ => Rejected(result.Text ?? "message content rejected"),
         };
+        if (result.Status == CleanupStatus.Rejected)
+        {
+            // Postfix 3.11: of what a rule refuses the headers go back.
+            envelope.Return = DsnReturn.Headers;
+        }
         // Postfix: somebody must have failed.
         envelope.Recipients = envelope.Recipients.Count > 0 ? envelope.Recipients : [new EnvelopeRecipient("unknown")];
         foreach (var recipient in envelope.Recipients)
         {
             PickupLog.Bounced(_log, message.QueueId, recipient.Address, NowMicros - envelope.ArrivalMicros, status);
         }
-        var layout = _refused.Add(message.Id, entry, length);
+        var layout = result.Head.IsEmpty ? _refused.Add(message.Id, entry, length) : _refused.Add(message.Id, result.Head);
         try
         {
             var results = Enumerable.Range(0, envelope.Recipients.Count).Select(i => new RecipientResult(i, status)).ToList();
@@ -399,6 +405,10 @@ public sealed class PickupService : IDisposable
         }
         return Remove(entry);
     }
+
+    private static DeliveryStatus Rejected(string text) =>
+        EnhancedStatus.TryParsePrefix(text, out var status, out var length) ? DeliveryStatus.Bounced(status.Subject, status.Detail, text[length..].TrimStart())
+            : DeliveryStatus.Bounced(7, 1, text);
 
     private EnvelopeRecipient Qualified(EnvelopeRecipient recipient) =>
         recipient.Address.Contains('@') ? recipient : recipient with { Address = $"{recipient.Address}@{_origin}" };

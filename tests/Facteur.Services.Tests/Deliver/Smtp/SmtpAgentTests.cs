@@ -18,6 +18,7 @@ public sealed class SmtpAgentTests : IAsyncDisposable
     private const string Message = "Subject: x\n\n.dot\n..two\nx\n";
     private readonly TestLog _log = new();
     private readonly StaticResolver _dns = new();
+    private readonly MemoryTables _tables = new();
     private readonly List<IAsyncDisposable> _made = [];
     private MemoryContent _content = new(Message);
     private readonly BlockingThreads _threads = new("content", 2);
@@ -54,6 +55,23 @@ public sealed class SmtpAgentTests : IAsyncDisposable
         Assert.Matches(
             $@"^postfix/smtp: Q1: to=<a@remote.example>, relay=127\.0\.0\.1\[127\.0\.0\.1\]:{peer.Port}, delay=[\d.]+, delays=[\d./]+, tls=may:none, dsn=2\.0\.0, status=sent \(250 2\.0\.0 Ok: stored\)$",
             Assert.Single(_log.Lines));
+    }
+
+    [Fact]
+    public async Task Checks_change_what_is_sent_also_where_it_is_converted_and_a_table_that_fails_defers()
+    {
+        _tables.AddPattern("checks", line => line.StartsWith("Subject:", StringComparison.Ordinal) ? "REPLACE Subject: changed" : line.StartsWith("caf=", StringComparison.Ordinal) ? "REPLACE tea" : null);
+        _content = new MemoryContent("Subject: x\nContent-Transfer-Encoding: 8bit\n\ncaf\xe9\n");
+        var peer = Peer();
+        var agent = Agent(("smtp_header_checks", "checks"), ("smtp_body_checks", "checks"), ("smtp_discard_ehlo_keywords", "8bitmime"));
+        await Deliver(agent, $"[127.0.0.1]:{peer.Port}", ["a@remote.example"]);
+        Assert.Equal("Subject: changed\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\ntea\r\n", Assert.Single(peer.Messages));
+
+        var result = await Deliver(Agent(("smtp_header_checks", "none")), $"[127.0.0.1]:{peer.Port}", ["a@remote.example"]);
+        var status = Assert.Single(result.Recipients).Status;
+        Assert.Equal(("4.3.0", DeliveryOutcome.Deferred), (status.Status.ToString(), status.Outcome));
+        Assert.StartsWith("local data error while talking to 127.0.0.1[127.0.0.1]", status.Reason, StringComparison.Ordinal);
+        Assert.Single(peer.Messages);
     }
 
     [Fact]
@@ -756,7 +774,7 @@ public sealed class SmtpAgentTests : IAsyncDisposable
         var config = new TestConfig([.. values, .. set.Contains("smtp_tls_security_level") ? [] : new[] { ("smtp_tls_security_level", "may") }, ("inet_protocols", "ipv4")]);
         var agent = new SmtpAgent(
             config, lmtp, [], new SocketNames(config.Get(CommonParameters.QueueDirectory), chroot), _dns, new HostsFile("/nonexistent", TimeProvider.System), new NoLists(), new Forward(this),
-            _threads, new ServiceLog(_log, lmtp ? "postfix/lmtp" : "postfix/smtp"), TimeProvider.System);
+            _threads, new ServiceLog(_log, lmtp ? "postfix/lmtp" : "postfix/smtp"), TimeProvider.System, _tables);
         _made.Add(agent);
         return agent;
     }

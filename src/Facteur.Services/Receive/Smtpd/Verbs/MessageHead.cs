@@ -15,6 +15,7 @@ internal static class MessageHead
             // Postfix: cleanup learns it before the content, and reads none.
             transaction.Envelope!.Flags |= MessageFlags.Discard;
         }
+        transaction.Envelope!.LastRecipient = transaction.Recipients.Count > 0 ? transaction.Recipients[^1].Address : "";
         foreach (var line in session.Context.Effects.Prepend)
         {
             await content.HeaderAsync(line + "\n", session.Cancel).ConfigureAwait(false);
