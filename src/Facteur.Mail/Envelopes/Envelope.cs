@@ -133,6 +133,9 @@ public sealed class Envelope
     /// <summary>The master.cf entry it came by, such as "smtp/inet".</summary>
     public string Entry { get; set; } = "";
 
+    /// <summary>Where all recipients go instead of where their addresses lead, "transport:nexthop" (access(5), FILTER), or "".</summary>
+    public string ContentFilter { get; set; } = "";
+
     /// <summary>The recipients, in the order they were given.</summary>
     public IReadOnlyList<EnvelopeRecipient> Recipients { get; set; } = [];
 

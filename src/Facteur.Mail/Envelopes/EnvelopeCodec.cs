@@ -12,6 +12,9 @@ public static class EnvelopeCodec
     /// <summary>Format written; older ones are read as long as docs/formats says.</summary>
     public const byte Version = 1;
 
+    /// <summary>The same with a content filter; written only when there is one, so that all other mail stays readable to those who know version 1 only.</summary>
+    public const byte FilterVersion = 2;
+
     /// <summary>Most recipients of one message.</summary>
     public const int RecipientLimit = 1_000_000;
 
@@ -28,7 +31,7 @@ public static class EnvelopeCodec
         var client = envelope.Client;
         var size = 0L;
         var fits = envelope.Recipients.Count <= RecipientLimit && (envelope.Closes?.Recipients.Count ?? 0) <= RecipientLimit
-            && Add(envelope.Sender, ref size) && Add(envelope.EnvelopeId, ref size) && Add(envelope.Entry, ref size)
+            && Add(envelope.Sender, ref size) && Add(envelope.EnvelopeId, ref size) && Add(envelope.Entry, ref size) && Add(envelope.ContentFilter, ref size)
             && Add(client.Name, ref size) && Add(client.Address, ref size) && Add(client.ReverseName, ref size) && Add(client.Helo, ref size) && Add(client.Protocol, ref size);
         for (var i = 0; fits && i < envelope.Recipients.Count; i++)
         {
@@ -51,7 +54,8 @@ public static class EnvelopeCodec
     /// <summary>Appends the envelope's bytes.</summary>
     public static void Write(Envelope envelope, ref FieldWriter writer)
     {
-        writer.Byte(Version);
+        var filtered = envelope.ContentFilter.Length > 0;
+        writer.Byte(filtered ? FilterVersion : Version);
         writer.Text(envelope.Sender);
         writer.Int64(envelope.ArrivalMicros);
         writer.Int64(envelope.ContentSize);
@@ -67,6 +71,10 @@ public static class EnvelopeCodec
         writer.Text(envelope.Client.Helo);
         writer.Text(envelope.Client.Protocol);
         writer.Text(envelope.Entry);
+        if (filtered)
+        {
+            writer.Text(envelope.ContentFilter);
+        }
         writer.Length(envelope.Recipients.Count);
         for (var i = 0; i < envelope.Recipients.Count; i++)
         {
@@ -90,7 +98,8 @@ public static class EnvelopeCodec
     /// <summary>Reads an envelope; on anything invalid the reader has failed and null comes back.</summary>
     public static Envelope? Read(ref FieldReader reader)
     {
-        if (reader.Byte() != Version)
+        var version = reader.Byte();
+        if (version is not (Version or FilterVersion))
         {
             reader.Fail();
             return null;
@@ -107,6 +116,7 @@ public static class EnvelopeCodec
             Flags = (MessageFlags)reader.UInt16(),
             Client = new ClientInfo(reader.Text(TextLimit), reader.Text(TextLimit), reader.UInt16(), reader.Text(TextLimit), reader.Text(TextLimit), reader.Text(TextLimit)),
             Entry = reader.Text(TextLimit),
+            ContentFilter = version == FilterVersion ? reader.Text(TextLimit) : "",
         };
         var count = reader.Length(RecipientLimit);
         if (reader.Failed || count > reader.Remaining / 4)

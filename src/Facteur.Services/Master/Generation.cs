@@ -114,6 +114,7 @@ internal sealed class Generation : IAsyncDisposable
     private readonly Dictionary<string, IDeliveryAgent> _agents = new(StringComparer.Ordinal);
     private readonly Dictionary<string, CleanupService> _cleanups = new(StringComparer.Ordinal);
     private readonly List<TableSet> _tables = [];
+    private readonly List<SmtpdService> _smtpds = [];
     private readonly Surroundings _around;
     private readonly MatchLists _lists;
     private readonly AddressMaps _maps;
@@ -204,8 +205,7 @@ internal sealed class Generation : IAsyncDisposable
     public SmtpdService Smtpd(MasterEntry entry)
     {
         var config = Config.With(entry.Overrides);
-        var colon = entry.Name.LastIndexOf(':');
-        return new SmtpdService(config, entry.Name[(colon + 1)..], $"{entry.Name}/{entry.TypeName}", new SmtpdArrows
+        var service = new SmtpdService(config, entry.Name, $"{entry.Name}/{entry.TypeName}", new SmtpdArrows
         {
             Cleanup = CleanupOf(config),
             Rewrite = _around.Rewriting,
@@ -218,6 +218,8 @@ internal sealed class Generation : IAsyncDisposable
             FreeQueueBytes = _around.FreeBytes,
             Hosts = _around.Hosts,
         }, ServiceLogOf(config, "smtpd"), _around.Time);
+        _smtpds.Add(service);
+        return service;
     }
 
     /// <summary>The log of a service: $syslog_name/name.</summary>
@@ -261,6 +263,7 @@ internal sealed class Generation : IAsyncDisposable
                 _log.Error($"{e}");
             }
         }
+        _smtpds.ForEach(smtpd => smtpd.Dispose());
         foreach (var tables in _tables)
         {
             tables.Dispose();

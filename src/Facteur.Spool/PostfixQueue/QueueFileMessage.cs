@@ -29,6 +29,7 @@ public sealed class QueueFileMessage
     private Section _section;
     private string? _sender;
     private string? _redirect;
+    private string _filter = "";
     private string _original = "";
     private string _dsnOriginal = "";
     private DsnNotify _notify;
@@ -112,6 +113,7 @@ public sealed class QueueFileMessage
             Client = address.Length == 0 ? ClientInfo.Local : new ClientInfo(
                 Client("client_name"), address, ushort.TryParse(Client("client_port"), CultureInfo.InvariantCulture, out var port) ? port : 0,
                 Attribute("reverse_client_name"), Client("helo_name"), Client("protocol_name")),
+            ContentFilter = _filter,
             Recipients = _redirect is null ? [.. _recipients.Select(r => r.Recipient)] : Redirected(_redirect),
         };
     }
@@ -147,7 +149,9 @@ public sealed class QueueFileMessage
                 return Recipient(record, offset);
             case '>':
                 return MaildropMessage.Address(record, out _redirect);
-            case 'I' or 'L' when !record.Data.IsEmpty:
+            case 'L' when !record.Data.IsEmpty:
+                return MaildropMessage.Text(record, out _filter);
+            case 'I' when !record.Data.IsEmpty:
                 return "it is to go through a content filter";
             case 'V':
                 return "it asks for VERP";

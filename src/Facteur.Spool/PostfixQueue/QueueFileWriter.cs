@@ -83,6 +83,10 @@ public sealed class QueueFileWriter
         }
         var trace = ((envelope.Flags & MessageFlags.VerifyOnly) != 0 ? 512 : 0) | ((envelope.Flags & MessageFlags.ReportDeliveries) != 0 ? 1024 : 0);
         Attribute("trace_flags", trace == 0 ? "" : Invariant($"{trace}"));
+        if (envelope.ContentFilter.Length > 0)
+        {
+            Put('L', envelope.ContentFilter);
+        }
         for (var i = 0; i < envelope.Recipients.Count; i++)
         {
             Recipient(envelope.Recipients[i], isDone(i));

@@ -17,6 +17,7 @@ public sealed class EnvelopeCodecTests
             Sender = texts.Item1,
             EnvelopeId = texts.Item2,
             Entry = texts.Item3,
+            ContentFilter = texts.Item4.Length > 6 ? texts.Item4 : "",
             ArrivalMicros = numbers.Item1,
             ContentSize = numbers.Item2,
             Flags = (MessageFlags)numbers.Item3,
@@ -38,6 +39,7 @@ public sealed class EnvelopeCodecTests
         Assert.Equal(bytes, Bytes(back!));
         Assert.Equal(envelope.Recipients, back!.Recipients);
         Assert.Equal(envelope.Client, back.Client);
+        Assert.Equal(envelope.ContentFilter, back.ContentFilter);
         Assert.Equal(envelope.Closes?.Recipients ?? [], back.Closes?.Recipients ?? []);
     }, iter: 2000);
 
@@ -98,6 +100,8 @@ public sealed class EnvelopeCodecTests
         const string expected = "01" + "0973406578616D706C65" + "0102030405060700" + "04D2000000000000" + "03656E76" + "01" + "02" + "01" + "2800"
             + "0163" + "043139322E" + "0100" + "0161" + "0162" + "04534D5450" + "04736D7470" + "01" + "03724078" + "0161" + "00" + "04" + "00";
         Assert.Equal(expected, Convert.ToHexString(Bytes(envelope)));
+        envelope.ContentFilter = "f:n";
+        Assert.Equal("02" + expected[2..].Replace("04736D7470", "04736D7470" + "03663A6E", StringComparison.Ordinal), Convert.ToHexString(Bytes(envelope)));
     }
 
     private static byte[] Bytes(Envelope envelope)

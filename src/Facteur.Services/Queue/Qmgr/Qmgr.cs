@@ -537,6 +537,11 @@ internal sealed class Qmgr
             }
             return;
         }
+        if (message.Envelope.ContentFilter is { Length: > 0 } filter && (message.Envelope.Flags & MessageFlags.VerifyOnly) == 0)
+        {
+            message.Resolutions.Add((index, Filtered(filter, address)));
+            return;
+        }
         var pending = _rewrite.ResolveAsync(message.Envelope.Sender, address, CancellationToken.None);
         if (pending.IsCompletedSuccessfully)
         {
@@ -564,6 +569,20 @@ internal sealed class Qmgr
             message.Resolutions.Add((index, resolution));
             Resolved(message);
         }
+    }
+
+    /// <summary>Postfix: a filter goes before all that the address says; without a next hop of its own the recipient's domain is it.</summary>
+    private Resolution Filtered(string filter, string address)
+    {
+        var colon = filter.IndexOf(':', StringComparison.Ordinal);
+        var transport = colon < 0 ? filter : filter[..colon];
+        var nexthop = colon < 0 ? "" : filter[(colon + 1)..];
+        if (nexthop.Length == 0)
+        {
+            var domain = AddressParts.Domain(address);
+            nexthop = _settings.DefaultFilterNexthop.Length > 0 ? _settings.DefaultFilterNexthop : domain.Length > 0 ? domain.ToString() : _settings.Myhostname;
+        }
+        return new Resolution(transport, nexthop, address, ResolveFlags.Default);
     }
 
     /// <summary>

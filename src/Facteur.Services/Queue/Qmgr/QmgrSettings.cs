@@ -31,6 +31,8 @@ internal sealed class QmgrSettings
         TransportRetryMicros = (long)config.Get(QmgrParameters.TransportRetryTime).TotalMicroseconds;
         DeferTransports = new HashSet<string>(ListSyntax.Split(config.Get(QmgrParameters.DeferTransports)), StringComparer.Ordinal);
         DoubleBounceSender = config.Get(CommonParameters.DoubleBounceSender);
+        DefaultFilterNexthop = config.Get(QmgrParameters.DefaultFilterNexthop);
+        Myhostname = config.Get(CommonParameters.Myhostname);
         LongQueueIds = config.Get(CommonParameters.EnableLongQueueIds);
         SoftBounce = config.Get(CommonParameters.SoftBounce);
     }
@@ -60,6 +62,11 @@ internal sealed class QmgrSettings
     public IReadOnlySet<string> DeferTransports { get; }
 
     public string DoubleBounceSender { get; }
+
+    /// <summary>Next hop of filters that name none; empty for the recipient's domain.</summary>
+    public string DefaultFilterNexthop { get; }
+
+    public string Myhostname { get; }
 
     public bool LongQueueIds { get; }
 

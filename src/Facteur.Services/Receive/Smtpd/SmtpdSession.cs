@@ -118,7 +118,7 @@ internal sealed class SmtpdSession
             await Channel.FlushAsync().ConfigureAwait(false);
             await Task.Delay(Settings.ErrorSleepTime, Service.Time, Cancel).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
-        Channel.Write(reply);
+        Channel.Write(Settings.Footer.IsEmpty ? reply : await Settings.Footer.AddAsync(reply, Context).ConfigureAwait(false));
         if (Transcript is not null)
         {
             Transcript.Out(reply);
@@ -314,13 +314,34 @@ internal sealed class SmtpdSession
             await ErrorAsync(SmtpdReplies.BadUtf8).ConfigureAwait(false);
             return;
         }
-        CommandLine.Tokenize(Channel.Line, _tokens);
+        var line = Settings.CommandFilter.IsEmpty ? Channel.Line : await FilterAsync(Channel.Line.TrimStart(' ', '\t')).ConfigureAwait(false);
+        CommandLine.Tokenize(line, _tokens);
         if (_tokens.Count == 0)
         {
             await ErrorAsync(SmtpdReplies.BadSyntax).ConfigureAwait(false);
             return;
         }
         await DispatchAsync(_tokens[0].Text).ConfigureAwait(false);
+    }
+
+    // smtpd_command_filter: what the table says is carried out instead. Postfix: when it can't answer, the command itself is.
+    private async ValueTask<string> FilterAsync(string line)
+    {
+        foreach (var table in Settings.CommandFilter.Tables)
+        {
+            // Not by way of the maps: an empty line is a command too.
+            var lookup = await table.LookupAsync(line, Cancel).ConfigureAwait(false);
+            if (lookup.Status == Tables.LookupStatus.Found)
+            {
+                Log.CommandReplaced(Client, Channel.Line, lookup.Value);
+                return lookup.Value;
+            }
+            if (lookup.Status == Tables.LookupStatus.Error)
+            {
+                Log.Warning($"{table.Name} lookup error for \"{SmtpdLog.Printable(line.Length > 100 ? line[..100] : line)}\"");
+            }
+        }
+        return line;
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
