@@ -51,6 +51,8 @@ internal sealed class SmtpdWorld
 
     public List<string> Flushed { get; } = [];
 
+    public IAddressProbes? Probes { get; set; }
+
     public long FreeBytes { get; set; } = long.MaxValue;
 
     /// <summary>As sendmail -bs runs it.</summary>
@@ -74,6 +76,7 @@ internal sealed class SmtpdWorld
             Flushed.Add(domain);
             return default;
         },
+        Probes = Probes,
         FreeQueueBytes = () => FreeBytes,
         Hosts = new Net.Dns.HostsFile("/nonexistent", TimeProvider.System),
     };
@@ -107,7 +110,7 @@ internal sealed class SmtpdClient
         Session = Task.Run(
             async () =>
             {
-                await service.ServeAsync(new Duplex(_toServer.Reader, _toClient.Writer), remote, null, cancel);
+                await service.ServeAsync(new Duplex(_toServer.Reader, _toClient.Writer), remote, new IPEndPoint(IPAddress.Parse("127.0.0.25"), 25), cancel);
                 await _toClient.Writer.CompleteAsync();
                 await _toServer.Reader.CompleteAsync();
             },

@@ -53,7 +53,11 @@ internal sealed class PolicyClient(PolicyEndpoint endpoint, PolicySettings setti
                 }
             }
             cancel.ThrowIfCancellationRequested();
-            log.Warning($"problem talking to server {Name}: {error}");
+            // Postfix: what ends by itself is no news before the last attempt.
+            if (attempt >= settings.TryLimit || error is not ("Broken pipe" or "Connection reset by peer" or "No such file or directory"))
+            {
+                log.Warning($"problem talking to server {Name}: {error}");
+            }
             if (attempt >= settings.TryLimit)
             {
                 return null;

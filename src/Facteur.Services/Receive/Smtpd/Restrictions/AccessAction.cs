@@ -19,7 +19,7 @@ internal static class AccessAction
     {
         if (TryApply(context, table, value, key, subject, out var verdict))
         {
-            return verdict == Verdict.Ok && !context.Effects.Discard ? context.PermitAsync(value.Trim(), subject, $"from {table}") : new(verdict);
+            return verdict == Verdict.Ok ? context.PermitAsync(value.Trim().Split(' ', '\t')[0], subject, $"from {table}") : new(verdict);
         }
         if (parse(value) is { } list)
         {

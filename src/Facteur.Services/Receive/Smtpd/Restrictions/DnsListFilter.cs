@@ -73,7 +73,7 @@ internal sealed class DnsListFilter
     private static string? Field(string text, ref int at, out (byte, byte)[] field)
     {
         field = [];
-        if (at < text.Length && text[at] != '[')
+        if (at >= text.Length || text[at] != '[')
         {
             var wrong = Number(text, ref at, out var only);
             field = [(only, only)];

@@ -21,8 +21,8 @@ internal static class DnsListRestrictions
         ["reject_rhsbl_helo"] = list => (context, _) => NameAsync(list, context, context.Helo, new Subject(context.Helo ?? "", Subject.HeloCommand)),
         ["reject_rhsbl_sender"] = list => (context, _) => NameAsync(list, context, Domain(context.Sender), new Subject(context.Sender ?? "", Subject.SenderAddress)),
         ["reject_rhsbl_recipient"] = list => (context, _) => NameAsync(list, context, Domain(context.Recipient), new Subject(context.Recipient ?? "", Subject.RecipientAddress)),
-        ["permit_dnswl_client"] = list => (context, _) => PermitAsync(list, context, Address(context), "permit_dnswl_client", new Subject(context.Client.Address, Subject.ClientHost)),
-        ["permit_rhswl_client"] = list => (context, _) => PermitAsync(list, context, Ascii(Known(context.Client.Name)), "permit_rhswl_client", new Subject(context.Client.Name, Subject.ClientHost)),
+        ["permit_dnswl_client"] = list => (context, _) => PermitAsync(list, context, Address(context), "permit_dnswl_client", context.Client.Address),
+        ["permit_rhswl_client"] = list => (context, _) => PermitAsync(list, context, Ascii(Known(context.Client.Name)), "permit_rhswl_client", context.Client.Name),
     };
 
     /// <summary>reject_maps_rbl: the lists of maps_rbl_domains, one after the other.</summary>
@@ -61,7 +61,7 @@ internal static class DnsListRestrictions
         return status == DnsListStatus.Listed ? await RefuseAsync(list, context, subject, reason).ConfigureAwait(false) : Verdict.Dunno;
     }
 
-    private static async ValueTask<Verdict> PermitAsync(DnsList list, RestrictionContext context, string? name, string action, Subject subject)
+    private static async ValueTask<Verdict> PermitAsync(DnsList list, RestrictionContext context, string? name, string action, string shown)
     {
         if (name is null)
         {
@@ -75,9 +75,9 @@ internal static class DnsListRestrictions
         var (status, _) = await list.AskAsync(context, name).ConfigureAwait(false);
         if (status == DnsListStatus.Failed)
         {
-            context.DeferIfReject ??= new Deferral(450, "4.7.1", $"<{subject.Name}>: {subject.Class} rejected: DNSWL lookup error");
+            context.DeferIfReject ??= new Deferral(450, "4.7.1", $"<{shown}>: {Subject.ClientHost} rejected: Service unavailable");
         }
-        return status == DnsListStatus.Listed ? await context.PermitAsync(action, subject, $"listed by {list.Text}").ConfigureAwait(false) : Verdict.Dunno;
+        return status == DnsListStatus.Listed ? await context.PermitAsync(action, new Subject(context.Client.Printable, Subject.ClientHost)).ConfigureAwait(false) : Verdict.Dunno;
     }
 
     private static async ValueTask<Verdict> RefuseAsync(DnsList list, RestrictionContext context, Subject subject, string reason)

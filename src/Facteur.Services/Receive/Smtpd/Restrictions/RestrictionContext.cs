@@ -161,7 +161,7 @@ internal sealed class RestrictionContext(SmtpdSettings settings, SmtpdArrows arr
     {
         if (await Settings.LogPermitActions.MatchAsync(action, Cancel).ConfigureAwait(false))
         {
-            Log.Event(this, "permit", $"action={action} for {subject.Class}={subject.Name}{(detail.Length > 0 ? " " : "")}{detail}");
+            Log.Event(this, "permit", $"action={action} for {subject.Class}={subject.Name} {detail}");
         }
         return Verdict.Ok;
     }

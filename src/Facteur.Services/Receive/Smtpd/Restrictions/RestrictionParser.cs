@@ -184,7 +184,7 @@ internal sealed class RestrictionParser : IDisposable
         if (DnsListRestrictions.All.TryGetValue(name, out var listed))
         {
             var argument = at < names.Count ? names[at++] : "";
-            return argument.Length == 0 ? BasicRestrictions.Broken(name, $"restriction {name} requires domain name argument")
+            return argument.Length == 0 ? Warns(name, $"restriction {name} requires domain name argument")
                 : DnsList.Parse(argument, out var list) is { } wrong ? BasicRestrictions.Broken(name, $"restriction {name}: {wrong}")
                 : new Restriction(name, listed(list!));
         }
@@ -194,11 +194,10 @@ internal sealed class RestrictionParser : IDisposable
         }
         if (Logins.Contains(name))
         {
-            return new Restriction(name, (context, _) =>
-            {
-                context.Log.Warning($"restriction `{name}' ignored: no SASL support");
-                return new(Verdict.Dunno);
-            });
+            // Postfix: the first one is the second and the third.
+            return name.Equals("reject_sender_login_mismatch", StringComparison.OrdinalIgnoreCase)
+                ? Warns(name, "restriction `reject_authenticated_sender_login_mismatch' ignored: no SASL support", "restriction `reject_unauthenticated_sender_login_mismatch' ignored: no SASL support")
+                : Warns(name, $"restriction `{name}' ignored: no SASL support");
         }
         if (name.Equals("permit_naked_ip_address", StringComparison.OrdinalIgnoreCase))
         {
@@ -218,6 +217,13 @@ internal sealed class RestrictionParser : IDisposable
 
     private Restriction Table(string name, string table, Func<AccessTable, Func<RestrictionContext, Subject, ValueTask<Verdict>>> access) =>
         new(name, access(new AccessTable(Maps.Open(_tables, name, table), table, FromTable)));
+
+    /// <summary>One that says nothing but a warning.</summary>
+    private static Restriction Warns(string name, params string[] warnings) => new(name, (context, _) =>
+    {
+        Array.ForEach(warnings, context.Log.Warning);
+        return new(Verdict.Dunno);
+    });
 
     private Restriction PolicyService(string name, string argument)
     {

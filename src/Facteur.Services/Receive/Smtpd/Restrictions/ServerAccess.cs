@@ -6,7 +6,7 @@ namespace Facteur.Services.Receive.Smtpd.Restrictions;
 
 /// <summary>
 /// check_*_{a,mx,ns}_access: look at the hosts of a domain (itself, its mail exchangers, its name servers) and at their addresses, each as key in an access
-/// table; return what the entry says. OK is not allowed: who owns a zone must not be able to permit himself. What the DNS can't say now
+/// table; return what the entry says. OK is a mistake of the configuration: who owns a zone must not be able to permit himself. What the DNS can't say now
 /// is logged and says nothing.
 /// </summary>
 internal sealed class ServerAccess(AccessTable table, string restriction, ServerKind kind)
@@ -44,14 +44,15 @@ internal sealed class ServerAccess(AccessTable table, string restriction, Server
             ServerSubject.Client => client.Name == ClientFacts.Unknown ? new(Verdict.Dunno) : DomainAsync(context, client.Name, new Subject(client.Printable, Subject.ClientHost)),
             ServerSubject.ReverseClient => client.ReverseName == ClientFacts.Unknown ? new(Verdict.Dunno) : DomainAsync(context, client.ReverseName, new Subject(client.ReverseName, Subject.UnverifiedClientHost)),
             ServerSubject.Helo => context.Helo is { } helo ? DomainAsync(context, helo, new Subject(helo, Subject.HeloCommand)) : new(Verdict.Dunno),
-            ServerSubject.Sender => context.Sender is { Length: > 0 } sender ? DomainAsync(context, AddressParts.Domain(sender).ToString(), new Subject(sender, Subject.SenderAddress)) : new(Verdict.Dunno),
+            ServerSubject.Sender => context.Sender is { Length: > 0 } sender ? DomainAsync(context, sender, new Subject(sender, Subject.SenderAddress)) : new(Verdict.Dunno),
             _ => context.Recipient is { Length: > 0 } recipient
-                ? DomainAsync(context, AddressParts.Domain(recipient).ToString(), new Subject(recipient, Subject.RecipientAddress)) : new(Verdict.Dunno),
+                ? DomainAsync(context, recipient, new Subject(recipient, Subject.RecipientAddress)) : new(Verdict.Dunno),
         };
     }
 
-    private async ValueTask<Verdict> DomainAsync(RestrictionContext context, string domain, Subject subject)
+    private async ValueTask<Verdict> DomainAsync(RestrictionContext context, string name, Subject subject)
     {
+        var domain = name.Contains('@') ? AddressParts.Domain(name).ToString() : name;
         if (domain.StartsWith('['))
         {
             return kind != ServerKind.Ns && HostName.ParseLiteral(domain) is { } literal
@@ -62,7 +63,7 @@ internal sealed class ServerAccess(AccessTable table, string restriction, Server
         {
             return Verdict.Dunno;
         }
-        foreach (var host in await HostsAsync(context, ascii).ConfigureAwait(false))
+        foreach (var host in await HostsAsync(context, name, ascii).ConfigureAwait(false))
         {
             var found = kind == ServerKind.A ? null : await table.DomainAsync(context, host, subject).ConfigureAwait(false);
             found ??= await AddressesAsync(context, host, subject).ConfigureAwait(false);
@@ -74,7 +75,7 @@ internal sealed class ServerAccess(AccessTable table, string restriction, Server
         return Verdict.Dunno;
     }
 
-    private async ValueTask<IReadOnlyList<string>> HostsAsync(RestrictionContext context, string domain)
+    private async ValueTask<IReadOnlyList<string>> HostsAsync(RestrictionContext context, string name, string domain)
     {
         var dns = context.Arrows.Dns;
         if (kind == ServerKind.A)
@@ -94,12 +95,13 @@ internal sealed class ServerAccess(AccessTable table, string restriction, Server
         // A name within a zone has none of its own: those of the zone count.
         var ns = await dns.NameServersAsync(domain, context.Cancel).ConfigureAwait(false);
         var zone = domain;
-        for (int dot; ns.Status is DnsStatus.NameError or DnsStatus.NoData && (dot = zone.IndexOf('.')) >= 0 && dot < zone.Length - 1;)
+        while (ns.Status is DnsStatus.NameError or DnsStatus.NoData && zone.IndexOf('.') is >= 0 and var dot)
         {
             zone = zone[(dot + 1)..];
             ns = await dns.NameServersAsync(zone, context.Cancel).ConfigureAwait(false);
         }
-        return ns.Status == DnsStatus.Ok ? [.. ns.Records.Take(ServerLimit)] : Failed(context, zone, ns.Status);
+        return ns.Status == DnsStatus.Ok ? [.. ns.Records.Take(ServerLimit)]
+            : Failed(context, ns.Status is DnsStatus.NameError or DnsStatus.NoData ? name : zone, ns.Status);
     }
 
     private async ValueTask<Verdict?> AddressesAsync(RestrictionContext context, string host, Subject subject)
@@ -108,6 +110,10 @@ internal sealed class ServerAccess(AccessTable table, string restriction, Server
         var ipv6 = await context.Arrows.Dns.AddressesAsync(host, true, context.Cancel).ConfigureAwait(false);
         if (ipv4.Status != DnsStatus.Ok && ipv6.Status != DnsStatus.Ok)
         {
+            if (kind == ServerKind.A)
+            {
+                return null;
+            }
             context.Log.Warning($"Unable to look up {Type} host {host} for {subject.Class} {subject.Name}: {SmtpdLog.ResolverReason(ipv4.Status)}");
             return null;
         }
@@ -128,7 +134,7 @@ internal sealed class ServerAccess(AccessTable table, string restriction, Server
             context.Log.Warning($"restriction {restriction} returns OK for {subject.Name}");
             context.Log.Warning("this is not allowed for security reasons");
             context.Log.Warning("use DUNNO instead of OK if you want to make an exception");
-            return Verdict.Dunno;
+            return context.ServerError();
         }
         return found ?? Verdict.Dunno;
     }
@@ -139,7 +145,7 @@ internal sealed class ServerAccess(AccessTable table, string restriction, Server
         return [];
     }
 
-    private string Type => kind switch { ServerKind.Mx => "MX", ServerKind.Ns => "NS", _ => "A" };
+    private string Type => kind == ServerKind.Mx ? "MX" : "NS";
 }
 
 /// <summary>Whose hosts are looked at.</summary>
