@@ -53,6 +53,9 @@ internal sealed class SmtpdWorld
 
     public IAddressProbes? Probes { get; set; }
 
+    /// <summary>Asked instead of <see cref="Rewrite"/>.</summary>
+    public IRewrite? Rewriting { get; set; }
+
     public long FreeBytes { get; set; } = long.MaxValue;
 
     /// <summary>As sendmail -bs runs it.</summary>
@@ -65,12 +68,12 @@ internal sealed class SmtpdWorld
     private SmtpdArrows Arrows() => new()
     {
         Cleanup = Cleanup,
-        Rewrite = Rewrite,
+        Rewrite = Rewriting ?? Rewrite,
         Dns = Dns,
         Tables = Tables,
         MatchLists = Tables,
         AddressMaps = Tables,
-        Anvil = new AnvilService(Config, Time),
+        Anvil = new AnvilService(Config, new ServiceLog(Log, "postfix/anvil"), Time),
         FlushSite = (domain, _) =>
         {
             Flushed.Add(domain);
@@ -82,7 +85,7 @@ internal sealed class SmtpdWorld
     };
 
     /// <summary>Log lines without the tag.</summary>
-    public IEnumerable<string> LogLines => Log.Lines.Select(line => line["postfix/smtpd: ".Length..]);
+    public IEnumerable<string> LogLines => Log.Lines.Where(line => line.StartsWith("postfix/smtpd: ", StringComparison.Ordinal)).Select(line => line["postfix/smtpd: ".Length..]);
 
     public SmtpdClient Connect(string from = Stranger, CancellationToken cancel = default) => new(this, new IPEndPoint(IPAddress.Parse(from), 12345), cancel);
 

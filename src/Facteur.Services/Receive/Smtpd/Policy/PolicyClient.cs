@@ -1,5 +1,4 @@
 using Facteur.Net.Connections;
-using Facteur.Net.Dns;
 
 namespace Facteur.Services.Receive.Smtpd.Policy;
 

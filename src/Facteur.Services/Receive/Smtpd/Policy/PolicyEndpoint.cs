@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Net;
-using System.Text;
 using Facteur.Mail.Addresses;
 using Facteur.Net.Connections;
 using Facteur.Net.Dns;

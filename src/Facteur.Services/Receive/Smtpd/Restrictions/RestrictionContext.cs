@@ -8,8 +8,6 @@ internal sealed class RestrictionContext(SmtpdSettings settings, SmtpdArrows arr
     /// <summary>Nested lists and classes before a loop is assumed.</summary>
     public const int DepthLimit = 100;
 
-    private static long s_instances;
-
     private string? _instance;
     private (string Sender, string Address, Resolution Resolution)? _lastSender;
     private (string Sender, string Address, Resolution Resolution)? _lastRecipient;
@@ -50,8 +48,14 @@ internal sealed class RestrictionContext(SmtpdSettings settings, SmtpdArrows arr
     public long Size { get; set; }
 
     /// <summary>A text that is the same for all questions about one message, and no other's.</summary>
-    public string Instance => _instance ??= string.Create(
-        System.Globalization.CultureInfo.InvariantCulture, $"{Environment.ProcessId:x}.{Time.GetUtcNow().ToUnixTimeSeconds():x}.{Interlocked.Increment(ref s_instances):x}.0");
+    public string Instance
+    {
+        get
+        {
+            var now = Time.GetUtcNow();
+            return _instance ??= $"{Environment.ProcessId:x}.{now.ToUnixTimeSeconds():x}.{now.Microsecond + (now.Millisecond * 1000):x}.{Random.Shared.Next():x}";
+        }
+    }
 
     /// <summary>The default action of a policy service is being carried out.</summary>
     public bool InPolicyDefault { get; set; }

@@ -1,4 +1,3 @@
-using System.Net;
 using Facteur.Mail.Addresses;
 using Facteur.Net.Dns;
 
