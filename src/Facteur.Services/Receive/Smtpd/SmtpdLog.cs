@@ -39,7 +39,7 @@ internal sealed class SmtpdLog(ServiceLog log)
         {
             line.Append(" helo=<").Append(helo).Append('>');
         }
-        log.Info(line.ToString());
+        log.Info(Printable(line.ToString()));
     }
 
     public void IllegalAddress(ClientFacts client, string command, string text) =>

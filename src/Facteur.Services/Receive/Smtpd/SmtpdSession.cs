@@ -118,10 +118,14 @@ internal sealed class SmtpdSession
             await Channel.FlushAsync().ConfigureAwait(false);
             await Task.Delay(Settings.ErrorSleepTime, Service.Time, Cancel).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
-        Channel.Write(Settings.Footer.IsEmpty ? reply : await Settings.Footer.AddAsync(reply, Context).ConfigureAwait(false));
+        var text = Settings.Footer.IsEmpty ? reply : await Settings.Footer.AddAsync(reply, Context).ConfigureAwait(false);
+        Channel.Write(text);
         if (Transcript is not null)
         {
-            Transcript.Out(reply);
+            foreach (var line in text.Split("\r\n"))
+            {
+                Transcript.Out(line);
+            }
             _refusal = NoticeClass.Of(reply, ReferenceEquals(reply, Context.Reply), Context.IsUnlisted);
         }
         if (reply.Length > 3 && reply[0] is '4' or '5' && reply[1] == '2' && reply[2] == '1')

@@ -20,7 +20,7 @@ public sealed class UceTests
     [InlineData("permit_dnswl_client bl.example=127.0.0.9, reject", "554 5.7.1 <alice@dest.example>: Recipient address rejected: Access denied")]
     [InlineData("permit_dnswl_client fail.example, reject", "450 4.7.1 <127.0.7.1>: Client host rejected: Service unavailable")]
     [InlineData("permit_rhswl_client bl.example, reject", "250 2.1.5 Ok")]
-    [InlineData("reject_rhsbl_client bl.example", "554 5.7.1 Service unavailable; Client host [client.good.example[127.0.7.1]] blocked using bl.example")]
+    [InlineData("reject_rhsbl_client bl.example", "554 5.7.1 Service unavailable; Client host [client.good.example] blocked using bl.example")]
     [InlineData("reject_rhsbl_reverse_client bl.example", "554 5.7.1 Service unavailable; Unverified Client host [client.good.example] blocked using bl.example")]
     [InlineData("reject_rhsbl_helo bl.example", "554 5.7.1 Service unavailable; Helo command [c.example] blocked using bl.example")]
     [InlineData("reject_rhsbl_sender bl.example", "554 5.7.1 Service unavailable; Sender address [a@sender.example] blocked using bl.example")]
@@ -224,7 +224,10 @@ public sealed class UceTests
         world.Tables["t:replies"] = new() { ["own.example"] = "550 5.1.1 $rbl_class $rbl_what says <>no: $rbl_domain" };
         world.Tables["t:hosts"] = new()
         {
-            ["mx.sender.example"] = "REJECT mail exchanger", ["127.0.10.78"] = "REJECT name server", ["127.0.7"] = "REJECT address", ["c.example"] = "OK",
+            ["mx.sender.example"] = "REJECT mail exchanger",
+            ["127.0.10.78"] = "REJECT name server",
+            ["127.0.7"] = "REJECT address",
+            ["c.example"] = "OK",
         };
         return world;
     }

@@ -16,7 +16,7 @@ internal static class DnsListRestrictions
     public static readonly Dictionary<string, Func<DnsList, Func<RestrictionContext, Subject, ValueTask<Verdict>>>> All = new(StringComparer.OrdinalIgnoreCase)
     {
         ["reject_rbl_client"] = list => (context, _) => ClientAsync(list, context),
-        ["reject_rhsbl_client"] = list => (context, _) => NameAsync(list, context, Known(context.Client.Name), new Subject(context.Client.Printable, Subject.ClientHost)),
+        ["reject_rhsbl_client"] = list => (context, _) => NameAsync(list, context, Known(context.Client.Name), new Subject(context.Client.Name, Subject.ClientHost)),
         ["reject_rhsbl_reverse_client"] = list => (context, _) => NameAsync(list, context, Known(context.Client.ReverseName), new Subject(context.Client.ReverseName, Subject.UnverifiedClientHost)),
         ["reject_rhsbl_helo"] = list => (context, _) => NameAsync(list, context, context.Helo, new Subject(context.Helo ?? "", Subject.HeloCommand)),
         ["reject_rhsbl_sender"] = list => (context, _) => NameAsync(list, context, Domain(context.Sender), new Subject(context.Sender ?? "", Subject.SenderAddress)),
