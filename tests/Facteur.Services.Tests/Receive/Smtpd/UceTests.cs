@@ -1,5 +1,6 @@
 using System.Net;
 using Facteur.Contracts;
+using Facteur.Mail.Envelopes;
 using Facteur.Net.Dns;
 
 namespace Facteur.Services.Tests.Receive.Smtpd;
@@ -150,6 +151,51 @@ public sealed class UceTests
             expected.Length > 0 ? $"{Head}filter: RCPT from client.good.example[127.0.7.1]: <alice@dest.example>: Recipient address triggers FILTER {filter}{Tail}"
             : filter.Length > 0 ? "warning: access table t:filter entry \"alice@dest.example\" requires transport:destination"
             : "warning: access table t:filter entry \"alice@dest.example\" has FILTER entry without value", world.LogLines);
+    }
+
+    [Fact]
+    public async Task A_redirected_message_goes_through_no_filter()
+    {
+        var world = World(("smtpd_recipient_restrictions", "check_recipient_access t:both"));
+        world.Tables["t:both"] = new() { ["alice@dest.example"] = "FILTER scan:", ["bob@dest.example"] = "REDIRECT carol@dest.example" };
+        var client = await world.Connect().HelloAsync();
+        await client.CommandAsync("MAIL FROM:<a@sender.example>");
+        await client.CommandAsync("RCPT TO:<alice@dest.example>");
+        await client.CommandAsync("RCPT TO:<bob@dest.example>");
+        await client.CommandAsync("DATA");
+        await client.SendAsync("x\r\n.\r\n");
+        await client.ReplyAsync();
+        await client.FinishAsync();
+        var message = world.Cleanup.Completed.Single();
+        Assert.Equal("", message.Envelope.ContentFilter);
+        Assert.Equal(["carol@dest.example"], message.Recipients.Select(one => one.Address));
+    }
+
+    [Theory]
+    [InlineData("HOLD")]
+    [InlineData("DISCARD")]
+    [InlineData("FILTER scan:")]
+    [InlineData("REDIRECT carol@dest.example")]
+    [InlineData("BCC carol@dest.example")]
+    [InlineData("PREPEND X: y")]
+    public async Task What_is_said_before_a_message_begins_is_skipped(string action)
+    {
+        var world = World(("smtpd_client_restrictions", "check_client_access t:c"), ("smtpd_helo_restrictions", "check_helo_access t:c"), ("smtpd_etrn_restrictions", "check_etrn_access t:c"), ("smtpd_delay_reject", "no"));
+        world.Tables["t:c"] = new() { ["127.0.7.1"] = action, ["c.example"] = action };
+        var client = await world.Connect().HelloAsync();
+        await client.CommandAsync("ETRN c.example");
+        await client.CommandAsync("MAIL FROM:<a@sender.example>");
+        Assert.Equal("250 2.1.5 Ok", await client.CommandAsync("RCPT TO:<alice@dest.example>"));
+        await client.CommandAsync("DATA");
+        await client.SendAsync("x\r\n.\r\n");
+        await client.ReplyAsync();
+        await client.FinishAsync();
+        var message = world.Cleanup.Completed.Single();
+        Assert.Equal((MessageFlags.None, "", 1), (message.Envelope.Flags, message.Envelope.ContentFilter, message.Recipients.Count));
+        Assert.StartsWith("Received:", message.Content, StringComparison.Ordinal);
+        var name = action.Split(' ')[0];
+        Assert.Equal(2, world.LogLines.Count(line => line == $"warning: access table t:c: with smtpd_delay_reject=no, action {name} is always skipped in Client host or Helo command restrictions"));
+        Assert.Contains($"warning: access table t:c: action {name} is unavailable in smtpd_etrn_restrictions", world.LogLines);
     }
 
     [Theory]

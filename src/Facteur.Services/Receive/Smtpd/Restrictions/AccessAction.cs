@@ -76,10 +76,10 @@ internal static class AccessAction
                 context.Log.Event(context, "info", text);
                 return true;
             case "HOLD":
-                Hold(context, text, subject);
+                Hold(context, table, text, subject);
                 return true;
             case "DISCARD":
-                verdict = Discard(context, text, subject);
+                verdict = Discard(context, table, text, subject);
                 return true;
             case "REDIRECT":
                 Redirect(context, table, text, key, subject);
@@ -131,21 +131,34 @@ internal static class AccessAction
     private static (string Dsn, string Text) SplitDsn(string dsn, string text) =>
         EnhancedStatus.TryParsePrefix(text, out var status, out var length) ? (status.ToString(), text[length..].TrimStart()) : (dsn, text);
 
-    // Postfix: VRFY and ETRN have no message that an action could change.
-    private static bool HasMessage(RestrictionContext context) => context.Where is not ("VRFY" or "ETRN");
-
-    private static void Hold(RestrictionContext context, string text, Subject subject)
+    // Postfix: without MAIL, and at VRFY and ETRN, there is no message that an action could change.
+    private static bool HasMessage(RestrictionContext context, string table, string action)
     {
-        if (HasMessage(context) && !context.Effects.Hold)
+        if (context.Where == "ETRN")
+        {
+            context.Log.Warning($"access table {table}: action {action} is unavailable in smtpd_etrn_restrictions");
+            return false;
+        }
+        if (context.Sender is null)
+        {
+            context.Log.Warning($"access table {table}: with smtpd_delay_reject=no, action {action} is always skipped in {Subject.ClientHost} or {Subject.HeloCommand} restrictions");
+            return false;
+        }
+        return context.Where != "VRFY";
+    }
+
+    private static void Hold(RestrictionContext context, string table, string text, Subject subject)
+    {
+        if (HasMessage(context, table, "HOLD") && !context.Effects.Hold)
         {
             context.Log.Event(context, "hold", $"<{subject.Name}>: {subject.Class} {(text.Length > 0 ? text : "triggers HOLD action")}");
             context.Effects.Hold = true;
         }
     }
 
-    private static Verdict Discard(RestrictionContext context, string text, Subject subject)
+    private static Verdict Discard(RestrictionContext context, string table, string text, Subject subject)
     {
-        if (!HasMessage(context))
+        if (!HasMessage(context, table, "DISCARD"))
         {
             return Verdict.Dunno;
         }
@@ -160,7 +173,7 @@ internal static class AccessAction
         {
             context.Log.Warning($"access table {table} entry \"{key}\" requires user@domain target");
         }
-        else if (HasMessage(context))
+        else if (HasMessage(context, table, "REDIRECT"))
         {
             context.Log.Event(context, "redirect", $"<{subject.Name}>: {subject.Class} triggers REDIRECT {text}");
             context.Effects.Redirect = text;
@@ -177,7 +190,7 @@ internal static class AccessAction
         {
             context.Log.Warning($"access table {table} entry \"{key}\" requires transport:destination");
         }
-        else if (HasMessage(context))
+        else if (HasMessage(context, table, "FILTER"))
         {
             context.Log.Event(context, "filter", $"<{subject.Name}>: {subject.Class} triggers FILTER {text}");
             context.Effects.Filter = text;
@@ -190,7 +203,7 @@ internal static class AccessAction
         {
             context.Log.Warning($"access table {table} entry \"{key}\" requires user@domain target");
         }
-        else if (HasMessage(context))
+        else if (HasMessage(context, table, "BCC"))
         {
             context.Log.Event(context, "bcc", $"<{subject.Name}>: {subject.Class} triggers BCC {text}");
             if (!context.Effects.Bcc.Contains(text))
@@ -210,7 +223,7 @@ internal static class AccessAction
         {
             context.Log.Warning($"access table {table} entry \"{key}\" requires header: text");
         }
-        else if (HasMessage(context))
+        else if (HasMessage(context, table, "PREPEND"))
         {
             context.Effects.Prepend.Add(text);
         }

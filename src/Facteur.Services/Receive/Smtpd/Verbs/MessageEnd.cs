@@ -65,7 +65,8 @@ internal static class MessageEnd
         {
             transaction.Envelope!.Flags |= MessageFlags.Discard;
         }
-        if (effects.Filter is { } filter)
+        // access(5): REDIRECT overrides FILTER.
+        if (effects.Filter is { } filter && effects.Redirect is null)
         {
             transaction.Envelope!.ContentFilter = filter;
         }
