@@ -31,12 +31,22 @@ internal sealed class SmtpdMacros
     /// <returns>The text, or null when the template is wrong; that is logged.</returns>
     public string? Expand(string template, RestrictionContext context, Func<string, string?>? more, string what)
     {
-        var expanded = Expander.Expand(template, name => (more?.Invoke(name) ?? ValueOf(name, context)) is { } value ? Censor(value).Replace("$", "$$", StringComparison.Ordinal) : Unknown(name, context));
-        if (expanded.Error is null)
+        var unknown = false;
+        var expanded = Expander.Expand(template, name =>
+        {
+            if ((more?.Invoke(name) ?? ValueOf(name, context)) is { } value)
+            {
+                return Censor(value).Replace("$", "$$", StringComparison.Ordinal);
+            }
+            context.Log.Warning($"unknown macro name \"{name}\" in expansion request");
+            unknown = true;
+            return null;
+        });
+        if (expanded.Error is null && !unknown)
         {
             return expanded.Text;
         }
-        context.Log.Warning($"{what}: {expanded.Error}");
+        context.Log.Warning($"{what}: {expanded.Error ?? $"bad template: {template}"}");
         return null;
     }
 
@@ -70,12 +80,6 @@ internal sealed class SmtpdMacros
         "localtime" => TimeZoneInfo.ConvertTime(context.Time.GetUtcNow(), context.Time.LocalTimeZone).ToString("MMM dd HH:mm:ss", CultureInfo.InvariantCulture),
         _ => null,
     };
-
-    private static string? Unknown(string name, RestrictionContext context)
-    {
-        context.Log.Warning($"unknown macro name \"{name}\" in expansion request");
-        return null;
-    }
 
     private static string Whole(string? address) => address is null ? "" : address.Length == 0 ? "<>" : address;
 

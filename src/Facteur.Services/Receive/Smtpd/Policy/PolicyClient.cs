@@ -22,6 +22,9 @@ internal sealed class PolicyClient(PolicyEndpoint endpoint, PolicySettings setti
     /// <summary>The name of the service in logs.</summary>
     public string Name => endpoint.Name;
 
+    /// <summary>As it was written.</summary>
+    public string Service => endpoint.Service;
+
     /// <summary>Asks.</summary>
     /// <returns>The action, or null when the service can't be asked; that is logged.</returns>
     public async ValueTask<string?> AskAsync(string request, CancellationToken cancel)

@@ -28,15 +28,15 @@ internal static class ClientRestrictions
             ? context.PermitAsync("permit_inet_interfaces", new Subject(context.Client.Printable, Subject.ClientHost)) : new(Verdict.Dunno);
 
     public static ValueTask<Verdict> UnknownClientHostname(RestrictionContext context, Subject subject) =>
-        new(context.Client.NameStatus == NameStatus.Ok ? Verdict.Dunno : Refuse(context, context.Client.NameStatus, "hostname"));
+        new(context.Client.NameStatus == NameStatus.Ok ? Verdict.Dunno : Refuse(context, context.Client.NameStatus, "4.7.25", "hostname"));
 
     public static ValueTask<Verdict> UnknownReverseClientHostname(RestrictionContext context, Subject subject) =>
-        new(context.Client.ReverseStatus == NameStatus.Ok ? Verdict.Dunno : Refuse(context, context.Client.ReverseStatus, "reverse hostname"));
+        new(context.Client.ReverseStatus == NameStatus.Ok ? Verdict.Dunno : Refuse(context, context.Client.ReverseStatus, "4.7.1", "reverse hostname"));
 
     public static ValueTask<Verdict> UnknownForwardClientHostname(RestrictionContext context, Subject subject) =>
-        new(context.Client.ForwardStatus == NameStatus.Ok ? Verdict.Dunno : Refuse(context, context.Client.ForwardStatus, "forward hostname"));
+        new(context.Client.ForwardStatus == NameStatus.Ok ? Verdict.Dunno : Refuse(context, context.Client.ForwardStatus, "4.7.25", "forward hostname"));
 
-    private static Verdict Refuse(RestrictionContext context, NameStatus status, string what) =>
+    private static Verdict Refuse(RestrictionContext context, NameStatus status, string dsn, string what) =>
         context.Reject(
-            status == NameStatus.TryAgain ? 450 : context.Settings.UnknownClientCode, "4.7.25", $"Client host rejected: cannot find your {what}, [{context.Client.Address}]");
+            status == NameStatus.TryAgain ? 450 : context.Settings.UnknownClientCode, dsn, $"Client host rejected: cannot find your {what}, [{context.Client.Address}]");
 }

@@ -140,7 +140,7 @@ internal sealed class RestrictionParser : IDisposable
         && names.Where((name, i) => (RelayStoppers.Contains(name) && (i == 0 || !names[i - 1].Equals("warn_if_reject", StringComparison.OrdinalIgnoreCase)))
             || (_classValues.TryGetValue(name, out var inner) && StopsRelaying(inner, depth + 1))).Any();
 
-    private Restriction Next(List<string> names, ref int at, string? shortHand)
+    private Restriction Next(List<string> names, ref int at, string? shortHand, bool warns = false)
     {
         var name = names[at++];
         if (OldNames.TryGetValue(name, out var today))
@@ -150,7 +150,7 @@ internal sealed class RestrictionParser : IDisposable
         }
         if (name.Equals("warn_if_reject", StringComparison.OrdinalIgnoreCase))
         {
-            return at < names.Count ? BasicRestrictions.WarnIfReject(Next(names, ref at, shortHand)) : new Restriction(name, BasicRestrictions.Dunno);
+            return at < names.Count ? BasicRestrictions.WarnIfReject(Next(names, ref at, shortHand, warns: true)) : new Restriction(name, BasicRestrictions.Dunno);
         }
         if (name.Equals("sleep", StringComparison.OrdinalIgnoreCase))
         {
@@ -160,7 +160,7 @@ internal sealed class RestrictionParser : IDisposable
         }
         if (Plain.TryGetValue(name, out var check))
         {
-            if (at < names.Count && name is ("permit" or "reject" or "defer"))
+            if (at < names.Count && !warns && name is ("permit" or "reject" or "defer"))
             {
                 _log.Warning($"restriction `{names[at]}' after `{name}' is ignored");
             }
