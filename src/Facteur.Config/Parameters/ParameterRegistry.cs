@@ -23,6 +23,7 @@ public static class ParameterRegistry
         SmtpParameters.All,
         TablesParameters.All,
         TrivialRewriteParameters.All,
+        UceParameters.All,
         VirtualParameters.All,
     ];
 

@@ -118,6 +118,7 @@ internal sealed class Generation : IAsyncDisposable
     private readonly Dictionary<string, IDeliveryAgent> _agents = new(StringComparer.Ordinal);
     private readonly Dictionary<string, CleanupService> _cleanups = new(StringComparer.Ordinal);
     private readonly List<TableSet> _tables = [];
+    private readonly List<SmtpdService> _smtpds = [];
     private readonly Surroundings _around;
     private readonly MatchLists _lists;
     private readonly AddressMaps _maps;
@@ -221,8 +222,7 @@ internal sealed class Generation : IAsyncDisposable
     public SmtpdService Smtpd(MasterEntry entry)
     {
         var config = Config.With(entry.Overrides);
-        var colon = entry.Name.LastIndexOf(':');
-        return new SmtpdService(config, entry.Name[(colon + 1)..], $"{entry.Name}/{entry.TypeName}", new SmtpdArrows
+        var service = new SmtpdService(config, entry.Name, $"{entry.Name}/{entry.TypeName}", new SmtpdArrows
         {
             Cleanup = CleanupOf(config),
             Rewrite = _around.Rewriting,
@@ -236,6 +236,8 @@ internal sealed class Generation : IAsyncDisposable
             Hosts = _around.Hosts,
             Explanation = _around.Explanation,
         }, ServiceLogOf(config, "smtpd"), _around.Time);
+        _smtpds.Add(service);
+        return service;
     }
 
     /// <summary>The log of a service: $syslog_name/name.</summary>
@@ -264,6 +266,7 @@ internal sealed class Generation : IAsyncDisposable
 
     private async ValueTask EndAsync()
     {
+        _smtpds.ForEach(smtpd => smtpd.Dispose());
         // Side by side: each may wait a moment for its peers.
         await Task.WhenAll(_agents.Values.OfType<IAsyncDisposable>().Select(EndAsync)).ConfigureAwait(false);
         DisposeTables();

@@ -60,7 +60,7 @@ public sealed class ExplainTests : IDisposable
         {
             Dns = _dns,
             Incoming = new FakeIncoming(),
-            Anvil = new AnvilService(load.Config, TimeProvider.System),
+            Anvil = new AnvilService(load.Config, null, TimeProvider.System),
             FlushSite = static (_, _) => default,
             FreeBytes = static () => long.MaxValue,
         };

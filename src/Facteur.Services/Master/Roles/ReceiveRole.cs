@@ -46,7 +46,7 @@ internal sealed class ReceiveRole : IAsyncDisposable
         (_around, _master) = (around, master);
         _cleanup = new CleanupSwitch(around.Generation);
         _requeued = new RequeuedMail(_cleanup, PickupConfig, () => Entries.LogOf(around.Log, PickupConfig(), "pickup"), around.Time);
-        _anvil = new AnvilService(load.Config, around.Time);
+        _anvil = new AnvilService(load.Config, Entries.LogOf(around.Log, load.Config, "anvil"), around.Time);
         _doors = new Doors(around.Hosts, sockets, master, around.Time);
         around.Incoming = _incoming;
         around.Anvil = _anvil;
@@ -151,6 +151,7 @@ internal sealed class ReceiveRole : IAsyncDisposable
             link.Dispose();
         }
         _incoming.Dispose();
+        _anvil.Dispose();
         _pickup.Dispose();
         _stop.Dispose();
         return ValueTask.CompletedTask;

@@ -39,7 +39,7 @@ internal sealed class SmtpdLog(ServiceLog log)
         {
             line.Append(" helo=<").Append(helo).Append('>');
         }
-        log.Info(line.ToString());
+        log.Info(Printable(line.ToString()));
     }
 
     public void IllegalAddress(ClientFacts client, string command, string text) =>
@@ -87,6 +87,9 @@ internal sealed class SmtpdLog(ServiceLog log)
     public void RecipientRate(int rate, ClientFacts client, string service) =>
         log.Warning($"Recipient address rate limit exceeded: {rate} from {client.Printable} for service {service}");
 
+    public void CommandReplaced(ClientFacts client, string line, string by) =>
+        log.Info($"{client.Printable}: replacing command \"{Printable(Cut(line, 100))}\" with \"{Printable(Cut(by, 100))}\"");
+
     public void DiscardedKeywords(string keywords) => log.Info($"discarding EHLO keywords: {keywords}");
 
     public void EtrnRefused(string domain, ClientFacts client) => log.Warning($"reject: ETRN {Cut(domain, 100)}... from {client.Printable}");
@@ -95,17 +98,18 @@ internal sealed class SmtpdLog(ServiceLog log)
 
     public void NameDoesNotResolve(string name, IPAddress address, DnsStatus? status = null)
     {
-        // The words of gai_strerror(3), which log readers know.
-        var reason = status switch
-        {
-            null => "",
-            DnsStatus.TryAgain => ": Temporary failure in name resolution",
-            DnsStatus.NoData => ": No address associated with hostname",
-            DnsStatus.Invalid => ": Non-recoverable failure in name resolution",
-            _ => ": Name or service not known",
-        };
+        var reason = status is { } known ? ": " + ResolverReason(known) : "";
         log.Warning($"hostname {name} does not resolve to address {address}{reason}");
     }
+
+    /// <summary>The words of gai_strerror(3), which log readers know.</summary>
+    public static string ResolverReason(DnsStatus status) => status switch
+    {
+        DnsStatus.TryAgain => "Temporary failure in name resolution",
+        DnsStatus.NoData => "No address associated with hostname",
+        DnsStatus.Invalid => "Non-recoverable failure in name resolution",
+        _ => "Name or service not known",
+    };
 
     public void RestrictionLoop(string name) => log.Warning($"restriction list for {name} causes unreasonable recursion");
 

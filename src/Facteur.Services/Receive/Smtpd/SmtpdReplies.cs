@@ -65,6 +65,8 @@ internal static class SmtpdReplies
 
     public static string TooManyConnections(string host, string address) => $"421 4.7.0 {host} Error: too many connections from {address}";
 
+    public static string Unprotected(string host) => $"421 4.3.5 {host} Server configuration error";
+
     public static string Timeout(string host) => $"421 4.4.2 {host} Error: timeout exceeded";
 
     public static string ShuttingDown(string host) => $"421 4.3.2 {host} Service shutting down";

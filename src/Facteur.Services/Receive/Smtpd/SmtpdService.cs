@@ -55,7 +55,11 @@ public sealed class SmtpdService : IDisposable
         Time = time;
         Log = new SmtpdLog(log);
         Settings = new SmtpdSettings(config, arrows);
-        Stages = standAlone ? RestrictionStages.None : new RestrictionStages(config, arrows.Tables, Log);
+        Stages = standAlone ? RestrictionStages.None : new RestrictionStages(config, arrows, Log, time);
+        if (Stages.IsUnprotected)
+        {
+            Log.NoRelayProtection();
+        }
         Connections = new ConnectionLimits(Settings, arrows.Anvil, Log, name);
         _heartbeat = new Heartbeat(time);
         _peerName = new PeerName(arrows.Dns, arrows.Hosts, Log, Settings.PeernameLookup, Settings.PortLogging);
@@ -106,8 +110,17 @@ public sealed class SmtpdService : IDisposable
         SmtpdSession? session = null;
         try
         {
-            client = await _peerName.FindAsync(remote, cancel).ConfigureAwait(false);
+            client = await _peerName.FindAsync(remote, cancel).ConfigureAwait(false) with { Server = local as IPEndPoint };
             Log.Connect(client);
+            if (Stages.IsUnprotected)
+            {
+                // Postfix: the process dies of it before it greets, and the client waits in vain.
+                channel.Write(SmtpdReplies.Unprotected(Settings.Myhostname));
+                await channel.FlushAsync().ConfigureAwait(false);
+                Log.NoRelayProtection();
+                Log.Disconnect(client, " commands=0/0");
+                return;
+            }
             var limited = await Connections.AppliesAsync(client, cancel).ConfigureAwait(false);
             session = new SmtpdSession(this, channel, client, limited, cancel);
             await session.RunAsync().ConfigureAwait(false);
@@ -136,5 +149,9 @@ public sealed class SmtpdService : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _heartbeat.Dispose();
+    public void Dispose()
+    {
+        _heartbeat.Dispose();
+        Stages.Dispose();
+    }
 }

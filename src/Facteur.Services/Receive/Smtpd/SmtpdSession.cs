@@ -118,10 +118,14 @@ internal sealed class SmtpdSession
             await Channel.FlushAsync().ConfigureAwait(false);
             await Task.Delay(Settings.ErrorSleepTime, Service.Time, Cancel).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
-        Channel.Write(reply);
+        var text = Settings.Footer.IsEmpty ? reply : await Settings.Footer.AddAsync(reply, Context).ConfigureAwait(false);
+        Channel.Write(text);
         if (Transcript is not null)
         {
-            Transcript.Out(reply);
+            foreach (var line in text.Split("\r\n"))
+            {
+                Transcript.Out(line);
+            }
             _refusal = NoticeClass.Of(reply, ReferenceEquals(reply, Context.Reply), Context.IsUnlisted);
         }
         if (reply.Length > 3 && reply[0] is '4' or '5' && reply[1] == '2' && reply[2] == '1')
@@ -314,13 +318,34 @@ internal sealed class SmtpdSession
             await ErrorAsync(SmtpdReplies.BadUtf8).ConfigureAwait(false);
             return;
         }
-        CommandLine.Tokenize(Channel.Line, _tokens);
+        var line = Settings.CommandFilter.IsEmpty ? Channel.Line : await FilterAsync(Channel.Line.TrimStart(' ', '\t')).ConfigureAwait(false);
+        CommandLine.Tokenize(line, _tokens);
         if (_tokens.Count == 0)
         {
             await ErrorAsync(SmtpdReplies.BadSyntax).ConfigureAwait(false);
             return;
         }
         await DispatchAsync(_tokens[0].Text).ConfigureAwait(false);
+    }
+
+    // smtpd_command_filter: what the table says is carried out instead. Postfix: when it can't answer, the command itself is.
+    private async ValueTask<string> FilterAsync(string line)
+    {
+        foreach (var table in Settings.CommandFilter.Tables)
+        {
+            // Not by way of the maps: an empty line is a command too.
+            var lookup = await table.LookupAsync(line, Cancel).ConfigureAwait(false);
+            if (lookup.Status == Tables.LookupStatus.Found)
+            {
+                Log.CommandReplaced(Client, Channel.Line, lookup.Value);
+                return lookup.Value;
+            }
+            if (lookup.Status == Tables.LookupStatus.Error)
+            {
+                Log.Warning($"{table.Name} lookup error for \"{SmtpdLog.Printable(line.Length > 100 ? line[..100] : line)}\"");
+            }
+        }
+        return line;
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]

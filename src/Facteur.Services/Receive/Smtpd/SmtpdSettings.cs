@@ -1,6 +1,7 @@
 using Facteur.Config;
 using Facteur.Config.Parameters;
 using Facteur.Net.Connections;
+using Facteur.Services.Receive.Smtpd.Restrictions;
 using Facteur.Tables;
 
 namespace Facteur.Services.Receive.Smtpd;
@@ -104,6 +105,25 @@ internal sealed class SmtpdSettings
         RecipientAcceptingMaps = [recipientCanonical, canonical, alias];
         SenderAcceptingMaps = [recipientCanonical, Open(config, arrows, RecipientMapsParameters.SenderCanonicalMaps), canonical, alias];
         Ehlo = new EhloAnswer(config, arrows.Tables);
+        Stress = config.Find("stress") ?? "";
+        CompatibilityLevel = config.Get(CommonParameters.CompatibilityLevel);
+        MailVersion = config.Get(CommonParameters.MailVersion);
+        RblCode = Code(config, UceParameters.MapsRblRejectCode);
+        RblReplyMaps = Open(config, arrows, UceParameters.RblReplyMaps);
+        DefaultRblReply = config.Get(UceParameters.DefaultRblReply);
+        Macros = new SmtpdMacros(config.Get(UceParameters.ExpansionFilter));
+        Footer = new RejectFooter(config.Get(UceParameters.RejectFooter), Open(config, arrows, UceParameters.RejectFooterMaps), Macros);
+        CommandFilter = Open(config, arrows, UceParameters.CommandFilter);
+        LogPermitActions = new WordList(arrows.Tables, config.Get(UceParameters.LogPermitActions));
+        MxBackupNetworks = config.Get(UceParameters.PermitMxBackupNetworks).Trim().Length == 0 ? null : Networks(config, arrows, UceParameters.PermitMxBackupNetworks);
+        VerifyPollCount = (int)config.Get(UceParameters.VerifyPollCount);
+        VerifyPollDelay = config.Get(UceParameters.VerifyPollDelay);
+        UnverifiedSender = new UnverifiedSettings(
+            Code(config, UceParameters.UnverifiedSenderRejectCode), Code(config, UceParameters.UnverifiedSenderDeferCode),
+            config.Get(UceParameters.UnverifiedSenderRejectReason), DefersIfPermit(config, UceParameters.UnverifiedSenderTempfailAction));
+        UnverifiedRecipient = new UnverifiedSettings(
+            Code(config, UceParameters.UnverifiedRecipientRejectCode), Code(config, UceParameters.UnverifiedRecipientDeferCode),
+            config.Get(UceParameters.UnverifiedRecipientRejectReason), DefersIfPermit(config, UceParameters.UnverifiedRecipientTempfailAction));
     }
 
     public string Myhostname { get; }
@@ -256,6 +276,39 @@ internal sealed class SmtpdSettings
     public IReadOnlyList<Maps> SenderAcceptingMaps { get; }
 
     public EhloAnswer Ehlo { get; }
+
+    /// <summary>"yes" while all places are taken, as master says it; for policy services.</summary>
+    public string Stress { get; }
+
+    public string CompatibilityLevel { get; }
+
+    public string MailVersion { get; }
+
+    public int RblCode { get; }
+
+    public Maps RblReplyMaps { get; }
+
+    public string DefaultRblReply { get; }
+
+    /// <summary>Names that reply templates may use.</summary>
+    public SmtpdMacros Macros { get; }
+
+    public RejectFooter Footer { get; }
+
+    public Maps CommandFilter { get; }
+
+    public WordList LogPermitActions { get; }
+
+    /// <summary>Null when every primary mail exchanger will do.</summary>
+    public INetworkList? MxBackupNetworks { get; }
+
+    public int VerifyPollCount { get; }
+
+    public TimeSpan VerifyPollDelay { get; }
+
+    public UnverifiedSettings UnverifiedSender { get; }
+
+    public UnverifiedSettings UnverifiedRecipient { get; }
 
     private static int Code(IConfig config, IntParameter parameter) => (int)config.Get(parameter);
 

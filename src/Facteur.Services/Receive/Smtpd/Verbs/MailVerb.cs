@@ -48,6 +48,7 @@ internal static class MailVerb
     {
         var context = session.Context;
         context.Sender = sender;
+        context.Size = session.DeclaredSize;
         if (HasNoRoom(session) || (!session.Settings.DelayReject && await session.Stages.SenderAsync(context).ConfigureAwait(false) == Verdict.Reject))
         {
             context.Sender = null;
