@@ -22,6 +22,7 @@ public static class ParameterRegistry
         SmtpParameters.All,
         TablesParameters.All,
         TrivialRewriteParameters.All,
+        VerifyParameters.All,
         VirtualParameters.All,
     ];
 

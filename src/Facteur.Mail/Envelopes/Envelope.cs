@@ -32,6 +32,9 @@ public enum MessageOrigin : byte
 
     /// <summary>A notice to the postmaster.</summary>
     Notice = 5,
+
+    /// <summary>A probe of an address, made by verify.</summary>
+    Verify = 6,
 }
 
 /// <summary>Options of one message.</summary>
@@ -64,6 +67,9 @@ public enum MessageFlags : ushort
 
     /// <summary>A message that its source throws away on purpose: cleanup's last line says "discarded" instead of "canceled". Never durable.</summary>
     Discard = 128,
+
+    /// <summary>A probe of an address: delivered by nobody, reported to verify, gone after one attempt.</summary>
+    Probe = 16384,
 }
 
 /// <summary>What is known of the client a message came from; empty strings where unknown.</summary>
@@ -132,6 +138,9 @@ public sealed class Envelope
 
     /// <summary>The master.cf entry it came by, such as "smtp/inet".</summary>
     public string Entry { get; set; } = "";
+
+    /// <summary>VERP: the two characters that stand for the first part of the recipient and its "@" in each sender, or "".</summary>
+    public string Verp { get; set; } = "";
 
     /// <summary>The recipients, in the order they were given.</summary>
     public IReadOnlyList<EnvelopeRecipient> Recipients { get; set; } = [];

@@ -19,6 +19,9 @@ public static class EnvelopeCodec
     private const int TextLimit = 4096;
     private const int WriteLimit = 3500;
 
+    // A bit of the flags: VERP delimiters follow the entry's name.
+    private const ushort HasVerp = 32768;
+
     /// <summary>Most bytes of an envelope.</summary>
     public const int SizeLimit = 32 << 20;
 
@@ -59,7 +62,7 @@ public static class EnvelopeCodec
         writer.Byte((byte)envelope.Return);
         writer.Byte((byte)envelope.Body);
         writer.Byte((byte)envelope.Origin);
-        writer.UInt16((ushort)envelope.Flags);
+        writer.UInt16((ushort)((ushort)envelope.Flags | (envelope.Verp.Length > 0 ? HasVerp : 0)));
         writer.Text(envelope.Client.Name);
         writer.Text(envelope.Client.Address);
         writer.UInt16((ushort)envelope.Client.Port);
@@ -67,6 +70,10 @@ public static class EnvelopeCodec
         writer.Text(envelope.Client.Helo);
         writer.Text(envelope.Client.Protocol);
         writer.Text(envelope.Entry);
+        if (envelope.Verp.Length > 0)
+        {
+            writer.Text(envelope.Verp);
+        }
         writer.Length(envelope.Recipients.Count);
         for (var i = 0; i < envelope.Recipients.Count; i++)
         {
@@ -108,6 +115,11 @@ public static class EnvelopeCodec
             Client = new ClientInfo(reader.Text(TextLimit), reader.Text(TextLimit), reader.UInt16(), reader.Text(TextLimit), reader.Text(TextLimit), reader.Text(TextLimit)),
             Entry = reader.Text(TextLimit),
         };
+        if (((ushort)envelope.Flags & HasVerp) != 0)
+        {
+            envelope.Flags &= (MessageFlags)(ushort.MaxValue - HasVerp);
+            envelope.Verp = reader.Text(8);
+        }
         var count = reader.Length(RecipientLimit);
         if (reader.Failed || count > reader.Remaining / 4)
         {

@@ -83,6 +83,9 @@ internal sealed class Surroundings
     /// <summary>Receive: counts what clients do.</summary>
     public IAnvil Anvil { get; set; } = null!;
 
+    /// <summary>Receive: verify.</summary>
+    public IAddressProbes? Probes { get; set; }
+
     /// <summary>Receive: ETRN.</summary>
     public Func<string, CancellationToken, ValueTask> FlushSite { get; set; } = null!;
 
@@ -214,6 +217,7 @@ internal sealed class Generation : IAsyncDisposable
             MatchLists = _lists,
             AddressMaps = _maps,
             Anvil = _around.Anvil,
+            Probes = _around.Probes,
             FlushSite = _around.FlushSite,
             FreeQueueBytes = _around.FreeBytes,
             Hosts = _around.Hosts,
@@ -285,7 +289,7 @@ internal sealed class Generation : IAsyncDisposable
         var log = ServiceLogOf(config, entry.Command);
         return entry.Command switch
         {
-            "smtp" or "lmtp" => new SmtpAgent(config, entry.Command == "lmtp", entry.Arguments, _around.Dns, _around.Hosts, _lists, _around.Reader, _around.Threads, log, _around.Time),
+            "smtp" or "lmtp" => new SmtpAgent(config, entry.Command == "lmtp", entry.Arguments, _around.Dns, _around.Hosts, _lists, _around.Reader, _around.Threads, log, _around.Time, _shared, _maps),
             "local" => new LocalAgent(config, trusted, _around.Rewriting, _around.Reader, _around.ForwardResubmit, AgentOf, _around.Hands, _around.Threads, log, _around.Time),
             "virtual" => new VirtualAgent(config, trusted, _around.Reader, _around.Hands, log, _around.Time),
             "error" => new ErrorAgent(config, entry.Name == "retry", log, _around.Time),

@@ -14,7 +14,7 @@ public readonly record struct QueueFileRecipient(EnvelopeRecipient Recipient, lo
 
 /// <summary>
 /// Takes the records of a Postfix queue file in their order and keeps the envelope; docs/formats/postfix-queue.md says what each means. What would be
-/// delivered otherwise than Postfix would have done it (through a filter, with VERP) is refused: it stays for Postfix.
+/// delivered otherwise than Postfix would have done it (through a filter) is refused: it stays for Postfix.
 /// </summary>
 public sealed class QueueFileMessage
 {
@@ -31,6 +31,7 @@ public sealed class QueueFileMessage
     private string? _redirect;
     private string _original = "";
     private string _dsnOriginal = "";
+    private string _verp = "";
     private DsnNotify _notify;
     private long _arrivalMicros;
     private bool _hasSize;
@@ -105,6 +106,7 @@ public sealed class QueueFileMessage
             ArrivalMicros = _arrivalMicros,
             ContentSize = ContentSize,
             EnvelopeId = Attribute("envelope_id"),
+            Verp = _verp,
             Return = Number("ret_flags") switch { 1 => DsnReturn.Full, 2 => DsnReturn.Headers, _ => DsnReturn.None },
             Body = Attribute("encoding") switch { "8bit" => BodyType.EightBitMime, "7bit" => BodyType.SevenBit, _ => BodyType.None },
             Origin = address.Length > 0 ? MessageOrigin.Smtpd : MessageOrigin.Pickup,
@@ -150,7 +152,7 @@ public sealed class QueueFileMessage
             case 'I' or 'L' when !record.Data.IsEmpty:
                 return "it is to go through a content filter";
             case 'V':
-                return "it asks for VERP";
+                return MaildropMessage.Text(record, out _verp) ?? (_verp.Length != 2 ? "it asks for VERP in a way that makes no sense" : null);
             case 'I' or 'L' or 'F' or 'K' or 'P' or 'r' or 'e' or 'f' or 'd' or 'm':
                 // What is killed, or was for cleanup, or is for people only.
                 return null;

@@ -55,6 +55,8 @@ internal sealed class SmtpSettings
         MimeLimits = new MimeLimits(
             Number(config, CommonParameters.HeaderSizeLimit), Number(config, CommonParameters.LineLengthLimit),
             Number(config, CommonParameters.MimeNestingLimit), Number(config, CommonParameters.MimeBoundaryLengthLimit));
+        HeaderSizeLimit = Number(config, CommonParameters.HeaderSizeLimit);
+        ContentLineLimit = Number(config, CommonParameters.LineLengthLimit);
         VerifyAtData = OneOf(config.Get(p.AddressVerifyTarget), p.AddressVerifyTarget.Name, "rcpt", "data") == "data";
         CacheOnDemand = config.Get(p.ConnectionCacheOnDemand);
         CacheTime = config.GetWait(p.ConnectionCacheTimeLimit);
@@ -130,6 +132,10 @@ internal sealed class SmtpSettings
     /// <summary>Whether 8-bit content is converted for a server without 8BITMIME.</summary>
     internal bool DowngradesMime { get; }
     internal MimeLimits MimeLimits { get; }
+    internal int HeaderSizeLimit { get; }
+
+    /// <summary>line_length_limit.</summary>
+    internal int ContentLineLimit { get; }
     internal bool VerifyAtData { get; }
     internal bool CacheOnDemand { get; }
     internal TimeSpan CacheTime { get; }

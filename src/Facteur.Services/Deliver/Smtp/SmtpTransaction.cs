@@ -107,7 +107,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
     private async ValueTask<bool> NeedsUtf8Async()
     {
         var request = delivery.Request;
-        return !Ascii.IsValid(request.Envelope.Sender) || request.Recipients.Any(r => !Ascii.IsValid(r.Recipient.Address))
+        return !Ascii.IsValid(delivery.Sender) || Enumerable.Range(0, request.Recipients.Count).Any(i => !Ascii.IsValid(delivery.Outgoing(i).Address))
             || await HeadersNeedUtf8Async().ConfigureAwait(false);
     }
 
@@ -152,7 +152,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
         var next = 0;
         var first = true;
         session.Arm(settings.MailTimeout);
-        SmtpCommands.Mail(session.Output, delivery.Request.Envelope, session.Extensions);
+        SmtpCommands.Mail(session.Output, delivery.Sender, delivery.Request.Envelope, session.Extensions);
         while (true)
         {
             var from = next;
@@ -161,8 +161,8 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
             {
                 if (delivery[next] == State.Left)
                 {
-                    SmtpCommands.Rcpt(session.Output, recipients[next].Recipient, session.Extensions, delivery.Request.Envelope.Origin);
-                    bytes += recipients[next].Recipient.Address.Length + 100;
+                    SmtpCommands.Rcpt(session.Output, delivery.Outgoing(next), session.Extensions, delivery.Request.Envelope.Origin);
+                    bytes += delivery.Outgoing(next).Address.Length + 100;
                 }
             }
             var last = next == recipients.Count;
@@ -197,7 +197,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
     private async ValueTask<int> OneByOneAsync(bool withData)
     {
         session.Arm(settings.MailTimeout);
-        SmtpCommands.Mail(session.Output, delivery.Request.Envelope, session.Extensions);
+        SmtpCommands.Mail(session.Output, delivery.Sender, delivery.Request.Envelope, session.Extensions);
         await session.FlushAsync().ConfigureAwait(false);
         if (!await MailReplyAsync().ConfigureAwait(false))
         {
@@ -207,7 +207,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
         {
             if (delivery[i] == State.Left)
             {
-                SmtpCommands.Rcpt(session.Output, delivery.Request.Recipients[i].Recipient, session.Extensions, delivery.Request.Envelope.Origin);
+                SmtpCommands.Rcpt(session.Output, delivery.Outgoing(i), session.Extensions, delivery.Request.Envelope.Origin);
                 await session.FlushAsync().ConfigureAwait(false);
                 if (!await RcptReplyAsync(i).ConfigureAwait(false))
                 {
@@ -312,7 +312,14 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
     {
         session.Arm(settings.DataXferTimeout);
         using var downgrade = Downgrade();
-        var read = await WriteContentAsync(downgrade).ConfigureAwait(false);
+        using var headers = delivery.Generic is { } generic ? new SmtpGenericHeaders(generic, settings.HeaderSizeLimit, settings.ContentLineLimit) : null;
+        var read = await WriteContentAsync(downgrade, headers).ConfigureAwait(false);
+        if (headers is { Failed: true })
+        {
+            delivery.FailAll(SmtpFailures.MapProblem(), session, true);
+            session.Abort();
+            return;
+        }
         if (downgrade is { TooDeep: true })
         {
             // Postfix: no dot, for there is no other way to take back a transaction.
@@ -346,7 +353,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
     /// <summary>Content and the final dot.</summary>
     /// <returns>End when all was written, or the session was lost meanwhile, or the content can't be converted.</returns>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<ContentRead> WriteContentAsync(MimeDowngrade? downgrade)
+    private async ValueTask<ContentRead> WriteContentAsync(MimeDowngrade? downgrade, SmtpGenericHeaders? headers)
     {
         var request = delivery.Request;
         var stuffer = new DotStuffer(settings.LineLengthLimit);
@@ -368,7 +375,12 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
                         return piece.End == ContentRead.End ? ContentRead.Moved : piece.End;
                     }
                     offset += piece.Bytes.Length;
-                    Write(ref stuffer, downgrade is null ? piece.Bytes.Span : downgrade.Convert(piece.Bytes.Span));
+                    var bytes = headers is null ? piece.Bytes : await headers.ConvertAsync(piece.Bytes).ConfigureAwait(false);
+                    if (headers is { Failed: true })
+                    {
+                        return ContentRead.End;
+                    }
+                    Write(ref stuffer, downgrade is null ? bytes.Span : downgrade.Convert(bytes.Span));
                     if (downgrade is { TooDeep: true })
                     {
                         return ContentRead.End;
@@ -383,6 +395,15 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
                     }
                 }
                 while (offset < request.Layout.Extents[extent].Length);
+            }
+            if (headers is not null)
+            {
+                var held = await headers.FinishAsync().ConfigureAwait(false);
+                if (headers.Failed)
+                {
+                    return ContentRead.End;
+                }
+                Write(ref stuffer, downgrade is null ? held.Span : downgrade.Convert(held.Span));
             }
             if (downgrade is not null)
             {
@@ -412,7 +433,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
         }
         if (settings.PrependReturnPath)
         {
-            text.Append("Return-Path: <").Append(delivery.Request.Envelope.Sender).Append(">\n");
+            text.Append("Return-Path: <").Append(delivery.Sender).Append(">\n");
         }
         return text.ToString();
     }

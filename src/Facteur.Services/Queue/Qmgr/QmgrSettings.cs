@@ -33,6 +33,8 @@ internal sealed class QmgrSettings
         DoubleBounceSender = config.Get(CommonParameters.DoubleBounceSender);
         LongQueueIds = config.Get(CommonParameters.EnableLongQueueIds);
         SoftBounce = config.Get(CommonParameters.SoftBounce);
+        ProbeLimit = (int)Math.Min(config.Get(VerifyParameters.PendingRequestLimit), int.MaxValue);
+        ProbeFailuresKept = config.Get(VerifyParameters.NegativeCache);
     }
 
     public int ActiveLimit { get; }
@@ -64,6 +66,11 @@ internal sealed class QmgrSettings
     public bool LongQueueIds { get; }
 
     public bool SoftBounce { get; }
+
+    /// <summary>Probes active at a time; more of them fail at once.</summary>
+    public int ProbeLimit { get; }
+
+    public bool ProbeFailuresKept { get; }
 
     /// <summary>The limits of a transport.</summary>
     public TransportSettings Transport(string name)

@@ -28,6 +28,9 @@ public sealed class SmtpdArrows
     /// <summary>Counts what clients do.</summary>
     public required IAnvil Anvil { get; init; }
 
+    /// <summary>Whether addresses take mail; null where that can't be asked.</summary>
+    public IAddressProbes? Probes { get; init; }
+
     /// <summary>ETRN: all mail for a domain is tried now; it throws or is null when the queue can't be asked (458).</summary>
     public Func<string, CancellationToken, ValueTask>? FlushSite { get; init; }
 

@@ -75,6 +75,7 @@ internal sealed class SmtpdSettings
         InvalidHostnameCode = Code(config, SmtpdParameters.InvalidHostnameRejectCode);
         NonFqdnCode = Code(config, SmtpdParameters.NonFqdnRejectCode);
         UnknownHostnameCode = Code(config, SmtpdParameters.UnknownHostnameRejectCode);
+        Verify = new Restrictions.UnverifiedSettings(config);
         UnknownAddressCode = Code(config, SmtpdParameters.UnknownAddressRejectCode);
         UnknownClientCode = Code(config, SmtpdParameters.UnknownClientRejectCode);
         RelayCode = Code(config, SmtpdParameters.RelayDomainsRejectCode);
@@ -91,6 +92,9 @@ internal sealed class SmtpdSettings
             [.. ListSyntax.Split(config.Get(CommonParameters.InetInterfaces)), .. ListSyntax.Split(config.Get(CommonParameters.ProxyInterfaces))], arrows.Hosts);
         Mynetworks = Networks(config, arrows, CommonParameters.Mynetworks);
         BareNewlineExclusions = Networks(config, arrows, SmtpdParameters.ForbidBareNewlineExclusions);
+        VerpClients = config.Get(SmtpdParameters.AuthorizedVerpClients).Length > 0 ? Networks(config, arrows, SmtpdParameters.AuthorizedVerpClients) : null;
+        VerpDelimiters = config.Get(CleanupParameters.DefaultVerpDelimiters);
+        VerpFilter = config.Get(CleanupParameters.VerpDelimiterFilter);
         EventLimitExceptions = Networks(config, arrows, SmtpdParameters.ClientEventLimitExceptions);
         ForbiddenCommands = new WordList(arrows.Tables, config.Get(SmtpdParameters.ForbiddenCommands));
         NoopCommands = new WordList(arrows.Tables, config.Get(SmtpdParameters.NoopCommands));
@@ -205,6 +209,8 @@ internal sealed class SmtpdSettings
 
     public int UnknownHostnameCode { get; }
 
+    public Restrictions.UnverifiedSettings Verify { get; }
+
     public int UnknownAddressCode { get; }
 
     public int UnknownClientCode { get; }
@@ -237,6 +243,13 @@ internal sealed class SmtpdSettings
     public INetworkList BareNewlineExclusions { get; }
 
     public INetworkList EventLimitExceptions { get; }
+
+    /// <summary>Clients that may ask for VERP, or null for none.</summary>
+    public INetworkList? VerpClients { get; }
+
+    public string VerpDelimiters { get; }
+
+    public string VerpFilter { get; }
 
     public WordList ForbiddenCommands { get; }
 

@@ -37,6 +37,8 @@ internal sealed class RestrictionParser
         ["reject_unknown_recipient_domain"] = MailDomain.UnknownRecipient,
         ["reject_unlisted_sender"] = ListedAddresses.Sender,
         ["reject_unlisted_recipient"] = ListedAddresses.Recipient,
+        ["reject_unverified_sender"] = VerifyRestrictions.Sender,
+        ["reject_unverified_recipient"] = VerifyRestrictions.Recipient,
         ["permit_auth_destination"] = DestinationRestrictions.PermitAuth,
         ["reject_unauth_destination"] = DestinationRestrictions.RejectUnauth,
         ["defer_unauth_destination"] = DestinationRestrictions.DeferUnauth,
@@ -68,7 +70,7 @@ internal sealed class RestrictionParser
 
     private static readonly HashSet<string> Coming = new(StringComparer.OrdinalIgnoreCase)
     {
-        "reject_unverified_sender", "reject_unverified_recipient", "reject_sender_login_mismatch", "reject_authenticated_sender_login_mismatch",
+        "reject_sender_login_mismatch", "reject_authenticated_sender_login_mismatch",
         "reject_unauthenticated_sender_login_mismatch", "reject_known_sender_login_mismatch", "permit_mx_backup", "permit_naked_ip_address",
         "reject_maps_rbl",
     };
