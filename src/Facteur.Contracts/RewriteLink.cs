@@ -418,7 +418,9 @@ public sealed class RewriteServer : IFrameHandler, IDisposable
         var answer = new Resolution("", "", recipient, ResolveFlags.Fail);
         try
         {
-            var found = await (probe ? _rewrite.ResolveProbeAsync(sender, recipient, _stop.Token) : _rewrite.ResolveAsync(sender, recipient, _stop.Token)).ConfigureAwait(false);
+            var found = probe
+                ? await _rewrite.ResolveProbeAsync(sender, recipient, _stop.Token).ConfigureAwait(false)
+                : await _rewrite.ResolveAsync(sender, recipient, _stop.Token).ConfigureAwait(false);
             answer = RewriteFrames.IsText(found.Transport) && RewriteFrames.IsText(found.Nexthop) && RewriteFrames.IsText(found.Recipient) ? found : answer;
         }
         catch (Exception)

@@ -62,7 +62,7 @@ public static class EnvelopeCodec
         writer.Byte((byte)envelope.Return);
         writer.Byte((byte)envelope.Body);
         writer.Byte((byte)envelope.Origin);
-        writer.UInt16((ushort)((ushort)envelope.Flags | (envelope.Verp.Length > 0 ? HasVerp : 0)));
+        writer.UInt16((ushort)(((ushort)envelope.Flags & ~HasVerp) | (envelope.Verp.Length > 0 ? HasVerp : 0)));
         writer.Text(envelope.Client.Name);
         writer.Text(envelope.Client.Address);
         writer.UInt16((ushort)envelope.Client.Port);

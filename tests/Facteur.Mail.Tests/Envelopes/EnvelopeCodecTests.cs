@@ -17,6 +17,7 @@ public sealed class EnvelopeCodecTests
             Sender = texts.Item1,
             EnvelopeId = texts.Item2,
             Entry = texts.Item3,
+            Verp = numbers.Item4 % 2 == 0 ? "" : "+=",
             ArrivalMicros = numbers.Item1,
             ContentSize = numbers.Item2,
             Flags = (MessageFlags)numbers.Item3,
@@ -38,6 +39,7 @@ public sealed class EnvelopeCodecTests
         Assert.Equal(bytes, Bytes(back!));
         Assert.Equal(envelope.Recipients, back!.Recipients);
         Assert.Equal(envelope.Client, back.Client);
+        Assert.Equal(envelope.Verp, back.Verp);
         Assert.Equal(envelope.Closes?.Recipients ?? [], back.Closes?.Recipients ?? []);
     }, iter: 2000);
 

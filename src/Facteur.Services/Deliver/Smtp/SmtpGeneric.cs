@@ -77,7 +77,8 @@ internal sealed class SmtpGeneric
         {
             return value;
         }
-        var bytes = System.Text.Encoding.UTF8.GetBytes(value);
+        // A table's text is from outside: a line end in it would end a header or a command.
+        var bytes = System.Text.Encoding.UTF8.GetBytes(Printable.OneLine(value));
         var list = new AddressList();
         list.Parse(bytes, TokenLimit);
         string? found = null;

@@ -542,8 +542,7 @@ internal sealed class Qmgr
             }
             return;
         }
-        var pending = message.IsProbe ? _rewrite.ResolveProbeAsync(message.Envelope.Sender, address, CancellationToken.None)
-            : _rewrite.ResolveAsync(message.Envelope.Sender, address, CancellationToken.None);
+        var pending = ResolveAsync(message, address);
         if (pending.IsCompletedSuccessfully)
         {
             message.Resolutions.Add((index, pending.Result));
@@ -571,6 +570,10 @@ internal sealed class Qmgr
             Resolved(message);
         }
     }
+
+    private ValueTask<Resolution> ResolveAsync(ActiveMessage message, string address) =>
+        message.IsProbe ? _rewrite.ResolveProbeAsync(message.Envelope.Sender, address, CancellationToken.None)
+            : _rewrite.ResolveAsync(message.Envelope.Sender, address, CancellationToken.None);
 
     /// <summary>
     /// One more answer of trivial-rewrite; with the last one all recipients are placed at once, sorted, so that those of one destination

@@ -1,5 +1,7 @@
 using System.Globalization;
 using System.Text;
+using Facteur.Unix;
+using Microsoft.Win32.SafeHandles;
 
 namespace Facteur.Services.Report.Verify;
 
@@ -56,7 +58,7 @@ internal static class VerifyFile
     {
         var next = path + ".new";
         File.Delete(next);
-        using (var writer = new StreamWriter(Open(next, FileMode.CreateNew)))
+        using (var writer = new StreamWriter(Open(next, Libc.O_EXCL)))
         {
             writer.Write(Head);
             foreach (var (address, entry) in entries)
@@ -70,7 +72,7 @@ internal static class VerifyFile
     /// <summary>Adds lines.</summary>
     public static void Append(string path, IEnumerable<string> lines)
     {
-        using var writer = new StreamWriter(Open(path, FileMode.Append));
+        using var writer = new StreamWriter(Open(path, Libc.O_APPEND));
         foreach (var line in lines)
         {
             writer.Write(line);
@@ -111,6 +113,9 @@ internal static class VerifyFile
     }
 
     // Nobody else may read whom we know.
-    private static FileStream Open(string path, FileMode mode) =>
-        new(path, new FileStreamOptions { Mode = mode, Access = FileAccess.Write, Share = FileShare.Read, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite });
+    private static FileStream Open(string path, int flags)
+    {
+        var errno = UnixFile.Open(path, Libc.O_WRONLY | Libc.O_CREAT | flags, 0x180, out var file);
+        return errno == 0 ? new FileStream(new SafeFileHandle(file!.Descriptor, ownsHandle: true), FileAccess.Write) : throw new IOException(Errno.Text(errno));
+    }
 }

@@ -51,6 +51,8 @@ internal sealed class SmtpdWorld
 
     public List<string> Flushed { get; } = [];
 
+    public IAddressProbes? Probes { get; set; }
+
     public long FreeBytes { get; set; } = long.MaxValue;
 
     /// <summary>As sendmail -bs runs it.</summary>
@@ -75,6 +77,7 @@ internal sealed class SmtpdWorld
             return default;
         },
         FreeQueueBytes = () => FreeBytes,
+        Probes = Probes,
         Hosts = new Net.Dns.HostsFile("/nonexistent", TimeProvider.System),
     };
 
