@@ -83,7 +83,7 @@ internal sealed class ReceiveRole : IAsyncDisposable
     /// <summary>Somebody came who makes mail inside: the queue's reports, local's forwards.</summary>
     public void AttachResubmit(string who, IDuplexPipe link)
     {
-        var server = new ResubmitServer(link, _requeued, _master, who == "local" ? null : _verify);
+        var server = new ResubmitServer(link, _requeued, _master, who is "local" or "forwards" ? null : _verify);
         lock (_resubmit)
         {
             if (_resubmit.Remove(who, out var before))

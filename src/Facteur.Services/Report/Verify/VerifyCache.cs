@@ -88,16 +88,12 @@ internal sealed class VerifyCache : IDisposable
         }
     }
 
-    /// <summary>Forgets an address; the file says so when it is written anew.</summary>
+    /// <summary>Forgets an address that is too old; where its line is read once more, it is so again.</summary>
     public void Remove(string address)
     {
         lock (_gate)
         {
-            if (_entries.Remove(address))
-            {
-                _rewrite = true;
-                Arm();
-            }
+            _entries.Remove(address);
         }
     }
 
@@ -137,8 +133,7 @@ internal sealed class VerifyCache : IDisposable
                     return;
                 }
                 (changes, _changes) = (_changes, []);
-                var fresh = _lines == 0 && !File.Exists(_path);
-                if (_rewrite || fresh || _lines + changes.Count > 2 * _entries.Count + RewriteSlack)
+                if (_rewrite || !File.Exists(_path) || _lines + changes.Count > 2 * _entries.Count + RewriteSlack)
                 {
                     all = [.. _entries.Where(pair => VerifyFile.Fits(pair.Key) && VerifyFile.Fits(pair.Value.Text))];
                     _rewrite = false;

@@ -24,7 +24,9 @@ public sealed class VerifyService : IAddressProbes, IProbeResults, IDisposable
     private VerifySettings _settings;
     private VerifyLog _log;
     private VerifyCache _cache;
+    private readonly Lock _deciding = new();
     private int _sending;
+    private int _asked;
 
     /// <summary>Makes the service; its cache's file is read.</summary>
     /// <param name="config">The configuration of the verify entry.</param>
@@ -58,6 +60,19 @@ public sealed class VerifyService : IAddressProbes, IProbeResults, IDisposable
     /// <inheritdoc/>
     public ValueTask<AddressVerdict?> QueryAsync(string address, CancellationToken cancel)
     {
+        if (Interlocked.Exchange(ref _asked, 1) == 0 && _settings.CleanupInterval > TimeSpan.Zero)
+        {
+            // Postfix: the service starts with the first question, and a clean-up with the service.
+            Clean();
+        }
+        lock (_deciding)
+        {
+            return new(Decide(address));
+        }
+    }
+
+    private AddressVerdict Decide(string address)
+    {
         var (settings, now) = (_settings, Now);
         var known = _cache.TryGet(address, out var entry);
         // Postfix: not while a probe is under way, which would only be made again.
@@ -77,23 +92,26 @@ public sealed class VerifyService : IAddressProbes, IProbeResults, IDisposable
             }
             _ = SendAsync(address, ProbeSender.Make(settings.Sender, settings.SenderTtl, now));
         }
-        return new(new AddressVerdict(entry.Status, entry.Text));
+        return new AddressVerdict(entry.Status, entry.Text);
     }
 
     /// <inheritdoc/>
     public void Probed(string address, AddressVerdict verdict)
     {
-        var (settings, now) = (_settings, Now);
-        if (verdict.Status != AddressStatus.Ok && !settings.NegativeCache)
+        lock (_deciding)
         {
-            return;
+            var (settings, now) = (_settings, Now);
+            if (verdict.Status != AddressStatus.Ok && !settings.NegativeCache)
+            {
+                return;
+            }
+            // Postfix: a failed probe does not overrule a good result before that expires; it is tried again at the next question.
+            if (verdict.Status != AddressStatus.Ok && _cache.TryGet(address, out var entry) && entry.Status == AddressStatus.Ok && !IsExpired(settings, entry, now))
+            {
+                return;
+            }
+            _cache.Set(address, new VerifyEntry(verdict.Status, 0, now, verdict.Text));
         }
-        // Postfix: a failed probe does not overrule a good result before that expires; it is tried again at the next question.
-        if (verdict.Status != AddressStatus.Ok && _cache.TryGet(address, out var entry) && entry.Status == AddressStatus.Ok && !IsExpired(settings, entry, now))
-        {
-            return;
-        }
-        _cache.Set(address, new VerifyEntry(verdict.Status, 0, now, verdict.Text));
     }
 
     /// <inheritdoc/>
@@ -112,12 +130,12 @@ public sealed class VerifyService : IAddressProbes, IProbeResults, IDisposable
     {
         var (settings, now) = (_settings, Now);
         var (retained, dropped) = _cache.Clean(entry => now - entry.Probed > ProbeLifetime && IsExpired(settings, entry, now));
-        _log.Cleaned(settings.Map, retained, dropped);
+        _log.Cleaned(settings.CacheName, retained, dropped);
     }
 
     private void ArmCleaner()
     {
-        var interval = _settings.CleanupInterval > TimeSpan.Zero && _settings.Map.Length > 0 ? _settings.CleanupInterval : Timeout.InfiniteTimeSpan;
+        var interval = _settings.CleanupInterval > TimeSpan.Zero ? _settings.CleanupInterval : Timeout.InfiniteTimeSpan;
         _cleaner.Change(interval, interval);
     }
 

@@ -6,8 +6,11 @@ namespace Facteur.Services.Report.Verify;
 /// <summary>The parameters of verify(8), read once per configuration. Times are seconds.</summary>
 internal sealed class VerifySettings(IConfig config)
 {
-    /// <summary>address_verify_map as written, for the log.</summary>
+    /// <summary>address_verify_map as written.</summary>
     public string Map { get; } = config.Get(VerifyParameters.Map);
+
+    /// <summary>The cache's name in the log.</summary>
+    public string CacheName => Map.Length > 0 ? Map : "internal:verify";
 
     public string Sender { get; } = config.Get(VerifyParameters.Sender);
 
