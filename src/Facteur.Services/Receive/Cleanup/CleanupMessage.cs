@@ -38,6 +38,7 @@ internal sealed class CleanupMessage : ICleanupMessage
     private readonly SearchValues<byte>? _rejects;
     private CleanupStatus _status;
     private string? _statusText;
+    private string? _refused;
     private uint _seen;
     private int _hops;
     private bool _resent;
@@ -171,6 +172,10 @@ internal sealed class CleanupMessage : ICleanupMessage
         }
         if (_status != CleanupStatus.Ok)
         {
+            if (_refused is not null)
+            {
+                _log.Rejected(QueueId, _envelope, "content", _refused, _given.Count > 0 ? _given[^1].Address : null, RefusedCharacter);
+            }
             Cancel();
             return new CleanupResult(_status, _statusText);
         }
@@ -238,7 +243,8 @@ internal sealed class CleanupMessage : ICleanupMessage
         var line = content[start..];
         var end = line.IndexOf((byte)'\n');
         line = end < 0 ? line : line[..end];
-        _log.Rejected(QueueId, _envelope, "content", Encoding.UTF8.GetString(line[..Math.Min(line.Length, 200)]), _given.Count > 0 ? _given[^1].Address : null, RefusedCharacter);
+        // It is said at the end, when the recipients are known that the line names.
+        _refused = Encoding.UTF8.GetString(line[..Math.Min(line.Length, 200)]);
         Fail(CleanupStatus.Rejected, RefusedCharacter);
     }
 
