@@ -76,8 +76,11 @@ public sealed class VerifyRestrictionTests : IAddressProbes
         return new(_answer(address));
     }
 
-    private SmtpdWorld World(string restrictions, string[] settings) => new(
-        [("smtpd_recipient_restrictions", restrictions), ("address_verify_poll_count", "3"), .. settings.Chunk(2).Select(pair => (pair[0], pair[1]))]) { Probes = this };
+    private SmtpdWorld World(string restrictions, string[] settings)
+    {
+        var pairs = settings.Chunk(2).Select(pair => (pair[0], pair[1]));
+        return new SmtpdWorld([("smtpd_recipient_restrictions", restrictions), ("address_verify_poll_count", "3"), .. pairs]) { Probes = this };
+    }
 
     private static async Task<string?> RcptAsync(SmtpdWorld world)
     {
