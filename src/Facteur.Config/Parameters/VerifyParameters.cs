@@ -13,22 +13,22 @@ public static class VerifyParameters
     public static readonly TimeParameter SenderTtl = new("address_verify_sender_ttl", "0s", "How often the sender of probes changes; 0 for never.");
 
     /// <summary>address_verify_positive_expire_time.</summary>
-    public static readonly TimeParameter PositiveExpireTime = new("address_verify_positive_expire_time", "31d", "When a good result is forgotten.", 1);
+    public static readonly TimeParameter PositiveExpireTime = new("address_verify_positive_expire_time", "31d", "When a good result is forgotten.", 1, 'd');
 
     /// <summary>address_verify_positive_refresh_time.</summary>
-    public static readonly TimeParameter PositiveRefreshTime = new("address_verify_positive_refresh_time", "7d", "When a good result is probed anew.", 1);
+    public static readonly TimeParameter PositiveRefreshTime = new("address_verify_positive_refresh_time", "7d", "When a good result is probed anew.", 1, 'd');
 
     /// <summary>address_verify_negative_cache.</summary>
     public static readonly BoolParameter NegativeCache = new("address_verify_negative_cache", "yes", "Whether bad results are kept.");
 
     /// <summary>address_verify_negative_expire_time.</summary>
-    public static readonly TimeParameter NegativeExpireTime = new("address_verify_negative_expire_time", "3d", "When a bad result is forgotten.", 1);
+    public static readonly TimeParameter NegativeExpireTime = new("address_verify_negative_expire_time", "3d", "When a bad result is forgotten.", 1, 'd');
 
     /// <summary>address_verify_negative_refresh_time.</summary>
-    public static readonly TimeParameter NegativeRefreshTime = new("address_verify_negative_refresh_time", "3h", "When a bad result is probed anew.", 1);
+    public static readonly TimeParameter NegativeRefreshTime = new("address_verify_negative_refresh_time", "3h", "When a bad result is probed anew.", 1, 'h');
 
     /// <summary>address_verify_cache_cleanup_interval.</summary>
-    public static readonly TimeParameter CacheCleanupInterval = new("address_verify_cache_cleanup_interval", "12h", "How often what is too old is taken out of the cache; 0 for never.");
+    public static readonly TimeParameter CacheCleanupInterval = new("address_verify_cache_cleanup_interval", "12h", "How often what is too old is taken out of the cache; 0 for never.", unit: 'h');
 
     /// <summary>address_verify_pending_request_limit.</summary>
     public static readonly IntParameter PendingRequestLimit = new("address_verify_pending_request_limit", "5000", "Probes in the active queue at a time; more of them fail at once.", min: 1);
