@@ -169,6 +169,10 @@ internal sealed class PostcatWriter : IDisposable
         {
             Record('L', $"content_filter: {e.ContentFilter}");
         }
+        if (e.Verp.Length > 0)
+        {
+            Record('V', $"verp_delimiters: {e.Verp}");
+        }
         var done = message.Done.ToHashSet();
         for (var i = 0; i < e.Recipients.Count; i++)
         {

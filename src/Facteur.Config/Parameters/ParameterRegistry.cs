@@ -24,6 +24,7 @@ public static class ParameterRegistry
         TablesParameters.All,
         TrivialRewriteParameters.All,
         UceParameters.All,
+        VerifyParameters.All,
         VirtualParameters.All,
     ];
 

@@ -30,6 +30,7 @@ public sealed class SmtpParameters
         DnsSupportLevel = Text("dns_support_level", "", "disabled, enabled or dnssec.");
         EnforceTls = Flag("enforce_tls", "no", "Obsolete: encrypt.");
         FallbackRelay = Text("fallback_relay", lmtp ? "" : "$fallback_relay", "Where mail goes when no other host takes it.");
+        GenericMaps = Text("generic_maps", "", "Tables that map addresses on their way out.");
         HeloName = Text(hello + "_name", "$myhostname", "Our name in EHLO, HELO and LHLO.", 1);
         HeloTimeout = Time(hello + "_timeout", "300s", "Longest wait for greeting and EHLO.", 1);
         HostLookup = Text("host_lookup", "dns", "Where addresses are looked up: dns, native, or both in order.", 1);
@@ -112,6 +113,7 @@ public sealed class SmtpParameters
     public StringParameter DnsSupportLevel { get; }
     public BoolParameter EnforceTls { get; }
     public StringParameter FallbackRelay { get; }
+    public StringParameter GenericMaps { get; }
     public StringParameter HeloName { get; }
     public TimeParameter HeloTimeout { get; }
     public StringParameter HostLookup { get; }

@@ -77,52 +77,10 @@ public static class UceParameters
         "smtpd_expansion_filter", @"\t\40!""#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~",
         "Characters that values in reply texts may have; others become \"_\".");
 
-    /// <summary>address_verify_poll_count.</summary>
-    public static readonly IntParameter VerifyPollCount = new(
-        "address_verify_poll_count", "${stress?{1}:{3}}", "How often the outcome of a probe is asked for.", min: 1);
-
-    /// <summary>address_verify_poll_delay.</summary>
-    public static readonly TimeParameter VerifyPollDelay = new(
-        "address_verify_poll_delay", "3s", "Pause between these questions.", minSeconds: 1);
-
-    /// <summary>unverified_sender_reject_code.</summary>
-    public static readonly IntParameter UnverifiedSenderRejectCode = new(
-        "unverified_sender_reject_code", "450", "Reply code of reject_unverified_sender for an address that bounces.", min: 200, max: 599);
-
-    /// <summary>unverified_sender_defer_code.</summary>
-    public static readonly IntParameter UnverifiedSenderDeferCode = new(
-        "unverified_sender_defer_code", "450", "The same for an address whose probe is not over.", min: 200, max: 599);
-
-    /// <summary>unverified_sender_reject_reason.</summary>
-    public static readonly StringParameter UnverifiedSenderRejectReason = new(
-        "unverified_sender_reject_reason", "", "Text instead of the probe's reason.");
-
-    /// <summary>unverified_sender_tempfail_action.</summary>
-    public static readonly StringParameter UnverifiedSenderTempfailAction = new(
-        "unverified_sender_tempfail_action", "$reject_tempfail_action", "What reject_unverified_sender does when the probe is not over: defer or defer_if_permit.");
-
-    /// <summary>unverified_recipient_reject_code.</summary>
-    public static readonly IntParameter UnverifiedRecipientRejectCode = new(
-        "unverified_recipient_reject_code", "450", "Reply code of reject_unverified_recipient for an address that bounces.", min: 200, max: 599);
-
-    /// <summary>unverified_recipient_defer_code.</summary>
-    public static readonly IntParameter UnverifiedRecipientDeferCode = new(
-        "unverified_recipient_defer_code", "450", "The same for an address whose probe is not over.", min: 200, max: 599);
-
-    /// <summary>unverified_recipient_reject_reason.</summary>
-    public static readonly StringParameter UnverifiedRecipientRejectReason = new(
-        "unverified_recipient_reject_reason", "", "Text instead of the probe's reason.");
-
-    /// <summary>unverified_recipient_tempfail_action.</summary>
-    public static readonly StringParameter UnverifiedRecipientTempfailAction = new(
-        "unverified_recipient_tempfail_action", "$reject_tempfail_action", "What reject_unverified_recipient does when the probe is not over: defer or defer_if_permit.");
-
     /// <summary>All rows.</summary>
     public static IReadOnlyList<Parameter> All { get; } =
     [
         MapsRblDomains, MapsRblRejectCode, RblReplyMaps, DefaultRblReply, PermitMxBackupNetworks, PolicyDefaultAction, PolicyMaxIdle, PolicyMaxTtl, PolicyContext, PolicyRequestLimit,
-        PolicyRetryDelay, PolicyTimeout, PolicyTryLimit, LogPermitActions, RejectFooter, RejectFooterMaps, CommandFilter, ExpansionFilter, VerifyPollCount, VerifyPollDelay,
-        UnverifiedSenderRejectCode, UnverifiedSenderDeferCode, UnverifiedSenderRejectReason, UnverifiedSenderTempfailAction, UnverifiedRecipientRejectCode, UnverifiedRecipientDeferCode,
-        UnverifiedRecipientRejectReason, UnverifiedRecipientTempfailAction,
+        PolicyRetryDelay, PolicyTimeout, PolicyTryLimit, LogPermitActions, RejectFooter, RejectFooterMaps, CommandFilter, ExpansionFilter,
     ];
 }

@@ -32,6 +32,9 @@ public enum MessageOrigin : byte
 
     /// <summary>A notice to the postmaster.</summary>
     Notice = 5,
+
+    /// <summary>A probe of an address, made by verify.</summary>
+    Verify = 6,
 }
 
 /// <summary>Options of one message.</summary>
@@ -67,6 +70,9 @@ public enum MessageFlags : ushort
 
     /// <summary>receive_override_options = no_header_body_checks.</summary>
     NoHeaderBodyChecks = 256,
+
+    /// <summary>A probe of an address: delivered by nobody, reported to verify, gone after one attempt.</summary>
+    Probe = 16384,
 }
 
 /// <summary>What is known of the client a message came from; empty strings where unknown.</summary>
@@ -144,6 +150,9 @@ public sealed class Envelope
 
     /// <summary>Where all recipients go instead of where their addresses lead, "transport:nexthop" (access(5), FILTER), or "".</summary>
     public string ContentFilter { get; set; } = "";
+
+    /// <summary>VERP: the two characters that stand for the first part of the recipient and its "@" in each sender, or "".</summary>
+    public string Verp { get; set; } = "";
 
     /// <summary>The recipients, in the order they were given.</summary>
     public IReadOnlyList<EnvelopeRecipient> Recipients { get; set; } = [];

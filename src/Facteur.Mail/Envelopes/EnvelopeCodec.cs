@@ -22,6 +22,9 @@ public static class EnvelopeCodec
     private const int TextLimit = 4096;
     private const int WriteLimit = 3500;
 
+    // A bit of the flags: VERP delimiters follow the entry's name.
+    private const ushort HasVerp = 32768;
+
     /// <summary>Most bytes of an envelope.</summary>
     public const int SizeLimit = 32 << 20;
 
@@ -63,7 +66,7 @@ public static class EnvelopeCodec
         writer.Byte((byte)envelope.Return);
         writer.Byte((byte)envelope.Body);
         writer.Byte((byte)envelope.Origin);
-        writer.UInt16((ushort)envelope.Flags);
+        writer.UInt16((ushort)(((ushort)envelope.Flags & ~HasVerp) | (envelope.Verp.Length > 0 ? HasVerp : 0)));
         writer.Text(envelope.Client.Name);
         writer.Text(envelope.Client.Address);
         writer.UInt16((ushort)envelope.Client.Port);
@@ -75,6 +78,10 @@ public static class EnvelopeCodec
         if (filtered)
         {
             writer.Text(envelope.ContentFilter);
+        }
+        if (envelope.Verp.Length > 0)
+        {
+            writer.Text(envelope.Verp);
         }
         writer.Length(envelope.Recipients.Count);
         for (var i = 0; i < envelope.Recipients.Count; i++)
@@ -120,6 +127,11 @@ public static class EnvelopeCodec
             FullName = reader.Text(TextLimit),
             ContentFilter = version == FilterVersion ? reader.Text(TextLimit) : "",
         };
+        if (((ushort)envelope.Flags & HasVerp) != 0)
+        {
+            envelope.Flags &= (MessageFlags)(ushort.MaxValue - HasVerp);
+            envelope.Verp = reader.Text(8);
+        }
         var count = reader.Length(RecipientLimit);
         if (reader.Failed || count > reader.Remaining / 4)
         {

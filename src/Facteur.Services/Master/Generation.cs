@@ -87,6 +87,9 @@ internal sealed class Surroundings
     /// <summary>Is told what services do; null: nobody asks.</summary>
     public Explanation? Explanation { get; init; }
 
+    /// <summary>Receive: verify.</summary>
+    public IAddressProbes? Probes { get; set; }
+
     /// <summary>Receive: ETRN.</summary>
     public Func<string, CancellationToken, ValueTask> FlushSite { get; set; } = null!;
 
@@ -231,6 +234,7 @@ internal sealed class Generation : IAsyncDisposable
             MatchLists = _lists,
             AddressMaps = _maps,
             Anvil = _around.Anvil,
+            Probes = _around.Probes,
             FlushSite = _around.FlushSite,
             FreeQueueBytes = _around.FreeBytes,
             Hosts = _around.Hosts,
@@ -311,7 +315,7 @@ internal sealed class Generation : IAsyncDisposable
         var log = ServiceLogOf(config, entry.Command);
         return entry.Command switch
         {
-            "smtp" or "lmtp" => new SmtpAgent(config, entry.Command == "lmtp", entry.Arguments, SocketNames.Of(config, entry), _around.Dns, _around.Hosts, _lists, _around.Reader, _around.Threads, log, _around.Time, _content),
+            "smtp" or "lmtp" => new SmtpAgent(config, entry.Command == "lmtp", entry.Arguments, SocketNames.Of(config, entry), _around.Dns, _around.Hosts, _lists, _around.Reader, _around.Threads, log, _around.Time, _content, _shared, _maps),
             "local" => new LocalAgent(config, trusted, _around.Rewriting, _around.Reader, _around.ForwardResubmit, AgentOf, _around.Hands, _around.Threads, log, _around.Time),
             "virtual" => new VirtualAgent(config, trusted, _around.Reader, _around.Hands, log, _around.Time),
             "error" => new ErrorAgent(config, entry.Name == "retry", log, _around.Time),

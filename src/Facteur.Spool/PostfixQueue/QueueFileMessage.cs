@@ -14,7 +14,7 @@ public readonly record struct QueueFileRecipient(EnvelopeRecipient Recipient, lo
 
 /// <summary>
 /// Takes the records of a Postfix queue file in their order and keeps the envelope; docs/formats/postfix-queue.md says what each means. What would be
-/// delivered otherwise than Postfix would have done it (through a filter, with VERP) is refused: it stays for Postfix.
+/// delivered otherwise than Postfix would have done it (through a filter) is refused: it stays for Postfix.
 /// </summary>
 public sealed class QueueFileMessage
 {
@@ -33,6 +33,7 @@ public sealed class QueueFileMessage
     private string _filter = "";
     private string _original = "";
     private string _dsnOriginal = "";
+    private string _verp = "";
     private DsnNotify _notify;
     private long _arrivalMicros;
     private bool _hasSize;
@@ -108,6 +109,7 @@ public sealed class QueueFileMessage
             ArrivalMicros = _arrivalMicros,
             ContentSize = ContentSize,
             EnvelopeId = Attribute("envelope_id"),
+            Verp = _verp,
             Return = Number("ret_flags") switch { 1 => DsnReturn.Full, 2 => DsnReturn.Headers, _ => DsnReturn.None },
             Body = Attribute("encoding") switch { "8bit" => BodyType.EightBitMime, "7bit" => BodyType.SevenBit, _ => BodyType.None },
             Origin = address.Length > 0 ? MessageOrigin.Smtpd : MessageOrigin.Pickup,
@@ -156,7 +158,7 @@ public sealed class QueueFileMessage
             case 'I' when !record.Data.IsEmpty:
                 return "it is to go through a content filter";
             case 'V':
-                return "it asks for VERP";
+                return MaildropMessage.Text(record, out _verp) ?? (_verp.Length != 2 ? "it asks for VERP in a way that makes no sense" : null);
             case 'F':
                 // One that is not UTF-8 is not worth a message.
                 _fullName = MaildropMessage.Text(record, out var name) is null ? MaildropMessage.Name(name) : "";

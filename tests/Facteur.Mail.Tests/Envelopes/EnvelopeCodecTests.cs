@@ -19,6 +19,7 @@ public sealed class EnvelopeCodecTests
             Entry = texts.Item3,
             FullName = texts.Item2,
             ContentFilter = texts.Item4.Length > 6 ? texts.Item4 : "",
+            Verp = numbers.Item4 % 2 == 0 ? "" : "+=",
             ArrivalMicros = numbers.Item1,
             ContentSize = numbers.Item2,
             Flags = (MessageFlags)numbers.Item3,
@@ -42,6 +43,7 @@ public sealed class EnvelopeCodecTests
         Assert.Equal(envelope.Client, back.Client);
         Assert.Equal(envelope.FullName, back.FullName);
         Assert.Equal(envelope.ContentFilter, back.ContentFilter);
+        Assert.Equal(envelope.Verp, back.Verp);
         Assert.Equal(envelope.Closes?.Recipients ?? [], back.Closes?.Recipients ?? []);
     }, iter: 2000);
 

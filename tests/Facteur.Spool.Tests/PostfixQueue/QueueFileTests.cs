@@ -118,7 +118,7 @@ public sealed class QueueFileTests
     [InlineData("C|T 1|S a|Y|M|X|E", "unexpected record type 89 at 103")]
     [InlineData("C|T 1|S a|L smtp:\0x|M|X|E", "control character in text")]
     [InlineData("C|T 1|S a|I smtp:[filter]|M|X|E", "it is to go through a content filter")]
-    [InlineData("C|T 1|S a|V +=|M|X|E", "it asks for VERP")]
+    [InlineData("C|T 1|S a|V +|M|X|E", "it asks for VERP in a way that makes no sense")]
     [InlineData("C|T 1|S a|A trace_flags=256|M|X|E", "it is a probe of an address")]
     [InlineData("C|T 1|S a\nb|M|X|E", "control character in text")]
     [InlineData("C 1 1 1 0 1 256|T 1|S a|M|X|E", "it asks for a way of sending that is not available (REQUIRETLS)")]

@@ -30,6 +30,7 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
     private readonly SmtpLog _log;
     private readonly TimeProvider _time;
     private readonly TlsClient _tls;
+    private readonly SmtpGeneric? _generic;
 
     /// <summary>Makes the agent of one master.cf entry.</summary>
     /// <param name="config">The entry's snapshot.</param>
@@ -44,14 +45,17 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
     /// <param name="log">The entry's log.</param>
     /// <param name="time">The clock.</param>
     /// <param name="contentTables">Opens the tables of smtp_header_checks and the like, whose keys are bytes; null for none.</param>
+    /// <param name="tables">Opens other tables.</param>
+    /// <param name="addresses">Looks addresses up.</param>
     /// <exception cref="ConfigException">A value can't be used.</exception>
     public SmtpAgent(
         IConfig config, bool lmtp, IReadOnlyList<string> arguments, SocketNames sockets, IDnsResolver dns, HostsFile hosts, IMatchLists lists, ISpoolReader reader,
-        BlockingThreads threads, ServiceLog log, TimeProvider time, ITableSet? contentTables = null)
+        BlockingThreads threads, ServiceLog log, TimeProvider time, ITableSet? contentTables = null, ITableSet? tables = null, IAddressMaps? addresses = null)
     {
         _settings = new SmtpSettings(config, lmtp, arguments) { Checks = contentTables is null ? null : SmtpSettings.OpenChecks(config, lmtp, contentTables) };
         _log = new SmtpLog(log);
         _time = time;
+        _generic = SmtpGeneric.Of(config, (lmtp ? SmtpParameters.Lmtp : SmtpParameters.Smtp).GenericMaps, tables, addresses, _log);
         _content = new SmtpContent(reader, threads, time);
         var own = new OwnAddresses(
             [.. ListSyntax.Split(config.Get(CommonParameters.InetInterfaces)), .. ListSyntax.Split(config.Get(CommonParameters.ProxyInterfaces))], hosts);
@@ -70,6 +74,10 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
         if (BadAddress(request) is { } bad)
         {
             return delivery.End(bad, null);
+        }
+        if (_generic is not null && (!await delivery.MapAsync(_generic, cancel).ConfigureAwait(false) || delivery.HasBadMapped))
+        {
+            return delivery.End(SmtpFailures.MapProblem(), null);
         }
         var keep = await KeepsConnectionAsync(request, cancel).ConfigureAwait(false);
         Attempt? attempt = null;
@@ -126,7 +134,8 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
         return bad ? DeliveryStatus.Bounced(1, 3, "an address holds control characters") : null;
     }
 
-    private static bool HasControl(string text) => text.AsSpan().IndexOfAnyInRange('\0', '\x1f') >= 0 || text.Contains('\x7f');
+    /// <summary>Whether a text would break a command's line.</summary>
+    internal static bool HasControl(string text) => text.AsSpan().IndexOfAnyInRange('\0', '\x1f') >= 0 || text.Contains('\x7f');
 
     private async ValueTask<bool> KeepsConnectionAsync(DeliveryRequest request, CancellationToken cancel) =>
         (_settings.CacheOnDemand && (request.Flags & DeliveryFlags.KeepConnection) != 0)

@@ -13,12 +13,12 @@ internal static class SmtpCommands
     /// <summary>Longest of what stands around addresses and texts.</summary>
     private const int Overhead = 160;
 
-    internal static void Mail(PipeWriter output, Envelope envelope, SmtpExtensions offered)
+    internal static void Mail(PipeWriter output, string sender, Envelope envelope, SmtpExtensions offered)
     {
-        var span = output.GetSpan(Overhead + 3 * (envelope.Sender.Length + envelope.EnvelopeId.Length));
+        var span = output.GetSpan(Overhead + 3 * (sender.Length + envelope.EnvelopeId.Length));
         var line = new CommandLine(span);
         line.Put("MAIL FROM:<"u8);
-        line.Text(envelope.Sender);
+        line.Text(sender);
         line.Put(">"u8);
         if ((offered & SmtpExtensions.Size) != 0)
         {

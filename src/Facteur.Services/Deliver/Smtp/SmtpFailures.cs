@@ -41,6 +41,8 @@ internal static class SmtpFailures
     internal static DeliveryStatus TlsNotOffered(SmtpHost host) =>
         DeliveryStatus.Deferred(7, 4, $"TLS is required, but was not offered by host {host.NameAddress}");
 
+    internal static DeliveryStatus MapProblem() => DeliveryStatus.Deferred(3, 0, "address mapping problem");
+
     internal static DeliveryStatus TlsFailed() => DeliveryStatus.Deferred(7, 5, "Cannot start TLS: handshake failure");
 
     internal static DeliveryStatus TlsInjection(SmtpHost host) =>

@@ -30,6 +30,10 @@ internal sealed class SmtpLog(ServiceLog log)
 
     internal void PathTooLong(string path) => log.Warning($"unix-domain name too long: {path}");
 
+    internal void MapProblem(string parameter, string address) => log.Warning($"{parameter} map lookup problem for {address}");
+
+    internal void SeveralValues(string parameter, string address) => log.Warning($"multi-valued {parameter} result for {address}");
+
     internal void NotBound(string reason) => log.Warning(reason);
 
     internal void Checked(string queueId, string action, string kind, string line, string text) =>

@@ -62,6 +62,8 @@ internal sealed class SmtpSettings
         MimeLimits = new MimeLimits(
             Math.Max(Number(config, CommonParameters.HeaderSizeLimit), OutgoingHeaderSize), Number(config, CommonParameters.LineLengthLimit),
             Number(config, CommonParameters.MimeNestingLimit), Number(config, CommonParameters.MimeBoundaryLengthLimit));
+        HeaderSizeLimit = Number(config, CommonParameters.HeaderSizeLimit);
+        ContentLineLimit = Number(config, CommonParameters.LineLengthLimit);
         VerifyAtData = OneOf(config.Get(p.AddressVerifyTarget), p.AddressVerifyTarget.Name, "rcpt", "data") == "data";
         CacheOnDemand = config.Get(p.ConnectionCacheOnDemand);
         CacheTime = config.GetWait(p.ConnectionCacheTimeLimit);
@@ -145,6 +147,10 @@ internal sealed class SmtpSettings
 
     /// <summary>smtp_header_checks and the like; null when there are none.</summary>
     internal ContentChecks? Checks { get; init; }
+    internal int HeaderSizeLimit { get; }
+
+    /// <summary>line_length_limit.</summary>
+    internal int ContentLineLimit { get; }
     internal bool VerifyAtData { get; }
     internal bool CacheOnDemand { get; }
     internal TimeSpan CacheTime { get; }

@@ -107,7 +107,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
     private async ValueTask<bool> NeedsUtf8Async()
     {
         var request = delivery.Request;
-        return !Ascii.IsValid(request.Envelope.Sender) || request.Recipients.Any(r => !Ascii.IsValid(r.Recipient.Address))
+        return !Ascii.IsValid(delivery.Sender) || Enumerable.Range(0, request.Recipients.Count).Any(i => !Ascii.IsValid(delivery.Outgoing(i).Address))
             || await HeadersNeedUtf8Async().ConfigureAwait(false);
     }
 
@@ -152,7 +152,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
         var next = 0;
         var first = true;
         session.Arm(settings.MailTimeout);
-        SmtpCommands.Mail(session.Output, delivery.Request.Envelope, session.Extensions);
+        SmtpCommands.Mail(session.Output, delivery.Sender, delivery.Request.Envelope, session.Extensions);
         while (true)
         {
             var from = next;
@@ -161,8 +161,8 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
             {
                 if (delivery[next] == State.Left)
                 {
-                    SmtpCommands.Rcpt(session.Output, recipients[next].Recipient, session.Extensions, delivery.Request.Envelope.Origin);
-                    bytes += recipients[next].Recipient.Address.Length + 100;
+                    SmtpCommands.Rcpt(session.Output, delivery.Outgoing(next), session.Extensions, delivery.Request.Envelope.Origin);
+                    bytes += delivery.Outgoing(next).Address.Length + 100;
                 }
             }
             var last = next == recipients.Count;
@@ -197,7 +197,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
     private async ValueTask<int> OneByOneAsync(bool withData)
     {
         session.Arm(settings.MailTimeout);
-        SmtpCommands.Mail(session.Output, delivery.Request.Envelope, session.Extensions);
+        SmtpCommands.Mail(session.Output, delivery.Sender, delivery.Request.Envelope, session.Extensions);
         await session.FlushAsync().ConfigureAwait(false);
         if (!await MailReplyAsync().ConfigureAwait(false))
         {
@@ -207,7 +207,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
         {
             if (delivery[i] == State.Left)
             {
-                SmtpCommands.Rcpt(session.Output, delivery.Request.Recipients[i].Recipient, session.Extensions, delivery.Request.Envelope.Origin);
+                SmtpCommands.Rcpt(session.Output, delivery.Outgoing(i), session.Extensions, delivery.Request.Envelope.Origin);
                 await session.FlushAsync().ConfigureAwait(false);
                 if (!await RcptReplyAsync(i).ConfigureAwait(false))
                 {
@@ -313,7 +313,13 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
         session.Arm(settings.DataXferTimeout);
         using var downgrade = Downgrade();
         using var checks = settings.Checks is null ? null : new SmtpChecks(settings.Checks, settings.MimeLimits, delivery.Request.QueueId, log);
-        var read = await WriteContentAsync(downgrade, checks).ConfigureAwait(false);
+        using var headers = delivery.Generic is { } generic ? new SmtpGenericHeaders(generic, settings.HeaderSizeLimit, settings.ContentLineLimit) : null;
+        var read = await WriteContentAsync(downgrade, checks, headers).ConfigureAwait(false);
+        if (headers is { Failed: true })
+        {
+            delivery.FailAll(SmtpFailures.MapProblem(), session, true);
+            return;
+        }
         if (checks is { HasFailed: true })
         {
             delivery.FailAll(SmtpFailures.LocalData(session.Host), session, true);
@@ -353,7 +359,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
     /// <summary>Content and the final dot.</summary>
     /// <returns>End when all was written, or the session was lost meanwhile, or the content can't be converted.</returns>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<ContentRead> WriteContentAsync(MimeDowngrade? downgrade, SmtpChecks? checks)
+    private async ValueTask<ContentRead> WriteContentAsync(MimeDowngrade? downgrade, SmtpChecks? checks, SmtpGenericHeaders? headers)
     {
         var request = delivery.Request;
         var stuffer = new DotStuffer(settings.LineLengthLimit);
@@ -377,8 +383,9 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
                     offset += piece.Bytes.Length;
                     var bytes = downgrade is null ? piece.Bytes : downgrade.Convert(piece.Bytes);
                     bytes = checks is null ? bytes : await checks.ConvertAsync(bytes).ConfigureAwait(false);
+                    bytes = headers is null ? bytes : await headers.ConvertAsync(bytes).ConfigureAwait(false);
                     Write(ref stuffer, bytes.Span);
-                    if (downgrade is { TooDeep: true } || checks is { HasFailed: true })
+                    if (downgrade is { TooDeep: true } || checks is { HasFailed: true } || headers is { Failed: true })
                     {
                         return ContentRead.End;
                     }
@@ -397,6 +404,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
             {
                 var bytes = downgrade.Finish();
                 bytes = checks is null ? bytes : await checks.ConvertAsync(bytes).ConfigureAwait(false);
+                bytes = headers is null ? bytes : await headers.ConvertAsync(bytes).ConfigureAwait(false);
                 Write(ref stuffer, bytes.Span);
                 if (downgrade.TooDeep)
                 {
@@ -406,11 +414,21 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
             if (checks is not null)
             {
                 var bytes = await checks.FinishAsync().ConfigureAwait(false);
+                bytes = headers is null ? bytes : await headers.ConvertAsync(bytes).ConfigureAwait(false);
                 Write(ref stuffer, bytes.Span);
                 if (checks.HasFailed)
                 {
                     return ContentRead.End;
                 }
+            }
+            if (headers is not null)
+            {
+                var bytes = await headers.FinishAsync().ConfigureAwait(false);
+                if (headers.Failed)
+                {
+                    return ContentRead.End;
+                }
+                Write(ref stuffer, bytes.Span);
             }
             Put(stuffer.AtLineStart ? ".\r\n"u8 : "\r\n.\r\n"u8);
             await FlushContentAsync().ConfigureAwait(false);
@@ -432,7 +450,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
         }
         if (settings.PrependReturnPath)
         {
-            text.Append("Return-Path: <").Append(delivery.Request.Envelope.Sender).Append(">\n");
+            text.Append("Return-Path: <").Append(delivery.Sender).Append(">\n");
         }
         return text.ToString();
     }

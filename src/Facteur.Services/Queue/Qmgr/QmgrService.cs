@@ -39,7 +39,7 @@ public sealed class QmgrService : IDisposable
         _resubmit = resubmit;
         _time = time;
         _loop = new QmgrLoop(spool, bell, senderDependent, log, time);
-        _qmgr = new Qmgr(spool, _loop.Rewrite, bounce, settings, log, time, _loop.Post);
+        _qmgr = new Qmgr(spool, _loop.Rewrite, bounce, settings, log, time, _loop.Post) { Probed = resubmit.Probed };
         Control = new QmgrControl(spool, _qmgr, _loop, settings.LongQueueIds, RequeueAsync);
     }
 
@@ -175,6 +175,7 @@ public sealed class QmgrService : IDisposable
             Sender = stored.Envelope.Sender,
             ArrivalMicros = stored.Envelope.ArrivalMicros,
             EnvelopeId = stored.Envelope.EnvelopeId,
+            Verp = stored.Envelope.Verp,
             Return = stored.Envelope.Return,
             Body = stored.Envelope.Body,
             Origin = stored.Envelope.Origin,

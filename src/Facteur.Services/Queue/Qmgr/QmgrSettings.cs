@@ -36,6 +36,8 @@ internal sealed class QmgrSettings
         LongQueueIds = config.Get(CommonParameters.EnableLongQueueIds);
         RecipientDelimiter = config.Get(CommonParameters.RecipientDelimiter);
         SoftBounce = config.Get(CommonParameters.SoftBounce);
+        ProbeLimit = (int)Math.Min(config.Get(VerifyParameters.PendingRequestLimit), int.MaxValue);
+        ProbeFailuresKept = config.Get(VerifyParameters.NegativeCache);
     }
 
     public int ActiveLimit { get; }
@@ -74,6 +76,11 @@ internal sealed class QmgrSettings
     public string RecipientDelimiter { get; }
 
     public bool SoftBounce { get; }
+
+    /// <summary>Probes active at a time; more of them fail at once.</summary>
+    public int ProbeLimit { get; }
+
+    public bool ProbeFailuresKept { get; }
 
     /// <summary>The limits of a transport.</summary>
     public TransportSettings Transport(string name)

@@ -17,6 +17,8 @@ namespace Facteur.Services.Receive.Cleanup;
 /// </summary>
 internal sealed class CleanupMessage : ICleanupMessage
 {
+    private const string RefusedCharacter = "5.7.1 disallowed character";
+
     private static readonly byte[] LineEnd = [(byte)'\n'];
 
     private static ReadOnlySpan<byte> EncodingHeader => "Content-Transfer-Encoding"u8;
@@ -38,8 +40,10 @@ internal sealed class CleanupMessage : ICleanupMessage
     private readonly bool _rewriteHeaders;
     private readonly bool _detectUtf8;
     private readonly MessageChecks? _checks;
+    private readonly SearchValues<byte>? _rejects;
     private CleanupStatus _status;
     private string? _statusText;
+    private string? _refused;
     private uint _seen;
     private int _hops;
     private bool _resent;
@@ -65,9 +69,13 @@ internal sealed class CleanupMessage : ICleanupMessage
             // Only new mail is copied: not what was made inside, not probes. Postfix: what goes round again is new mail, whatever it was before.
             Bcc = mapping && (envelope.Origin is MessageOrigin.Smtpd or MessageOrigin.Pickup || envelope.Flags.HasFlag(MessageFlags.Requeued))
                 && !envelope.Flags.HasFlag(MessageFlags.VerifyOnly),
+            IsProbe = envelope.Flags.HasFlag(MessageFlags.Probe),
+            FromNetwork = envelope.Origin == MessageOrigin.Smtpd,
         };
         _given = [.. envelope.Recipients];
-        _localHeaders = envelope.Flags.HasFlag(MessageFlags.RewriteLocal) || envelope.Origin is MessageOrigin.Bounce or MessageOrigin.Notice;
+        _localHeaders = envelope.Flags.HasFlag(MessageFlags.RewriteLocal) || envelope.Origin is MessageOrigin.Bounce or MessageOrigin.Notice or MessageOrigin.Verify;
+        // Postfix: what is refused for is looked for in mail from outside only.
+        _rejects = envelope.Origin is MessageOrigin.Smtpd or MessageOrigin.Pickup ? _options.RejectCharacters : null;
         _rewriteHeaders = _localHeaders || _options.RewriteRemoteHeaders;
         _detectUtf8 = _options.DetectUtf8.Contains(envelope.Origin);
         var rules = _options.Checks is not null && (envelope.Flags & MessageFlags.NoHeaderBodyChecks) == 0
@@ -88,8 +96,9 @@ internal sealed class CleanupMessage : ICleanupMessage
         {
             await SenderAsync(cancel).ConfigureAwait(false);
         }
+        CheckVerp();
         // What goes round again has its header already, and gets another one from pickup.
-        if (_envelope.Origin is MessageOrigin.Bounce or MessageOrigin.Notice or MessageOrigin.Forward && !_envelope.Flags.HasFlag(MessageFlags.Requeued))
+        if (_envelope.Origin is MessageOrigin.Bounce or MessageOrigin.Notice or MessageOrigin.Forward or MessageOrigin.Verify && !_envelope.Flags.HasFlag(MessageFlags.Requeued))
         {
             var date = MailDate.Format(Arrival, _service.Zone);
             await WriteAsync(Encoding.UTF8.GetBytes($"Received: by {_options.Myhostname} ({_options.MailName})\n\tid {QueueId}; {date}\n"), cancel).ConfigureAwait(false);
@@ -104,9 +113,20 @@ internal sealed class CleanupMessage : ICleanupMessage
         {
             return;
         }
+        if (_rejects is not null && _status == CleanupStatus.Ok && content.Span.IndexOfAny(_rejects) is >= 0 and var bad)
+        {
+            Refuse(content.Span, bad);
+            return;
+        }
         byte[]? replaced = null;
+        byte[]? stripped = null;
         try
         {
+            if (_options.StripCharacters is { } strip && content.Span.ContainsAny(strip))
+            {
+                stripped = ArrayPool<byte>.Shared.Rent(content.Length);
+                content = stripped.AsMemory(0, Strip(content.Span, strip, stripped));
+            }
             if (_options.ReplaceStray && content.Span.Contains((byte)'\r'))
             {
                 replaced = ArrayPool<byte>.Shared.Rent(content.Length);
@@ -134,6 +154,10 @@ internal sealed class CleanupMessage : ICleanupMessage
             if (replaced is not null)
             {
                 ArrayPool<byte>.Shared.Return(replaced);
+            }
+            if (stripped is not null)
+            {
+                ArrayPool<byte>.Shared.Return(stripped);
             }
         }
     }
@@ -170,6 +194,10 @@ internal sealed class CleanupMessage : ICleanupMessage
         }
         if (_status != CleanupStatus.Ok)
         {
+            if (_refused is not null)
+            {
+                _log.Rejected(QueueId, _envelope, "content", _refused, _given.Count > 0 ? _given[^1].Address : null, RefusedCharacter);
+            }
             Cancel();
             var shown = _status == CleanupStatus.Rejected && _envelope.Origin == MessageOrigin.Pickup && !_sink.Sent;
             return new CleanupResult(_status, _statusText, shown ? _sink.Rest.ToArray() : default);
@@ -182,7 +210,7 @@ internal sealed class CleanupMessage : ICleanupMessage
         {
             _log.Canceled(QueueId);
         }
-        return new CleanupResult(status);
+        return new CleanupResult(status, status == CleanupStatus.Ok && _recipients.HasSeveralForProbe ? RecipientList.SeveralText : null);
     }
 
     public ValueTask DisposeAsync()
@@ -213,6 +241,49 @@ internal sealed class CleanupMessage : ICleanupMessage
         }
         _envelope.Sender = await _mapper.MapAsync(sender, AddressClasses.EnvelopeSender, cancel).ConfigureAwait(false);
         CheckMapper();
+    }
+
+    private void CheckVerp()
+    {
+        if (_envelope.Verp.Length == 0)
+        {
+            return;
+        }
+        if (_envelope.Sender.Length == 0)
+        {
+            _log.VerpForNullSender(QueueId);
+            _envelope.Verp = "";
+        }
+        else if (!Verp.IsValid(_envelope.Verp, _options.VerpFilter))
+        {
+            _log.BadVerp(QueueId, _envelope.Verp);
+            _envelope.Verp = "";
+        }
+    }
+
+    private void Refuse(ReadOnlySpan<byte> content, int at)
+    {
+        var start = content[..at].LastIndexOf((byte)'\n') + 1;
+        var line = content[start..];
+        var end = line.IndexOf((byte)'\n');
+        line = end < 0 ? line : line[..end];
+        // It is said at the end, when the recipients are known that the line names.
+        _refused = Encoding.UTF8.GetString(line[..Math.Min(line.Length, 200)]);
+        Fail(CleanupStatus.Rejected, RefusedCharacter);
+    }
+
+    private static int Strip(ReadOnlySpan<byte> content, SearchValues<byte> strip, Span<byte> into)
+    {
+        var length = 0;
+        while (!content.IsEmpty)
+        {
+            var next = content.IndexOfAny(strip);
+            var keep = next < 0 ? content : content[..next];
+            keep.CopyTo(into[length..]);
+            length += keep.Length;
+            content = next < 0 ? default : content[(next + 1)..];
+        }
+        return length;
     }
 
     private HeaderScan Scan(ref ReadOnlyMemory<byte> content)
@@ -471,7 +542,11 @@ internal sealed class CleanupMessage : ICleanupMessage
             Fail(CleanupStatus.TryAgain, VirtualAliases.ErrorText);
         }
         CheckMapper();
-        if (_recipients.Recipients.Count == 0)
+        if (_recipients.HasSeveralForProbe)
+        {
+            _log.Deliverable(QueueId, _given[0].Address, RecipientList.SeveralText);
+        }
+        else if (_recipients.Recipients.Count == 0)
         {
             Fail(CleanupStatus.NoRecipients);
         }

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text;
 using Facteur.Config;
 using Facteur.Config.Parameters;
@@ -70,6 +71,9 @@ internal sealed record CleanupOptions
         var extensions = ListSyntax.Split(config.Get(CleanupParameters.PropagateUnmatchedExtensions));
         PropagateCanonical = extensions.Contains("canonical", StringComparer.OrdinalIgnoreCase);
         PropagateVirtual = extensions.Contains("virtual", StringComparer.OrdinalIgnoreCase);
+        StripCharacters = CharacterSet.Parse(CleanupParameters.MessageStripCharacters.Name, config.Get(CleanupParameters.MessageStripCharacters));
+        RejectCharacters = CharacterSet.Parse(CleanupParameters.MessageRejectCharacters.Name, config.Get(CleanupParameters.MessageRejectCharacters));
+        VerpFilter = config.Get(CleanupParameters.VerpDelimiterFilter);
         DetectUtf8 = config.Get(CommonParameters.Smtputf8Enable) ? DetectClasses(config.Get(CleanupParameters.Smtputf8AutodetectClasses)) : [];
         Checks = ContentChecks.Open(
             config, contentTables, ContentCheckParameters.HeaderChecks, ContentCheckParameters.MimeHeaderChecks, ContentCheckParameters.NestedHeaderChecks, ContentCheckParameters.BodyChecks);
@@ -181,6 +185,14 @@ internal sealed record CleanupOptions
     /// <summary>Something is looked for in the parts of a message, whatever its origin.</summary>
     public bool IsStrict => StrictHeaders || StrictBody || StrictEncoding;
 
+    /// <summary>Bytes taken out of content, or null.</summary>
+    public SearchValues<byte>? StripCharacters { get; }
+
+    /// <summary>Bytes for which content is refused, or null.</summary>
+    public SearchValues<byte>? RejectCharacters { get; }
+
+    public string VerpFilter { get; }
+
     private static AddressClasses ParseClasses(string parameter, string value)
     {
         var classes = AddressClasses.None;
@@ -228,8 +240,9 @@ internal sealed record CleanupOptions
                 "forward" => [MessageOrigin.Forward],
                 "bounce" => [MessageOrigin.Bounce],
                 "notify" => [MessageOrigin.Notice],
-                // Probes and QMQP do not come this way.
-                "verify" or "qmqpd" or "none" => (MessageOrigin[])[],
+                "verify" => [MessageOrigin.Verify],
+                // QMQP does not come this way.
+                "qmqpd" or "none" => (MessageOrigin[])[],
                 _ => throw new ConfigException(
                     $"smtputf8_autodetect_classes: unknown class \"{name}\": expected all, none, sendmail, smtpd, qmqpd, forward, bounce, notify or verify"),
             });

@@ -14,6 +14,18 @@ internal sealed class RecipientList(CleanupOptions options, AddressMapper mapper
     /// <summary>The recipients so far.</summary>
     public IReadOnlyList<EnvelopeRecipient> Recipients => _recipients;
 
+    /// <summary>What verify is told of an alias for several.</summary>
+    public const string SeveralText = "aliased to multiple recipients";
+
+    /// <summary>The message is a probe of an address.</summary>
+    public bool IsProbe { get; init; }
+
+    /// <summary>The message came by SMTP.</summary>
+    public bool FromNetwork { get; init; }
+
+    /// <summary>The probed address stands for several, which says enough: none of them is probed.</summary>
+    public bool HasSeveralForProbe { get; private set; }
+
     /// <summary>Automatic bcc recipients are made.</summary>
     public bool Bcc { get; init; }
 
@@ -46,8 +58,9 @@ internal sealed class RecipientList(CleanupOptions options, AddressMapper mapper
         await ExpandAsync(
             new EnvelopeRecipient(
                 address,
-                !options.OriginalRecipients ? "" : original.Length > 0 ? original : address,
-                given.DsnOriginalRecipient.Length > 0 ? given.DsnOriginalRecipient : $"{(Ascii.IsValid(address) ? "rfc822" : "utf-8")};{address}",
+                !options.OriginalRecipients && !IsProbe ? "" : original.Length > 0 ? original : address,
+                // Postfix: of mail that came by SMTP without ORCPT the type stays rfc822.
+                given.DsnOriginalRecipient.Length > 0 ? given.DsnOriginalRecipient : $"{(Ascii.IsValid(address) || FromNetwork ? "rfc822" : "utf-8")};{address}",
                 given.Notify),
             cancel).ConfigureAwait(false);
         if (Bcc && !options.RecipientBcc.IsEmpty && await mapper.BccAsync(options.RecipientBcc, address, cancel).ConfigureAwait(false) is { } bcc)
@@ -96,6 +109,11 @@ internal sealed class RecipientList(CleanupOptions options, AddressMapper mapper
         if (await aliases.ExpandAsync(recipient.Address, cancel).ConfigureAwait(false) is not { } expanded)
         {
             ExpansionFailed = true;
+            return;
+        }
+        if (expanded.Count > 1 && IsProbe)
+        {
+            HasSeveralForProbe = true;
             return;
         }
         if (expanded.Count > 1 && recipient.Notify.HasFlag(DsnNotify.Success))

@@ -444,6 +444,7 @@ public sealed class PickupService : IDisposable
         // Its age counts from its submission, however long we were down.
         ArrivalMicros = Math.Clamp(message.SubmittedMicros > 0 ? message.SubmittedMicros : modifiedSeconds * 1_000_000, 0, NowMicros),
         EnvelopeId = message.EnvelopeId,
+        Verp = message.Verp,
         Return = message.Return,
         Body = message.Body,
         Origin = MessageOrigin.Pickup,

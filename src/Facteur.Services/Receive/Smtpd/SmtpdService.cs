@@ -19,6 +19,7 @@ public sealed class SmtpdService : IDisposable
         .. ((Parameter[])
         [
             CommonParameters.Mynetworks, SmtpdParameters.ForbidBareNewlineExclusions, SmtpdParameters.ClientEventLimitExceptions, SmtpdParameters.FastFlushDomains,
+            SmtpdParameters.AuthorizedVerpClients,
             RecipientMapsParameters.LocalRecipientMaps, RecipientMapsParameters.RelayRecipientMaps, RecipientMapsParameters.VirtualMailboxMaps,
             RecipientMapsParameters.RecipientCanonicalMaps, RecipientMapsParameters.SenderCanonicalMaps, RecipientMapsParameters.CanonicalMaps,
             RecipientMapsParameters.VirtualAliasMaps,

@@ -166,6 +166,9 @@ internal sealed class SmtpdSession
         }
     }
 
+    /// <summary>The client is in smtpd_authorized_verp_clients.</summary>
+    public bool MayVerp { get; private set; }
+
     /// <summary>A message was delivered: earlier errors are forgiven.</summary>
     public void Forgive()
     {
@@ -177,8 +180,9 @@ internal sealed class SmtpdSession
     /// <summary>The answer to EHLO.</summary>
     public void Offer()
     {
-        Channel.Write(Settings.Ehlo.Bytes(Discarded));
-        Transcript?.Ehlo(Discarded);
+        var withheld = Discarded | (MayVerp ? 0 : EhloMask.Verp);
+        Channel.Write(Settings.Ehlo.Bytes(withheld));
+        Transcript?.Ehlo(withheld);
     }
 
     /// <summary>Starts the message in cleanup unless that was done.</summary>
@@ -196,6 +200,7 @@ internal sealed class SmtpdSession
             Sender = transaction.Sender,
             ArrivalMicros = (transaction.Arrival - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond,
             EnvelopeId = transaction.EnvelopeId,
+            Verp = transaction.Verp,
             Return = transaction.Return,
             Body = transaction.Body,
             Origin = MessageOrigin.Smtpd,
@@ -260,6 +265,7 @@ internal sealed class SmtpdSession
             return false;
         }
         Discarded = await Settings.Ehlo.DiscardedAsync(Client.Address, Log, Cancel).ConfigureAwait(false);
+        MayVerp = Settings.VerpClients is { } verp && Client.Ip is { } ip && await verp.MatchAsync(ip, Client.Name, Cancel).ConfigureAwait(false) == Tables.LookupStatus.Found;
         if (!Settings.DelayReject && await Stages.ClientAsync(Context).ConfigureAwait(false) == Verdict.Reject)
         {
             _denied = Context.Reply;

@@ -76,6 +76,7 @@ internal sealed class SmtpdSettings
         InvalidHostnameCode = Code(config, SmtpdParameters.InvalidHostnameRejectCode);
         NonFqdnCode = Code(config, SmtpdParameters.NonFqdnRejectCode);
         UnknownHostnameCode = Code(config, SmtpdParameters.UnknownHostnameRejectCode);
+        Verify = new Restrictions.UnverifiedSettings(config);
         UnknownAddressCode = Code(config, SmtpdParameters.UnknownAddressRejectCode);
         UnknownClientCode = Code(config, SmtpdParameters.UnknownClientRejectCode);
         RelayCode = Code(config, SmtpdParameters.RelayDomainsRejectCode);
@@ -92,6 +93,9 @@ internal sealed class SmtpdSettings
             [.. ListSyntax.Split(config.Get(CommonParameters.InetInterfaces)), .. ListSyntax.Split(config.Get(CommonParameters.ProxyInterfaces))], arrows.Hosts);
         Mynetworks = Networks(config, arrows, CommonParameters.Mynetworks);
         BareNewlineExclusions = Networks(config, arrows, SmtpdParameters.ForbidBareNewlineExclusions);
+        VerpClients = config.Get(SmtpdParameters.AuthorizedVerpClients).Length > 0 ? Networks(config, arrows, SmtpdParameters.AuthorizedVerpClients) : null;
+        VerpDelimiters = config.Get(CleanupParameters.DefaultVerpDelimiters);
+        VerpFilter = config.Get(CleanupParameters.VerpDelimiterFilter);
         EventLimitExceptions = Networks(config, arrows, SmtpdParameters.ClientEventLimitExceptions);
         ForbiddenCommands = new WordList(arrows.Tables, config.Get(SmtpdParameters.ForbiddenCommands));
         NoopCommands = new WordList(arrows.Tables, config.Get(SmtpdParameters.NoopCommands));
@@ -116,14 +120,6 @@ internal sealed class SmtpdSettings
         CommandFilter = Open(config, arrows, UceParameters.CommandFilter);
         LogPermitActions = new WordList(arrows.Tables, config.Get(UceParameters.LogPermitActions));
         MxBackupNetworks = config.Get(UceParameters.PermitMxBackupNetworks).Trim().Length == 0 ? null : Networks(config, arrows, UceParameters.PermitMxBackupNetworks);
-        VerifyPollCount = (int)config.Get(UceParameters.VerifyPollCount);
-        VerifyPollDelay = config.Get(UceParameters.VerifyPollDelay);
-        UnverifiedSender = new UnverifiedSettings(
-            Code(config, UceParameters.UnverifiedSenderRejectCode), Code(config, UceParameters.UnverifiedSenderDeferCode),
-            config.Get(UceParameters.UnverifiedSenderRejectReason), DefersIfPermit(config, UceParameters.UnverifiedSenderTempfailAction));
-        UnverifiedRecipient = new UnverifiedSettings(
-            Code(config, UceParameters.UnverifiedRecipientRejectCode), Code(config, UceParameters.UnverifiedRecipientDeferCode),
-            config.Get(UceParameters.UnverifiedRecipientRejectReason), DefersIfPermit(config, UceParameters.UnverifiedRecipientTempfailAction));
     }
 
     public string Myhostname { get; }
@@ -225,6 +221,8 @@ internal sealed class SmtpdSettings
 
     public int UnknownHostnameCode { get; }
 
+    public Restrictions.UnverifiedSettings Verify { get; }
+
     public int UnknownAddressCode { get; }
 
     public int UnknownClientCode { get; }
@@ -257,6 +255,13 @@ internal sealed class SmtpdSettings
     public INetworkList BareNewlineExclusions { get; }
 
     public INetworkList EventLimitExceptions { get; }
+
+    /// <summary>Clients that may ask for VERP, or null for none.</summary>
+    public INetworkList? VerpClients { get; }
+
+    public string VerpDelimiters { get; }
+
+    public string VerpFilter { get; }
 
     public WordList ForbiddenCommands { get; }
 
@@ -301,14 +306,6 @@ internal sealed class SmtpdSettings
 
     /// <summary>Null when every primary mail exchanger will do.</summary>
     public INetworkList? MxBackupNetworks { get; }
-
-    public int VerifyPollCount { get; }
-
-    public TimeSpan VerifyPollDelay { get; }
-
-    public UnverifiedSettings UnverifiedSender { get; }
-
-    public UnverifiedSettings UnverifiedRecipient { get; }
 
     private static int Code(IConfig config, IntParameter parameter) => (int)config.Get(parameter);
 

@@ -75,6 +75,52 @@ public sealed class SmtpAgentTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Generic_maps_change_envelope_and_headers_and_nothing_else()
+    {
+        _tables.Add("hash:generic", ("bob@dest.example", "bob.isp@isp.example"), ("@dest.example", "users@isp.example"), ("plus@remote.example", "other@remote.example"), ("short", "shorter"));
+        _content = new MemoryContent(
+            "From: Bob <bob@dest.example>\nTo: plus+x@remote.example (c), \"A B\" <ok@remote.example>\nCc: carol@dest.example\nX-Other: bob@dest.example\nReply-To:\n bob+y@dest.example\n\nbob@dest.example\n");
+        var peer = Peer();
+        var result = await Deliver(Agent(("smtp_generic_maps", "hash:generic")), $"[127.0.0.1]:{peer.Port}", ["plus+x@remote.example"]);
+        Assert.Equal(DeliveryOutcome.Sent, Assert.Single(result.Recipients).Status.Outcome);
+        Assert.Contains("MAIL FROM:<bob.isp@isp.example> SIZE=0", peer.Commands);
+        Assert.Contains("RCPT TO:<other@remote.example> ORCPT=rfc822;plus+2Bx@remote.example", peer.Commands);
+        Assert.Equal(
+            "From: Bob <bob.isp@isp.example>\r\nTo: other@remote.example (c), \"A B\" <ok@remote.example>\r\nCc: users@isp.example\r\nX-Other: bob@dest.example\r\n"
+            + "Reply-To: bob.isp@isp.example\r\n\r\nbob@dest.example\r\n",
+            Assert.Single(peer.Messages));
+        Assert.Contains("to=<plus+x@remote.example>", Assert.Single(_log.Lines), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("From: bob@dest.example\n\nx\n", "From: bob.isp@isp.example\r\n\r\nx\r\n")]
+    [InlineData("From: bob@dest.example\n", "From: bob.isp@isp.example\r\n")]
+    [InlineData("\nbob@dest.example\n", "\r\nbob@dest.example\r\n")]
+    [InlineData("no header\nFrom: bob@dest.example\n", "no header\r\nFrom: bob@dest.example\r\n")]
+    [InlineData("", "")]
+    public async Task Generic_maps_keep_messages_of_any_form_whole(string content, string expected)
+    {
+        _tables.Add("hash:generic", ("bob@dest.example", "bob.isp@isp.example"));
+        _content = new MemoryContent(content);
+        var peer = Peer();
+        await Deliver(Agent(("smtp_generic_maps", "hash:generic")), $"[127.0.0.1]:{peer.Port}", ["a@remote.example"]);
+        Assert.Equal(expected, Assert.Single(peer.Messages));
+    }
+
+    [Fact]
+    public async Task Generic_maps_that_cant_answer_put_off_and_their_line_ends_are_blanks()
+    {
+        _tables.Add("hash:evil", ("a@remote.example", "\"x\r\nDATA\"@remote.example"));
+        var peer = Peer();
+        var result = await Deliver(Agent(("smtp_generic_maps", "hash:missing")), $"[127.0.0.1]:{peer.Port}", ["a@remote.example"]);
+        Assert.Equal(DeliveryOutcome.Deferred, Assert.Single(result.Recipients).Status.Outcome);
+        Assert.Empty(peer.Messages);
+        await Deliver(Agent(("smtp_generic_maps", "hash:evil")), $"[127.0.0.1]:{peer.Port}", ["a@remote.example"]);
+        Assert.Contains("RCPT TO:<\"x  DATA\"@remote.example> ORCPT=rfc822;a@remote.example", peer.Commands);
+        Assert.Contains("postfix/smtp: warning: smtp_generic_maps map lookup problem for bob@dest.example", _log.Lines);
+    }
+
+    [Fact]
     public async Task Recipients_get_their_own_replies_and_a_multi_line_reply_is_joined()
     {
         var peer = Peer().On("RCPT TO:<bad@", "550-5.1.1 no such\n550 5.1.1 user here").On("RCPT TO:<soft@", "450 4.2.0 busy");
@@ -774,7 +820,7 @@ public sealed class SmtpAgentTests : IAsyncDisposable
         var config = new TestConfig([.. values, .. set.Contains("smtp_tls_security_level") ? [] : new[] { ("smtp_tls_security_level", "may") }, ("inet_protocols", "ipv4")]);
         var agent = new SmtpAgent(
             config, lmtp, [], new SocketNames(config.Get(CommonParameters.QueueDirectory), chroot), _dns, new HostsFile("/nonexistent", TimeProvider.System), new NoLists(), new Forward(this),
-            _threads, new ServiceLog(_log, lmtp ? "postfix/lmtp" : "postfix/smtp"), TimeProvider.System, _tables);
+            _threads, new ServiceLog(_log, lmtp ? "postfix/lmtp" : "postfix/smtp"), TimeProvider.System, _tables, _tables, new MemoryAddressMaps("+", "dest.example"));
         _made.Add(agent);
         return agent;
     }

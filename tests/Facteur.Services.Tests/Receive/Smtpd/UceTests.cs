@@ -241,18 +241,6 @@ public sealed class UceTests
         Assert.Contains("client.good.example[127.0.7.1]: replacing command \"XHELO me\" with \"HELO me.example\"", world.LogLines);
     }
 
-    [Theory]
-    [InlineData(ProbeStatus.Deliverable, "", "", "250 2.1.5 Ok")]
-    [InlineData(ProbeStatus.Undeliverable, "5.1.1", "host said no", "550 5.1.1 <alice@dest.example>: Recipient address rejected: undeliverable address: host said no")]
-    [InlineData(ProbeStatus.Deferred, "4.4.1", "refused", "450 4.4.1 <alice@dest.example>: Recipient address rejected: unverified address: refused")]
-    [InlineData(ProbeStatus.InProgress, "", "", "450 4.1.1 <alice@dest.example>: Recipient address rejected: unverified address: Address verification in progress")]
-    public async Task Probes_decide_about_addresses(ProbeStatus status, string dsn, string text, string reply)
-    {
-        var world = World(("smtpd_recipient_restrictions", "reject_unverified_recipient"), ("unverified_recipient_reject_code", "550"), ("address_verify_poll_count", "1"), ("unverified_recipient_tempfail_action", "defer_if_permit"));
-        world.Probes = new FixedProbes(new ProbeResult(status, dsn, text));
-        Assert.Equal(reply, await RcptAsync(world));
-    }
-
     internal static SmtpdWorld World(params (string, string)[] main)
     {
         var world = new SmtpdWorld(main);
@@ -286,10 +274,5 @@ public sealed class UceTests
         var reply = await client.CommandAsync($"RCPT TO:<{recipient}>");
         await client.FinishAsync();
         return reply;
-    }
-
-    private sealed class FixedProbes(ProbeResult result) : IAddressProbes
-    {
-        public ValueTask<ProbeResult> QueryAsync(string address, CancellationToken cancel) => new(result);
     }
 }
