@@ -136,6 +136,9 @@ public sealed class Envelope
     /// <summary>The recipients, in the order they were given.</summary>
     public IReadOnlyList<EnvelopeRecipient> Recipients { get; set; } = [];
 
+    /// <summary>What else is known of it: the client before the last hop, the login, the filter it goes through.</summary>
+    public MessageAttributes Attributes { get; set; } = MessageAttributes.None;
+
     /// <summary>Recipients of older messages that this message closes, or null.</summary>
     public ClosedRecipients? Closes { get; set; }
 }

@@ -9,8 +9,11 @@ namespace Facteur.Mail.Envelopes;
 /// </summary>
 public static class EnvelopeCodec
 {
-    /// <summary>Format written; older ones are read as long as docs/formats says.</summary>
+    /// <summary>Format written for a message without attributes; older ones are read as long as docs/formats says.</summary>
     public const byte Version = 1;
+
+    /// <summary>Format written for a message with attributes.</summary>
+    public const byte VersionWithAttributes = 2;
 
     /// <summary>Most recipients of one message.</summary>
     public const int RecipientLimit = 1_000_000;
@@ -30,6 +33,11 @@ public static class EnvelopeCodec
         var fits = envelope.Recipients.Count <= RecipientLimit && (envelope.Closes?.Recipients.Count ?? 0) <= RecipientLimit
             && Add(envelope.Sender, ref size) && Add(envelope.EnvelopeId, ref size) && Add(envelope.Entry, ref size)
             && Add(client.Name, ref size) && Add(client.Address, ref size) && Add(client.ReverseName, ref size) && Add(client.Helo, ref size) && Add(client.Protocol, ref size);
+        fits = fits && envelope.Attributes.Pairs.Count <= MessageAttributes.Limit;
+        for (var i = 0; fits && i < envelope.Attributes.Pairs.Count; i++)
+        {
+            fits = Add(envelope.Attributes.Pairs[i].Key, ref size) && Add(envelope.Attributes.Pairs[i].Value, ref size);
+        }
         for (var i = 0; fits && i < envelope.Recipients.Count; i++)
         {
             var recipient = envelope.Recipients[i];
@@ -51,7 +59,8 @@ public static class EnvelopeCodec
     /// <summary>Appends the envelope's bytes.</summary>
     public static void Write(Envelope envelope, ref FieldWriter writer)
     {
-        writer.Byte(Version);
+        var attributes = envelope.Attributes.Pairs;
+        writer.Byte(attributes.Count > 0 ? VersionWithAttributes : Version);
         writer.Text(envelope.Sender);
         writer.Int64(envelope.ArrivalMicros);
         writer.Int64(envelope.ContentSize);
@@ -85,12 +94,22 @@ public static class EnvelopeCodec
         {
             writer.Length(0);
         }
+        if (attributes.Count > 0)
+        {
+            writer.Length(attributes.Count);
+            foreach (var (name, value) in attributes)
+            {
+                writer.Text(name);
+                writer.Text(value);
+            }
+        }
     }
 
     /// <summary>Reads an envelope; on anything invalid the reader has failed and null comes back.</summary>
     public static Envelope? Read(ref FieldReader reader)
     {
-        if (reader.Byte() != Version)
+        var version = reader.Byte();
+        if (version is not (Version or VersionWithAttributes))
         {
             reader.Fail();
             return null;
@@ -135,6 +154,15 @@ public static class EnvelopeCodec
                 indices[i] = reader.Length(RecipientLimit);
             }
             envelope.Closes = new ClosedRecipients(id, indices);
+        }
+        if (version == VersionWithAttributes)
+        {
+            var pairs = new KeyValuePair<string, string>[reader.Length(MessageAttributes.Limit)];
+            for (var i = 0; i < pairs.Length && !reader.Failed; i++)
+            {
+                pairs[i] = new(reader.Text(TextLimit), reader.Text(TextLimit));
+            }
+            envelope.Attributes = reader.Failed ? MessageAttributes.None : new(pairs);
         }
         return reader.Failed || envelope.ContentSize < 0 ? null : envelope;
     }

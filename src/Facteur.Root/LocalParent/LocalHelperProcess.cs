@@ -9,7 +9,8 @@ namespace Facteur.Root.LocalParent;
 /// <param name="Uid">User.</param>
 /// <param name="Gid">Group.</param>
 /// <param name="MailboxOnly">It has a mail spool directory's group, and does nothing but deliver into mailboxes.</param>
-internal sealed record LocalHelperProcess(int Pid, DescriptorSocket Socket, uint Uid, uint Gid, bool MailboxOnly) : IDisposable
+/// <param name="Root">Its root directory (pipe's chroot=), or "" for the system's.</param>
+internal sealed record LocalHelperProcess(int Pid, DescriptorSocket Socket, uint Uid, uint Gid, bool MailboxOnly, string Root) : IDisposable
 {
     /// <summary>It serves a session.</summary>
     public bool Busy { get; set; }
@@ -21,7 +22,7 @@ internal sealed record LocalHelperProcess(int Pid, DescriptorSocket Socket, uint
     public (int Directory, string User) Lock { get; set; } = (-1, "");
 
     /// <summary>Starts one; null with the errno.</summary>
-    public static LocalHelperProcess? Start(IReadOnlyList<string> program, uint uid, uint gid, bool mailboxOnly, out int errno)
+    public static LocalHelperProcess? Start(IReadOnlyList<string> program, uint uid, uint gid, bool mailboxOnly, string root, out int errno)
     {
         if (DescriptorSocket.Pair(out errno) is not var (ours, theirs))
         {
@@ -31,14 +32,14 @@ internal sealed record LocalHelperProcess(int Pid, DescriptorSocket Socket, uint
         string[] arguments =
         [
             Path.GetFileName(program[0]), .. program.Skip(1), "--uid", uid.ToString(CultureInfo.InvariantCulture), "--gid", gid.ToString(CultureInfo.InvariantCulture),
-            .. mailboxOnly ? ["--mailbox-only"] : Array.Empty<string>(),
+            .. mailboxOnly ? ["--mailbox-only"] : root.Length > 0 ? ["--root", root] : Array.Empty<string>(),
         ];
         errno = ChildProcess.Start(program[0], arguments, LocalParent.HelperEnvironment, [theirs, nothing, nothing], out var pid);
         _ = Libc.close(theirs);
         _ = Libc.close(nothing);
         if (errno == 0)
         {
-            return new LocalHelperProcess(pid, ours, uid, gid, mailboxOnly);
+            return new LocalHelperProcess(pid, ours, uid, gid, mailboxOnly, root);
         }
         ours.Dispose();
         return null;

@@ -391,6 +391,7 @@ public sealed unsafe class Master : IDisposable
         }
         _hands = Libc.fcntl(requests.Ours.Fd, Libc.F_DUPFD_CLOEXEC, 3);
         requests.Ours.Dispose();
+        parent.Say('U', PipeUsers.Read(_directory));
         GiveHands();
         return true;
     }
@@ -643,6 +644,7 @@ public sealed unsafe class Master : IDisposable
         try
         {
             var plan = ReadPlan();
+            var users = PipeUsers.Read(_directory);
             var wanted = plan.Listen.ToDictionary(l => l.Address.ToString(), StringComparer.Ordinal);
             var leaving = _listen.Keys.Where(k => !wanted.ContainsKey(k)).ToArray();
             var bound = new Dictionary<string, int>(StringComparer.Ordinal);
@@ -694,6 +696,10 @@ public sealed unsafe class Master : IDisposable
                 if (wider && role.Name is "receive" or "rewrite" or "deliver" or "local")
                 {
                     role.Say('Q');
+                }
+                else if (role.Name == LocalParent.LocalParent.Name)
+                {
+                    role.Say('U', users);
                 }
                 else
                 {
