@@ -26,9 +26,6 @@ public sealed class MessageAttributes
     /// <summary>XFORWARD IDENT: the queue id at that hop.</summary>
     public const string LogIdent = "log_ident";
 
-    /// <summary>Where the message came from: "local" or "remote", for XFORWARD SOURCE.</summary>
-    public const string LogClientSource = "log_message_origin";
-
     /// <summary>Mechanism of the login.</summary>
     public const string SaslMethod = "sasl_method";
 
@@ -69,6 +66,10 @@ public sealed class MessageAttributes
     /// <summary>These and one more, in place of an older value; without it when the value is "".</summary>
     public MessageAttributes With(string name, string value)
     {
+        if (value.Length == 0 && Value(name).Length == 0)
+        {
+            return this;
+        }
         var rest = _pairs.Where(p => p.Key != name);
         return value.Length == 0 ? new(rest) : new(rest.Append(new(name, value)));
     }

@@ -102,14 +102,14 @@ public sealed class PipeAgent : IDeliveryAgent
         {
             return (DeliveryStatus.Bounced(2, 3, "message too large"), false);
         }
-        var expansion = new PipeArguments(command, _delimiters, request);
-        if (expansion.Expand(out var arguments) is { } unknown)
+        if (new PipeArguments(command, _delimiters, request).Expand(out var arguments) is { } unknown)
         {
             PipeLog.UnknownMacro(_log, _masterCf, _service, unknown);
             return (ConfigurationError, false);
         }
         var recipient = request.Recipients[0].Recipient;
-        var deliveredTo = expansion.Fold(recipient.Address);
+        // Postfix: h and u fold what is on the command line, not the headers.
+        var deliveredTo = recipient.Address;
         if (command.Has(PipeFlags.DeliveredTo))
         {
             var (loops, end) = await _threads.RunAsync(() => (DeliveredTo.Find(content, out var read), read), cancel).ConfigureAwait(false);

@@ -45,8 +45,7 @@ internal sealed class PipeArguments(PipeCommand command, string delimiters, Deli
         return null;
     }
 
-    /// <summary>An address as Delivered-To and the command line show it: folded by h and u.</summary>
-    public string Fold(string address)
+    private string Fold(string address)
     {
         var (local, domain) = AddressParts.Split(address);
         local = command.Has(PipeFlags.FoldLocal) ? local.ToLowerInvariant() : local;
@@ -98,7 +97,7 @@ internal sealed class PipeArguments(PipeCommand command, string delimiters, Deli
 
     private string? Value(string name, EnvelopeRecipient recipient)
     {
-        var client = request.Envelope.Client;
+        var client = request.Envelope.OriginalClient;
         switch (name)
         {
             case "sender":

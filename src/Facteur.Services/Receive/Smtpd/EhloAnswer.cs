@@ -24,6 +24,10 @@ internal enum EhloMask : ushort
 
     /// <summary>A known keyword that is not offered yet.</summary>
     Absent = 1024,
+
+    Xclient = 2048,
+
+    Xforward = 4096,
 }
 
 /// <summary>The EHLO answer: what is offered, and what is left out for whom. An answer is made once per combination.</summary>
@@ -45,8 +49,8 @@ internal sealed class EhloAnswer
         ["AUTH"] = EhloMask.Absent,
         ["XVERP"] = EhloMask.Absent,
         ["VERP"] = EhloMask.Absent,
-        ["XCLIENT"] = EhloMask.Absent,
-        ["XFORWARD"] = EhloMask.Absent,
+        ["XCLIENT"] = EhloMask.Xclient,
+        ["XFORWARD"] = EhloMask.Xforward,
         ["REQUIRETLS"] = EhloMask.Absent,
     };
 
@@ -112,6 +116,8 @@ internal sealed class EhloAnswer
         Offer(EhloMask.Size, _sizeLimit > 0 ? "SIZE " + _sizeLimit.ToString(CultureInfo.InvariantCulture) : "SIZE");
         Offer(EhloMask.Vrfy, "VRFY");
         Offer(EhloMask.Etrn, "ETRN");
+        Offer(EhloMask.Xclient, "XCLIENT NAME ADDR PROTO HELO REVERSE_NAME PORT LOGIN DESTADDR DESTPORT");
+        Offer(EhloMask.Xforward, "XFORWARD NAME ADDR PROTO HELO SOURCE PORT IDENT");
         Offer(EhloMask.EnhancedStatusCodes, "ENHANCEDSTATUSCODES");
         Offer(EhloMask.EightBitMime, "8BITMIME");
         Offer(EhloMask.Dsn, "DSN");

@@ -21,7 +21,7 @@ public sealed class SmtpdService : IDisposable
             CommonParameters.Mynetworks, SmtpdParameters.ForbidBareNewlineExclusions, SmtpdParameters.ClientEventLimitExceptions, SmtpdParameters.FastFlushDomains,
             RecipientMapsParameters.LocalRecipientMaps, RecipientMapsParameters.RelayRecipientMaps, RecipientMapsParameters.VirtualMailboxMaps,
             RecipientMapsParameters.RecipientCanonicalMaps, RecipientMapsParameters.SenderCanonicalMaps, RecipientMapsParameters.CanonicalMaps,
-            RecipientMapsParameters.VirtualAliasMaps,
+            RecipientMapsParameters.VirtualAliasMaps, SmtpdParameters.AuthorizedXclientHosts, SmtpdParameters.AuthorizedXforwardHosts,
         ]).Select(parameter => KeyValuePair.Create(parameter.Name, "")),
         .. ((Parameter[])
         [
@@ -130,7 +130,7 @@ public sealed class SmtpdService : IDisposable
                 {
                     Connections.Leave(client);
                 }
-                Log.Disconnect(client, session.Counts());
+                Log.Disconnect(session.Client, session.Counts());
             }
         }
     }

@@ -103,6 +103,11 @@ internal sealed class SmtpdSettings
         var alias = Open(config, arrows, RecipientMapsParameters.VirtualAliasMaps);
         RecipientAcceptingMaps = [recipientCanonical, canonical, alias];
         SenderAcceptingMaps = [recipientCanonical, Open(config, arrows, RecipientMapsParameters.SenderCanonicalMaps), canonical, alias];
+        XclientHosts = Networks(config, arrows, SmtpdParameters.AuthorizedXclientHosts);
+        XforwardHosts = Networks(config, arrows, SmtpdParameters.AuthorizedXforwardHosts);
+        var protocols = ListSyntax.Split(config.Get(CommonParameters.InetProtocols));
+        UseIpv4 = protocols.Contains("ipv4") || protocols.Contains("all");
+        UseIpv6 = protocols.Contains("ipv6") || protocols.Contains("all");
         Ehlo = new EhloAnswer(config, arrows.Tables);
     }
 
@@ -254,6 +259,14 @@ internal sealed class SmtpdSettings
     public IReadOnlyList<Maps> RecipientAcceptingMaps { get; }
 
     public IReadOnlyList<Maps> SenderAcceptingMaps { get; }
+
+    public INetworkList XclientHosts { get; }
+
+    public INetworkList XforwardHosts { get; }
+
+    public bool UseIpv4 { get; }
+
+    public bool UseIpv6 { get; }
 
     public EhloAnswer Ehlo { get; }
 

@@ -71,7 +71,7 @@ internal static class SmtpdVerbs
         new("ETRN", InTransaction, _ => SmtpdReplies.EtrnInTransaction, VerbFlags.Junk, EtrnVerb.RunAsync), // RFC 1985
         new("QUIT", 0, Never, VerbFlags.None, QuitVerb.RunAsync),
         new("XCLIENT", InTransaction, _ => SmtpdReplies.InTransaction, VerbFlags.Last, XclientVerb.RunAsync),
-        new("XFORWARD", InTransaction, _ => SmtpdReplies.InTransaction, VerbFlags.None, XclientVerb.RunAsync),
+        new("XFORWARD", InTransaction, _ => SmtpdReplies.InTransaction, VerbFlags.None, XforwardVerb.RunAsync),
         new("HELP", 0, Never, VerbFlags.Junk, HelpVerb.RunAsync),
     ]);
 

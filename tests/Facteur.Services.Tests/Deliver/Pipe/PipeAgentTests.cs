@@ -95,7 +95,7 @@ public sealed class PipeAgentTests : IDisposable
         Assert.EndsWith("dsn=2.0.0, status=sent (delivered via p service)", line);
         Assert.Equal(
             $"[a@sender.example]\n[$(id)`id`;x@dest.example]\n[$(id)`id`;x;id]\nA=b\nPATH=/usr/bin:/bin\n{_room.Directory}\n{User}\n"
-                + "Return-Path: <a@sender.example>\nDelivered-To: \"$(id)`id`;x\"@dest.example\n" + Content.Replace("\nFrom ", "\n>From "),
+                + "Return-Path: <a@sender.example>\nDelivered-To: \"$(id)`id`;X\"@Dest.example\n" + Content.Replace("\nFrom ", "\n>From "),
             _room.Read("dump.out"));
     }
 
@@ -227,7 +227,7 @@ public sealed class PipeAgentTests : IDisposable
         var maildrop = Needs("/usr/bin/maildrop");
         var rules = Owned("rules", $"if (/^Subject: hi/)\n{{\n  to \"{_room.Path("filtered")}\"\n}}\nto \"{_room.Path("inbox")}\"\n");
         Assert.EndsWith("status=sent (delivered via p service)", await Deliver(["flags=DRhu", $"argv={maildrop}", rules], "User+Ext@Dest.example"));
-        Assert.Contains("Return-Path: <a@sender.example>\nDelivered-To: user+ext@dest.example\n" + Content.Replace("\nFrom ", "\n>From "), _room.Read("filtered"));
+        Assert.Contains("Return-Path: <a@sender.example>\nDelivered-To: User+Ext@Dest.example\n" + Content.Replace("\nFrom ", "\n>From "), _room.Read("filtered"));
         Owned("rules", "EXITCODE=77\nexit\n");
         Assert.EndsWith("dsn=5.7.0, status=bounced (permission denied)", await Deliver([$"argv={maildrop}", rules]));
     }
@@ -240,11 +240,11 @@ public sealed class PipeAgentTests : IDisposable
         Directory.CreateDirectory(_room.Path("home"));
         Assert.Equal(0, UserAccount.Find(User, out var account));
         Assert.Equal(0, FileIdentity.CanChange ? Libc.chown(_room.Path("home"), account!.Uid, account.Gid) : 0);
-        var rules = Owned("home/rules", $"MAILDIR={_room.Path("home")}\nDEFAULT={_room.Path("inbox")}\n:0:\n* ^Subject: hi\n* ^Delivered-To: user\nfiltered\n");
+        var rules = Owned("home/rules", $"MAILDIR={_room.Path("home")}\nDEFAULT={_room.Path("inbox")}\n:0:\n* ^Subject: hi\n* ^Delivered-To: User\nfiltered\n");
         Assert.EndsWith(
             "status=sent (delivered via p service)", await Deliver(["flags=DRFu", $"argv={procmail}", "-t", "-m", "USER=$user", rules], "User@dest.example"));
         Assert.StartsWith("From a@sender.example  ", _room.Read("home/filtered"));
-        Assert.Contains("Delivered-To: user@dest.example\n", _room.Read("home/filtered"));
+        Assert.Contains("Delivered-To: User@Dest.example\n", _room.Read("home/filtered"));
     }
 
     [Fact]
@@ -255,6 +255,6 @@ public sealed class PipeAgentTests : IDisposable
             _room.Path("dovecot.conf"), $"mail_location = maildir:{_room.Path("Maildir")}\nlog_path = {_room.Path("lda.log")}\npostmaster_address = p@dest.example\nhostname = mx.dest.example\nssl = no\n");
         Assert.EndsWith(
             "status=sent (delivered via p service)", await Deliver(["flags=DRhu", $"argv={lda}", "-c", _room.Path("dovecot.conf"), "-f", "${sender}", "-a", "${original_recipient}"], "User@Dest.example"));
-        Assert.Equal("Return-Path: <a@sender.example>\nDelivered-To: user@dest.example\n" + Content, File.ReadAllText(Assert.Single(Directory.GetFiles(_room.Path("Maildir/new")))));
+        Assert.Equal("Return-Path: <a@sender.example>\nDelivered-To: User@Dest.example\n" + Content, File.ReadAllText(Assert.Single(Directory.GetFiles(_room.Path("Maildir/new")))));
     }
 }
