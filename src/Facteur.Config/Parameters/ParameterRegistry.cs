@@ -12,6 +12,7 @@ public static class ParameterRegistry
         BounceParameters.All,
         CleanupParameters.All,
         CommonParameters.All,
+        ContentFilterParameters.All,
         LocalParameters.All,
         LogParameters.All,
         QmgrParameters.All,

@@ -64,6 +64,12 @@ public enum MessageFlags : ushort
 
     /// <summary>A message that its source throws away on purpose: cleanup's last line says "discarded" instead of "canceled". Never durable.</summary>
     Discard = 128,
+
+    /// <summary>receive_override_options = no_header_body_checks.</summary>
+    NoHeaderBodyChecks = 256,
+
+    /// <summary>receive_override_options = no_milters.</summary>
+    NoMilters = 512,
 }
 
 /// <summary>What is known of the client a message came from; empty strings where unknown.</summary>

@@ -19,7 +19,7 @@ public sealed unsafe class Master : IDisposable
     /// <summary>The arrows between them: made anew whenever one of the two is.</summary>
     private static readonly (string Name, string A, string B)[] Links =
     [
-        ("incoming", "queue", "receive"), ("reports", "receive", "queue"), ("forwards", "receive", "local"),
+        ("incoming", "queue", "receive"), ("reports", "receive", "queue"), ("forwards", "receive", "local"), ("notices", "receive", "deliver"),
         ("rewrite", "rewrite", "queue"), ("deliver", "deliver", "queue"), ("local", "local", "queue"),
     ];
 

@@ -102,7 +102,7 @@ internal sealed class Surroundings
     /// <summary>Deliver and local: contents.</summary>
     public ISpoolReader Reader { get; set; } = null!;
 
-    /// <summary>Local: forwards go this way.</summary>
+    /// <summary>Deliver and local: notices and forwards go this way.</summary>
     public IResubmit ForwardResubmit { get; set; } = null!;
 }
 
@@ -286,7 +286,7 @@ internal sealed class Generation : IAsyncDisposable
         var log = ServiceLogOf(config, entry.Command);
         return entry.Command switch
         {
-            "smtp" or "lmtp" => new SmtpAgent(config, entry.Command == "lmtp", entry.Arguments, _around.Dns, _around.Hosts, _lists, _around.Reader, _around.Threads, log, _around.Time),
+            "smtp" or "lmtp" => new SmtpAgent(config, entry.Command == "lmtp", entry.Arguments, _around.Dns, _around.Hosts, _lists, _around.Reader, _around.Threads, _around.ForwardResubmit, log, _around.Time),
             "local" => new LocalAgent(config, trusted, _around.Rewriting, _around.Reader, _around.ForwardResubmit, AgentOf, _around.Hands, _around.Threads, log, _around.Time),
             "virtual" => new VirtualAgent(config, trusted, _around.Reader, _around.Hands, log, _around.Time),
             "pipe" => new PipeAgent(config, entry.Name, entry.Arguments, _around.Reader, _around.Hands, _around.Threads, log, _around.Time),

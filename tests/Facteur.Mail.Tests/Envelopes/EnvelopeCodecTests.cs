@@ -25,6 +25,7 @@ public sealed class EnvelopeCodecTests
             Origin = MessageOrigin.Pickup,
             Client = new ClientInfo(texts.Item4, texts.Item1, numbers.Item4, texts.Item2, texts.Item3, "ESMTP"),
             Recipients = [.. recipients.Select(r => new EnvelopeRecipient(r.Item1, r.Item2, r.Item3, (DsnNotify)r.Item4))],
+            Attributes = new MessageAttributes(recipients.Select(r => KeyValuePair.Create(r.Item1, r.Item2))),
             Closes = closes.Length == 0 ? null : new ClosedRecipients(7, closes),
         });
 
@@ -38,6 +39,7 @@ public sealed class EnvelopeCodecTests
         Assert.Equal(bytes, Bytes(back!));
         Assert.Equal(envelope.Recipients, back!.Recipients);
         Assert.Equal(envelope.Client, back.Client);
+        Assert.Equal(envelope.Attributes.Pairs, back.Attributes.Pairs);
         Assert.Equal(envelope.Closes?.Recipients ?? [], back.Closes?.Recipients ?? []);
     }, iter: 2000);
 

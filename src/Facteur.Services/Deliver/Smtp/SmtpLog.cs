@@ -30,6 +30,10 @@ internal sealed class SmtpLog(ServiceLog log)
 
     internal void PathTooLong(string path) => log.Warning($"unix-domain name too long: {path}");
 
+    internal void NotNotified(string reason) => log.Warning($"postmaster notify: {reason}");
+
+    internal void XforwardRefused(string nameAddress, string reply) => log.Warning($"host {nameAddress} said: {reply} (in reply to XFORWARD command)");
+
     internal void NotBound(string reason) => log.Warning(reason);
 
     internal void ContentNotRead(string queueId, string reason) => log.Warning($"{queueId}: {reason}");

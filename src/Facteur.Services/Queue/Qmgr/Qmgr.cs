@@ -537,6 +537,11 @@ internal sealed class Qmgr
             }
             return;
         }
+        if (message.Envelope.Attributes.Value(MessageAttributes.Filter) is { Length: > 0 } filter && (message.Envelope.Flags & MessageFlags.VerifyOnly) == 0)
+        {
+            message.Resolutions.Add((index, Filtered(filter, address)));
+            return;
+        }
         var pending = _rewrite.ResolveAsync(message.Envelope.Sender, address, CancellationToken.None);
         if (pending.IsCompletedSuccessfully)
         {
@@ -564,6 +569,17 @@ internal sealed class Qmgr
             message.Resolutions.Add((index, resolution));
             Resolved(message);
         }
+    }
+
+    /// <summary>postconf(5), content_filter: transport:nexthop in place of the recipient's own; without a next hop default_filter_nexthop, or the recipient's domain.</summary>
+    private Resolution Filtered(string filter, string address)
+    {
+        var colon = filter.IndexOf(':', StringComparison.Ordinal);
+        var nexthop = colon < 0 ? "" : filter[(colon + 1)..];
+        var domain = address[(address.LastIndexOf('@') + 1)..];
+        return new Resolution(
+            colon < 0 ? filter : filter[..colon],
+            nexthop.Length > 0 ? nexthop : _settings.FilterNexthop.Length > 0 ? _settings.FilterNexthop : domain.Length < address.Length ? domain : _settings.Myhostname, address, ResolveFlags.Default);
     }
 
     /// <summary>

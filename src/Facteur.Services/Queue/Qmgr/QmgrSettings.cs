@@ -33,7 +33,18 @@ internal sealed class QmgrSettings
         DoubleBounceSender = config.Get(CommonParameters.DoubleBounceSender);
         LongQueueIds = config.Get(CommonParameters.EnableLongQueueIds);
         SoftBounce = config.Get(CommonParameters.SoftBounce);
+        Myhostname = config.Get(CommonParameters.Myhostname);
+        ContentFilter = config.Get(ContentFilterParameters.ContentFilter);
+        FilterNexthop = config.Get(ContentFilterParameters.DefaultFilterNexthop);
     }
+
+    public string Myhostname { get; }
+
+    /// <summary>content_filter, for mail that enters again (postsuper -r).</summary>
+    public string ContentFilter { get; }
+
+    /// <summary>default_filter_nexthop.</summary>
+    public string FilterNexthop { get; }
 
     public int ActiveLimit { get; }
 

@@ -221,8 +221,8 @@ internal sealed class SmtpdSession
             Return = transaction.Return,
             Body = transaction.Body,
             Origin = MessageOrigin.Smtpd,
-            Flags = (transaction.Smtputf8 ? MessageFlags.SmtpUtf8 : 0) | (ForwardedIsLocal ?? _rewriteLocal.Value ? MessageFlags.RewriteLocal : 0),
-            Attributes = Forwarded.With(MessageAttributes.SaslMethod, Context.SaslMethod).With(MessageAttributes.SaslUsername, Context.SaslUsername),
+            Flags = (transaction.Smtputf8 ? MessageFlags.SmtpUtf8 : 0) | (ForwardedIsLocal ?? _rewriteLocal.Value ? MessageFlags.RewriteLocal : 0) | Settings.Input.Flags,
+            Attributes = Forwarded.With(MessageAttributes.Filter, Settings.Input.Filter).With(MessageAttributes.SaslMethod, Context.SaslMethod).With(MessageAttributes.SaslUsername, Context.SaslUsername),
             Client = new ClientInfo(Client.Name, Client.Address, Client.Port, Client.ReverseName, Context.Helo ?? "", Context.Protocol),
             Entry = _service.Entry,
         };

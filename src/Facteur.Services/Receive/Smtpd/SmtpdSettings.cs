@@ -1,6 +1,7 @@
 using Facteur.Config;
 using Facteur.Config.Parameters;
 using Facteur.Net.Connections;
+using Facteur.Services.Server;
 using Facteur.Tables;
 
 namespace Facteur.Services.Receive.Smtpd;
@@ -108,6 +109,7 @@ internal sealed class SmtpdSettings
         var protocols = ListSyntax.Split(config.Get(CommonParameters.InetProtocols));
         UseIpv4 = protocols.Contains("ipv4") || protocols.Contains("all");
         UseIpv6 = protocols.Contains("ipv6") || protocols.Contains("all");
+        Input = new InputOptions(config);
         Ehlo = new EhloAnswer(config, arrows.Tables);
     }
 
@@ -267,6 +269,9 @@ internal sealed class SmtpdSettings
     public bool UseIpv4 { get; }
 
     public bool UseIpv6 { get; }
+
+    /// <summary>content_filter and receive_override_options.</summary>
+    public InputOptions Input { get; }
 
     public EhloAnswer Ehlo { get; }
 

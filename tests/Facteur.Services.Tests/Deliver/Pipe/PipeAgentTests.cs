@@ -36,9 +36,9 @@ public sealed class PipeAgentTests : IDisposable
             byParent ? _parent!.Hands : _room.Hands(), _room.Threads, _room.ServiceLog("postfix/pipe"), _room.Time);
     }
 
-    private async Task<string> Deliver(string[] arguments, string recipients = "x@dest.example", bool byParent = false, DeliveryFlags flags = 0, params (string, string)[] more)
+    private async Task<string> Deliver(string[] arguments, string recipients = "x@dest.example", bool byParent = false, DeliveryFlags flags = 0, string nexthop = "hop", params (string, string)[] more)
     {
-        var result = await Agent([$"user={User}", .. arguments], byParent, more).DeliverAsync(_room.Request(Content, recipients.Split(", "), transport: "p", nexthop: "hop", flags: flags), default);
+        var result = await Agent([$"user={User}", .. arguments], byParent, more).DeliverAsync(_room.Request(Content, recipients.Split(", "), transport: "p", nexthop: nexthop, flags: flags), default);
         return string.Join('\n', _room.Lines.Select(l => l.Replace("postfix/pipe: ", "").Replace("relay=p, delay=N, delays=N, ", "").Replace(_room.Directory, "DIR")))
             + (result.DestinationFailed is { } failed ? $"\n{failed.Reason}" : "");
     }
@@ -245,6 +245,31 @@ public sealed class PipeAgentTests : IDisposable
             "status=sent (delivered via p service)", await Deliver(["flags=DRFu", $"argv={procmail}", "-t", "-m", "USER=$user", rules], "User@dest.example"));
         Assert.StartsWith("From a@sender.example  ", _room.Read("home/filtered"));
         Assert.Contains("Delivered-To: User@Dest.example\n", _room.Read("home/filtered"));
+    }
+
+    [Fact]
+    public async Task The_stock_uucp_service_leaves_a_job_for_rmail()
+    {
+        const string uux = "/usr/bin/uux";
+        _ = UserAccount.Find("uucp", out var uucp);
+        if (!FileIdentity.CanChange || !File.Exists(uux) || uucp is null)
+        {
+            Assert.Skip($"needs root and {uux}");
+        }
+        Directory.CreateDirectory(_room.Path("uucp/spool"));
+        File.WriteAllText(_room.Path("uucp/config"), $"nodename here\nspool {_room.Path("uucp/spool")}\nsysfile {_room.Path("uucp/sys")}\nlogfile {_room.Path("uucp/log")}\nstatfile {_room.Path("uucp/stat")}\nlockdir {_room.Path("uucp")}\n");
+        File.WriteAllText(_room.Path("uucp/sys"), "system hosta\n");
+        foreach (var path in new[] { "uucp", "uucp/spool", "uucp/config", "uucp/sys" })
+        {
+            Assert.Equal(0, Libc.chown(_room.Path(path), uucp.Uid, uucp.Gid));
+        }
+        // master.cf as shipped, with a configuration of our own for uux.
+        var line = await Deliver(
+            ["flags=Fqhu", "user=uucp", $"argv={uux}", "-I", _room.Path("uucp/config"), "-r", "-n", "-z", "-a$sender", "-", "$nexthop!rmail", "($recipient)"], "User@HostA, b!c@hosta", nexthop: "HostA");
+        Assert.Equal("Q1: to=<User@HostA>, dsn=2.0.0, status=sent (delivered via p service)\nQ1: to=<b!c@hosta>, dsn=2.0.0, status=sent (delivered via p service)", line);
+        var job = File.ReadAllText(Assert.Single(Directory.GetFiles(_room.Path("uucp/spool/hosta/C."))));
+        Assert.EndsWith(" a@sender.example 0 rmail user@hosta b!c@hosta\n", job);
+        Assert.Equal($"From a@sender.example  Mon Nov  2 03:04:05 2026\n{Content}", File.ReadAllText(Assert.Single(Directory.GetFiles(_room.Path("uucp/spool/hosta/D.")))));
     }
 
     [Fact]
