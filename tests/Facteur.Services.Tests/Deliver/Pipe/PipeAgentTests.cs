@@ -244,7 +244,7 @@ public sealed class PipeAgentTests : IDisposable
         Assert.EndsWith(
             "status=sent (delivered via p service)", await Deliver(["flags=DRFu", $"argv={procmail}", "-t", "-m", "USER=$user", rules], "User@dest.example"));
         Assert.StartsWith("From a@sender.example  ", _room.Read("home/filtered"));
-        Assert.Contains("Delivered-To: User@Dest.example\n", _room.Read("home/filtered"));
+        Assert.Contains("Delivered-To: User@dest.example\n", _room.Read("home/filtered"));
     }
 
     [Fact]

@@ -16,7 +16,7 @@ public sealed class InputOptionsTests
     {
         var world = new SmtpdWorld(
             ("content_filter", "scan:[127.0.0.1]:10025"), ("receive_override_options", "no_address_mappings, no_header_body_checks no_milters"), ("smtpd_forbid_unauth_pipelining", "no"),
-            ("local_recipient_maps", "static:"));
+            ("local_recipient_maps", ""));
         await world.TalkAsync(Session);
         var envelope = world.Cleanup.Completed.Single().Envelope;
         Assert.Equal("scan:[127.0.0.1]:10025", envelope.Attributes.Value(MessageAttributes.Filter));
