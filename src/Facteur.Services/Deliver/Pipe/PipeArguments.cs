@@ -27,7 +27,6 @@ internal sealed class PipeArguments(PipeCommand command, string delimiters, Deli
         arguments = null;
         foreach (var argument in command.Arguments)
         {
-            var before = result.Count;
             for (var i = 0; i < request.Recipients.Count; i++)
             {
                 if (Expand(argument, request.Recipients[i].Recipient, out var text, out var ofRecipient) is { } unknown)
