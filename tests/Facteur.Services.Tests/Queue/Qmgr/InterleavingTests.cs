@@ -127,9 +127,9 @@ public sealed class InterleavingTests
     }
 
     [Theory]
-    [InlineData("scan:[127.0.0.1]:10025", "", 0, "scan [127.0.0.1]:10025")]
-    [InlineData("scan:", "", 0, "scan one.example")]
-    [InlineData("scan", "next.example", 0, "scan next.example")]
+    [InlineData("scan:[127.0.0.1]:10025", "", MessageFlags.None, "scan [127.0.0.1]:10025")]
+    [InlineData("scan:", "", MessageFlags.None, "scan one.example")]
+    [InlineData("scan", "next.example", MessageFlags.None, "scan next.example")]
     [InlineData("scan:[127.0.0.1]:10025", "", MessageFlags.VerifyOnly, "smtp one.example")]
     public void A_filter_comes_before_all_other_routes(string filter, string nexthop, MessageFlags flags, string expected)
     {

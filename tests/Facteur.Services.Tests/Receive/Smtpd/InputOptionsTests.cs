@@ -2,7 +2,6 @@ using Facteur.Config;
 using Facteur.Mail.Envelopes;
 using Facteur.Services.Server;
 using Facteur.Testing;
-using Facteur.Testing.World;
 
 namespace Facteur.Services.Tests.Receive.Smtpd;
 
