@@ -13,6 +13,7 @@ public static class ParameterRegistry
         CleanupParameters.All,
         CommonParameters.All,
         ContentCheckParameters.All,
+        ContentFilterParameters.All,
         LocalParameters.All,
         LogParameters.All,
         QmgrParameters.All,

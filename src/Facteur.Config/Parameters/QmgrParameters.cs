@@ -60,14 +60,11 @@ public static class QmgrParameters
     /// <summary>local_destination_recipient_limit.</summary>
     public static readonly IntParameter LocalRecipientLimit = new("local_destination_recipient_limit", "1", "Recipients of one local delivery.");
 
-    /// <summary>default_filter_nexthop.</summary>
-    public static readonly StringParameter DefaultFilterNexthop = new("default_filter_nexthop", "", "Next hop of content filters that name none; empty for the recipient's domain.");
-
     /// <summary>All rows.</summary>
     public static IReadOnlyList<Parameter> All { get; } =
     [
         MessageActiveLimit, MessageRecipientLimit, MinimalBackoffTime, MaximalBackoffTime, QueueRunDelay, BounceQueueLifetime, DelayWarningTime, TransportRetryTime, DeferTransports,
         InitialDestinationConcurrency, DestinationConcurrencyLimit, DestinationRecipientLimit, PositiveFeedback, NegativeFeedback, FailedCohortLimit, DestinationRateDelay,
-        TransportRateDelay, LocalConcurrencyLimit, LocalRecipientLimit, DefaultFilterNexthop,
+        TransportRateDelay, LocalConcurrencyLimit, LocalRecipientLimit,
     ];
 }

@@ -71,6 +71,9 @@ public enum MessageFlags : ushort
     /// <summary>receive_override_options = no_header_body_checks.</summary>
     NoHeaderBodyChecks = 256,
 
+    /// <summary>receive_override_options = no_milters.</summary>
+    NoMilters = 512,
+
     /// <summary>A probe of an address: delivered by nobody, reported to verify, gone after one attempt.</summary>
     Probe = 16384,
 }
@@ -149,13 +152,42 @@ public sealed class Envelope
     public string Entry { get; set; } = "";
 
     /// <summary>Where all recipients go instead of where their addresses lead, "transport:nexthop" (access(5), FILTER), or "".</summary>
-    public string ContentFilter { get; set; } = "";
+    public string ContentFilter
+    {
+        get => Attributes.Value(MessageAttributes.Filter);
+        set => Attributes = Attributes.With(MessageAttributes.Filter, value);
+    }
 
     /// <summary>VERP: the two characters that stand for the first part of the recipient and its "@" in each sender, or "".</summary>
     public string Verp { get; set; } = "";
 
     /// <summary>The recipients, in the order they were given.</summary>
     public IReadOnlyList<EnvelopeRecipient> Recipients { get; set; } = [];
+
+    /// <summary>What else is known of it: the client before the last hop, the login, the filter it goes through.</summary>
+    public MessageAttributes Attributes { get; set; } = MessageAttributes.None;
+
+    /// <summary>
+    /// The client as logs, commands and the next hop are told of it: who XFORWARD said, in place of who brought the message. Empty where nothing is known.
+    /// </summary>
+    public ClientInfo OriginalClient
+    {
+        get
+        {
+            var own = Client == ClientInfo.Local ? new ClientInfo("", "", 0, "", "", "") : Client;
+            string Said(string name, string otherwise) => Attributes.Value(name) is { Length: > 0 } said ? Known(said) : Known(otherwise);
+            return Attributes.Pairs.Count == 0 && own.Name != "unknown" ? own : own with
+            {
+                Name = Said(MessageAttributes.LogClientName, own.Name),
+                Address = Said(MessageAttributes.LogClientAddress, own.Address),
+                Port = int.TryParse(Attributes.Value(MessageAttributes.LogClientPort), out var port) ? port : Attributes.Value(MessageAttributes.LogClientPort).Length > 0 ? 0 : own.Port,
+                Helo = Said(MessageAttributes.LogHeloName, own.Helo),
+                Protocol = Said(MessageAttributes.LogProtocolName, own.Protocol),
+            };
+
+            static string Known(string value) => value == "unknown" ? "" : value;
+        }
+    }
 
     /// <summary>Recipients of older messages that this message closes, or null.</summary>
     public ClosedRecipients? Closes { get; set; }

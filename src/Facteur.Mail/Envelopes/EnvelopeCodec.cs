@@ -9,11 +9,11 @@ namespace Facteur.Mail.Envelopes;
 /// </summary>
 public static class EnvelopeCodec
 {
-    /// <summary>Format written; older ones are read as long as docs/formats says.</summary>
+    /// <summary>Format written for a message without attributes; older ones are read as long as docs/formats says.</summary>
     public const byte Version = 1;
 
-    /// <summary>The same with a content filter; written only when there is one, so that all other mail stays readable to those who know version 1 only.</summary>
-    public const byte FilterVersion = 2;
+    /// <summary>Format written for a message with attributes.</summary>
+    public const byte VersionWithAttributes = 2;
 
     /// <summary>Most recipients of one message.</summary>
     public const int RecipientLimit = 1_000_000;
@@ -34,8 +34,13 @@ public static class EnvelopeCodec
         var client = envelope.Client;
         var size = 0L;
         var fits = envelope.Recipients.Count <= RecipientLimit && (envelope.Closes?.Recipients.Count ?? 0) <= RecipientLimit
-            && Add(envelope.Sender, ref size) && Add(envelope.FullName, ref size) && Add(envelope.EnvelopeId, ref size) && Add(envelope.Entry, ref size) && Add(envelope.ContentFilter, ref size)
+            && Add(envelope.Sender, ref size) && Add(envelope.FullName, ref size) && Add(envelope.EnvelopeId, ref size) && Add(envelope.Entry, ref size)
             && Add(client.Name, ref size) && Add(client.Address, ref size) && Add(client.ReverseName, ref size) && Add(client.Helo, ref size) && Add(client.Protocol, ref size);
+        fits = fits && envelope.Attributes.Pairs.Count <= MessageAttributes.Limit;
+        for (var i = 0; fits && i < envelope.Attributes.Pairs.Count; i++)
+        {
+            fits = Add(envelope.Attributes.Pairs[i].Key, ref size) && Add(envelope.Attributes.Pairs[i].Value, ref size);
+        }
         for (var i = 0; fits && i < envelope.Recipients.Count; i++)
         {
             var recipient = envelope.Recipients[i];
@@ -57,8 +62,8 @@ public static class EnvelopeCodec
     /// <summary>Appends the envelope's bytes.</summary>
     public static void Write(Envelope envelope, ref FieldWriter writer)
     {
-        var filtered = envelope.ContentFilter.Length > 0;
-        writer.Byte(filtered ? FilterVersion : Version);
+        var attributes = envelope.Attributes.Pairs;
+        writer.Byte(attributes.Count > 0 ? VersionWithAttributes : Version);
         writer.Text(envelope.Sender);
         writer.Int64(envelope.ArrivalMicros);
         writer.Int64(envelope.ContentSize);
@@ -75,10 +80,6 @@ public static class EnvelopeCodec
         writer.Text(envelope.Client.Protocol);
         writer.Text(envelope.Entry);
         writer.Text(envelope.FullName);
-        if (filtered)
-        {
-            writer.Text(envelope.ContentFilter);
-        }
         if (envelope.Verp.Length > 0)
         {
             writer.Text(envelope.Verp);
@@ -101,13 +102,22 @@ public static class EnvelopeCodec
         {
             writer.Length(0);
         }
+        if (attributes.Count > 0)
+        {
+            writer.Length(attributes.Count);
+            foreach (var (name, value) in attributes)
+            {
+                writer.Text(name);
+                writer.Text(value);
+            }
+        }
     }
 
     /// <summary>Reads an envelope; on anything invalid the reader has failed and null comes back.</summary>
     public static Envelope? Read(ref FieldReader reader)
     {
         var version = reader.Byte();
-        if (version is not (Version or FilterVersion))
+        if (version is not (Version or VersionWithAttributes))
         {
             reader.Fail();
             return null;
@@ -125,7 +135,6 @@ public static class EnvelopeCodec
             Client = new ClientInfo(reader.Text(TextLimit), reader.Text(TextLimit), reader.UInt16(), reader.Text(TextLimit), reader.Text(TextLimit), reader.Text(TextLimit)),
             Entry = reader.Text(TextLimit),
             FullName = reader.Text(TextLimit),
-            ContentFilter = version == FilterVersion ? reader.Text(TextLimit) : "",
         };
         if (((ushort)envelope.Flags & HasVerp) != 0)
         {
@@ -159,6 +168,15 @@ public static class EnvelopeCodec
                 indices[i] = reader.Length(RecipientLimit);
             }
             envelope.Closes = new ClosedRecipients(id, indices);
+        }
+        if (version == VersionWithAttributes)
+        {
+            var pairs = new KeyValuePair<string, string>[reader.Length(MessageAttributes.Limit)];
+            for (var i = 0; i < pairs.Length && !reader.Failed; i++)
+            {
+                pairs[i] = new(reader.Text(TextLimit), reader.Text(TextLimit));
+            }
+            envelope.Attributes = reader.Failed ? MessageAttributes.None : new(pairs);
         }
         return reader.Failed || envelope.ContentSize < 0 ? null : envelope;
     }

@@ -9,6 +9,9 @@ internal enum LocalHelperKind
     /// <summary>All that is the user's own: it has the user's group.</summary>
     User,
 
+    /// <summary>The same, for a command that master.cf names.</summary>
+    Pipe,
+
     /// <summary>Its group or the mailbox it writes is a mail spool directory's: it delivers into mboxes.</summary>
     Spool,
 
@@ -22,7 +25,8 @@ internal enum LocalHelperKind
 /// <param name="Uid">User.</param>
 /// <param name="Gid">Group.</param>
 /// <param name="Kind">What it does.</param>
-internal sealed record LocalHelperProcess(int Pid, DescriptorSocket Socket, uint Uid, uint Gid, LocalHelperKind Kind) : IDisposable
+/// <param name="Root">Its root directory (pipe's chroot=), or "" for the system's.</param>
+internal sealed record LocalHelperProcess(int Pid, DescriptorSocket Socket, uint Uid, uint Gid, LocalHelperKind Kind, string Root) : IDisposable
 {
     /// <summary>It serves a session.</summary>
     public bool Busy { get; set; }
@@ -40,7 +44,7 @@ internal sealed record LocalHelperProcess(int Pid, DescriptorSocket Socket, uint
     public (int Directory, string User) Lock { get; set; } = (-1, "");
 
     /// <summary>Starts one; null with the errno.</summary>
-    public static LocalHelperProcess? Start(IReadOnlyList<string> program, uint uid, uint gid, LocalHelperKind kind, out int errno)
+    public static LocalHelperProcess? Start(IReadOnlyList<string> program, uint uid, uint gid, LocalHelperKind kind, string root, out int errno)
     {
         if (DescriptorSocket.Pair(out errno) is not var (ours, theirs))
         {
@@ -50,14 +54,14 @@ internal sealed record LocalHelperProcess(int Pid, DescriptorSocket Socket, uint
         string[] arguments =
         [
             Path.GetFileName(program[0]), .. program.Skip(1), "--uid", uid.ToString(CultureInfo.InvariantCulture), "--gid", gid.ToString(CultureInfo.InvariantCulture),
-            .. kind switch { LocalHelperKind.Spool => ["--mailbox-only"], LocalHelperKind.Virtual => ["--virtual-only"], _ => Array.Empty<string>() },
+            .. kind switch { LocalHelperKind.Spool => ["--mailbox-only"], LocalHelperKind.Virtual => ["--virtual-only"], _ => root.Length > 0 ? ["--root", root] : Array.Empty<string>() },
         ];
         errno = ChildProcess.Start(program[0], arguments, LocalParent.HelperEnvironment, [theirs, nothing, nothing], out var pid);
         _ = Libc.close(theirs);
         _ = Libc.close(nothing);
         if (errno == 0)
         {
-            return new LocalHelperProcess(pid, ours, uid, gid, kind);
+            return new LocalHelperProcess(pid, ours, uid, gid, kind, root);
         }
         ours.Dispose();
         return null;

@@ -1,13 +1,14 @@
 using System.Buffers.Binary;
 using System.Collections;
 using System.Runtime.InteropServices;
+using System.Text;
 using Facteur.Unix;
 
 namespace Facteur.Root.LocalParent;
 
 /// <summary>
 /// The part of local deliveries that is root: it reads one fixed request at a time, finds the identity itself, and hands a socket of a helper
-/// of that identity back. It reads no mail, no tables and no configuration. A helper serves one session after the other, stays a while,
+/// of that identity back. It reads no mail, no tables and no configuration; who runs pipe(8)'s commands it is told by master. A helper serves one session after the other, stays a while,
 /// and there are so many at most; while all are busy, requests wait in their socket. One thread.
 /// </summary>
 public sealed unsafe class LocalParent : IDisposable
@@ -29,8 +30,11 @@ public sealed unsafe class LocalParent : IDisposable
     private readonly List<LocalHelperProcess> _helpers = [];
     private readonly List<(int Pid, long Since)> _ending = [];
     private readonly byte[] _message = new byte[DescriptorSocket.MessageLimit];
+    private readonly DescriptorSocket _control;
+    private HashSet<string> _pipes = [];
 
-    internal LocalParent(LocalParentOptions options, TimeProvider time) => (_options, _time, _requests) = (options, time, new DescriptorSocket(options.Requests));
+    internal LocalParent(LocalParentOptions options, TimeProvider time) =>
+        (_options, _time, _requests, _control) = (options, time, new DescriptorSocket(options.Requests), new DescriptorSocket(options.Control));
 
     /// <summary>Environment of a helper: nothing but what its runtime needs.</summary>
     internal static IReadOnlyList<string> HelperEnvironment { get; } =
@@ -85,8 +89,7 @@ public sealed unsafe class LocalParent : IDisposable
             {
                 _ = Libc.poll(all, (ulong)(2 * _helpers.Count) + 2, _ending.Count > 0 ? 100 : _helpers.Count > 0 ? 1000 : -1);
             }
-            // Master writes nothing here: whatever it is, it is the end.
-            if (fds[0].Returned != 0)
+            if (fds[0].Returned != 0 && !Obey())
             {
                 return;
             }
@@ -108,6 +111,22 @@ public sealed unsafe class LocalParent : IDisposable
             }
             EndOld();
         }
+    }
+
+    /// <summary>Master says in whose names pipe(8) runs commands, in place of all it said before: 'U', lines "user[:group] TAB chroot".</summary>
+    /// <returns>False when master is gone.</returns>
+    private bool Obey()
+    {
+        var count = _control.Receive(_message, out var descriptor, wait: false, out var errno);
+        if (descriptor >= 0)
+        {
+            _ = Libc.close(descriptor);
+        }
+        if (count > 0 && _message[0] == (byte)'U')
+        {
+            _pipes = [.. Encoding.UTF8.GetString(_message, 1, count - 1).Split('\n', StringSplitOptions.RemoveEmptyEntries)];
+        }
+        return count < 0 ? errno == Libc.EAGAIN : count > 0 && _message[0] != (byte)'Q';
     }
 
     /// <summary>A helper is idle, or gone.</summary>
@@ -195,9 +214,16 @@ public sealed unsafe class LocalParent : IDisposable
         (session, ofMailbox) = (-1, false);
         var errno = Find(request, out var uid, out var gid, out var user);
         return errno != 0 ? errno
-            : request.Work == LocalWork.User ? Allowed(uid) ? Hand(uid, gid, request.Identity == LocalIdentity.Virtual ? LocalHelperKind.Virtual : LocalHelperKind.User, -1, out session) : Libc.EPERM
+            : request.Work == LocalWork.User ? Allowed(uid) ? Hand(uid, gid, KindOf(request.Identity), -1, out session, root: request.Directory) : Libc.EPERM
             : user is null || !_options.MailSpools.Contains(request.Directory) ? Libc.EPERM : GrantSpool(request, user, out session, out ofMailbox);
     }
+
+    private static LocalHelperKind KindOf(LocalIdentity identity) => identity switch
+    {
+        LocalIdentity.Virtual => LocalHelperKind.Virtual,
+        LocalIdentity.Pipe => LocalHelperKind.Pipe,
+        _ => LocalHelperKind.User,
+    };
 
     // Never root, never the mail system's own users.
     private bool Allowed(uint uid) => uid is not (0 or uint.MaxValue) && !_options.RefusedUids.Contains(uid);
@@ -218,12 +244,24 @@ public sealed unsafe class LocalParent : IDisposable
                     : UnixFile.Status(request.Name, followLinks: true, out var status) is not 0 and var failed ? failed
                     : status.Uid != request.Uid ? Libc.EPERM : UserAccount.Find(status.Uid, out user);
                 break;
+            case LocalIdentity.Pipe:
+                return request.Work == LocalWork.User && _pipes.Contains($"{request.Name}\t{request.Directory}") ? FindPipe(request.Name, out uid, out gid) : Libc.EPERM;
             default:
                 (uid, gid) = (request.Uid, request.Gid);
                 return uid >= _options.VirtualMinimumUid && gid is not (0 or uint.MaxValue) && !_options.RefusedGids.Contains(gid) && request.Name.Length == 0 ? 0 : Libc.EPERM;
         }
         (uid, gid) = (user?.Uid ?? 0, user?.Gid ?? 0);
         return errno != 0 ? errno : user is null ? Libc.ENOENT : 0;
+    }
+
+    /// <summary>"user" or "user:group"; pipe(8) refuses the groups of root and of the mail system, too.</summary>
+    private int FindPipe(string name, out uint uid, out uint gid)
+    {
+        var colon = name.IndexOf(':', StringComparison.Ordinal);
+        var errno = UserAccount.Find(colon < 0 ? name : name[..colon], out var user);
+        var group = colon < 0 ? user?.Gid : GroupAccount.Find(name[(colon + 1)..]);
+        (uid, gid) = (user?.Uid ?? 0, group ?? 0);
+        return errno != 0 ? errno : user is null || group is null ? Libc.ENOENT : gid == 0 || _options.RefusedGids.Contains(gid) ? Libc.EPERM : 0;
     }
 
     /// <summary>Postfix, mailbox.c: whoever may write the directory makes mailbox and lock file; where that is root alone, root does.</summary>
@@ -286,21 +324,21 @@ public sealed unsafe class LocalParent : IDisposable
     }
 
     /// <summary>Gives a session to a helper of an identity: an idle one, or a new one.</summary>
-    private int Hand(uint uid, uint gid, LocalHelperKind kind, int mailbox, out int session, (int Directory, string User)? locked = null)
+    private int Hand(uint uid, uint gid, LocalHelperKind kind, int mailbox, out int session, (int Directory, string User)? locked = null, string root = "")
     {
         session = -1;
         if (kind == LocalHelperKind.User && uid != _options.DefaultPrivileges?.Uid && _helpers.Count(h => h.Busy && h.Uid == uid) >= PerUser)
         {
             return Libc.EAGAIN;
         }
-        var helper = _helpers.Find(h => !h.Busy && h.Uid == uid && h.Gid == gid && h.Kind == kind);
+        var helper = _helpers.Find(h => !h.Busy && h.Uid == uid && h.Gid == gid && h.Kind == kind && h.Root == root);
         if (helper is null)
         {
             if (_helpers.Count >= _options.HelperLimit && _helpers.Where(h => !h.Busy).MinBy(h => h.IdleSince) is { } oldest)
             {
                 End(oldest);
             }
-            helper = LocalHelperProcess.Start(_options.Program, uid, gid, kind, out var failed);
+            helper = LocalHelperProcess.Start(_options.Program, uid, gid, kind, root, out var failed);
             if (helper is null)
             {
                 return failed;

@@ -24,6 +24,9 @@ internal enum LocalIdentity : byte
 
     /// <summary>Numbers of a virtual mailbox.</summary>
     Virtual = 3,
+
+    /// <summary>"user" or "user:group" of a pipe service of master.cf; the directory is its chroot=, or "".</summary>
+    Pipe = 4,
 }
 
 /// <summary>
@@ -43,7 +46,7 @@ internal sealed record LocalRequest(LocalWork Work, LocalIdentity Identity, bool
     /// <summary>Reads a request; null when it is none.</summary>
     public static LocalRequest? Read(ReadOnlySpan<byte> message)
     {
-        if (message.Length != Length || message[0] != Version || message[1] is < 1 or > 2 || message[2] is < 1 or > 3 || message[3] > 1)
+        if (message.Length != Length || message[0] != Version || message[1] is < 1 or > 2 || message[2] is < 1 or > 4 || message[3] > 1)
         {
             return null;
         }

@@ -19,7 +19,7 @@ public sealed unsafe class Master : IDisposable
     /// <summary>The arrows between them: made anew whenever one of the two is.</summary>
     private static readonly (string Name, string A, string B)[] Links =
     [
-        ("incoming", "queue", "receive"), ("reports", "receive", "queue"), ("forwards", "receive", "local"),
+        ("incoming", "queue", "receive"), ("reports", "receive", "queue"), ("forwards", "receive", "local"), ("notices", "receive", "deliver"),
         ("rewrite", "rewrite", "queue"), ("deliver", "deliver", "queue"), ("local", "local", "queue"),
     ];
 
@@ -413,6 +413,7 @@ public sealed unsafe class Master : IDisposable
         }
         _hands = Libc.fcntl(requests.Ours.Fd, Libc.F_DUPFD_CLOEXEC, 3);
         requests.Ours.Dispose();
+        parent.Say('U', PipeUsers.Read(_directory));
         GiveHands();
         return true;
     }
@@ -698,6 +699,7 @@ public sealed unsafe class Master : IDisposable
         {
             var plan = ReadPlan();
             var rights = MasterNames.Read(_directory).LocalRights();
+            var users = PipeUsers.Read(_directory);
             var wanted = plan.Listen.ToDictionary(l => l.Address.ToString(), StringComparer.Ordinal);
             var leaving = _listen.Keys.Where(k => !wanted.ContainsKey(k)).ToArray();
             var bound = new Dictionary<string, int>(StringComparer.Ordinal);
@@ -744,6 +746,10 @@ public sealed unsafe class Master : IDisposable
                 {
                     role.Say('Q');
                     role.Replaced = true;
+                }
+                else if (role.Name == LocalParent.LocalParent.Name)
+                {
+                    role.Say('U', users);
                 }
                 else
                 {

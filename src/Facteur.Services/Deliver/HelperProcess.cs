@@ -16,25 +16,39 @@ public static class HelperProcess
     private const int SetNotDumpable = 4;
     private const int NoNewPrivileges = 38;
     private const int Usage = 64;
+    private const int CannotCreate = 73;
     private const uint OnlyOwner = 0x3F; // 077
 
     /// <summary>Arguments of a helper.</summary>
     /// <param name="uid">User; 0 is refused.</param>
     /// <param name="gid">Group.</param>
-    internal static IReadOnlyList<string> Arguments(uint uid, uint gid) =>
+    /// <param name="root">Its root directory, or "" for the system's.</param>
+    internal static IReadOnlyList<string> Arguments(uint uid, uint gid, string root = "") =>
     [
-        "--uid", uid.ToString(CultureInfo.InvariantCulture), "--gid", gid.ToString(CultureInfo.InvariantCulture),
+        "--uid", uid.ToString(CultureInfo.InvariantCulture), "--gid", gid.ToString(CultureInfo.InvariantCulture), .. root.Length > 0 ? ["--root", root] : Array.Empty<string>(),
     ];
 
     /// <summary>Runs.</summary>
-    /// <param name="arguments">--uid N --gid N [--mailbox-only | --virtual-only].</param>
+    /// <param name="arguments">--uid N --gid N [--mailbox-only | --virtual-only | --root DIRECTORY].</param>
     public static int Run(IReadOnlyList<string> arguments)
     {
         string[] words = [.. arguments];
-        if (words is not ["--uid", var user, "--gid", var group, .. var rest] || rest is not ([] or ["--mailbox-only"] or ["--virtual-only"])
+        if (words is not ["--uid", var user, "--gid", var group, .. var rest] || rest is not ([] or ["--mailbox-only"] or ["--virtual-only"] or ["--root", ['/', ..]])
             || !NumberText.TryParseId(user, out var uid) || !NumberText.TryParseId(group, out var gid) || uid == 0)
         {
             return Usage;
+        }
+        if (rest is ["--root", var root])
+        {
+            if (AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES") is not null)
+            {
+                // A build that is compiled when it runs finds no library any more behind the new root.
+                Warm();
+            }
+            if (Libc.chroot(root) < 0)
+            {
+                return CannotCreate;
+            }
         }
         if (Libc.geteuid() == 0 || Libc.getuid() != uid || Libc.getgid() != gid)
         {
@@ -45,13 +59,40 @@ public static class HelperProcess
         _ = Libc.umask(OnlyOwner);
         _ = Libc.chdir("/");
         _ = Libc.signal(Libc.SIGXFSZ, 1); // SIG_IGN: a file that grows too big is EFBIG.
-        if (rest.Length > 0)
+        var mailboxOnly = rest is ["--mailbox-only"];
+        if (mailboxOnly)
         {
             _ = Libc.prctl(NoNewPrivileges, 1, 0, 0, 0);
         }
         using var starter = new DescriptorSocket(0);
-        Serve(starter, deliverOnly: rest.Length > 0, maildirs: rest is not ["--mailbox-only"]);
+        Serve(starter, deliverOnly: rest is [_], maildirs: rest is not ["--mailbox-only"]);
         return 0;
+    }
+
+    /// <summary>Plays one session with itself, so that all it takes is loaded.</summary>
+    private static unsafe void Warm()
+    {
+        int* pair = stackalloc int[2];
+        if (DescriptorSocket.Pair(out _) is not var (ours, theirs) || Libc.socketpair(Libc.AF_UNIX, Libc.SOCK_STREAM | Libc.SOCK_CLOEXEC, 0, pair) < 0)
+        {
+            return;
+        }
+        using var starter = new DescriptorSocket(theirs);
+        _ = ours.Send([(byte)HelperMessage.Session], pair[1]);
+        _ = Libc.close(pair[1]);
+        using (var session = new HelperLink(UnixFile.Own(pair[0])))
+        {
+            HelperFields.Write(
+                new CommandJob { Command = "", Arguments = ["/bin/true"], Shell = [], Environment = ["A=B"], Directory = "/", NeedsDirectory = true, TimeLimit = TimeSpan.FromSeconds(60), Head = "x"u8.ToArray() },
+                session.Begin(HelperFrame.Run));
+            _ = session.End();
+            _ = session.Content("x"u8);
+            session.Begin(HelperFrame.ContentEnd).Byte((byte)ContentRead.End);
+            _ = session.End();
+            _ = Libc.shutdown(ours.Fd, 1); // SHUT_WR: it is the only session.
+            Serve(starter, deliverOnly: false, maildirs: true);
+        }
+        ours.Dispose();
     }
 
     private static void Serve(DescriptorSocket starter, bool deliverOnly, bool maildirs)

@@ -36,6 +36,9 @@ internal sealed class ParentHands : IUserHands, IDisposable
         Spool = 2,
     }
 
+    /// <inheritdoc/>
+    public bool CanChange => true;
+
     /// <summary>A parent came; the one before is gone.</summary>
     public void Attach(DescriptorSocket parent)
     {
@@ -136,7 +139,7 @@ internal sealed class ParentHands : IUserHands, IDisposable
     private static bool Request(Work work, UserIdentity who, MailboxJob? job, out byte[] message)
     {
         message = new byte[RequestLength];
-        var directory = work == Work.Spool ? job!.SpoolDirectory : "";
+        var directory = work == Work.Spool ? job!.SpoolDirectory : who.Root;
         int nameLength = Encoding.UTF8.GetByteCount(who.Name), directoryLength = Encoding.UTF8.GetByteCount(directory);
         if (nameLength + directoryLength > TextLength)
         {

@@ -8,6 +8,7 @@ using Facteur.Services.Deliver;
 using Facteur.Services.Deliver.Discard;
 using Facteur.Services.Deliver.Error;
 using Facteur.Services.Deliver.Local;
+using Facteur.Services.Deliver.Pipe;
 using Facteur.Services.Deliver.Smtp;
 using Facteur.Services.Deliver.Virtual;
 using Facteur.Services.Explain;
@@ -38,7 +39,7 @@ internal enum RoleSet
     /// <summary>smtp, lmtp, error, retry, discard.</summary>
     Deliver = 8,
 
-    /// <summary>local, virtual.</summary>
+    /// <summary>local, virtual, pipe.</summary>
     Local = 16,
 
     /// <summary>All of them.</summary>
@@ -108,7 +109,7 @@ internal sealed class Surroundings
     /// <summary>Deliver and local: contents.</summary>
     public ISpoolReader Reader { get; set; } = null!;
 
-    /// <summary>Local: forwards go this way.</summary>
+    /// <summary>Deliver and local: notices and forwards go this way.</summary>
     public IResubmit ForwardResubmit { get; set; } = null!;
 }
 
@@ -187,7 +188,7 @@ internal sealed class Generation : IAsyncDisposable
     }
 
     /// <summary>Whether an entry's agent is of the local role.</summary>
-    public static bool IsLocal(MasterEntry entry) => entry.Command is "local" or "virtual";
+    public static bool IsLocal(MasterEntry entry) => entry.Command is "local" or "virtual" or "pipe";
 
     public IConfig Config { get; }
 
@@ -315,9 +316,10 @@ internal sealed class Generation : IAsyncDisposable
         var log = ServiceLogOf(config, entry.Command);
         return entry.Command switch
         {
-            "smtp" or "lmtp" => new SmtpAgent(config, entry.Command == "lmtp", entry.Arguments, SocketNames.Of(config, entry), _around.Dns, _around.Hosts, _lists, _around.Reader, _around.Threads, log, _around.Time, _content, _shared, _maps),
+            "smtp" or "lmtp" => new SmtpAgent(config, entry.Command == "lmtp", entry.Arguments, SocketNames.Of(config, entry), _around.Dns, _around.Hosts, _lists, _around.Reader, _around.Threads, _around.ForwardResubmit, log, _around.Time, _content, _shared, _maps),
             "local" => new LocalAgent(config, trusted, _around.Rewriting, _around.Reader, _around.ForwardResubmit, AgentOf, _around.Hands, _around.Threads, log, _around.Time),
             "virtual" => new VirtualAgent(config, trusted, _around.Reader, _around.Hands, log, _around.Time),
+            "pipe" => new PipeAgent(config, entry.Name, entry.Arguments, _around.Reader, _around.Hands, _around.Threads, log, _around.Time),
             "error" => new ErrorAgent(config, entry.Name == "retry", log, _around.Time),
             "discard" => new DiscardAgent(log, _around.Time),
             _ => null,

@@ -28,6 +28,7 @@ public sealed class EnvelopeCodecTests
             Origin = MessageOrigin.Pickup,
             Client = new ClientInfo(texts.Item4, texts.Item1, numbers.Item4, texts.Item2, texts.Item3, "ESMTP"),
             Recipients = [.. recipients.Select(r => new EnvelopeRecipient(r.Item1, r.Item2, r.Item3, (DsnNotify)r.Item4))],
+            Attributes = new MessageAttributes(recipients.Select(r => KeyValuePair.Create(r.Item1, r.Item2))),
             Closes = closes.Length == 0 ? null : new ClosedRecipients(7, closes),
         });
 
@@ -44,6 +45,7 @@ public sealed class EnvelopeCodecTests
         Assert.Equal(envelope.FullName, back.FullName);
         Assert.Equal(envelope.ContentFilter, back.ContentFilter);
         Assert.Equal(envelope.Verp, back.Verp);
+        Assert.Equal(envelope.Attributes.Pairs, back.Attributes.Pairs);
         Assert.Equal(envelope.Closes?.Recipients ?? [], back.Closes?.Recipients ?? []);
     }, iter: 2000);
 

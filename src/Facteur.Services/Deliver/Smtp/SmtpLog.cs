@@ -34,6 +34,10 @@ internal sealed class SmtpLog(ServiceLog log)
 
     internal void SeveralValues(string parameter, string address) => log.Warning($"multi-valued {parameter} result for {address}");
 
+    internal void NotNotified(string reason) => log.Warning($"postmaster notify: {reason}");
+
+    internal void XforwardRefused(string nameAddress, string reply) => log.Warning($"host {nameAddress} said: {reply} (in reply to XFORWARD command)");
+
     internal void NotBound(string reason) => log.Warning(reason);
 
     internal void Checked(string queueId, string action, string kind, string line, string text) =>

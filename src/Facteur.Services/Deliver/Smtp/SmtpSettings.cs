@@ -77,6 +77,8 @@ internal sealed class SmtpSettings
         DataInitTimeout = config.GetWait(p.DataInitTimeout);
         DataXferTimeout = config.GetWait(p.DataXferTimeout);
         DataDoneTimeout = config.GetWait(p.DataDoneTimeout);
+        SendXforward = config.Get(p.SendXforwardCommand);
+        XforwardTimeout = config.GetWait(p.XforwardTimeout);
         RsetTimeout = config.GetWait(p.RsetTimeout);
         QuitTimeout = config.GetWait(p.QuitTimeout);
         PlainTextAfter = TimeSpan.FromSeconds(TimeParameter.ParseSeconds(config.Find("minimal_backoff_time") ?? "300s", 's') ?? 300);
@@ -164,6 +166,11 @@ internal sealed class SmtpSettings
     internal TimeSpan DataInitTimeout { get; }
     internal TimeSpan DataXferTimeout { get; }
     internal TimeSpan DataDoneTimeout { get; }
+    /// <summary>Servers that take XFORWARD are told from whom a message came.</summary>
+    internal bool SendXforward { get; }
+
+    internal TimeSpan XforwardTimeout { get; }
+
     internal TimeSpan RsetTimeout { get; }
     internal TimeSpan QuitTimeout { get; }
 

@@ -46,6 +46,10 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
             IsClean = true;
             return;
         }
+        if (settings.SendXforward && !await XforwardAsync().ConfigureAwait(false))
+        {
+            return;
+        }
         var withData = !_verify || settings.VerifyAtData;
         int code;
         if ((session.Extensions & SmtpExtensions.Pipelining) != 0)
@@ -85,6 +89,32 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
             session.Arm(settings.DataDoneTimeout);
             await session.ReadAsync(false).ConfigureAwait(false);
         }
+    }
+
+    /// <summary>Says from whom the message came. A server that does not take it gets the message all the same.</summary>
+    /// <returns>Whether the session goes on.</returns>
+    private async ValueTask<bool> XforwardAsync()
+    {
+        var commands = SmtpCommands.Xforward(session.Output, delivery.Request.Envelope, delivery.Request.QueueId, session.Extensions);
+        if (commands == 0)
+        {
+            return true;
+        }
+        session.Arm(settings.XforwardTimeout);
+        await session.FlushAsync().ConfigureAwait(false);
+        for (; commands > 0; commands--)
+        {
+            var reply = await session.ReadAsync(true).ConfigureAwait(false);
+            if (reply.IsLost)
+            {
+                return Lost("sending XFORWARD attributes");
+            }
+            if (!reply.IsOk)
+            {
+                log.XforwardRefused(session.Host.NameAddress, SmtpReplyText.OneLine(reply.Text));
+            }
+        }
+        return true;
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
@@ -248,7 +278,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
         {
             _refused = true;
             _skipped = CountLeft();
-            delivery.FailAll(SmtpFailures.Said(session.Host, reply, "MAIL FROM command"), session, final);
+            delivery.FailAll(session.Said(reply, "MAIL FROM command"), session, final);
         }
         return true;
     }
@@ -286,7 +316,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
             }
             return true;
         }
-        delivery.Fail(index, SmtpFailures.Said(session.Host, reply, "RCPT TO command"), session, final);
+        delivery.Fail(index, session.Said(reply, "RCPT TO command"), session, final);
         return true;
     }
 
@@ -301,7 +331,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
         }
         if (reply.Code / 100 != 3 && _accepted > 0)
         {
-            delivery.FailAll(SmtpFailures.Said(session.Host, reply, "DATA command"), session, final);
+            delivery.FailAll(session.Said(reply, "DATA command"), session, final);
             _accepted = 0;
         }
         return reply.Code;
@@ -314,7 +344,9 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
         using var downgrade = Downgrade();
         using var checks = settings.Checks is null ? null : new SmtpChecks(settings.Checks, settings.MimeLimits, delivery.Request.QueueId, log);
         using var headers = delivery.Generic is { } generic ? new SmtpGenericHeaders(generic, settings.HeaderSizeLimit, settings.ContentLineLimit) : null;
+        session.Transcript?.InContent = true;
         var read = await WriteContentAsync(downgrade, checks, headers).ConfigureAwait(false);
+        session.Transcript?.InContent = false;
         if (headers is { Failed: true })
         {
             delivery.FailAll(SmtpFailures.MapProblem(), session, true);
@@ -500,7 +532,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
             }
             else
             {
-                delivery.Fail(i, SmtpFailures.Said(session.Host, reply, "end of DATA command"), session, final);
+                delivery.Fail(i, session.Said(reply, "end of DATA command"), session, final);
             }
         }
         IsClean = true;

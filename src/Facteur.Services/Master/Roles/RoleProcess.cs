@@ -255,7 +255,7 @@ public sealed class RoleProcess
             case ("receive", "incoming"):
                 _receive!.AttachIncoming(OwnLink(descriptor));
                 break;
-            case ("receive", "reports" or "forwards"):
+            case ("receive", "reports" or "forwards" or "notices"):
                 _receive!.AttachResubmit(name, OwnLink(descriptor));
                 break;
             case ("rewrite", "rewrite"):
@@ -267,7 +267,7 @@ public sealed class RoleProcess
             case ("local", "hands") when _byParent:
                 _around.Hands.Attach(new DescriptorSocket(descriptor));
                 break;
-            case ("local", "forwards"):
+            case ("local", "forwards") or ("deliver", "notices"):
                 _agents!.AttachForward(OwnLink(descriptor));
                 break;
             default:

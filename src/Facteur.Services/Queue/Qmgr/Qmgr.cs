@@ -585,7 +585,7 @@ internal sealed class Qmgr
         if (nexthop.Length == 0)
         {
             var domain = AddressParts.Domain(address);
-            nexthop = _settings.DefaultFilterNexthop.Length > 0 ? _settings.DefaultFilterNexthop : domain.Length > 0 ? domain.ToString() : _settings.Myhostname;
+            nexthop = _settings.FilterNexthop.Length > 0 ? _settings.FilterNexthop : domain.Length > 0 ? domain.ToString() : _settings.Myhostname;
         }
         return new Resolution(transport, nexthop, address, ResolveFlags.Default);
     }

@@ -7,6 +7,7 @@ using Facteur.Contracts;
 using Facteur.Mail.Dsn;
 using Facteur.Mail.Envelopes;
 using Facteur.Mail.Headers;
+using Facteur.Services.Server;
 using Facteur.Spool.Maildrop;
 using Facteur.Unix;
 
@@ -39,6 +40,7 @@ public sealed class PickupService : IDisposable
     private ServiceLog _log;
     private TimeSpan _wakeup;
     private string _receivedBy;
+    private InputOptions _input;
     private string _origin;
 
     // Both hold only names that are in the directory, and are emptied of others at each look.
@@ -61,6 +63,7 @@ public sealed class PickupService : IDisposable
         _origin = config.Get(CommonParameters.Myorigin);
         _directory = new MaildropDirectory(config.Get(CommonParameters.QueueDirectory));
         _receivedBy = ReceivedBy(config);
+        _input = new InputOptions(config);
         _cleanup = cleanup;
         _wakeup = wakeup;
         _log = log;
@@ -89,7 +92,7 @@ public sealed class PickupService : IDisposable
     /// <param name="log">The entry's log.</param>
     public void Reconfigure(IConfig config, TimeSpan wakeup, ServiceLog log)
     {
-        (_receivedBy, _origin, _wakeup, _log) = (ReceivedBy(config), config.Get(CommonParameters.Myorigin), wakeup, log);
+        (_receivedBy, _origin, _wakeup, _log, _input) = (ReceivedBy(config), config.Get(CommonParameters.Myorigin), wakeup, log, new InputOptions(config));
         // The wait under way is of the old length.
         Trigger();
     }
@@ -448,7 +451,8 @@ public sealed class PickupService : IDisposable
         Return = message.Return,
         Body = message.Body,
         Origin = MessageOrigin.Pickup,
-        Flags = message.Flags,
+        Flags = message.Flags | _input.Flags,
+        Attributes = MessageAttributes.None.With(MessageAttributes.Filter, _input.Filter),
         Entry = "pickup/unix",
     };
 }

@@ -27,6 +27,10 @@ internal enum EhloMask : ushort
 
     /// <summary>XVERP: for clients of smtpd_authorized_verp_clients only.</summary>
     Verp = 2048,
+
+    Xclient = 4096,
+
+    Xforward = 8192,
 }
 
 /// <summary>The EHLO answer: what is offered, and what is left out for whom. An answer is made once per combination.</summary>
@@ -47,8 +51,9 @@ internal sealed class EhloAnswer
         ["STARTTLS"] = EhloMask.Absent,
         ["AUTH"] = EhloMask.Absent,
         ["XVERP"] = EhloMask.Verp,
-        ["XCLIENT"] = EhloMask.Absent,
-        ["XFORWARD"] = EhloMask.Absent,
+        ["VERP"] = EhloMask.Verp,
+        ["XCLIENT"] = EhloMask.Xclient,
+        ["XFORWARD"] = EhloMask.Xforward,
         ["REQUIRETLS"] = EhloMask.Absent,
     };
 
@@ -115,6 +120,8 @@ internal sealed class EhloAnswer
         Offer(EhloMask.Vrfy, "VRFY");
         Offer(EhloMask.Etrn, "ETRN");
         Offer(EhloMask.Verp, "XVERP");
+        Offer(EhloMask.Xclient, "XCLIENT NAME ADDR PROTO HELO REVERSE_NAME PORT LOGIN DESTADDR DESTPORT");
+        Offer(EhloMask.Xforward, "XFORWARD NAME ADDR PROTO HELO SOURCE PORT IDENT");
         Offer(EhloMask.EnhancedStatusCodes, "ENHANCEDSTATUSCODES");
         Offer(EhloMask.EightBitMime, "8BITMIME");
         Offer(EhloMask.Dsn, "DSN");

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text;
 using Facteur.Contracts;
+using Facteur.Mail.Envelopes;
 using Facteur.Net.Dns;
 using Facteur.Services.Receive.Smtpd.Restrictions;
 
@@ -18,7 +19,33 @@ internal sealed class SmtpdLog(ServiceLog log)
 
     public void Disconnect(ClientFacts client, string counts) => log.Info($"disconnect from {client.Printable}{counts}");
 
-    public void Client(string queueId, ClientFacts client) => log.Info($"{queueId}: client={client.Printable}");
+    /// <summary>From whom a message comes, and from whom its client says to have it.</summary>
+    public void Client(string queueId, RestrictionContext context, MessageAttributes forwarded)
+    {
+        var line = new StringBuilder(128);
+        line.Append(queueId).Append(": client=").Append(context.Client.Printable);
+        if (forwarded.Pairs.Count > 0)
+        {
+            Append(line, ", orig_queue_id=", forwarded.Value(MessageAttributes.LogIdent));
+            var (name, address) = (forwarded.Value(MessageAttributes.LogClientName), forwarded.Value(MessageAttributes.LogClientAddress));
+            line.Append(", orig_client=").Append(name.Length > 0 ? name : ClientFacts.Unknown);
+            if (address is not ("" or ClientFacts.Unknown))
+            {
+                line.Append('[').Append(address).Append(']');
+            }
+        }
+        Append(line, ", sasl_method=", context.SaslMethod);
+        Append(line, ", sasl_username=", context.SaslUsername);
+        log.Info(line.ToString());
+
+        static void Append(StringBuilder line, string label, string value)
+        {
+            if (value is not ("" or ClientFacts.Unknown))
+            {
+                line.Append(label).Append(value);
+            }
+        }
+    }
 
     /// <summary>reject, reject_warning, hold, discard, redirect, bcc, warn, info.</summary>
     public void Event(RestrictionContext context, string what, string text)
@@ -38,6 +65,10 @@ internal sealed class SmtpdLog(ServiceLog log)
         if (context.Helo is { } helo)
         {
             line.Append(" helo=<").Append(helo).Append('>');
+        }
+        if (context.SaslUsername.Length > 0)
+        {
+            line.Append(" sasl_method=").Append(context.SaslMethod).Append(" sasl_username=").Append(context.SaslUsername);
         }
         log.Info(Printable(line.ToString()));
     }

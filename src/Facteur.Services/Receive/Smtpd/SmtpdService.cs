@@ -22,7 +22,7 @@ public sealed class SmtpdService : IDisposable
             SmtpdParameters.AuthorizedVerpClients,
             RecipientMapsParameters.LocalRecipientMaps, RecipientMapsParameters.RelayRecipientMaps, RecipientMapsParameters.VirtualMailboxMaps,
             RecipientMapsParameters.RecipientCanonicalMaps, RecipientMapsParameters.SenderCanonicalMaps, RecipientMapsParameters.CanonicalMaps,
-            RecipientMapsParameters.VirtualAliasMaps,
+            RecipientMapsParameters.VirtualAliasMaps, SmtpdParameters.AuthorizedXclientHosts, SmtpdParameters.AuthorizedXforwardHosts,
         ]).Select(parameter => KeyValuePair.Create(parameter.Name, "")),
         .. ((Parameter[])
         [
@@ -144,7 +144,7 @@ public sealed class SmtpdService : IDisposable
                 {
                     Connections.Leave(client);
                 }
-                Log.Disconnect(client, session.Counts());
+                Log.Disconnect(session.Client, session.Counts());
             }
         }
     }

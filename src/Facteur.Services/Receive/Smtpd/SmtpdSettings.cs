@@ -1,7 +1,7 @@
 using Facteur.Config;
 using Facteur.Config.Parameters;
 using Facteur.Net.Connections;
-using Facteur.Services.Receive.Smtpd.Restrictions;
+using Facteur.Services.Server;
 using Facteur.Tables;
 
 namespace Facteur.Services.Receive.Smtpd;
@@ -108,6 +108,12 @@ internal sealed class SmtpdSettings
         var alias = Open(config, arrows, RecipientMapsParameters.VirtualAliasMaps);
         RecipientAcceptingMaps = [recipientCanonical, canonical, alias];
         SenderAcceptingMaps = [recipientCanonical, Open(config, arrows, RecipientMapsParameters.SenderCanonicalMaps), canonical, alias];
+        XclientHosts = Networks(config, arrows, SmtpdParameters.AuthorizedXclientHosts);
+        XforwardHosts = Networks(config, arrows, SmtpdParameters.AuthorizedXforwardHosts);
+        var protocols = ListSyntax.Split(config.Get(CommonParameters.InetProtocols));
+        UseIpv4 = protocols.Contains("ipv4") || protocols.Contains("all");
+        UseIpv6 = protocols.Contains("ipv6") || protocols.Contains("all");
+        Input = new InputOptions(config);
         Ehlo = new EhloAnswer(config, arrows.Tables);
         Stress = config.Find("stress") ?? "";
         CompatibilityLevel = config.Get(CommonParameters.CompatibilityLevel);
@@ -279,6 +285,17 @@ internal sealed class SmtpdSettings
     public IReadOnlyList<Maps> RecipientAcceptingMaps { get; }
 
     public IReadOnlyList<Maps> SenderAcceptingMaps { get; }
+
+    public INetworkList XclientHosts { get; }
+
+    public INetworkList XforwardHosts { get; }
+
+    public bool UseIpv4 { get; }
+
+    public bool UseIpv6 { get; }
+
+    /// <summary>content_filter and receive_override_options.</summary>
+    public InputOptions Input { get; }
 
     public EhloAnswer Ehlo { get; }
 

@@ -20,7 +20,7 @@ internal sealed class RestrictionContext(SmtpdSettings settings, SmtpdArrows arr
 
     public TimeProvider Time { get; } = time;
 
-    public ClientFacts Client { get; } = client;
+    public ClientFacts Client { get; set; } = client;
 
     public CancellationToken Cancel { get; } = cancel;
 
@@ -30,6 +30,12 @@ internal sealed class RestrictionContext(SmtpdSettings settings, SmtpdArrows arr
     public string Protocol { get; set; } = "SMTP";
 
     public string? Helo { get; set; }
+
+    /// <summary>Who logged in, or "".</summary>
+    public string SaslUsername { get; set; } = "";
+
+    /// <summary>By which mechanism; XCLIENT's LOGIN is one, too.</summary>
+    public string SaslMethod { get; set; } = "";
 
     public string? Sender { get; set; }
 

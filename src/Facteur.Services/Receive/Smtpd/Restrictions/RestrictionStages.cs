@@ -46,7 +46,7 @@ internal sealed class RestrictionStages : IDisposable
         _etrn = List(SmtpdParameters.EtrnRestrictions, "check_etrn_access");
         _localRewrite = List(SmtpdParameters.LocalHeaderRewriteClients, "check_address_map");
         _relayFirst = config.Get(SmtpdParameters.RelayBeforeRecipientRestrictions);
-        _unlistedRecipient = config.Get(SmtpdParameters.RejectUnlistedRecipient);
+        _unlistedRecipient = config.Get(SmtpdParameters.RejectUnlistedRecipient) && !new Server.InputOptions(config).NoUnknownRecipientChecks;
         _unlistedSender = config.Get(SmtpdParameters.RejectUnlistedSender);
         IsUnprotected = !parser.StopsRelaying(config.Get(SmtpdParameters.RelayRestrictions)) && !parser.StopsRelaying(config.Get(SmtpdParameters.RecipientRestrictions));
     }
