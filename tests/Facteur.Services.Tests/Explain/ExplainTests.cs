@@ -2,7 +2,6 @@ using System.Net;
 using System.Text;
 using CsCheck;
 using Facteur.Config;
-using Facteur.Contracts;
 using Facteur.Net.Connections;
 using Facteur.Services.Explain;
 using Facteur.Services.Master;

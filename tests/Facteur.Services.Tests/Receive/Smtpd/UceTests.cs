@@ -1,5 +1,4 @@
 using System.Net;
-using Facteur.Contracts;
 using Facteur.Mail.Envelopes;
 using Facteur.Net.Dns;
 
