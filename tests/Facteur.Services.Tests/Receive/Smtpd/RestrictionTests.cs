@@ -20,7 +20,6 @@ public sealed class RestrictionTests
     [InlineData("reject_rbl_client bl.example", "250 2.1.5 Ok")]
     [InlineData("reject_rbl_client bl=1.2.3", "451 4.3.5 Server configuration error")]
     [InlineData("check_policy_service nowhere", "451 4.3.5 Server configuration error")]
-    [InlineData("reject_unverified_recipient", "451 4.3.5 Server configuration error")]
     [InlineData("check_client_access nothing", "451 4.3.5 Server configuration error")]
     [InlineData("reject_unknown_client_hostname", "250 2.1.5 Ok")]
     [InlineData("reject_plaintext_session", "450 4.7.1 Session encryption is required")]
