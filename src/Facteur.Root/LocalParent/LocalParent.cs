@@ -214,16 +214,9 @@ public sealed unsafe class LocalParent : IDisposable
         (session, ofMailbox) = (-1, false);
         var errno = Find(request, out var uid, out var gid, out var user);
         return errno != 0 ? errno
-            : request.Work == LocalWork.User ? Allowed(uid) ? Hand(uid, gid, KindOf(request.Identity), -1, out session, root: request.Directory) : Libc.EPERM
+            : request.Work == LocalWork.User ? Allowed(uid) ? Hand(uid, gid, request.Identity == LocalIdentity.Virtual ? LocalHelperKind.Virtual : request.Identity == LocalIdentity.Pipe ? LocalHelperKind.Pipe : LocalHelperKind.User, -1, out session, root: request.Directory) : Libc.EPERM
             : user is null || !_options.MailSpools.Contains(request.Directory) ? Libc.EPERM : GrantSpool(request, user, out session, out ofMailbox);
     }
-
-    private static LocalHelperKind KindOf(LocalIdentity identity) => identity switch
-    {
-        LocalIdentity.Virtual => LocalHelperKind.Virtual,
-        LocalIdentity.Pipe => LocalHelperKind.Pipe,
-        _ => LocalHelperKind.User,
-    };
 
     // Never root, never the mail system's own users.
     private bool Allowed(uint uid) => uid is not (0 or uint.MaxValue) && !_options.RefusedUids.Contains(uid);

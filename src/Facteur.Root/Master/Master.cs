@@ -32,6 +32,7 @@ public sealed unsafe class Master : IDisposable
 
     private static readonly TimeSpan StartLimit = TimeSpan.FromMinutes(30);
     private static readonly TimeSpan SecretsLook = TimeSpan.FromSeconds(10);
+    private const int WordsAtOnce = 64;
     private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(10);
     private readonly Dictionary<string, RoleSlot> _roles = RoleNames.ToDictionary(n => n, n => new RoleSlot(n), StringComparer.Ordinal);
     private readonly Dictionary<string, int> _listen = new(StringComparer.Ordinal);
@@ -203,7 +204,7 @@ public sealed unsafe class Master : IDisposable
     }
 
     // Sleeps until a role says something or ends, a signal comes, or a role may be started again.
-    private void Poll()
+    private void Poll(double limit = 60_000)
     {
         var talking = _roles.Values.Where(r => r.Control is not null).ToArray();
         var polled = stackalloc Libc.PollFd[talking.Length + 1];
@@ -212,8 +213,8 @@ public sealed unsafe class Master : IDisposable
         {
             polled[i + 1] = new Libc.PollFd { Fd = talking[i].Control!.Fd, Events = Libc.POLLIN };
         }
-        var waiting = _roles.Values.Where(r => r.Pid < 0 && !r.Ending).Select(r => _time.GetElapsedTime(_time.GetTimestamp(), r.NotBefore).TotalMilliseconds).DefaultIfEmpty(60_000).Min();
-        _ = Libc.poll(polled, (ulong)(talking.Length + 1), (int)Math.Clamp(Math.Ceiling(waiting), 0, _secrets.Count > 0 ? SecretsLook.TotalMilliseconds : 60_000));
+        var waiting = _roles.Values.Where(r => r.Pid < 0 && !r.Ending).Select(r => _time.GetElapsedTime(_time.GetTimestamp(), r.NotBefore).TotalMilliseconds).DefaultIfEmpty(limit).Min();
+        _ = Libc.poll(polled, (ulong)(talking.Length + 1), (int)Math.Clamp(Math.Ceiling(waiting), 0, Math.Min(limit, _secrets.Count > 0 ? SecretsLook.TotalMilliseconds : 60_000)));
         ulong count;
         _ = Libc.read(_bell, (byte*)&count, sizeof(ulong));
         foreach (var role in talking)
@@ -224,7 +225,8 @@ public sealed unsafe class Master : IDisposable
 
     private void Hear(RoleSlot role)
     {
-        while (role.Control!.Receive(_message, out var descriptor, wait: false, out _) is > 0 and var length)
+        // So many at a time: one that does not stop talking must not keep master from the others.
+        for (var words = 0; words < WordsAtOnce && role.Control!.Receive(_message, out var descriptor, wait: false, out _) is > 0 and var length; words++)
         {
             if (descriptor >= 0)
             {
@@ -381,8 +383,11 @@ public sealed unsafe class Master : IDisposable
     /// </summary>
     private bool StartParent(RoleSlot parent)
     {
-        if (DescriptorSocket.Pair(out _) is not { } control || DescriptorSocket.Pair(out _) is not { } requests)
+        var first = DescriptorSocket.Pair(out _);
+        if (first is not { } control || DescriptorSocket.Pair(out _) is not { } requests)
         {
+            first?.Ours.Dispose();
+            _ = Libc.close(first?.Theirs ?? -1);
             parent.Failed(_time);
             return false;
         }
@@ -536,6 +541,8 @@ public sealed unsafe class Master : IDisposable
         if (Libc.socketpair(Libc.AF_UNIX, Libc.SOCK_STREAM | Libc.SOCK_CLOEXEC, 0, pair) < 0)
         {
             _log.Error($"link {name}: {Errno.Text(Marshal.GetLastPInvokeError())}");
+            // Without it both would wait for ever: one begins anew, and with it its links.
+            _ = a.Pid > 0 ? Libc.kill(a.Pid, Libc.SIGKILL) : 0;
             return;
         }
         for (var i = 0; i < 2; i++)
@@ -662,12 +669,29 @@ public sealed unsafe class Master : IDisposable
             {
                 _log.Warning($"{path}: {problem}");
             }
+            else if (version == 0)
+            {
+                ForgetSecret(path);
+            }
         }
         foreach (var path in gone)
         {
-            _secrets.Remove(path, out var old);
-            _ = Libc.close(old.Descriptor);
+            ForgetSecret(path);
             _secretProblems.Remove(path);
+        }
+    }
+
+    // Who may read the file itself shall not be served what it once was.
+    private void ForgetSecret(string path)
+    {
+        if (!_secrets.Remove(path, out var old))
+        {
+            return;
+        }
+        _ = Libc.close(old.Descriptor);
+        foreach (var role in _roles.Values.Where(r => r.Name is "receive" or "rewrite" or "deliver" or "local"))
+        {
+            role.Say('N', path);
         }
     }
 
@@ -839,7 +863,7 @@ public sealed unsafe class Master : IDisposable
         var started = _time.GetTimestamp();
         while (ending.Any(r => r.Pid >= 0))
         {
-            Poll();
+            Poll(1_000);
             Collect();
             if (_time.GetElapsedTime(started) > EndLimit)
             {
@@ -874,13 +898,16 @@ public sealed unsafe class Master : IDisposable
         _ = Libc.close(pipe[1]);
         var text = errno == 0 ? ReadAll(pipe[0]) : null;
         _ = Libc.close(pipe[0]);
+        if (errno == 0)
+        {
+            int status;
+            _ = Libc.kill(pid, Libc.SIGKILL);
+            _ = Libc.waitpid(pid, &status, 0);
+        }
         if (text is null)
         {
             throw new MasterException(errno == 0 ? "the configuration's reader does not answer" : $"{Program()}: {Errno.Text(errno)}");
         }
-        _ = Libc.kill(pid, Libc.SIGKILL);
-        int status;
-        _ = Libc.waitpid(pid, &status, 0);
         var plan = Plan.Parse(text);
         if (plan.Build != BuildId.Value && (plan.Build.Length > 0 || plan.Errors.Count == 0))
         {
@@ -889,9 +916,10 @@ public sealed unsafe class Master : IDisposable
         return plan.Errors.Count == 0 ? plan : throw new MasterException(string.Join("; ", plan.Errors));
     }
 
-    private static string? ReadAll(int fd)
+    private string? ReadAll(int fd)
     {
-        const int patience = 60_000;
+        var patience = TimeSpan.FromSeconds(60);
+        var start = _time.GetTimestamp();
         var all = new StringBuilder();
         var buffer = stackalloc byte[4096];
         var decoder = Encoding.UTF8.GetDecoder();
@@ -899,16 +927,18 @@ public sealed unsafe class Master : IDisposable
         while (all.Length < Plan.Limit)
         {
             var wait = new Libc.PollFd { Fd = fd, Events = Libc.POLLIN };
-            if (Libc.poll(&wait, 1, patience) == 0)
+            var left = patience - _time.GetElapsedTime(start);
+            var ready = left > TimeSpan.Zero ? Libc.poll(&wait, 1, (int)left.TotalMilliseconds) : 0;
+            if (ready == 0 || (ready < 0 && Marshal.GetLastPInvokeError() != Libc.EINTR))
             {
                 return null;
             }
-            var count = Libc.read(fd, buffer, 4096);
-            if (count <= 0)
+            var count = ready < 0 ? -1 : Libc.read(fd, buffer, 4096);
+            if (ready > 0 && count <= 0)
             {
                 return all.ToString();
             }
-            all.Append(chars, 0, decoder.GetChars(new ReadOnlySpan<byte>(buffer, (int)count), chars, flush: false));
+            all.Append(chars, 0, decoder.GetChars(new ReadOnlySpan<byte>(buffer, (int)Math.Max(0, count)), chars, flush: false));
         }
         return null;
     }

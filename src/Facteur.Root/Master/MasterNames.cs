@@ -36,8 +36,8 @@ internal sealed class MasterNames
     public static MasterNames Read(string directory)
     {
         var names = new MasterNames(directory);
-        names.Take(Lines(Path.Combine(directory, "main.cf")));
-        names.TakeServices(Lines(Path.Combine(directory, "master.cf")));
+        names.Take(ReadLines(Path.Combine(directory, "main.cf"), Encoding.Latin1));
+        names.TakeServices(ReadLines(Path.Combine(directory, "master.cf"), Encoding.Latin1));
         return names;
     }
 
@@ -52,12 +52,12 @@ internal sealed class MasterNames
     private IEnumerable<string> Values(string name) =>
         _services.Where(s => s.Name == name).Select(s => Expand(s.Value, name, Depth)).Prepend(this[name]).Distinct(StringComparer.Ordinal);
 
-    private static string[] Lines(string path)
+    internal static string[] ReadLines(string path, Encoding encoding)
     {
         try
         {
             var file = new FileInfo(path);
-            return file.Exists && file.Length <= FileLimit ? File.ReadAllLines(path, Encoding.Latin1) : [];
+            return file.Exists && file.Length <= FileLimit ? File.ReadAllLines(path, encoding) : [];
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

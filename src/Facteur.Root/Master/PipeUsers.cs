@@ -8,24 +8,11 @@ namespace Facteur.Root.Master;
 /// </summary>
 internal static class PipeUsers
 {
-    private const int FileLimit = 4 << 20;
     private const int CommandField = 7;
 
     /// <summary>Reads them: a line "user[:group] TAB chroot" each, for local's parent.</summary>
     /// <exception cref="MasterException">The file can't be read.</exception>
-    public static string Read(string directory)
-    {
-        var path = Path.Combine(directory, "master.cf");
-        try
-        {
-            var file = new FileInfo(path);
-            return file.Exists && file.Length <= FileLimit ? Of(File.ReadLines(path, Encoding.UTF8)) : "";
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new MasterException($"open {path}: {e.Message}");
-        }
-    }
+    public static string Read(string directory) => Of(MasterNames.ReadLines(Path.Combine(directory, "master.cf"), Encoding.UTF8));
 
     internal static string Of(IEnumerable<string> lines)
     {
@@ -55,25 +42,12 @@ internal static class PipeUsers
         {
             return;
         }
-        string user = "", chroot = "";
-        for (var i = CommandField + 1; i < words.Count && !words[i].StartsWith("argv=", StringComparison.Ordinal); i++)
-        {
-            if (words[i] == "-o")
-            {
-                i++;
-            }
-            else if (words[i].StartsWith("user=", StringComparison.Ordinal))
-            {
-                user = words[i]["user=".Length..];
-            }
-            else if (words[i].StartsWith("chroot=", StringComparison.Ordinal))
-            {
-                chroot = words[i]["chroot=".Length..];
-            }
-        }
+        var attributes = words.Skip(CommandField + 1).TakeWhile(w => !w.StartsWith("argv=", StringComparison.Ordinal)).ToList();
+        string Value(string name) => attributes.FindLast(w => w.StartsWith(name, StringComparison.Ordinal))?[name.Length..] ?? "";
+        var user = Value("user=");
         if (user.Length > 0 && !user.Contains('\t'))
         {
-            users.Append(user).Append('\t').Append(chroot).Append('\n');
+            users.Append(user).Append('\t').Append(Value("chroot=")).Append('\n');
         }
     }
 

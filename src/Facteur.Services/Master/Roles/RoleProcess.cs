@@ -149,6 +149,9 @@ public sealed class RoleProcess
             case 'F':
                 SealedFiles.Add(text, descriptor);
                 break;
+            case 'N':
+                SealedFiles.Forget(text);
+                break;
         }
     }
 
