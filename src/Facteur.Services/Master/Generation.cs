@@ -239,6 +239,7 @@ internal sealed class Generation : IAsyncDisposable
             FlushSite = _around.FlushSite,
             FreeQueueBytes = _around.FreeBytes,
             Hosts = _around.Hosts,
+            Sockets = SocketNames.Of(config, entry),
             Explanation = _around.Explanation,
         }, ServiceLogOf(config, "smtpd"), _around.Time);
         _smtpds.Add(service);

@@ -75,7 +75,7 @@ internal sealed class CleanupMessage : ICleanupMessage
         _given = [.. envelope.Recipients];
         _localHeaders = envelope.Flags.HasFlag(MessageFlags.RewriteLocal) || envelope.Origin is MessageOrigin.Bounce or MessageOrigin.Notice or MessageOrigin.Verify;
         // Postfix: what is refused for is looked for in mail from outside only.
-        _rejects = envelope.Origin is MessageOrigin.Smtpd or MessageOrigin.Pickup ? _options.RejectCharacters : null;
+        _rejects = envelope.Origin is MessageOrigin.Smtpd or MessageOrigin.Pickup && (envelope.Flags & MessageFlags.NoHeaderBodyChecks) == 0 ? _options.RejectCharacters : null;
         _rewriteHeaders = _localHeaders || _options.RewriteRemoteHeaders;
         _detectUtf8 = _options.DetectUtf8.Contains(envelope.Origin);
         var rules = _options.Checks is not null && (envelope.Flags & MessageFlags.NoHeaderBodyChecks) == 0

@@ -1,3 +1,4 @@
+using Facteur.Config.MasterCf;
 using Facteur.Contracts;
 using Facteur.Net.Dns;
 using Facteur.Services.Explain;
@@ -37,6 +38,9 @@ public sealed class SmtpdArrows
 
     /// <summary>Free bytes in the queue's file system, asked at MAIL.</summary>
     public Func<long> FreeQueueBytes { get; init; } = static () => long.MaxValue;
+
+    /// <summary>What names of sockets stand for; null: they begin at queue_directory.</summary>
+    public SocketNames? Sockets { get; init; }
 
     /// <summary>The hosts file, asked before the DNS.</summary>
     public required HostsFile Hosts { get; init; }

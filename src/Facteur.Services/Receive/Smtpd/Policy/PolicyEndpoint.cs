@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using Facteur.Config.MasterCf;
 using Facteur.Mail.Addresses;
 using Facteur.Net.Connections;
 using Facteur.Net.Dns;
@@ -23,13 +24,13 @@ internal sealed class PolicyEndpoint
 
     /// <summary>Reads one; null when it is none.</summary>
     /// <param name="text">As it was written.</param>
-    /// <param name="queueDirectory">Where relative paths begin.</param>
-    public static PolicyEndpoint? Parse(string text, string queueDirectory)
+    /// <param name="sockets">What names of sockets stand for.</param>
+    public static PolicyEndpoint? Parse(string text, SocketNames sockets)
     {
         if (text.StartsWith("unix:", StringComparison.Ordinal))
         {
             var path = text[5..];
-            return path.Length == 0 ? null : new PolicyEndpoint(path, null, 0, SocketPath(path, queueDirectory)) { Service = text };
+            return path.Length == 0 ? null : new PolicyEndpoint(path, null, 0, sockets.Resolve(path)) { Service = text };
         }
         var place = text.StartsWith("inet:", StringComparison.Ordinal) ? text[5..] : text;
         var colon = place.LastIndexOf(':');
@@ -57,7 +58,4 @@ internal sealed class PolicyEndpoint
         var ipv6 = await lookup.AddressesAsync(_host!, true, cancel).ConfigureAwait(false);
         return [.. ipv4.Records.Concat(ipv6.Records).Select(found => new IPEndPoint(found, _port))];
     }
-
-    /// <summary>The one place that says where a service's socket is: below queue_directory unless the path is absolute.</summary>
-    private static string SocketPath(string path, string queueDirectory) => Path.Combine(queueDirectory, path);
 }

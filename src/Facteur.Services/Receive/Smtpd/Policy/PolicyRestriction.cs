@@ -1,4 +1,5 @@
 using Facteur.Config;
+using Facteur.Config.MasterCf;
 using Facteur.Config.Parameters;
 using Facteur.Services.Receive.Smtpd.Restrictions;
 
@@ -29,15 +30,15 @@ internal sealed class PolicyRestriction(PolicyClient client, PolicySettings sett
     /// <summary>Reads the argument of check_policy_service: an endpoint, or an endpoint and settings of its own.</summary>
     /// <param name="text">The argument, without braces around it.</param>
     /// <param name="defaults">What is not set.</param>
-    /// <param name="queueDirectory">Where relative paths begin.</param>
+    /// <param name="sockets">What names of sockets stand for.</param>
     /// <param name="endpoint">The endpoint.</param>
     /// <param name="settings">The settings.</param>
     /// <returns>What is wrong with it, or null.</returns>
-    public static string? Parse(string text, PolicySettings defaults, string queueDirectory, out PolicyEndpoint? endpoint, out PolicySettings settings)
+    public static string? Parse(string text, PolicySettings defaults, SocketNames sockets, out PolicyEndpoint? endpoint, out PolicySettings settings)
     {
         settings = defaults;
         var parts = ListSyntax.Split(text);
-        endpoint = parts.Count == 0 ? null : PolicyEndpoint.Parse(parts[0], queueDirectory);
+        endpoint = parts.Count == 0 ? null : PolicyEndpoint.Parse(parts[0], sockets);
         if (endpoint is null)
         {
             return $"bad policy service \"{text}\": expected inet:host:port or unix:path";

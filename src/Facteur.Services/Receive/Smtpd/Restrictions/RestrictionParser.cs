@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Facteur.Config;
+using Facteur.Config.MasterCf;
 using Facteur.Config.Parameters;
 using Facteur.Services.Receive.Smtpd.Policy;
 using Facteur.Tables;
@@ -72,7 +73,7 @@ internal sealed class RestrictionParser : IDisposable
 
     private readonly SmtpdArrows _arrows;
     private readonly TimeProvider _time;
-    private readonly string _queueDirectory;
+    private readonly SocketNames _sockets;
     private readonly List<string> _mapsRblDomains;
     private readonly PolicySettings _policy;
     private readonly ConcurrentDictionary<(string, PolicySettings), PolicyClient> _policyClients = new();
@@ -86,7 +87,7 @@ internal sealed class RestrictionParser : IDisposable
     public RestrictionParser(IConfig config, SmtpdArrows arrows, SmtpdLog log, TimeProvider time)
     {
         (_arrows, _tables, _log, _time) = (arrows, arrows.Tables, log, time);
-        _queueDirectory = config.Get(CommonParameters.QueueDirectory);
+        _sockets = arrows.Sockets ?? new SocketNames(config.Get(CommonParameters.QueueDirectory), Chroot: false);
         _mapsRblDomains = ListSyntax.Split(config.Get(UceParameters.MapsRblDomains));
         _policy = new PolicySettings(
             config.Get(UceParameters.PolicyDefaultAction), config.Get(UceParameters.PolicyContext), config.Get(UceParameters.PolicyTimeout),
@@ -227,10 +228,10 @@ internal sealed class RestrictionParser : IDisposable
 
     private Restriction PolicyService(string name, string argument)
     {
-        if (argument.Length == 0 || PolicyRestriction.Parse(argument, _policy, _queueDirectory, out var endpoint, out var settings) is not null)
+        if (argument.Length == 0 || PolicyRestriction.Parse(argument, _policy, _sockets, out var endpoint, out var settings) is not null)
         {
             return BasicRestrictions.Broken(name, argument.Length == 0 ? $"restriction {name} must be followed by transport:server"
-                : $"restriction {name}: {PolicyRestriction.Parse(argument, _policy, _queueDirectory, out _, out _)}");
+                : $"restriction {name}: {PolicyRestriction.Parse(argument, _policy, _sockets, out _, out _)}");
         }
         // Restrictions of one service share its connections.
         if (!_policyClients.TryGetValue((endpoint!.Name, settings), out var client))
