@@ -8,6 +8,7 @@ return args is [var mode, ..]
         "source" => await Source.RunAsync(options),
         "sink" => await Sink.RunAsync(options),
         "idle" => await Idle.RunAsync(options),
+        "cleanup" => await CleanupCost.RunAsync(options),
         "fill" => Fill.Run(options),
         _ => Usage(),
     }
@@ -19,5 +20,6 @@ static int Usage()
     Console.Error.WriteLine("       Facteur.Load sink --port N --out FILE      counts and checks what arrives until SIGTERM");
     Console.Error.WriteLine("       Facteur.Load idle --port N --connections N holds connections after EHLO until its input ends");
     Console.Error.WriteLine("       Facteur.Load fill --journal DIR [--messages N] [--due N] [--size BYTES] writes a spool of deferred messages");
+    Console.Error.WriteLine("       Facteur.Load cleanup [--messages N]        what rewriting and checks of one message cost");
     return 64;
 }

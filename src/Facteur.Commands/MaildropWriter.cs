@@ -50,6 +50,10 @@ internal sealed class MaildropWriter(Submission submission)
         {
             Text(MaildropRecordType.Attribute, string.Create(CultureInfo.InvariantCulture, $"trace_flags={trace}"));
         }
+        if (envelope.Verp.Length > 0)
+        {
+            Text(MaildropRecordType.Verp, envelope.Verp);
+        }
         Recipients(envelope.Recipients);
         Text(MaildropRecordType.ContentStart, "");
     }

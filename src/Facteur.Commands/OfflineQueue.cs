@@ -187,7 +187,7 @@ public sealed class OfflineQueue(ISpool spool, bool longIds, MaildropDirectory? 
             {
                 var recipient = message.Envelope.Recipients[i];
                 var reason = known ? OutcomeDetail.Read(outcome.Detail.Span).Status?.Reason : null;
-                var original = recipient.OriginalAddress == recipient.Address ? "" : recipient.OriginalAddress;
+                var original = reason is not null && recipient.OriginalAddress == recipient.Address ? "" : recipient.OriginalAddress;
                 recipients.Add(new ListedRecipient(recipient.Address, original, reason, known && outcome.Done));
             }
         }

@@ -165,6 +165,14 @@ internal sealed class PostcatWriter : IDisposable
             Attribute("log_protocol_name", e.Client.Protocol);
             Attribute("reverse_client_name", e.Client.ReverseName);
         }
+        if (e.ContentFilter.Length > 0)
+        {
+            Record('L', $"content_filter: {e.ContentFilter}");
+        }
+        if (e.Verp.Length > 0)
+        {
+            Record('V', $"verp_delimiters: {e.Verp}");
+        }
         var done = message.Done.ToHashSet();
         for (var i = 0; i < e.Recipients.Count; i++)
         {

@@ -108,10 +108,19 @@ public static class Sendmail
             return context.Fatal($"{login}({uid}): bad sender address: {options.Sender}", TemporaryFailure);
         }
         var sender = senders[0];
+        var verp = options.Verp is "" ? config.Get(CleanupParameters.DefaultVerpDelimiters) : options.Verp ?? "";
+        if (verp.Length > 0 && !Verp.IsValid(verp, config.Get(CleanupParameters.VerpDelimiterFilter)))
+        {
+            return context.Fatal($"-V requires two characters from {config.Get(CleanupParameters.VerpDelimiterFilter)}", TemporaryFailure);
+        }
+        if (verp.Length > 0 && sender.Length == 0)
+        {
+            return context.Fatal($"{login}({uid}): -V option requires non-null sender address", TemporaryFailure);
+        }
         var fullName = options.FullName ?? context.Environment.GetValueOrDefault("NAME") ?? account?.FullName ?? "";
         using var submission = Submission.Open(config, context.Time);
         var message = new SendmailMessage(submission, options, MaildropWriter.LineLimit(config), config.Get(SendmailParameters.FixLineEndings));
-        message.Envelope(sender, OneLine(fullName), operands);
+        message.Envelope(sender, OneLine(fullName), verp, operands);
         var headers = options.FromHeaders && !verify ? new SendmailHeaders((int)Math.Min(config.Get(CommonParameters.HeaderSizeLimit), int.MaxValue)) : null;
         if (verify)
         {

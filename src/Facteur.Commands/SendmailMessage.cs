@@ -14,11 +14,12 @@ internal sealed class SendmailMessage(Submission submission, SendmailOptions opt
     private bool _fix = fixLineEndings == "always";
 
     /// <summary>Writes what stands in front of the content.</summary>
-    public void Envelope(string sender, string fullName, IEnumerable<string> recipients) => _writer.Begin(new Envelope
+    public void Envelope(string sender, string fullName, string verp, IEnumerable<string> recipients) => _writer.Begin(new Envelope
     {
         Sender = sender,
         FullName = fullName,
         EnvelopeId = options.EnvelopeId,
+        Verp = verp,
         Return = options.Return,
         Body = options.Body,
         Flags = options.Flags | (options.IsGateway ? 0 : MessageFlags.RewriteLocal),

@@ -67,6 +67,9 @@ internal sealed class SendmailOptions
     /// <summary>-R.</summary>
     public DsnReturn Return { get; private set; }
 
+    /// <summary>-XV: the delimiters of VERP, "" for the default ones; null without.</summary>
+    public string? Verp { get; private set; }
+
     /// <summary>-V, or "".</summary>
     public string EnvelopeId { get; private set; } = "";
 
@@ -187,7 +190,8 @@ internal sealed class SendmailOptions
             case 'q':
                 return TakeFlush(argument);
             case 'X':
-                return argument.StartsWith('V') ? "-XV (VERP) is not available in this release" : $"unsupported: -X{argument[..Math.Min(argument.Length, 1)]}";
+                Verp = argument.StartsWith('V') ? argument[1..] : Verp;
+                return argument.StartsWith('V') ? null : $"unsupported: -X{argument[..Math.Min(argument.Length, 1)]}";
             default:
                 // sendmail(1): accepted for the sake of old programs: -Am -Ac -c -d -e -h -L -m -n -p -U -x.
                 return null;

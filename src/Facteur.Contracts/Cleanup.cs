@@ -33,7 +33,8 @@ public enum CleanupStatus : byte
 /// <summary>The end of a message in cleanup.</summary>
 /// <param name="Status">How it ended.</param>
 /// <param name="Text">A text for the sender, or null for the status's own.</param>
-public readonly record struct CleanupResult(CleanupStatus Status, string? Text = null);
+/// <param name="Head">Of refused local mail the start of what would have been queued, all headers at least, for the report to its sender; else empty.</param>
+public readonly record struct CleanupResult(CleanupStatus Status, string? Text = null, ReadOnlyMemory<byte> Head = default);
 
 /// <summary>
 /// The arrow smtpd, pickup, bounce, forward → cleanup. All mail enters here. Within the receive role it is a call; mail made in other

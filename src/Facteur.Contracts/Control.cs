@@ -232,6 +232,7 @@ public static class ControlCodec
                 ArrivalMicros = e.ArrivalMicros,
                 ContentSize = e.ContentSize,
                 EnvelopeId = e.EnvelopeId,
+                Verp = e.Verp,
                 Return = e.Return,
                 Body = e.Body,
                 Origin = e.Origin,

@@ -18,6 +18,9 @@ public enum DeliveryFlags : byte
 
     /// <summary>local handed the recipient over to another transport (mailbox_transport): it is not handed over again.</summary>
     Passed = 4,
+
+    /// <summary>A probe whose failure is not kept (address_verify_negative_cache = no): the log says so.</summary>
+    FailureNotKept = 8,
 }
 
 /// <summary>One recipient of a delivery.</summary>

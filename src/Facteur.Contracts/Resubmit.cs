@@ -10,6 +10,11 @@ public interface IResubmit
 {
     /// <summary>Starts a message.</summary>
     IResubmitMessage Begin(Envelope envelope);
+
+    /// <summary>What a probe found, for who sent it. Lost when there is nobody now.</summary>
+    void Probed(string address, AddressVerdict verdict)
+    {
+    }
 }
 
 /// <summary>One message made inside. Dispose without <see cref="EndAsync"/> forgets it.</summary>

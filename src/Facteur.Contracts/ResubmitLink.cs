@@ -30,11 +30,17 @@ public static class ResubmitFrames
     /// <summary>← cleanup: one piece of content of the message was taken.</summary>
     public const ushort Taken = 6;
 
+    /// <summary>→ cleanup: what a probe found: address, status u8, text. It has no answer.</summary>
+    public const ushort Probed = 7;
+
     /// <summary>Pieces of content a message may have under way.</summary>
     public const int Window = 8;
 
     /// <summary>Longest piece of content.</summary>
     public const int PieceLimit = 64 << 10;
+
+    /// <summary>Longest text of a probe's result, in characters.</summary>
+    public const int ProbeTextLimit = 1000;
 }
 
 /// <summary>The client of the arrow → cleanup for mail made inside.</summary>
@@ -70,6 +76,24 @@ public sealed class ResubmitClient : IResubmit, IFrameHandler, IDisposable
             message.Lost();
         }
         return message;
+    }
+
+    /// <inheritdoc/>
+    public void Probed(string address, AddressVerdict verdict)
+    {
+        if (_closed || !EnvelopeCodec.Fits(address))
+        {
+            return;
+        }
+        // The other end bounds texts, in bytes.
+        var text = verdict.Text.Length > ResubmitFrames.ProbeTextLimit ? verdict.Text[..ResubmitFrames.ProbeTextLimit] : verdict.Text;
+        _writer.Write(ResubmitFrames.Probed, ResubmitFrames.Version, 0, (address, verdict.Status, text), static ((string Address, AddressStatus Status, string Text) probe, ref FieldWriter writer) =>
+        {
+            writer.Text(probe.Address);
+            writer.Byte((byte)probe.Status);
+            writer.Text(probe.Text);
+        });
+        _writer.Flush();
     }
 
     /// <inheritdoc/>
@@ -177,7 +201,9 @@ public sealed class ResubmitClient : IResubmit, IFrameHandler, IDisposable
 public sealed class ResubmitServer : IFrameHandler, IDisposable
 {
     private const int TextLimit = 1000;
+    private const int AddressBytes = 4096;
     private readonly ICleanup _cleanup;
+    private readonly IProbeResults? _probes;
     private readonly LinkWriter _writer;
     private readonly LinkPump _pump;
     private readonly ServiceLog _log;
@@ -185,8 +211,13 @@ public sealed class ResubmitServer : IFrameHandler, IDisposable
     private readonly Dictionary<ulong, Channel<byte[]?>> _open = [];
 
     /// <summary>Serves a link.</summary>
-    public ResubmitServer(IDuplexPipe link, ICleanup cleanup, ServiceLog log)
+    /// <param name="link">The link.</param>
+    /// <param name="cleanup">Takes the messages.</param>
+    /// <param name="log">The log.</param>
+    /// <param name="probes">Takes what probes found, where that is wanted.</param>
+    public ResubmitServer(IDuplexPipe link, ICleanup cleanup, ServiceLog log, IProbeResults? probes = null)
     {
+        _probes = probes;
         _cleanup = cleanup;
         _log = log;
         _writer = new LinkWriter(link.Output);
@@ -225,6 +256,14 @@ public sealed class ResubmitServer : IFrameHandler, IDisposable
                 return reader.Complete && (!_open.TryGetValue(frame.Id, out var to) || to.Writer.TryWrite(content.ToArray()));
             case ResubmitFrames.End:
                 return !_open.Remove(frame.Id, out var ended) || (ended.Writer.TryWrite(null) && ended.Writer.TryComplete());
+            case ResubmitFrames.Probed:
+                var (probed, status, why) = (reader.Text(AddressBytes), (AddressStatus)reader.Byte(), reader.Text(ResubmitFrames.ProbeTextLimit * 3));
+                if (!reader.Complete || status > AddressStatus.Bounced)
+                {
+                    return false;
+                }
+                _probes?.Probed(probed, new AddressVerdict(status, why));
+                return true;
             case ResubmitFrames.Abort:
                 if (_open.Remove(frame.Id, out var aborted))
                 {

@@ -20,6 +20,9 @@ public sealed class ResubmitSwitch : IResubmit, IDisposable
     public IResubmitMessage Begin(Envelope envelope) => _client is { } client ? client.Begin(envelope) : new NoMessage();
 
     /// <inheritdoc/>
+    public void Probed(string address, AddressVerdict verdict) => _client?.Probed(address, verdict);
+
+    /// <inheritdoc/>
     public void Dispose() => _client?.Dispose();
 
     private sealed class NoMessage : IResubmitMessage

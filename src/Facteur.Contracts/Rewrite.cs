@@ -57,4 +57,10 @@ public interface IRewrite
     /// <param name="recipient">The recipient, rewritten.</param>
     /// <param name="cancel">The caller's end.</param>
     ValueTask<Resolution> ResolveAsync(string sender, string recipient, CancellationToken cancel);
+
+    /// <summary>Says where a probe of an address goes: as mail to it, but by the address_verify_* overrides of transports and relay hosts.</summary>
+    /// <param name="sender">The sender.</param>
+    /// <param name="recipient">The recipient, rewritten.</param>
+    /// <param name="cancel">The caller's end.</param>
+    ValueTask<Resolution> ResolveProbeAsync(string sender, string recipient, CancellationToken cancel) => ResolveAsync(sender, recipient, cancel);
 }

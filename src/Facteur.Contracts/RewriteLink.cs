@@ -23,6 +23,9 @@ public static class RewriteFrames
     /// <summary>← rewrite: transport, nexthop, recipient, flags u16.</summary>
     public const ushort Resolved = 4;
 
+    /// <summary>→ rewrite: sender, recipient of a probe; answered as Resolve is.</summary>
+    public const ushort ResolveProbe = 5;
+
     /// <summary>Longest text.</summary>
     public const int TextLimit = 8192;
 
@@ -116,7 +119,7 @@ public sealed class RewriteClient : IRewrite, IDisposable
         {
             // An answer is kept beside those it was asked among: what was forgotten meanwhile does not come back.
             var young = _young;
-            var answer = await AskAsync(new Question(key.Local ? "local" : null, key.Address, resolve: false), cancel).ConfigureAwait(false);
+            var answer = await AskAsync(new Question(key.Local ? "local" : null, key.Address, RewriteFrames.Rewrite), cancel).ConfigureAwait(false);
             if (answer is string text)
             {
                 young.Keep(key, text);
@@ -144,7 +147,7 @@ public sealed class RewriteClient : IRewrite, IDisposable
         async ValueTask<Resolution> Slow((string Sender, string Recipient) key, string sender, CancellationToken cancel)
         {
             var young = _young;
-            var answer = await AskAsync(new Question(sender, key.Recipient, resolve: true), cancel).ConfigureAwait(false);
+            var answer = await AskAsync(new Question(sender, key.Recipient, RewriteFrames.Resolve), cancel).ConfigureAwait(false);
             if (answer is not Resolution resolution)
             {
                 return new Resolution("", "", key.Recipient, ResolveFlags.Fail);
@@ -155,6 +158,15 @@ public sealed class RewriteClient : IRewrite, IDisposable
             }
             return resolution;
         }
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<Resolution> ResolveProbeAsync(string sender, string recipient, CancellationToken cancel)
+    {
+        // Probes are few, and each address has one in a long time: their answers are not kept.
+        var answer = RewriteFrames.Fits(sender) && RewriteFrames.Fits(recipient)
+            ? await AskAsync(new Question(sender, recipient, RewriteFrames.ResolveProbe), cancel).ConfigureAwait(false) : null;
+        return answer as Resolution ?? new Resolution("", "", recipient, ResolveFlags.Fail);
     }
 
     /// <summary>Another configuration: answers kept are forgotten, and so are those to questions that were asked before.</summary>
@@ -275,13 +287,13 @@ public sealed class RewriteClient : IRewrite, IDisposable
     /// One question: it may be asked again. What waits for it goes on within Poll, on the owner's thread: a hand-over to the thread pool
     /// would cost more than the answer.
     /// </summary>
-    private sealed class Question(string? first, string second, bool resolve) : TaskCompletionSource<object?>
+    private sealed class Question(string? first, string second, ushort type) : TaskCompletionSource<object?>
     {
         public void Write(LinkWriter writer, ulong number)
         {
-            if (resolve)
+            if (type != RewriteFrames.Rewrite)
             {
-                writer.Write(RewriteFrames.Resolve, RewriteFrames.Version, number, (Sender: first!, Recipient: second), static ((string Sender, string Recipient) q, ref FieldWriter writer) =>
+                writer.Write(type, RewriteFrames.Version, number, (Sender: first!, Recipient: second), static ((string Sender, string Recipient) q, ref FieldWriter writer) =>
                 {
                     writer.Text(q.Sender);
                     writer.Text(q.Recipient);
@@ -367,13 +379,13 @@ public sealed class RewriteServer : IFrameHandler, IDisposable
                 }
                 Answer(frame.Id, local, address);
                 return true;
-            case RewriteFrames.Resolve:
+            case RewriteFrames.Resolve or RewriteFrames.ResolveProbe:
                 var (sender, recipient) = (reader.Text(RewriteFrames.TextLimit), reader.Text(RewriteFrames.TextLimit));
                 if (reader.Failed)
                 {
                     return false;
                 }
-                Answer(frame.Id, sender, recipient);
+                Answer(frame.Id, sender, recipient, frame.Type == RewriteFrames.ResolveProbe);
                 return true;
             default:
                 return false;
@@ -401,12 +413,14 @@ public sealed class RewriteServer : IFrameHandler, IDisposable
         FlushLate();
     }
 
-    private async void Answer(ulong number, string sender, string recipient)
+    private async void Answer(ulong number, string sender, string recipient, bool probe)
     {
         var answer = new Resolution("", "", recipient, ResolveFlags.Fail);
         try
         {
-            var found = await _rewrite.ResolveAsync(sender, recipient, _stop.Token).ConfigureAwait(false);
+            var found = probe
+                ? await _rewrite.ResolveProbeAsync(sender, recipient, _stop.Token).ConfigureAwait(false)
+                : await _rewrite.ResolveAsync(sender, recipient, _stop.Token).ConfigureAwait(false);
             answer = RewriteFrames.IsText(found.Transport) && RewriteFrames.IsText(found.Nexthop) && RewriteFrames.IsText(found.Recipient) ? found : answer;
         }
         catch (Exception)

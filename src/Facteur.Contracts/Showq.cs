@@ -2,7 +2,7 @@ namespace Facteur.Contracts;
 
 /// <summary>One recipient in a queue listing; only recipients still to be delivered are listed.</summary>
 /// <param name="Address">The recipient.</param>
-/// <param name="OriginalAddress">orig_address: "" when the same.</param>
+/// <param name="OriginalAddress">orig_address; "" when it is the same and a reason is known (Postfix: its logs of reasons leave it out then).</param>
 /// <param name="Reason">Why it is delayed, or null.</param>
 /// <param name="Bounced">The reason is a bounce not reported yet.</param>
 public sealed record ListedRecipient(string Address, string OriginalAddress, string? Reason, bool Bounced);

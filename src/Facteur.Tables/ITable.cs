@@ -42,4 +42,7 @@ public interface ITable : IDisposable
 
     /// <summary>Looks up a key. Fixed-string tables fold it to lower case themselves.</summary>
     ValueTask<Lookup> LookupAsync(string key, CancellationToken cancel);
+
+    /// <summary>Looks up a key that is bytes, such as a line of a message, in a table that is not UTF-8 (<see cref="TableOptions.Utf8"/>). The bytes stay until it has completed.</summary>
+    ValueTask<Lookup> LookupAsync(ReadOnlyMemory<byte> key, CancellationToken cancel) => LookupAsync(System.Text.Encoding.Latin1.GetString(key.Span), cancel);
 }

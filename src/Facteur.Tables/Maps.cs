@@ -29,6 +29,20 @@ public sealed class Maps
     public static Maps Open(ITableSet tables, string parameter, string value) =>
         new(parameter, [.. ListSyntax.Split(value).Select(tables.Open)]);
 
+    /// <summary>The first answer for a key that is bytes, of tables opened for bytes. The bytes stay until it has completed.</summary>
+    public async ValueTask<Lookup> FindAsync(ReadOnlyMemory<byte> key, CancellationToken cancel)
+    {
+        foreach (var table in _tables)
+        {
+            var lookup = await table.LookupAsync(key, cancel).ConfigureAwait(false);
+            if (lookup.Status != LookupStatus.NotFound)
+            {
+                return lookup is { Status: LookupStatus.Found, Value.Length: 0 } ? Checked(lookup, table, System.Text.Encoding.Latin1.GetString(key.Span)) : lookup;
+            }
+        }
+        return Lookup.NotFound;
+    }
+
     /// <summary>The first answer that is not "not found".</summary>
     /// <param name="key">The key.</param>
     /// <param name="partial">The key is a part of the address (domain, user without extension): tables of patterns are not asked.</param>
@@ -48,12 +62,15 @@ public sealed class Maps
             var lookup = await table.LookupAsync(key, cancel).ConfigureAwait(false);
             if (lookup.Status != LookupStatus.NotFound)
             {
-                // Postfix: an empty value is a mistake in the table, and no answer to act on.
-                return lookup is { Status: LookupStatus.Found, Value.Length: 0 }
-                    ? Lookup.Error($"{Parameter} lookup of {key} returns an empty string result; {table.Name} should return NO RESULT in case of NOT FOUND")
-                    : lookup;
+                return Checked(lookup, table, key);
             }
         }
         return Lookup.NotFound;
     }
+
+    // Postfix: an empty value is a mistake in the table, and no answer to act on.
+    private Lookup Checked(Lookup lookup, ITable table, string key) =>
+        lookup is { Status: LookupStatus.Found, Value.Length: 0 }
+            ? Lookup.Error($"{Parameter} lookup of {key} returns an empty string result; {table.Name} should return NO RESULT in case of NOT FOUND")
+            : lookup;
 }

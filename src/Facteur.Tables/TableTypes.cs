@@ -1,4 +1,5 @@
 using Facteur.Tables.Types;
+using Facteur.Unix;
 
 namespace Facteur.Tables;
 
@@ -15,6 +16,7 @@ public static class TableTypes
         ["hash"] = IndexedTable.Open,
         ["inline"] = InlineTable.Open,
         ["lmdb"] = IndexedTable.Open,
+        ["pcre"] = PcreTable.Open,
         ["pipemap"] = PipemapTable.Open,
         ["proxy"] = ProxyTable.Open,
         ["randmap"] = RandmapTable.Open,
@@ -25,8 +27,8 @@ public static class TableTypes
         ["unix"] = UnixTable.Open,
     };
 
-    /// <summary>All types, sorted (postconf -m).</summary>
-    public static IReadOnlyList<string> Names { get; } = [.. Openers.Keys.Order(StringComparer.Ordinal)];
+    /// <summary>All types that this system supports, sorted (postconf -m).</summary>
+    public static IReadOnlyList<string> Names { get; } = [.. Openers.Keys.Where(type => type != "pcre" || Pcre2.IsAvailable).Order(StringComparer.Ordinal)];
 
     /// <summary>Types that postmap and postalias can write.</summary>
     public static bool IsIndexed(string type) => type is "hash" or "btree" or "lmdb";

@@ -136,6 +136,7 @@ public static unsafe partial class Libc
     [LibraryImport(C, SetLastError = true)] public static partial int setresuid(uint real, uint effective, uint saved);
     [LibraryImport(C, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)] public static partial int memfd_create(string name, uint flags);
     [LibraryImport(C, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)] public static partial int chdir(string path);
+    [LibraryImport(C, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)] public static partial int chroot(string path);
     [LibraryImport(C, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)] public static partial int lchown(string path, uint uid, uint gid);
     [LibraryImport(C)] public static partial void _exit(int status);
     [LibraryImport(C)] public static partial void openlog(byte* name, int options, int facility);

@@ -9,17 +9,14 @@ public enum LocalWork : byte
     /// <summary>A helper: commands, mailboxes in the user's reach: mbox, maildir, file.</summary>
     User = 1,
 
-    /// <summary>A helper that writes root's mbox, which a request before opened and locked.</summary>
-    RootMailbox = 2,
-
     /// <summary>A .forward or :include: file, open for reading.</summary>
-    Read = 3,
+    Read = 2,
 
-    /// <summary>The user's mbox in a directory of mailboxes, open for appending and locked; root's stays with the parent.</summary>
-    Mailbox = 4,
+    /// <summary>The user's mbox in a directory of mailboxes, open for appending and locked.</summary>
+    Mailbox = 3,
 
-    /// <summary>The delivery into a mailbox with a lock file, or root's, is over.</summary>
-    Release = 5,
+    /// <summary>The delivery into a mailbox with a lock file is over.</summary>
+    Release = 4,
 }
 
 /// <summary>How a mailbox is locked, how a file is looked for.</summary>
@@ -50,13 +47,16 @@ public enum LocalIdentity : byte
 
     /// <summary>Numbers of a virtual mailbox.</summary>
     Virtual = 3,
+
+    /// <summary>"user" or "user:group" of a pipe service; the path is its root directory, or empty.</summary>
+    Pipe = 4,
 }
 
 /// <summary>
 /// One request of the expander: a short message (docs/formats/local.md). Everything in it may be hostile, and nothing in it is
 /// an identity: it names where one is found.
 /// </summary>
-/// <param name="Number">The answer's; for <see cref="LocalWork.Release"/> and <see cref="LocalWork.RootMailbox"/> that of the request that opened the mailbox is in <paramref name="Uid"/>.</param>
+/// <param name="Number">The answer's; for <see cref="LocalWork.Release"/> that of the request that opened the mailbox is in <paramref name="Uid"/>.</param>
 /// <param name="Work">What is wanted.</param>
 /// <param name="Identity">How the identity is found.</param>
 /// <param name="Bits">Locks of a mailbox; or that the last name of a file may be a link.</param>
@@ -64,7 +64,7 @@ public enum LocalIdentity : byte
 /// <param name="Gid">Group.</param>
 /// <param name="StaleSeconds">Age of a lock file that is removed.</param>
 /// <param name="Name">The user, or the file whose owner it is.</param>
-/// <param name="Path">The directory of mailboxes; the file to read.</param>
+/// <param name="Path">The directory of mailboxes; the file to read; the root directory.</param>
 public sealed record LocalRequest(uint Number, LocalWork Work, LocalIdentity Identity, LocalBits Bits, uint Uid, uint Gid, uint StaleSeconds, string Name, string Path)
 {
     private const byte Version = 2;
@@ -96,7 +96,7 @@ public sealed record LocalRequest(uint Number, LocalWork Work, LocalIdentity Ide
     /// <summary>Reads a request; null when it is none.</summary>
     public static LocalRequest? Read(ReadOnlySpan<byte> message)
     {
-        if (message.Length < HeaderLength || message[0] != Version || message[1] is < 1 or > 5 || message[2] is < 1 or > 3 || message[3] > 15)
+        if (message.Length < HeaderLength || message[0] != Version || message[1] is < 1 or > 4 || message[2] is < 1 or > 4 || message[3] > 15)
         {
             return null;
         }

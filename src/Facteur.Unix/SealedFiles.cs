@@ -19,6 +19,9 @@ public static class SealedFiles
         _ = Libc.close(descriptor);
     }
 
+    /// <summary>The file may be read by its name again, or is gone. What was given stays open: its number may be in somebody's hands.</summary>
+    public static void Forget(string path) => Given.TryRemove(path, out _);
+
     /// <summary>What was given in a path's place, -1 when nothing was.</summary>
     public static int DescriptorOf(string path) => Given.TryGetValue(path, out var descriptor) ? descriptor : -1;
 

@@ -7,10 +7,11 @@ using Facteur.Mail.Envelopes;
 namespace Facteur.Contracts.Tests;
 
 /// <summary>docs/formats/contracts.md: what the ends of each link put on the wire, frame by frame. A change here is a new version.</summary>
-public sealed class FrameFormatTests : IDisposable
+public sealed class FrameFormatTests : IDisposable, IProbeResults
 {
     private readonly IDuplexPipe _near;
     private readonly IDuplexPipe _far;
+    private readonly List<string> _probed = [];
     private string _contract = "";
 
     public FrameFormatTests() => (_near, _far) = PipePair.Create();
@@ -77,6 +78,12 @@ public sealed class FrameFormatTests : IDisposable
         await Receives("Resolved");
         Assert.True(client.Poll());
         Assert.Equal(new Resolution("local", "a.example", "joe@a.example", ResolveFlags.Local), await resolved);
+        var probe = client.ResolveProbeAsync("s", "joe@a.example", Cancel);
+        client.Flush();
+        await Sends("ResolveProbe");
+        await Receives("ResolvedProbe");
+        Assert.True(client.Poll());
+        Assert.Equal("local", (await probe).Transport);
     }
 
     [Fact]
@@ -88,6 +95,8 @@ public sealed class FrameFormatTests : IDisposable
         await Sends("Rewritten");
         await Receives("Resolve");
         await Sends("Resolved");
+        await Receives("ResolveProbe");
+        await Sends("ResolvedProbe");
     }
 
     [Fact]
@@ -206,20 +215,26 @@ public sealed class FrameFormatTests : IDisposable
         forgotten.Dispose();
         await Take(Bytes("Begin").Length);
         await Sends("Abort");
+        client.Probed("a@b", new AddressVerdict(AddressStatus.Bounced, "nop"));
+        await Sends("Probed");
     }
 
     [Fact]
     public async Task Resubmit_from_cleanup()
     {
         _contract = "Resubmit";
-        using var server = new ResubmitServer(_near, new OneCleanup(), new ServiceLog(new NoLog(), "test"));
+        using var server = new ResubmitServer(_near, new OneCleanup(), new ServiceLog(new NoLog(), "test"), this);
+        await Receives("Probed");
         await Receives("Begin");
         await Receives("Content");
         await Sends("Taken");
         await Receives("End");
         await Sends("Taken");
         await Sends("Done");
+        Assert.Equal(["a@b Bounced nop"], _probed);
     }
+
+    void IProbeResults.Probed(string address, AddressVerdict verdict) => _probed.Add($"{address} {verdict.Status} {verdict.Text}");
 
     /// <summary>A writer may speak of numbers it was given.</summary>
     private async Task GivesAsync(IncomingServer server, ulong number)

@@ -36,6 +36,10 @@ public sealed class StaticResolver : IDnsResolver
 
     public ValueTask<DnsAnswer<string>> NamesAsync(IPAddress address, CancellationToken cancel) => Answer(address.ToString(), "PTR", text => text);
 
+    public ValueTask<DnsAnswer<string>> NameServersAsync(string name, CancellationToken cancel) => Answer(name, "NS", text => text);
+
+    public ValueTask<DnsAnswer<string>> TextsAsync(string name, CancellationToken cancel) => Answer(name, "TXT", text => text);
+
     private ValueTask<DnsAnswer<T>> Answer<T>(string name, string type, Func<string, T> convert)
     {
         lock (Asked)

@@ -58,6 +58,11 @@ public sealed class TestConfig : IConfig
     private string Value(Parameter parameter)
     {
         var text = _values.GetValueOrDefault(parameter.Name, parameter.Default);
+        // "$other": the default is the value of another parameter.
+        if (text == parameter.Default && text.StartsWith('$') && !_values.ContainsKey(text[1..]) && ParameterRegistry.Find(text[1..]) is { } other)
+        {
+            return Value(other);
+        }
         var value = RawParameters.Contains(parameter.Name) ? text : Expand(text);
         return parameter.Check(value) is { } wrong ? throw new ConfigException(wrong) : value;
     }

@@ -18,6 +18,9 @@ public static class BounceParameters
     /// <summary>bounce_size_limit.</summary>
     public static readonly IntParameter BounceSizeLimit = new("bounce_size_limit", "50000", "Bytes of the original message that a report returns; 0 for no limit.");
 
+    /// <summary>disable_verp_bounces.</summary>
+    public static readonly BoolParameter DisableVerpBounces = new("disable_verp_bounces", "no", "Whether failures of mail with VERP are told in one report to its plain sender.");
+
     /// <summary>bounce_template_file.</summary>
     public static readonly StringParameter BounceTemplateFile = new("bounce_template_file", "", "A file with templates of delivery reports.");
 
@@ -33,6 +36,6 @@ public static class BounceParameters
     /// <summary>All rows.</summary>
     public static IReadOnlyList<Parameter> All { get; } =
     [
-        DoubleBounceNoticeRecipient, BounceNoticeRecipient, DelayNoticeRecipient, ErrorNoticeRecipient, BounceSizeLimit, BounceTemplateFile, EnableThreadedBounces, NotifyClasses, HeaderFromFormat,
+        DoubleBounceNoticeRecipient, BounceNoticeRecipient, DelayNoticeRecipient, ErrorNoticeRecipient, BounceSizeLimit, DisableVerpBounces, BounceTemplateFile, EnableThreadedBounces, NotifyClasses, HeaderFromFormat,
     ];
 }

@@ -81,6 +81,18 @@ public static class CleanupParameters
     /// <summary>smtputf8_autodetect_classes.</summary>
     public static readonly StringParameter Smtputf8AutodetectClasses = new("smtputf8_autodetect_classes", "sendmail, verify", "Mail that is found to need SMTPUTF8 by its addresses and headers.", 1);
 
+    /// <summary>message_strip_characters.</summary>
+    public static readonly StringParameter MessageStripCharacters = new("message_strip_characters", "", "Characters that are taken out of content, with escapes as in C.");
+
+    /// <summary>message_reject_characters.</summary>
+    public static readonly StringParameter MessageRejectCharacters = new("message_reject_characters", "", "Characters for which content is refused, with escapes as in C.");
+
+    /// <summary>default_verp_delimiters.</summary>
+    public static readonly StringParameter DefaultVerpDelimiters = new("default_verp_delimiters", "+=", "The two delimiters of VERP when none are given.", 2);
+
+    /// <summary>verp_delimiter_filter.</summary>
+    public static readonly StringParameter VerpDelimiterFilter = new("verp_delimiter_filter", "-=+", "Characters that may be delimiters of VERP.", 1);
+
     /// <summary>All rows.</summary>
     public static IReadOnlyList<Parameter> All { get; } =
     [
@@ -88,6 +100,6 @@ public static class CleanupParameters
         SenderCanonicalClasses, RecipientCanonicalMaps, RecipientCanonicalClasses, MasqueradeClasses, MasqueradeDomains, MasqueradeExceptions,
         PropagateUnmatchedExtensions, VirtualAliasMaps, VirtualAliasExpansionLimit, VirtualAliasRecursionLimit, VirtualAliasAddressLengthLimit,
         MessageDropHeaders, UndisclosedRecipientsHeader, HeaderFromFormat, FullNameEncodingCharset, HeaderAddressTokenLimit, DuplicateFilterLimit,
-        CleanupReplaceStrayCrLf, Smtputf8AutodetectClasses,
+        CleanupReplaceStrayCrLf, Smtputf8AutodetectClasses, MessageStripCharacters, MessageRejectCharacters, DefaultVerpDelimiters, VerpDelimiterFilter,
     ];
 }

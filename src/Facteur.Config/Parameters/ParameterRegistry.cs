@@ -12,6 +12,8 @@ public static class ParameterRegistry
         BounceParameters.All,
         CleanupParameters.All,
         CommonParameters.All,
+        ContentCheckParameters.All,
+        ContentFilterParameters.All,
         LocalParameters.All,
         LogParameters.All,
         QmgrParameters.All,
@@ -22,6 +24,8 @@ public static class ParameterRegistry
         SmtpParameters.All,
         TablesParameters.All,
         TrivialRewriteParameters.All,
+        UceParameters.All,
+        VerifyParameters.All,
         VirtualParameters.All,
     ];
 

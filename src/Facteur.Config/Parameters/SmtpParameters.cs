@@ -30,6 +30,7 @@ public sealed class SmtpParameters
         DnsSupportLevel = Text("dns_support_level", "", "disabled, enabled or dnssec.");
         EnforceTls = Flag("enforce_tls", "no", "Obsolete: encrypt.");
         FallbackRelay = Text("fallback_relay", lmtp ? "" : "$fallback_relay", "Where mail goes when no other host takes it.");
+        GenericMaps = Text("generic_maps", "", "Tables that map addresses on their way out.");
         HeloName = Text(hello + "_name", "$myhostname", "Our name in EHLO, HELO and LHLO.", 1);
         HeloTimeout = Time(hello + "_timeout", "300s", "Longest wait for greeting and EHLO.", 1);
         HostLookup = Text("host_lookup", "dns", "Where addresses are looked up: dns, native, or both in order.", 1);
@@ -42,6 +43,8 @@ public sealed class SmtpParameters
         RandomizeAddresses = Flag("randomize_addresses", "yes", "Whether hosts of the same preference are tried in random order.");
         RcptTimeout = Time("rcpt_timeout", "300s", "Longest wait for the reply to RCPT.", 1);
         RsetTimeout = Time("rset_timeout", "20s", "Longest wait for the reply to RSET.", 1);
+        SendXforwardCommand = Flag("send_xforward_command", "no", "Whether a server that takes XFORWARD is told from whom a message came.");
+        XforwardTimeout = Time("xforward_timeout", "300s", "Longest wait for the reply to XFORWARD.", 1);
         Skip5xxGreeting = Flag("skip_5xx_greeting", "yes", "Whether a 5xx greeting lets the next host be tried.");
         SkipQuitResponse = Flag("skip_quit_response", lmtp ? "no" : "yes", "Whether the reply to QUIT is not waited for.");
         StarttlsTimeout = Time("starttls_timeout", "300s", "Longest wait while TLS starts.", 1);
@@ -112,6 +115,7 @@ public sealed class SmtpParameters
     public StringParameter DnsSupportLevel { get; }
     public BoolParameter EnforceTls { get; }
     public StringParameter FallbackRelay { get; }
+    public StringParameter GenericMaps { get; }
     public StringParameter HeloName { get; }
     public TimeParameter HeloTimeout { get; }
     public StringParameter HostLookup { get; }
@@ -125,6 +129,12 @@ public sealed class SmtpParameters
     public BoolParameter RandomizeAddresses { get; }
     public TimeParameter RcptTimeout { get; }
     public TimeParameter RsetTimeout { get; }
+    public BoolParameter SendXforwardCommand { get; }
+
+    /// <summary>smtp_xforward_timeout.</summary>
+    public TimeParameter XforwardTimeout { get; }
+
+    /// <summary>smtp_skip_5xx_greeting.</summary>
     public BoolParameter Skip5xxGreeting { get; }
     public BoolParameter SkipQuitResponse { get; }
     public TimeParameter StarttlsTimeout { get; }

@@ -283,6 +283,16 @@ public static class SmtpdParameters
     public static readonly StringParameter FastFlushDomains = new(
         "fast_flush_domains", "$relay_domains", "Domains that ETRN is for.");
 
+    /// <summary>smtpd_authorized_verp_clients.</summary>
+    public static readonly StringParameter AuthorizedVerpClients = new(
+        "smtpd_authorized_verp_clients", "$authorized_verp_clients", "Clients that may ask for VERP with XVERP.");
+
+    /// <summary>smtpd_authorized_xclient_hosts.</summary>
+    public static readonly StringParameter AuthorizedXclientHosts = new("smtpd_authorized_xclient_hosts", "", "Clients that may say by XCLIENT who the client is.");
+
+    /// <summary>smtpd_authorized_xforward_hosts.</summary>
+    public static readonly StringParameter AuthorizedXforwardHosts = new("smtpd_authorized_xforward_hosts", "", "Clients that may say by XFORWARD from whom they have a message.");
+
     /// <summary>All rows.</summary>
     public static IReadOnlyList<Parameter> All { get; } =
     [
@@ -297,6 +307,6 @@ public static class SmtpdParameters
         AccessMapRejectCode, AccessMapDeferCode, InvalidHostnameRejectCode, NonFqdnRejectCode, UnknownHostnameRejectCode, UnknownAddressRejectCode,
         UnknownClientRejectCode, RelayDomainsRejectCode, MultiRecipientBounceRejectCode, PlaintextRejectCode, UnknownLocalRecipientRejectCode,
         UnknownRelayRecipientRejectCode, UnknownVirtualAliasRejectCode, UnknownVirtualMailboxRejectCode, RejectTempfailAction,
-        UnknownAddressTempfailAction, UnknownHeloHostnameTempfailAction, FastFlushDomains,
+        UnknownAddressTempfailAction, UnknownHeloHostnameTempfailAction, FastFlushDomains, AuthorizedVerpClients, AuthorizedXclientHosts, AuthorizedXforwardHosts,
     ];
 }

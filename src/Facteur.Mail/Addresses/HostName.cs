@@ -51,7 +51,10 @@ public static class HostName
     /// <summary>Without one final dot.</summary>
     public static ReadOnlySpan<char> WithoutFinalDot(ReadOnlySpan<char> name) => name.Length > 1 && name[^1] == '.' && name[^2] != '.' ? name[..^1] : name;
 
-    /// <summary>The A-label form, or null when there is none (RFC 5890).</summary>
+    /// <summary>
+    /// The A-label form, or null when there is none (RFC 5890, with the mapping of UTS 46 as far as it matters for names that people type: case, full
+    /// width, dots of other scripts, invisible characters; nontransitional, so that "ß" stays; letters are taken as they are composed).
+    /// </summary>
     public static string? ToAscii(string name)
     {
         if (!name.AsSpan().ContainsAnyExceptInRange('\0', '\x7f'))
@@ -60,12 +63,39 @@ public static class HostName
         }
         try
         {
-            return new IdnMapping { UseStd3AsciiRules = false }.GetAscii(name);
+            return new IdnMapping { UseStd3AsciiRules = false }.GetAscii(Mapped(name));
         }
         catch (ArgumentException)
         {
             return null;
         }
+    }
+
+    // Without ICU the runtime maps nothing by itself: it would encode capital letters as they are.
+    private static string Mapped(string name)
+    {
+        var text = new System.Text.StringBuilder(name.Length);
+        foreach (var rune in name.EnumerateRunes())
+        {
+            switch (rune.Value)
+            {
+                case 0x3002 or 0xff0e or 0xff61:
+                    text.Append('.');
+                    break;
+                case >= 0xff01 and <= 0xff5e:
+                    text.Append(char.ToLowerInvariant((char)(rune.Value - 0xfee0)));
+                    break;
+                case 0x00ad or 0x200b or 0x2060 or 0xfeff or (>= 0xfe00 and <= 0xfe0f):
+                    break;
+                case 0x1e9e:
+                    text.Append("ss");
+                    break;
+                default:
+                    text.Append(System.Text.Rune.ToLowerInvariant(rune).ToString());
+                    break;
+            }
+        }
+        return text.ToString();
     }
 
     /// <summary>The address of a domain literal, "[192.0.2.1]" or "[IPv6:2001:db8::1]"; null when it is none.</summary>

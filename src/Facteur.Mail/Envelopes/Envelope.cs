@@ -32,6 +32,9 @@ public enum MessageOrigin : byte
 
     /// <summary>A notice to the postmaster.</summary>
     Notice = 5,
+
+    /// <summary>A probe of an address, made by verify.</summary>
+    Verify = 6,
 }
 
 /// <summary>Options of one message.</summary>
@@ -64,6 +67,15 @@ public enum MessageFlags : ushort
 
     /// <summary>A message that its source throws away on purpose: cleanup's last line says "discarded" instead of "canceled". Never durable.</summary>
     Discard = 128,
+
+    /// <summary>receive_override_options = no_header_body_checks.</summary>
+    NoHeaderBodyChecks = 256,
+
+    /// <summary>receive_override_options = no_milters.</summary>
+    NoMilters = 512,
+
+    /// <summary>A probe of an address: delivered by nobody, reported to verify, gone after one attempt.</summary>
+    Probe = 16384,
 }
 
 /// <summary>What is known of the client a message came from; empty strings where unknown.</summary>
@@ -127,6 +139,9 @@ public sealed class Envelope
     /// <summary>The client.</summary>
     public ClientInfo Client { get; set; } = ClientInfo.Local;
 
+    /// <summary>The last recipient known when content begins, for the log; used by cleanup and not kept.</summary>
+    public string LastRecipient { get; set; } = "";
+
     /// <summary>Longest <see cref="FullName"/>, in UTF-16 units.</summary>
     public const int FullNameLimit = 1000;
 
@@ -136,8 +151,43 @@ public sealed class Envelope
     /// <summary>The master.cf entry it came by, such as "smtp/inet".</summary>
     public string Entry { get; set; } = "";
 
+    /// <summary>Where all recipients go instead of where their addresses lead, "transport:nexthop" (access(5), FILTER), or "".</summary>
+    public string ContentFilter
+    {
+        get => Attributes.Value(MessageAttributes.Filter);
+        set => Attributes = Attributes.With(MessageAttributes.Filter, value);
+    }
+
+    /// <summary>VERP: the two characters that stand for the first part of the recipient and its "@" in each sender, or "".</summary>
+    public string Verp { get; set; } = "";
+
     /// <summary>The recipients, in the order they were given.</summary>
     public IReadOnlyList<EnvelopeRecipient> Recipients { get; set; } = [];
+
+    /// <summary>What else is known of it: the client before the last hop, the login, the filter it goes through.</summary>
+    public MessageAttributes Attributes { get; set; } = MessageAttributes.None;
+
+    /// <summary>
+    /// The client as logs, commands and the next hop are told of it: who XFORWARD said, in place of who brought the message. Empty where nothing is known.
+    /// </summary>
+    public ClientInfo OriginalClient
+    {
+        get
+        {
+            var own = Client == ClientInfo.Local ? new ClientInfo("", "", 0, "", "", "") : Client;
+            string Said(string name, string otherwise) => Attributes.Value(name) is { Length: > 0 } said ? Known(said) : Known(otherwise);
+            return Attributes.Pairs.Count == 0 && own.Name != "unknown" ? own : own with
+            {
+                Name = Said(MessageAttributes.LogClientName, own.Name),
+                Address = Said(MessageAttributes.LogClientAddress, own.Address),
+                Port = int.TryParse(Attributes.Value(MessageAttributes.LogClientPort), out var port) ? port : Attributes.Value(MessageAttributes.LogClientPort).Length > 0 ? 0 : own.Port,
+                Helo = Said(MessageAttributes.LogHeloName, own.Helo),
+                Protocol = Said(MessageAttributes.LogProtocolName, own.Protocol),
+            };
+
+            static string Known(string value) => value == "unknown" ? "" : value;
+        }
+    }
 
     /// <summary>Recipients of older messages that this message closes, or null.</summary>
     public ClosedRecipients? Closes { get; set; }

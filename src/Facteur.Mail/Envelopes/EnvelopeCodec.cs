@@ -9,8 +9,11 @@ namespace Facteur.Mail.Envelopes;
 /// </summary>
 public static class EnvelopeCodec
 {
-    /// <summary>Format written; older ones are read as long as docs/formats says.</summary>
+    /// <summary>Format written for a message without attributes; older ones are read as long as docs/formats says.</summary>
     public const byte Version = 1;
+
+    /// <summary>Format written for a message with attributes.</summary>
+    public const byte VersionWithAttributes = 2;
 
     /// <summary>Most recipients of one message.</summary>
     public const int RecipientLimit = 1_000_000;
@@ -18,6 +21,9 @@ public static class EnvelopeCodec
     // Read; what is written stays below, so that an address may still get a domain on its way.
     private const int TextLimit = 4096;
     private const int WriteLimit = 3500;
+
+    // A bit of the flags: VERP delimiters follow the entry's name.
+    private const ushort HasVerp = 32768;
 
     /// <summary>Most bytes of an envelope.</summary>
     public const int SizeLimit = 32 << 20;
@@ -30,6 +36,11 @@ public static class EnvelopeCodec
         var fits = envelope.Recipients.Count <= RecipientLimit && (envelope.Closes?.Recipients.Count ?? 0) <= RecipientLimit
             && Add(envelope.Sender, ref size) && Add(envelope.FullName, ref size) && Add(envelope.EnvelopeId, ref size) && Add(envelope.Entry, ref size)
             && Add(client.Name, ref size) && Add(client.Address, ref size) && Add(client.ReverseName, ref size) && Add(client.Helo, ref size) && Add(client.Protocol, ref size);
+        fits = fits && envelope.Attributes.Pairs.Count <= MessageAttributes.Limit;
+        for (var i = 0; fits && i < envelope.Attributes.Pairs.Count; i++)
+        {
+            fits = Add(envelope.Attributes.Pairs[i].Key, ref size) && Add(envelope.Attributes.Pairs[i].Value, ref size);
+        }
         for (var i = 0; fits && i < envelope.Recipients.Count; i++)
         {
             var recipient = envelope.Recipients[i];
@@ -51,7 +62,8 @@ public static class EnvelopeCodec
     /// <summary>Appends the envelope's bytes.</summary>
     public static void Write(Envelope envelope, ref FieldWriter writer)
     {
-        writer.Byte(Version);
+        var attributes = envelope.Attributes.Pairs;
+        writer.Byte(attributes.Count > 0 ? VersionWithAttributes : Version);
         writer.Text(envelope.Sender);
         writer.Int64(envelope.ArrivalMicros);
         writer.Int64(envelope.ContentSize);
@@ -59,7 +71,7 @@ public static class EnvelopeCodec
         writer.Byte((byte)envelope.Return);
         writer.Byte((byte)envelope.Body);
         writer.Byte((byte)envelope.Origin);
-        writer.UInt16((ushort)envelope.Flags);
+        writer.UInt16((ushort)(((ushort)envelope.Flags & ~HasVerp) | (envelope.Verp.Length > 0 ? HasVerp : 0)));
         writer.Text(envelope.Client.Name);
         writer.Text(envelope.Client.Address);
         writer.UInt16((ushort)envelope.Client.Port);
@@ -68,6 +80,10 @@ public static class EnvelopeCodec
         writer.Text(envelope.Client.Protocol);
         writer.Text(envelope.Entry);
         writer.Text(envelope.FullName);
+        if (envelope.Verp.Length > 0)
+        {
+            writer.Text(envelope.Verp);
+        }
         writer.Length(envelope.Recipients.Count);
         for (var i = 0; i < envelope.Recipients.Count; i++)
         {
@@ -86,12 +102,22 @@ public static class EnvelopeCodec
         {
             writer.Length(0);
         }
+        if (attributes.Count > 0)
+        {
+            writer.Length(attributes.Count);
+            foreach (var (name, value) in attributes)
+            {
+                writer.Text(name);
+                writer.Text(value);
+            }
+        }
     }
 
     /// <summary>Reads an envelope; on anything invalid the reader has failed and null comes back.</summary>
     public static Envelope? Read(ref FieldReader reader)
     {
-        if (reader.Byte() != Version)
+        var version = reader.Byte();
+        if (version is not (Version or VersionWithAttributes))
         {
             reader.Fail();
             return null;
@@ -110,6 +136,11 @@ public static class EnvelopeCodec
             Entry = reader.Text(TextLimit),
             FullName = reader.Text(TextLimit),
         };
+        if (((ushort)envelope.Flags & HasVerp) != 0)
+        {
+            envelope.Flags &= (MessageFlags)(ushort.MaxValue - HasVerp);
+            envelope.Verp = reader.Text(8);
+        }
         var count = reader.Length(RecipientLimit);
         if (reader.Failed || count > reader.Remaining / 4)
         {
@@ -137,6 +168,15 @@ public static class EnvelopeCodec
                 indices[i] = reader.Length(RecipientLimit);
             }
             envelope.Closes = new ClosedRecipients(id, indices);
+        }
+        if (version == VersionWithAttributes)
+        {
+            var pairs = new KeyValuePair<string, string>[reader.Length(MessageAttributes.Limit)];
+            for (var i = 0; i < pairs.Length && !reader.Failed; i++)
+            {
+                pairs[i] = new(reader.Text(TextLimit), reader.Text(TextLimit));
+            }
+            envelope.Attributes = reader.Failed ? MessageAttributes.None : new(pairs);
         }
         return reader.Failed || envelope.ContentSize < 0 ? null : envelope;
     }

@@ -23,9 +23,6 @@ internal sealed class MimeBoundaries(MimeLimits limits)
 
     public int Count => _open.Count;
 
-    /// <summary>Bytes at a line's start that <see cref="Match"/> has to see.</summary>
-    public int Look { get; private set; }
-
     /// <summary>Opens a multipart.</summary>
     /// <returns>Whether the nesting limit allows it.</returns>
     public bool Open(in MimeToken boundary, bool digest)
@@ -36,12 +33,11 @@ internal sealed class MimeBoundaries(MimeLimits limits)
             return false;
         }
         _open.Add((Unquote(boundary, limits.Boundary), digest));
-        Measure();
         return true;
     }
 
     /// <summary>Looks for a boundary at the start of a line; ends the multiparts within the one that it belongs to, and that one if it says so.</summary>
-    /// <param name="line">The line without its end, or its first <see cref="Look"/> bytes.</param>
+    /// <param name="line">The line without its end; of a long one the first piece.</param>
     public BoundaryLine Match(ReadOnlySpan<byte> line)
     {
         if (line.Length <= 2 || !line.StartsWith("--"u8))
@@ -57,20 +53,10 @@ internal sealed class MimeBoundaries(MimeLimits limits)
                 var ends = line[(2 + text.Length)..].StartsWith("--"u8);
                 var keep = ends ? i : i + 1;
                 _open.RemoveRange(keep, _open.Count - keep);
-                Measure();
                 return ends ? BoundaryLine.End : digest ? BoundaryLine.DigestPart : BoundaryLine.Part;
             }
         }
         return BoundaryLine.None;
-    }
-
-    private void Measure()
-    {
-        Look = 0;
-        foreach (var (text, _) in _open)
-        {
-            Look = Math.Max(Look, text.Length + 4);
-        }
     }
 
     private static byte[] Unquote(in MimeToken token, int limit)

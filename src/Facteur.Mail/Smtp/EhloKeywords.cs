@@ -29,6 +29,27 @@ public enum SmtpExtensions : ushort
 
     /// <summary>ENHANCEDSTATUSCODES (RFC 2034).</summary>
     EnhancedStatusCodes = 64,
+
+    /// <summary>XFORWARD NAME; the others are its other attributes.</summary>
+    XforwardName = 128,
+
+    /// <summary>XFORWARD ADDR.</summary>
+    XforwardAddress = 256,
+
+    /// <summary>XFORWARD PORT.</summary>
+    XforwardPort = 512,
+
+    /// <summary>XFORWARD PROTO.</summary>
+    XforwardProtocol = 1024,
+
+    /// <summary>XFORWARD HELO.</summary>
+    XforwardHelo = 2048,
+
+    /// <summary>XFORWARD IDENT.</summary>
+    XforwardIdent = 4096,
+
+    /// <summary>XFORWARD SOURCE.</summary>
+    XforwardSource = 8192,
 }
 
 /// <summary>What an EHLO or LHLO reply says.</summary>
@@ -57,7 +78,7 @@ public readonly record struct EhloKeywords(string Name, SmtpExtensions Extension
                 first = false;
                 continue;
             }
-            var extension = Extension(word);
+            var extension = word.Equals("XFORWARD", StringComparison.OrdinalIgnoreCase) && space > 0 ? Xforward(words[(space + 1)..]) : Extension(word);
             if (extension == SmtpExtensions.None || (ignored.Count > 0 && ignored.Contains(word.ToString())))
             {
                 continue;
@@ -70,6 +91,26 @@ public readonly record struct EhloKeywords(string Name, SmtpExtensions Extension
             }
         }
         return new EhloKeywords(name, extensions, limit);
+    }
+
+    private static SmtpExtensions Xforward(ReadOnlySpan<char> attributes)
+    {
+        var extensions = SmtpExtensions.None;
+        foreach (var range in attributes.Split(' '))
+        {
+            extensions |= attributes[range] switch
+            {
+                "NAME" => SmtpExtensions.XforwardName,
+                "ADDR" => SmtpExtensions.XforwardAddress,
+                "PORT" => SmtpExtensions.XforwardPort,
+                "PROTO" => SmtpExtensions.XforwardProtocol,
+                "HELO" => SmtpExtensions.XforwardHelo,
+                "IDENT" => SmtpExtensions.XforwardIdent,
+                "SOURCE" => SmtpExtensions.XforwardSource,
+                _ => SmtpExtensions.None,
+            };
+        }
+        return extensions;
     }
 
     private static SmtpExtensions Extension(ReadOnlySpan<char> word)

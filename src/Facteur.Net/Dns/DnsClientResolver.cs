@@ -21,6 +21,8 @@ public sealed class DnsClientResolver : IDnsResolver
     private readonly DnsCache<IPAddress> _ipv4;
     private readonly DnsCache<IPAddress> _ipv6;
     private readonly DnsCache<string> _names;
+    private readonly DnsCache<string> _nameServers;
+    private readonly DnsCache<string> _texts;
 
     /// <summary>Makes a resolver.</summary>
     /// <param name="resolvConf">Path of resolv.conf(5).</param>
@@ -37,6 +39,8 @@ public sealed class DnsClientResolver : IDnsResolver
         _ipv4 = new DnsCache<IPAddress>(name => AskAsync<IPAddress, ARecord>(name, QueryType.A, record => (true, record.Address)), time);
         _ipv6 = new DnsCache<IPAddress>(name => AskAsync<IPAddress, AaaaRecord>(name, QueryType.AAAA, record => (true, record.Address)), time);
         _names = new DnsCache<string>(name => AskAsync<string, PtrRecord>(name, QueryType.PTR, record => Name(record.PtrDomainName)), time);
+        _nameServers = new DnsCache<string>(name => AskAsync<string, NsRecord>(name, QueryType.NS, record => Name(record.NSDName)), time);
+        _texts = new DnsCache<string>(name => AskAsync<string, TxtRecord>(name, QueryType.TXT, record => (true, string.Concat(record.Text))), time);
     }
 
     /// <inheritdoc/>
@@ -48,6 +52,12 @@ public sealed class DnsClientResolver : IDnsResolver
     /// <inheritdoc/>
     public ValueTask<DnsAnswer<string>> NamesAsync(IPAddress address, CancellationToken cancel) =>
         _names.GetAsync(address.GetArpaName().TrimEnd('.'), cancel);
+
+    /// <inheritdoc/>
+    public ValueTask<DnsAnswer<string>> NameServersAsync(string name, CancellationToken cancel) => _nameServers.GetAsync(name, cancel);
+
+    /// <inheritdoc/>
+    public ValueTask<DnsAnswer<string>> TextsAsync(string name, CancellationToken cancel) => _texts.GetAsync(name, cancel);
 
     private static LookupClient Client(ResolvConf conf) => new(new LookupClientOptions([.. conf.Servers])
     {

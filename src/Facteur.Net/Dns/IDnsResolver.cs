@@ -21,6 +21,20 @@ public enum DnsStatus : byte
     Invalid = 4,
 }
 
+/// <summary>The words for a question that was not answered.</summary>
+public static class DnsWords
+{
+    /// <summary>The reason, as Postfix writes it in warnings and delivery reports.</summary>
+    /// <param name="status">How the question ended.</param>
+    public static string Reason(DnsStatus status) => status switch
+    {
+        DnsStatus.NameError => "Host not found",
+        DnsStatus.NoData => "Host found but no data record of requested type",
+        DnsStatus.Invalid => "Malformed or unexpected name server reply",
+        _ => "Host not found, try again",
+    };
+}
+
 /// <summary>An MX record.</summary>
 /// <param name="Preference">Lower is better.</param>
 /// <param name="Host">Host name without the final dot; "" is the null MX (RFC 7505).</param>
@@ -47,6 +61,12 @@ public interface IDnsResolver
     /// <param name="ipv6">AAAA instead of A.</param>
     /// <param name="cancel">The caller's end.</param>
     ValueTask<DnsAnswer<IPAddress>> AddressesAsync(string name, bool ipv6, CancellationToken cancel);
+
+    /// <summary>Name servers of a zone.</summary>
+    ValueTask<DnsAnswer<string>> NameServersAsync(string name, CancellationToken cancel);
+
+    /// <summary>Texts (TXT), the strings of each record joined.</summary>
+    ValueTask<DnsAnswer<string>> TextsAsync(string name, CancellationToken cancel);
 
     /// <summary>Names of an address (PTR).</summary>
     ValueTask<DnsAnswer<string>> NamesAsync(IPAddress address, CancellationToken cancel);

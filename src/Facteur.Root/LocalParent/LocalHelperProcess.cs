@@ -3,26 +3,14 @@ using Facteur.Unix;
 
 namespace Facteur.Root.LocalParent;
 
-/// <summary>What a helper does with its identity.</summary>
-internal enum LocalHelperKind
-{
-    /// <summary>All that is the user's own: it has the user's group.</summary>
-    User,
-
-    /// <summary>It writes root's mailbox, which the parent opened.</summary>
-    Spool,
-
-    /// <summary>Its numbers are a virtual mailbox's: it delivers into mboxes and Maildirs.</summary>
-    Virtual,
-}
-
 /// <summary>A helper: a process that has become one user and will never be another.</summary>
 /// <param name="Pid">The process.</param>
 /// <param name="Socket">Sessions go to it; one byte comes back when one is over, and its end is its end.</param>
 /// <param name="Uid">User.</param>
 /// <param name="Gid">Group.</param>
-/// <param name="Kind">What it does.</param>
-internal sealed record LocalHelperProcess(int Pid, DescriptorSocket Socket, uint Uid, uint Gid, LocalHelperKind Kind) : IDisposable
+/// <param name="Only">A user's helper does all that is the user's own, one of numbers delivers into mailboxes, one of pipe(8) runs a command of master.cf.</param>
+/// <param name="Root">Its root directory (pipe's chroot=), or "" for the system's.</param>
+internal sealed record LocalHelperProcess(int Pid, DescriptorSocket Socket, uint Uid, uint Gid, LocalIdentity Only, string Root) : IDisposable
 {
     /// <summary>It serves a session.</summary>
     public bool Busy { get; set; }
@@ -37,7 +25,7 @@ internal sealed record LocalHelperProcess(int Pid, DescriptorSocket Socket, uint
     public long IdleSince { get; set; }
 
     /// <summary>Starts one; null with the errno.</summary>
-    public static LocalHelperProcess? Start(IReadOnlyList<string> program, uint uid, uint gid, LocalHelperKind kind, out int errno)
+    public static LocalHelperProcess? Start(IReadOnlyList<string> program, uint uid, uint gid, LocalIdentity only, string root, out int errno)
     {
         if (DescriptorSocket.Pair(out errno) is not var (ours, theirs))
         {
@@ -47,14 +35,14 @@ internal sealed record LocalHelperProcess(int Pid, DescriptorSocket Socket, uint
         string[] arguments =
         [
             Path.GetFileName(program[0]), .. program.Skip(1), "--uid", uid.ToString(CultureInfo.InvariantCulture), "--gid", gid.ToString(CultureInfo.InvariantCulture),
-            .. kind switch { LocalHelperKind.Spool => ["--mailbox-only"], LocalHelperKind.Virtual => ["--virtual-only"], _ => Array.Empty<string>() },
+            .. only == LocalIdentity.Virtual ? ["--virtual-only"] : root.Length > 0 ? ["--root", root] : Array.Empty<string>(),
         ];
         errno = ChildProcess.Start(program[0], arguments, LocalParent.HelperEnvironment, [theirs, nothing, nothing], out var pid);
         _ = Libc.close(theirs);
         _ = Libc.close(nothing);
         if (errno == 0)
         {
-            return new LocalHelperProcess(pid, ours, uid, gid, kind);
+            return new LocalHelperProcess(pid, ours, uid, gid, only, root);
         }
         ours.Dispose();
         return null;

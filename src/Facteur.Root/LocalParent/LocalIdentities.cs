@@ -10,7 +10,7 @@ internal sealed unsafe class LocalIdentities(LocalParentOptions options)
     /// <summary>Never root, never the mail system's own users.</summary>
     public bool Allowed(uint uid) => uid is not (0 or uint.MaxValue) && !options.RefusedUids.Contains(uid);
 
-    /// <summary>The identity, from the user database or a file's owner; only numbers of virtual mailboxes are taken as given, within their bounds.</summary>
+    /// <summary>The identity, from the user database or a file's owner, or of a pipe service that master named; only numbers of virtual mailboxes are taken as given, within their bounds.</summary>
     public int Find(LocalRequest request, out uint uid, out uint gid, out UserAccount? user)
     {
         (uid, gid, user) = (0, 0, null);
@@ -26,6 +26,13 @@ internal sealed unsafe class LocalIdentities(LocalParentOptions options)
                     : UnixFile.Status(request.Name, followLinks: true, out var status) is not 0 and var failed ? failed
                     : status.Uid != request.Uid ? Libc.EPERM : UserAccount.Find(status.Uid, out user);
                 break;
+            case LocalIdentity.Pipe:
+                var colon = request.Name.IndexOf(':', StringComparison.Ordinal);
+                errno = UserAccount.Find(colon < 0 ? request.Name : request.Name[..colon], out user);
+                var group = colon < 0 ? user?.Gid : GroupAccount.Find(request.Name[(colon + 1)..]);
+                (uid, gid) = (user?.Uid ?? 0, group ?? 0);
+                return errno != 0 ? errno : request.Work != LocalWork.User || !options.Pipes.Contains($"{request.Name}\t{request.Path}") ? Libc.EPERM
+                    : user is null || group is null ? Libc.ENOENT : gid == 0 || options.RefusedGids.Contains(gid) ? Libc.EPERM : 0;
             default:
                 (uid, gid) = (request.Uid, request.Gid);
                 return uid >= options.VirtualMinimumUid && gid is not (0 or uint.MaxValue) && !options.RefusedGids.Contains(gid) && request.Name.Length == 0 ? 0 : Libc.EPERM;

@@ -2,25 +2,19 @@ using Facteur.Unix;
 
 namespace Facteur.Root.LocalParent;
 
-/// <summary>A mailbox whose delivery is not over: its lock file stands, or it is root's and open here.</summary>
+/// <summary>A lock file: the delivery into its mailbox is not over.</summary>
 /// <param name="Directory">The directory of mailboxes, open.</param>
 /// <param name="User">Whose mailbox it is.</param>
 /// <param name="Uid">The file identity that made the lock file.</param>
 /// <param name="Gid">Its group.</param>
-/// <param name="Dotlock">There is one.</param>
-/// <param name="Mailbox">Root's mailbox; -1 for none.</param>
-internal readonly record struct LocalLock(int Directory, string User, uint Uid, uint Gid, bool Dotlock, int Mailbox)
+internal readonly record struct LocalLock(int Directory, string User, uint Uid, uint Gid)
 {
     /// <summary>Takes it away.</summary>
     public void Release()
     {
-        if (Dotlock)
-        {
-            using var identity = FileIdentity.Take(Uid, Gid);
-            LocalSpool.Unlock(Directory, User);
-        }
+        using var identity = FileIdentity.Take(Uid, Gid);
+        LocalSpool.Unlock(Directory, User);
         _ = Libc.close(Directory);
-        _ = Mailbox < 0 ? 0 : Libc.close(Mailbox);
     }
 }
 
@@ -74,21 +68,6 @@ internal sealed class LocalOpener(LocalIdentities identities, DescriptorSocket s
             }
             Monitor.Pulse(_gate);
             return 0;
-        }
-    }
-
-    /// <summary>Root's mailbox, once, for the helper that writes it; -1 for none.</summary>
-    /// <param name="number">The request that opened it.</param>
-    public int TakeMailbox(uint number)
-    {
-        lock (_gate)
-        {
-            if (!_locks.TryGetValue(number, out var held))
-            {
-                return -1;
-            }
-            _locks[number] = held with { Mailbox = -1 };
-            return held.Mailbox;
         }
     }
 
@@ -197,29 +176,28 @@ internal sealed class LocalOpener(LocalIdentities identities, DescriptorSocket s
         }
         var (uid, gid) = user.Uid == 0 ? (0, 0) : (mode & othersWrite) != 0 ? (user.Uid, user.Gid) : (mode & groupWrite) != 0 ? (user.Uid, group) : (0, 0);
         using var identity = FileIdentity.Take(uid, gid);
+        var held = new LocalLock(directory, user.Name, uid, gid);
         var dotlock = request.Bits.HasFlag(LocalBits.Dotlock);
         if (dotlock && LocalSpool.Lock(directory, user.Name, request.StaleSeconds, time) is not 0 and var errno)
         {
             _ = Libc.close(directory);
             return new LocalAnswer(errno, LocalWhere.Dotlock);
         }
-        // Of root's mailbox the expander gets no descriptor, and a helper takes the locks: they are those of who opened it.
         answer = LocalSpool.Open(directory, user, uid == 0, request.Bits);
-        var kept = user.Uid == 0 ? answer.Descriptor : -1;
-        var held = new LocalLock(directory, user.Name, uid, gid, dotlock, kept);
-        if (answer.Errno == 0 && (dotlock || kept >= 0))
+        if (!dotlock)
         {
-            lock (_gate)
+            _ = Libc.close(directory);
+            return answer;
+        }
+        lock (_gate)
+        {
+            if (answer.Errno == 0 && !_ended && _locks.TryAdd(request.Number, held))
             {
-                if (!_ended && _locks.TryAdd(request.Number, held))
-                {
-                    return kept >= 0 ? answer with { Descriptor = -1 } : answer;
-                }
+                return answer;
             }
-            _ = kept >= 0 ? 0 : Libc.close(answer.Descriptor);
-            answer = new LocalAnswer(Libc.EINVAL);
         }
         held.Release();
-        return answer;
+        _ = Libc.close(answer.Descriptor);
+        return answer.Errno != 0 ? answer : new LocalAnswer(Libc.EINVAL);
     }
 }

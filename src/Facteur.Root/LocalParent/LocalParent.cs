@@ -48,7 +48,7 @@ public sealed unsafe class LocalParent : IDisposable
     ];
 
     /// <summary>Runs until the control descriptor is at its end.</summary>
-    /// <param name="arguments">--control FD --requests FD --refuse-user NAME... [--refuse-group N]... --virtual-minimum-uid N [--default-privs NAME] [--mail-spool DIRECTORY]... --helper PROGRAM [--helper ARGUMENT]...</param>
+    /// <param name="arguments">--control FD --requests FD --refuse-user NAME... [--refuse-group N]... --virtual-minimum-uid N [--default-privs NAME] [--mail-spool DIRECTORY]... [--pipe USER[:GROUP] TAB CHROOT]... --helper PROGRAM [--helper ARGUMENT]...</param>
     public static int Run(IReadOnlyList<string> arguments)
     {
         if (LocalParentOptions.Read(arguments) is not { } options)
@@ -211,38 +211,28 @@ public sealed unsafe class LocalParent : IDisposable
     private LocalAnswer Grant(LocalRequest request)
     {
         var session = -1;
-        int errno;
-        if (request.Work == LocalWork.RootMailbox)
-        {
-            // Nobody becomes root: root's mailbox is written by default_privs, who can do no more with it than append and cut.
-            var mailbox = _opener.TakeMailbox(request.Uid);
-            errno = mailbox >= 0 && _options.DefaultPrivileges is { } writer && _identities.Allowed(writer.Uid)
-                ? Hand(writer.Uid, writer.Gid, LocalHelperKind.Spool, mailbox, out session) : Libc.EPERM;
-            _ = mailbox < 0 ? 0 : Libc.close(mailbox);
-            return new LocalAnswer(errno, Descriptor: session);
-        }
-        errno = _identities.Find(request, out var uid, out var gid, out _);
-        errno = errno != 0 ? errno : !_identities.Allowed(uid) ? Libc.EPERM
-            : Hand(uid, gid, request.Identity == LocalIdentity.Virtual ? LocalHelperKind.Virtual : LocalHelperKind.User, -1, out session);
+        var errno = _identities.Find(request, out var uid, out var gid, out _);
+        errno = errno != 0 ? errno : !_identities.Allowed(uid) ? Libc.EPERM : Hand(uid, gid, request, out session);
         return new LocalAnswer(errno, Descriptor: session);
     }
 
     /// <summary>Gives a session to a helper of an identity: an idle one, or a new one.</summary>
-    private int Hand(uint uid, uint gid, LocalHelperKind kind, int mailbox, out int session)
+    private int Hand(uint uid, uint gid, LocalRequest request, out int session)
     {
         session = -1;
-        if (kind == LocalHelperKind.User && uid != _options.DefaultPrivileges?.Uid && _helpers.Count(h => h.Busy && h.Uid == uid) >= PerUser)
+        var (only, root) = (request.Identity == LocalIdentity.Owner ? LocalIdentity.User : request.Identity, request.Identity == LocalIdentity.Pipe ? request.Path : "");
+        if (only == LocalIdentity.User && uid != _options.DefaultPrivileges?.Uid && _helpers.Count(h => h.Busy && h.Uid == uid) >= PerUser)
         {
             return Libc.EAGAIN;
         }
-        var helper = _helpers.Find(h => !h.Busy && h.Uid == uid && h.Gid == gid && h.Kind == kind);
+        var helper = _helpers.Find(h => !h.Busy && h.Uid == uid && h.Gid == gid && h.Only == only && h.Root == root);
         if (helper is null)
         {
             if (_helpers.Count >= _options.HelperLimit && _helpers.Where(h => !h.Busy).MinBy(h => h.IdleSince) is { } oldest)
             {
                 End(oldest);
             }
-            helper = LocalHelperProcess.Start(_options.Program, uid, gid, kind, out var failed);
+            helper = LocalHelperProcess.Start(_options.Program, uid, gid, only, root, out var failed);
             if (helper is null)
             {
                 return failed;
@@ -255,8 +245,7 @@ public sealed unsafe class LocalParent : IDisposable
         {
             return Marshal.GetLastPInvokeError();
         }
-        var errno = mailbox >= 0 ? helper.Socket.Send("M"u8, mailbox) : 0;
-        errno = errno != 0 ? errno : helper.Socket.Send("S"u8, pair[1]);
+        var errno = helper.Socket.Send("S"u8, pair[1]);
         if (errno != 0)
         {
             _ = Libc.close(pair[0]);

@@ -11,10 +11,11 @@ namespace Facteur.Root.LocalParent;
 /// <param name="DefaultPrivileges">The user in whose name root's mailbox is written.</param>
 /// <param name="VirtualMinimumUid">Least number of a virtual mailbox's user.</param>
 /// <param name="MailSpools">Directories of mailboxes.</param>
+/// <param name="Pipes">In whose names pipe(8) runs commands: "user[:group] TAB chroot".</param>
 /// <param name="Program">The helper's program and its first arguments.</param>
 /// <param name="HelperLimit">Most helpers at once.</param>
 internal sealed record LocalParentOptions(
-    int Control, int Requests, IReadOnlyList<uint> RefusedUids, IReadOnlyList<uint> RefusedGids, UserAccount? DefaultPrivileges, uint VirtualMinimumUid, IReadOnlyList<string> MailSpools, IReadOnlyList<string> Program,
+    int Control, int Requests, IReadOnlyList<uint> RefusedUids, IReadOnlyList<uint> RefusedGids, UserAccount? DefaultPrivileges, uint VirtualMinimumUid, IReadOnlyList<string> MailSpools, IReadOnlyList<string> Pipes, IReadOnlyList<string> Program,
     int HelperLimit)
 {
     /// <summary>Reads a command line; null when it is none.</summary>
@@ -23,7 +24,7 @@ internal sealed record LocalParentOptions(
         int control = -1, requests = -1, limit = 64;
         uint minimum = 0;
         UserAccount? defaults = null;
-        List<string> spools = [], program = [];
+        List<string> spools = [], pipes = [], program = [];
         List<uint> uids = [], gids = [];
         for (var i = 0; i + 1 < arguments.Count; i += 2)
         {
@@ -37,6 +38,7 @@ internal sealed record LocalParentOptions(
                 "--default-privs" => UserAccount.Find(value, out defaults) == 0,
                 "--virtual-minimum-uid" => uint.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out minimum),
                 "--mail-spool" => Add(spools, value),
+                "--pipe" => Add(pipes, value),
                 "--helper-limit" => int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out limit) && limit is > 0 and <= 64,
                 "--helper" => Add(program, value),
                 _ => false,
@@ -48,7 +50,7 @@ internal sealed record LocalParentOptions(
         }
         // A minimum of 0 would let numbers be root's.
         return arguments.Count % 2 != 0 || control < 0 || requests < 0 || uids.Count == 0 || minimum == 0 || program.Count == 0 || !program[0].StartsWith('/')
-            ? null : new LocalParentOptions(control, requests, uids, gids, defaults, minimum, spools, program, limit);
+            ? null : new LocalParentOptions(control, requests, uids, gids, defaults, minimum, spools, pipes, program, limit);
 
         bool Refuse(string name)
         {

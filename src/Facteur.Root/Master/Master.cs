@@ -19,7 +19,7 @@ public sealed unsafe class Master : IDisposable
     /// <summary>The arrows between them: made anew whenever one of the two is.</summary>
     private static readonly (string Name, string A, string B)[] Links =
     [
-        ("incoming", "queue", "receive"), ("reports", "receive", "queue"), ("forwards", "receive", "local"),
+        ("incoming", "queue", "receive"), ("reports", "receive", "queue"), ("forwards", "receive", "local"), ("notices", "receive", "deliver"),
         ("rewrite", "rewrite", "queue"), ("deliver", "deliver", "queue"), ("local", "local", "queue"),
     ];
 
@@ -32,6 +32,7 @@ public sealed unsafe class Master : IDisposable
 
     private static readonly TimeSpan StartLimit = TimeSpan.FromMinutes(30);
     private static readonly TimeSpan SecretsLook = TimeSpan.FromSeconds(10);
+    private const int WordsAtOnce = 64;
     private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(10);
     private readonly Dictionary<string, RoleSlot> _roles = RoleNames.ToDictionary(n => n, n => new RoleSlot(n), StringComparer.Ordinal);
     private readonly Dictionary<string, int> _listen = new(StringComparer.Ordinal);
@@ -131,12 +132,10 @@ public sealed unsafe class Master : IDisposable
         {
             role.Dispose();
         }
+        // Of those that are not there close(2) says EBADF.
         foreach (var fd in _listen.Values.Concat(_sockets.Values).Concat(_secrets.Values.Select(s => s.Descriptor)).Concat(_logPair).Append(_bell).Append(_logFile).Append(_hands))
         {
-            if (fd >= 0)
-            {
-                _ = Libc.close(fd);
-            }
+            _ = Libc.close(fd);
         }
         _lock.Dispose();
     }
@@ -203,7 +202,7 @@ public sealed unsafe class Master : IDisposable
     }
 
     // Sleeps until a role says something or ends, a signal comes, or a role may be started again.
-    private void Poll()
+    private void Poll(double limit = 60_000)
     {
         var talking = _roles.Values.Where(r => r.Control is not null).ToArray();
         var polled = stackalloc Libc.PollFd[talking.Length + 1];
@@ -212,8 +211,8 @@ public sealed unsafe class Master : IDisposable
         {
             polled[i + 1] = new Libc.PollFd { Fd = talking[i].Control!.Fd, Events = Libc.POLLIN };
         }
-        var waiting = _roles.Values.Where(r => r.Pid < 0 && !r.Ending).Select(r => _time.GetElapsedTime(_time.GetTimestamp(), r.NotBefore).TotalMilliseconds).DefaultIfEmpty(60_000).Min();
-        _ = Libc.poll(polled, (ulong)(talking.Length + 1), (int)Math.Clamp(Math.Ceiling(waiting), 0, _secrets.Count > 0 ? SecretsLook.TotalMilliseconds : 60_000));
+        var waiting = _roles.Values.Where(r => r.Pid < 0 && !r.Ending).Select(r => _time.GetElapsedTime(_time.GetTimestamp(), r.NotBefore).TotalMilliseconds).DefaultIfEmpty(limit).Min();
+        _ = Libc.poll(polled, (ulong)(talking.Length + 1), (int)Math.Clamp(Math.Ceiling(waiting), 0, Math.Min(limit, _secrets.Count > 0 ? SecretsLook.TotalMilliseconds : 60_000)));
         ulong count;
         _ = Libc.read(_bell, (byte*)&count, sizeof(ulong));
         foreach (var role in talking)
@@ -224,7 +223,8 @@ public sealed unsafe class Master : IDisposable
 
     private void Hear(RoleSlot role)
     {
-        while (role.Control!.Receive(_message, out var descriptor, wait: false, out _) is > 0 and var length)
+        // So many at a time: one that does not stop talking must not keep master from the others.
+        for (var words = 0; words < WordsAtOnce && role.Control!.Receive(_message, out var descriptor, wait: false, out _) is > 0 and var length; words++)
         {
             if (descriptor >= 0)
             {
@@ -381,8 +381,11 @@ public sealed unsafe class Master : IDisposable
     /// </summary>
     private bool StartParent(RoleSlot parent)
     {
-        if (DescriptorSocket.Pair(out _) is not { } control || DescriptorSocket.Pair(out _) is not { } requests)
+        var first = DescriptorSocket.Pair(out _);
+        if (first is not { } control || DescriptorSocket.Pair(out _) is not { } requests)
         {
+            first?.Ours.Dispose();
+            _ = Libc.close(first?.Theirs ?? -1);
             parent.Failed(_time);
             return false;
         }
@@ -407,10 +410,7 @@ public sealed unsafe class Master : IDisposable
         }
         parent.Started(pid, control.Ours, _time);
         parent.Ready = true;
-        if (_hands >= 0)
-        {
-            _ = Libc.close(_hands);
-        }
+        _ = Libc.close(_hands);
         _hands = Libc.fcntl(requests.Ours.Fd, Libc.F_DUPFD_CLOEXEC, 3);
         requests.Ours.Dispose();
         GiveHands();
@@ -455,14 +455,8 @@ public sealed unsafe class Master : IDisposable
     private static List<string> RoleEnvironment()
     {
         // Postfix: import_environment. What steers the runtime is ours to say.
-        var kept = new List<string>();
-        foreach (var name in (string[])["TZ", "LANG", "MAIL_CONFIG", "MAIL_DEBUG", "MAIL_LOGTAG", "DOTNET_ROOT"])
-        {
-            if (Environment.GetEnvironmentVariable(name) is { } value)
-            {
-                kept.Add($"{name}={value}");
-            }
-        }
+        var kept = ((string[])["TZ", "LANG", "MAIL_CONFIG", "MAIL_DEBUG", "MAIL_LOGTAG", "DOTNET_ROOT"])
+            .Select(n => (Name: n, Value: Environment.GetEnvironmentVariable(n))).Where(v => v.Value is not null).Select(v => $"{v.Name}={v.Value}");
         var threads = Math.Max(1, (Environment.ProcessorCount + 2) / 4).ToString(CultureInfo.InvariantCulture);
         return [.. kept, "PATH=/usr/bin:/bin", "DOTNET_EnableDiagnostics=0", "DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS=1", $"DOTNET_SYSTEM_NET_SOCKETS_THREAD_COUNT={threads}"];
     }
@@ -482,26 +476,14 @@ public sealed unsafe class Master : IDisposable
         {
             GiveMaildrop(role);
         }
-        foreach (var (path, secret) in _secrets)
+        GiveSecrets(role);
+        foreach (var (name, _, _) in Sockets.Where(s => s.Role == role.Name))
         {
-            if (role.Name is "receive" or "rewrite" or "deliver" or "local")
-            {
-                role.Say('F', path, secret.Descriptor);
-            }
+            role.Say('S', name, _sockets[name]);
         }
-        foreach (var (name, _, server) in Sockets)
+        foreach (var (address, socket) in role.Name == "receive" ? _listen : [])
         {
-            if (server == role.Name)
-            {
-                role.Say('S', name, _sockets[name]);
-            }
-        }
-        if (role.Name == "receive")
-        {
-            foreach (var (address, socket) in _listen)
-            {
-                role.Say('S', address, socket);
-            }
+            role.Say('S', address, socket);
         }
         foreach (var (name, a, b) in Links)
         {
@@ -535,6 +517,8 @@ public sealed unsafe class Master : IDisposable
         if (Libc.socketpair(Libc.AF_UNIX, Libc.SOCK_STREAM | Libc.SOCK_CLOEXEC, 0, pair) < 0)
         {
             _log.Error($"link {name}: {Errno.Text(Marshal.GetLastPInvokeError())}");
+            // Without it both would wait for ever: one begins anew, and with it its links.
+            _ = a.Pid > 0 ? Libc.kill(a.Pid, Libc.SIGKILL) : 0;
             return;
         }
         for (var i = 0; i < 2; i++)
@@ -612,10 +596,7 @@ public sealed unsafe class Master : IDisposable
             _ = Libc.close(fd);
             throw new MasterException($"open {path}: file has more than one name");
         }
-        if (_logFile >= 0)
-        {
-            _ = Libc.close(_logFile);
-        }
+        _ = Libc.close(_logFile);
         _logFile = fd;
     }
 
@@ -661,12 +642,39 @@ public sealed unsafe class Master : IDisposable
             {
                 _log.Warning($"{path}: {problem}");
             }
+            else if (version == 0)
+            {
+                ForgetSecret(path);
+            }
         }
         foreach (var path in gone)
         {
-            _secrets.Remove(path, out var old);
-            _ = Libc.close(old.Descriptor);
+            ForgetSecret(path);
             _secretProblems.Remove(path);
+        }
+    }
+
+    private static bool ReadsTables(RoleSlot role) => role.Name is "receive" or "rewrite" or "deliver" or "local";
+
+    private void GiveSecrets(RoleSlot role)
+    {
+        foreach (var (path, secret) in ReadsTables(role) ? _secrets : [])
+        {
+            role.Say('F', path, secret.Descriptor);
+        }
+    }
+
+    // Who may read the file itself shall not be served what it once was.
+    private void ForgetSecret(string path)
+    {
+        if (!_secrets.Remove(path, out var old))
+        {
+            return;
+        }
+        _ = Libc.close(old.Descriptor);
+        foreach (var role in _roles.Values.Where(ReadsTables))
+        {
+            role.Say('N', path);
         }
     }
 
@@ -682,7 +690,7 @@ public sealed unsafe class Master : IDisposable
         OpenSecrets();
         foreach (var (path, secret) in _secrets.Where(s => before.GetValueOrDefault(s.Key).Descriptor != s.Value.Descriptor))
         {
-            foreach (var role in _roles.Values.Where(r => r.Name is "receive" or "rewrite" or "deliver" or "local"))
+            foreach (var role in _roles.Values.Where(ReadsTables))
             {
                 role.Say('F', path, secret.Descriptor);
             }
@@ -735,17 +743,14 @@ public sealed unsafe class Master : IDisposable
             }
             foreach (var role in _roles.Values)
             {
-                foreach (var (path, secret) in role.Name is "receive" or "rewrite" or "deliver" or "local" ? _secrets : [])
-                {
-                    role.Say('F', path, secret.Descriptor);
-                }
+                GiveSecrets(role);
                 // A Landlock domain can't be widened: who reads tables gets a new process, which finds the old one's sockets and links.
-                if ((wider && role.Name is "receive" or "rewrite" or "deliver" or "local") || (moved && role.Name == "local"))
+                if ((wider && ReadsTables(role)) || (moved && role.Name == "local"))
                 {
                     role.Say('Q');
                     role.Replaced = true;
                 }
-                else
+                else if (role.Name != LocalParent.LocalParent.Name)
                 {
                     role.Say('C');
                 }
@@ -833,7 +838,7 @@ public sealed unsafe class Master : IDisposable
         var started = _time.GetTimestamp();
         while (ending.Any(r => r.Pid >= 0))
         {
-            Poll();
+            Poll(1_000);
             Collect();
             if (_time.GetElapsedTime(started) > EndLimit)
             {
@@ -868,13 +873,16 @@ public sealed unsafe class Master : IDisposable
         _ = Libc.close(pipe[1]);
         var text = errno == 0 ? ReadAll(pipe[0]) : null;
         _ = Libc.close(pipe[0]);
+        if (errno == 0)
+        {
+            int status;
+            _ = Libc.kill(pid, Libc.SIGKILL);
+            _ = Libc.waitpid(pid, &status, 0);
+        }
         if (text is null)
         {
             throw new MasterException(errno == 0 ? "the configuration's reader does not answer" : $"{Program()}: {Errno.Text(errno)}");
         }
-        _ = Libc.kill(pid, Libc.SIGKILL);
-        int status;
-        _ = Libc.waitpid(pid, &status, 0);
         var plan = Plan.Parse(text);
         if (plan.Build != BuildId.Value && (plan.Build.Length > 0 || plan.Errors.Count == 0))
         {
@@ -883,9 +891,10 @@ public sealed unsafe class Master : IDisposable
         return plan.Errors.Count == 0 ? plan : throw new MasterException(string.Join("; ", plan.Errors));
     }
 
-    private static string? ReadAll(int fd)
+    private string? ReadAll(int fd)
     {
-        const int patience = 60_000;
+        var patience = TimeSpan.FromSeconds(60);
+        var start = _time.GetTimestamp();
         var all = new StringBuilder();
         var buffer = stackalloc byte[4096];
         var decoder = Encoding.UTF8.GetDecoder();
@@ -893,16 +902,18 @@ public sealed unsafe class Master : IDisposable
         while (all.Length < Plan.Limit)
         {
             var wait = new Libc.PollFd { Fd = fd, Events = Libc.POLLIN };
-            if (Libc.poll(&wait, 1, patience) == 0)
+            var left = patience - _time.GetElapsedTime(start);
+            var ready = left > TimeSpan.Zero ? Libc.poll(&wait, 1, (int)left.TotalMilliseconds) : 0;
+            if (ready == 0 || (ready < 0 && Marshal.GetLastPInvokeError() != Libc.EINTR))
             {
                 return null;
             }
-            var count = Libc.read(fd, buffer, 4096);
-            if (count <= 0)
+            var count = ready < 0 ? -1 : Libc.read(fd, buffer, 4096);
+            if (ready > 0 && count <= 0)
             {
                 return all.ToString();
             }
-            all.Append(chars, 0, decoder.GetChars(new ReadOnlySpan<byte>(buffer, (int)count), chars, flush: false));
+            all.Append(chars, 0, decoder.GetChars(new ReadOnlySpan<byte>(buffer, (int)Math.Max(0, count)), chars, flush: false));
         }
         return null;
     }

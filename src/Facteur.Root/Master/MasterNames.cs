@@ -28,6 +28,7 @@ internal sealed class MasterNames
     };
 
     private readonly List<(string Name, string Value)> _services = [];
+    private readonly List<string> _pipes = [];
 
     private MasterNames(string directory) => _values["config_directory"] = directory;
 
@@ -46,18 +47,34 @@ internal sealed class MasterNames
     public IReadOnlyList<string> LocalRights() =>
     [
         "--virtual-minimum-uid", Values(MinimumUid).MinBy(v => uint.TryParse(v, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : 0)!,
-        .. Values(MailSpool).SelectMany(directory => (string[])["--mail-spool", directory]),
+        .. Values(MailSpool).SelectMany(directory => (string[])["--mail-spool", directory]), .. _pipes.SelectMany(user => (string[])["--pipe", user]),
     ];
 
     private IEnumerable<string> Values(string name) =>
         _services.Where(s => s.Name == name).Select(s => Expand(s.Value, name, Depth)).Prepend(this[name]).Distinct(StringComparer.Ordinal);
 
-    private static string[] Lines(string path)
+    // postconf(5), master(5): a line that begins with space goes on, one that begins with "#" is nothing.
+    private static List<string> Lines(string path)
     {
+        var lines = new List<string>();
         try
         {
             var file = new FileInfo(path);
-            return file.Exists && file.Length <= FileLimit ? File.ReadAllLines(path, Encoding.Latin1) : [];
+            foreach (var line in file.Exists && file.Length <= FileLimit ? File.ReadLines(path) : [])
+            {
+                var text = line.Trim(' ', '\t', '\r');
+                if (text is [] or ['#', ..])
+                {
+                    continue;
+                }
+                if (line[0] is ' ' or '\t' && lines.Count > 0)
+                {
+                    lines[^1] = $"{lines[^1]} {text}";
+                    continue;
+                }
+                lines.Add(text);
+            }
+            return lines;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -69,46 +86,58 @@ internal sealed class MasterNames
     /// <exception cref="MasterException">It refers to what master does not know, or to itself.</exception>
     public string this[string name] => Expand(_values[name], name, Depth);
 
-    // postconf(5): a line that begins with space goes on, one that begins with "#" is nothing, the last "name = value" counts.
-    private void Take(string[] lines)
+    // postconf(5): the last "name = value" counts.
+    private void Take(List<string> lines)
     {
-        string? name = null;
         foreach (var line in lines)
         {
-            var text = line.Trim(' ', '\t', '\r');
-            if (text.Length == 0 || text[0] == '#')
+            if (line.Split('=', 2, StringSplitOptions.TrimEntries) is [var name, var value])
             {
-                continue;
-            }
-            if (line[0] is ' ' or '\t')
-            {
-                if (name is not null)
-                {
-                    _values[name] = $"{_values[name]} {text}".Trim();
-                }
-                continue;
-            }
-            var at = text.IndexOf('=', StringComparison.Ordinal);
-            name = at > 0 ? text[..at].TrimEnd() : null;
-            if (name is not null)
-            {
-                _values[name] = text[(at + 1)..].TrimStart();
+                _values[name] = value;
             }
         }
     }
 
-    // master.cf(5): "-o name=value" and "-o { name = value }". Which service it is of does not matter: an administrator said so.
-    private void TakeServices(string[] lines)
+    // master(5): "-o name=value" and "-o { name = value }", of whatever service: an administrator said so. And user= and chroot= of pipe(8)'s.
+    private void TakeServices(List<string> lines)
     {
-        var words = lines.Where(l => !l.TrimStart(' ', '\t').StartsWith('#'))
-            .SelectMany(l => l.Replace("=", " = ", StringComparison.Ordinal).Split([' ', '\t', '\r'], StringSplitOptions.RemoveEmptyEntries)).Where(w => w is not "{" and not "}").ToArray();
-        for (var i = 3; i < words.Length; i++)
+        const int command = 7;
+        foreach (var words in lines.Select(Words))
         {
-            if (words[i - 3] == "-o" && words[i - 2].TrimStart('{') is MailSpool or MinimumUid && words[i - 1] == "=")
+            for (var i = command + 1; i < words.Count; i++)
             {
-                _services.Add((words[i - 2].TrimStart('{'), words[i].Contains('{', StringComparison.Ordinal) ? words[i] : words[i].TrimEnd('}')));
+                if (words[i - 1] == "-o" && words[i].Split('=', 2, StringSplitOptions.TrimEntries) is [MailSpool or MinimumUid, _] and var option)
+                {
+                    _services.Add((option[0], option[1]));
+                }
+            }
+            string Value(string name) => words.Skip(command + 1).TakeWhile(w => !w.StartsWith("argv=", StringComparison.Ordinal)).LastOrDefault(w => w.StartsWith(name, StringComparison.Ordinal))?[name.Length..] ?? "";
+            if (words.Count > command && words[command] == "pipe" && Value("user=") is { Length: > 0 } user && !user.Contains('\t', StringComparison.Ordinal))
+            {
+                _pipes.Add($"{user}\t{Value("chroot=")}");
             }
         }
+    }
+
+    // Words between white space; one that begins with "{" goes on to its "}".
+    private static List<string> Words(string line)
+    {
+        var words = new List<string>();
+        for (var at = 0; at < line.Length;)
+        {
+            if (line[at] is ' ' or '\t')
+            {
+                at++;
+                continue;
+            }
+            var (start, depth) = (at, 0);
+            for (; at < line.Length && (depth > 0 || line[at] is not (' ' or '\t')); at++)
+            {
+                depth += line[start] != '{' ? 0 : line[at] == '{' ? 1 : line[at] == '}' ? -1 : 0;
+            }
+            words.Add(line[start] == '{' && line[at - 1] == '}' ? line[(start + 1)..(at - 1)].Trim() : line[start..at]);
+        }
+        return words;
     }
 
     private string Expand(string value, string name, int depth)

@@ -24,6 +24,7 @@ internal static unsafe class SecretFile
         if (file < 0)
         {
             // The role that wants it says so.
+            version = 0;
             return -1;
         }
         try
@@ -32,6 +33,7 @@ internal static unsafe class SecretFile
             const uint others = 0x4;
             if (Libc.fstat(file, &status) < 0 || (status.Mode & Libc.S_IFMT) == Libc.S_IFDIR || (status.Mode & others) != 0)
             {
+                version = 0;
                 return -1;
             }
             if ((status.Mode & Libc.S_IFMT) != Libc.S_IFREG || status.Size > Limit)

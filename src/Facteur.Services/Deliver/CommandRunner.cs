@@ -38,20 +38,20 @@ internal static unsafe class CommandRunner
         int* pair = stackalloc int[2];
         if (Libc.pipe2(pair, Libc.O_CLOEXEC) < 0)
         {
-            return NotStarted("pipe", Marshal.GetLastPInvokeError());
+            return NotStarted(job, "pipe", Marshal.GetLastPInvokeError());
         }
         using var childInput = UnixFile.Own(pair[0]);
         using var input = UnixFile.Own(pair[1]);
         if (Libc.pipe2(pair, Libc.O_CLOEXEC) < 0)
         {
-            return NotStarted("pipe", Marshal.GetLastPInvokeError());
+            return NotStarted(job, "pipe", Marshal.GetLastPInvokeError());
         }
         using var output = UnixFile.Own(pair[0]);
         using var childOutput = UnixFile.Own(pair[1]);
         var errno = Start(job, directory, [childInput.Descriptor, childOutput.Descriptor, childOutput.Descriptor], out var pid, out var program);
         if (errno != 0)
         {
-            return NotStarted($"execvp {program}", errno);
+            return NotStarted(job, $"execvp {program}", errno);
         }
         _ = childInput.Close();
         _ = childOutput.Close();
@@ -69,10 +69,17 @@ internal static unsafe class CommandRunner
         return text.ToString();
     }
 
-    private static CommandEnd NotStarted(string what, int errno) => new(CommandEndKind.NotStarted, errno, $"local: fatal: {what}: {Errno.Text(errno)} ");
+    // Postfix: the child says so on what is its command's standard error.
+    private static CommandEnd NotStarted(CommandJob job, string what, int errno) => new(
+        CommandEndKind.NotStarted, errno, $"{(job.Arguments.Count > 0 ? "pipe: fatal: pipe_command" : "local: fatal")}: {what}: {Errno.Text(errno)} ");
 
     private static int Start(CommandJob job, string directory, ReadOnlySpan<int> descriptors, out int pid, out string program)
     {
+        if (job.Arguments.Count > 0)
+        {
+            program = job.Arguments[0];
+            return Spawn(job, [.. job.Arguments], directory, descriptors, out pid);
+        }
         if (job.Shell.Count > 0)
         {
             program = job.Shell[0];

@@ -231,6 +231,7 @@ internal static class HelperFields
     public static void Write(CommandJob job, FieldWriter writer)
     {
         writer.Text(job.Command);
+        Write(job.Arguments, writer);
         Write(job.Shell, writer);
         Write(job.Environment, writer);
         writer.Text(job.Directory);
@@ -243,12 +244,13 @@ internal static class HelperFields
     {
         var reader = new FieldReader(payload);
         var command = reader.Text(TextLimit);
-        var (shell, environment) = (Texts(ref reader), Texts(ref reader));
+        var (arguments, shell, environment) = (Texts(ref reader), Texts(ref reader), Texts(ref reader));
         var (directory, needed, limit) = (reader.Text(TextLimit), reader.Byte(), reader.Int64());
         var head = reader.Bytes(TextLimit);
         return !reader.Complete || limit < 0 ? null : new CommandJob
         {
             Command = command,
+            Arguments = arguments,
             Shell = shell,
             Environment = environment,
             Directory = directory,

@@ -14,27 +14,40 @@ public static class HelperProcess
     public const string Name = "local-helper";
 
     private const int SetNotDumpable = 4;
-    private const int NoNewPrivileges = 38;
     private const int Usage = 64;
+    private const int CannotCreate = 73;
     private const uint OnlyOwner = 0x3F; // 077
 
     /// <summary>Arguments of a helper.</summary>
     /// <param name="uid">User; 0 is refused.</param>
     /// <param name="gid">Group.</param>
-    internal static IReadOnlyList<string> Arguments(uint uid, uint gid) =>
+    /// <param name="root">Its root directory, or "" for the system's.</param>
+    internal static IReadOnlyList<string> Arguments(uint uid, uint gid, string root = "") =>
     [
-        "--uid", uid.ToString(CultureInfo.InvariantCulture), "--gid", gid.ToString(CultureInfo.InvariantCulture),
+        "--uid", uid.ToString(CultureInfo.InvariantCulture), "--gid", gid.ToString(CultureInfo.InvariantCulture), .. root.Length > 0 ? ["--root", root] : Array.Empty<string>(),
     ];
 
     /// <summary>Runs.</summary>
-    /// <param name="arguments">--uid N --gid N [--mailbox-only | --virtual-only].</param>
+    /// <param name="arguments">--uid N --gid N [--virtual-only | --root DIRECTORY].</param>
     public static int Run(IReadOnlyList<string> arguments)
     {
         string[] words = [.. arguments];
-        if (words is not ["--uid", var user, "--gid", var group, .. var rest] || rest is not ([] or ["--mailbox-only"] or ["--virtual-only"])
+        if (words is not ["--uid", var user, "--gid", var group, .. var rest] || rest is not ([] or ["--virtual-only"] or ["--root", ['/', ..]])
             || !NumberText.TryParseId(user, out var uid) || !NumberText.TryParseId(group, out var gid) || uid == 0)
         {
             return Usage;
+        }
+        if (rest is ["--root", var root])
+        {
+            if (AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES") is not null)
+            {
+                // A build that is compiled when it runs finds no library any more behind the new root.
+                Warm();
+            }
+            if (Libc.chroot(root) < 0)
+            {
+                return CannotCreate;
+            }
         }
         if (Libc.geteuid() == 0 || Libc.getuid() != uid || Libc.getgid() != gid)
         {
@@ -45,41 +58,54 @@ public static class HelperProcess
         _ = Libc.umask(OnlyOwner);
         _ = Libc.chdir("/");
         _ = Libc.signal(Libc.SIGXFSZ, 1); // SIG_IGN: a file that grows too big is EFBIG.
-        if (rest.Length > 0)
-        {
-            _ = Libc.prctl(NoNewPrivileges, 1, 0, 0, 0);
-        }
         using var starter = new DescriptorSocket(0);
-        Serve(starter, deliverOnly: rest.Length > 0, maildirs: rest is not ["--mailbox-only"]);
+        Serve(starter, deliverOnly: rest is ["--virtual-only"]);
         return 0;
     }
 
-    private static void Serve(DescriptorSocket starter, bool deliverOnly, bool maildirs)
+    /// <summary>Plays one session with itself, so that all it takes is loaded.</summary>
+    private static unsafe void Warm()
+    {
+        int* pair = stackalloc int[2];
+        if (DescriptorSocket.Pair(out _) is not var (ours, theirs) || Libc.socketpair(Libc.AF_UNIX, Libc.SOCK_STREAM | Libc.SOCK_CLOEXEC, 0, pair) < 0)
+        {
+            return;
+        }
+        using var starter = new DescriptorSocket(theirs);
+        _ = ours.Send([(byte)HelperMessage.Session], pair[1]);
+        _ = Libc.close(pair[1]);
+        using (var session = new HelperLink(UnixFile.Own(pair[0])))
+        {
+            HelperFields.Write(
+                new CommandJob { Command = "", Arguments = ["/bin/true"], Shell = [], Environment = ["A=B"], Directory = "/", NeedsDirectory = true, TimeLimit = TimeSpan.FromSeconds(60), Head = "x"u8.ToArray() },
+                session.Begin(HelperFrame.Run));
+            _ = session.End();
+            _ = session.Content("x"u8);
+            session.Begin(HelperFrame.ContentEnd).Byte((byte)ContentRead.End);
+            _ = session.End();
+            _ = Libc.shutdown(ours.Fd, 1); // SHUT_WR: it is the only session.
+            Serve(starter, deliverOnly: false);
+        }
+        ours.Dispose();
+    }
+
+    private static void Serve(DescriptorSocket starter, bool deliverOnly)
     {
         var message = new byte[DescriptorSocket.MessageLimit];
-        UnixFile? mailbox = null;
         while (starter.Receive(message, out var descriptor, wait: true, out _) > 0)
         {
             if (descriptor < 0)
             {
                 return;
             }
-            if (message[0] == (byte)HelperMessage.Mailbox)
-            {
-                mailbox?.Dispose();
-                mailbox = UnixFile.Own(descriptor);
-                continue;
-            }
             using var session = new HelperLink(UnixFile.Own(descriptor));
-            var answered = new LocalHelperSession(session, mailbox, deliverOnly, maildirs, starter.Fd).Serve();
+            var answered = new LocalHelperSession(session, deliverOnly, starter.Fd).Serve();
             // One of numbers is used again and again, and kept by the expander between deliveries.
-            while (answered && deliverOnly && maildirs && session.End())
+            while (answered && deliverOnly && session.End())
             {
-                answered = new LocalHelperSession(session, null, deliverOnly, maildirs, starter.Fd).Serve();
+                answered = new LocalHelperSession(session, deliverOnly, starter.Fd).Serve();
             }
-            mailbox?.Dispose();
-            mailbox = null;
-            // First idle, then the answer: whoever has the answer finds this helper free, and the mailbox unlocked.
+            // First idle, then the answer: whoever has the answer finds this helper free.
             if (starter.Send([(byte)HelperMessage.Idle], -1) != 0)
             {
                 return;
@@ -95,20 +121,15 @@ internal enum HelperMessage : byte
     /// <summary>→ With the socket of a session.</summary>
     Session = (byte)'S',
 
-    /// <summary>→ With a mailbox that was opened for the next session.</summary>
-    Mailbox = (byte)'M',
-
     /// <summary>← The session is over.</summary>
     Idle = (byte)'I',
 }
 
 /// <summary>A helper's side of one session.</summary>
 /// <param name="link">The expander.</param>
-/// <param name="mailbox">The mailbox that was opened for it, or null: it opens what it is told to, with its own rights.</param>
 /// <param name="deliverOnly">Nothing but mailboxes.</param>
-/// <param name="maildirs">Maildirs too.</param>
 /// <param name="lifeline">Descriptor at whose end a command is killed.</param>
-internal sealed class LocalHelperSession(HelperLink link, UnixFile? mailbox, bool deliverOnly, bool maildirs, int lifeline)
+internal sealed class LocalHelperSession(HelperLink link, bool deliverOnly, int lifeline)
 {
     private readonly TimeProvider _time = TimeProvider.System;
 
@@ -136,14 +157,12 @@ internal sealed class LocalHelperSession(HelperLink link, UnixFile? mailbox, boo
 
     private bool Deliver(ReadOnlySpan<byte> payload)
     {
-        if (HelperFields.ReadMailbox(payload) is not var (job, length, together) || (deliverOnly && job.AnyFile) || (job.IsMaildir && !maildirs))
+        if (HelperFields.ReadMailbox(payload) is not var (job, length, together) || (deliverOnly && job.AnyFile))
         {
             return false;
         }
         var content = new LinkContent(link, length, together);
-        var end = mailbox is null
-            ? MailboxDelivery.Deliver(Libc.geteuid(), null, job, content, _time)
-            : new MailboxEnd(Mbox.DeliverOpened(job.Path, mailbox, new MailboxCopy(job, content, _time), job.Locks, null), []);
+        var end = MailboxDelivery.Deliver(Libc.geteuid(), null, job, content, _time);
         content.Drain();
         HelperFields.Write(end, link.Begin(HelperFrame.MailboxEnd));
         return true;

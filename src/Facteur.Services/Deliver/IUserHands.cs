@@ -11,6 +11,9 @@ internal enum IdentityKind : byte
 
     /// <summary>Numbers from virtual_uid_maps and virtual_gid_maps.</summary>
     Virtual = 3,
+
+    /// <summary>"user" or "user:group" of a pipe service of master.cf.</summary>
+    Pipe = 4,
 }
 
 /// <summary>In whose name something is done.</summary>
@@ -18,15 +21,19 @@ internal enum IdentityKind : byte
 /// <param name="Name">The user, or the file; "" for numbers.</param>
 /// <param name="Uid">User number.</param>
 /// <param name="Gid">Group number.</param>
-internal readonly record struct UserIdentity(IdentityKind Kind, string Name, uint Uid, uint Gid)
+/// <param name="Root">Its root directory (pipe's chroot=), or "" for the system's.</param>
+internal readonly record struct UserIdentity(IdentityKind Kind, string Name, uint Uid, uint Gid, string Root = "")
 {
     /// <inheritdoc/>
-    public override string ToString() => Kind == IdentityKind.User ? Name : Kind == IdentityKind.Owner ? $"owner of {Name}" : $"{Uid}/{Gid}";
+    public override string ToString() => Kind is IdentityKind.User or IdentityKind.Pipe ? Name : Kind == IdentityKind.Owner ? $"owner of {Name}" : $"{Uid}/{Gid}";
 }
 
 /// <summary>All that is done with a user's rights. Nothing throws for what files, users and commands can cause.</summary>
 internal interface IUserHands
 {
+    /// <summary>They act as whom they are told to; else, without the rights for it, always as this process's user.</summary>
+    bool CanChange { get; }
+
     /// <summary>Reads a .forward or :include: file.</summary>
     /// <param name="who">In whose name.</param>
     /// <param name="path">The file.</param>
@@ -97,8 +104,11 @@ internal sealed record MailboxEnd(MailboxResult Result, IReadOnlyList<string> Wa
 /// <summary>A message for a command.</summary>
 internal sealed record CommandJob
 {
-    /// <summary>The command as written.</summary>
+    /// <summary>The command as written; "" when there are <see cref="Arguments"/>.</summary>
     public required string Command { get; init; }
+
+    /// <summary>argv, run as it is and never by a shell; or none, for a command as written.</summary>
+    public IReadOnlyList<string> Arguments { get; init; } = [];
 
     /// <summary>local_command_shell with its arguments, or none.</summary>
     public required IReadOnlyList<string> Shell { get; init; }

@@ -31,6 +31,9 @@ internal sealed class ParentHands : IUserHands, IDisposable
     /// <summary>Makes them.</summary>
     public ParentHands() => _ = Libc.signal(Libc.SIGXFSZ, 1); // SIG_IGN: a mailbox that grows too big is EFBIG.
 
+    /// <inheritdoc/>
+    public bool CanChange => true;
+
     /// <summary>A parent came; the one before is gone.</summary>
     public void Attach(DescriptorSocket parent)
     {
@@ -130,9 +133,9 @@ internal sealed class ParentHands : IUserHands, IDisposable
     };
 
     private static LocalRequest Request(LocalWork work, UserIdentity who) => new(
-        0, work, (LocalIdentity)who.Kind, 0, who.Kind == IdentityKind.User ? 0 : who.Uid, who.Kind == IdentityKind.Virtual ? who.Gid : 0, 0, who.Name, "");
+        0, work, (LocalIdentity)who.Kind, 0, who.Kind == IdentityKind.User ? 0 : who.Uid, who.Kind == IdentityKind.Virtual ? who.Gid : 0, 0, who.Name, who.Root);
 
-    /// <summary>Into a mailbox that the parent opens, locks and, but for root's, hands over.</summary>
+    /// <summary>Into a mailbox that the parent opens, locks and hands over.</summary>
     private async ValueTask<MailboxResult> AppendAsync(UserIdentity who, MailboxJob job, IContentSource content, CancellationToken cancel)
     {
         var request = Request(LocalWork.Mailbox, who) with
@@ -149,13 +152,11 @@ internal sealed class ParentHands : IUserHands, IDisposable
         try
         {
             // Whoever may write the directory may have put a file there that is not the recipient's.
-            return answer.Descriptor < 0
-                ? await _threads.RunAsync(() => AppendByHelper(who, job, content, number), CancellationToken.None).ConfigureAwait(false)
-                : await _files.RunAsync(() => Append(answer.Descriptor, job.StrictOwner ? who.Uid : null, job, content), CancellationToken.None).ConfigureAwait(false);
+            return await _files.RunAsync(() => Append(answer.Descriptor, job.StrictOwner ? who.Uid : null, job, content), CancellationToken.None).ConfigureAwait(false);
         }
         finally
         {
-            if (job.Locks.Dotlock || answer.Descriptor < 0)
+            if (job.Locks.Dotlock)
             {
                 // The next delivery is not to find the lock file.
                 _ = await AskAsync(Request(LocalWork.Release, who) with { Uid = number }, out _).ConfigureAwait(false);
@@ -170,12 +171,6 @@ internal sealed class ParentHands : IUserHands, IDisposable
         // The parent may not have closed its own yet.
         file.Unlock();
         return result;
-    }
-
-    private MailboxResult AppendByHelper(UserIdentity who, MailboxJob job, IContentSource content, uint number)
-    {
-        using var session = Ask(Request(LocalWork.RootMailbox, who) with { Uid = number }, out var errno);
-        return session?.Deliver(job, content).Result ?? new MailboxResult(NotGranted(who, errno));
     }
 
     private async ValueTask<(LocalAnswer Answer, uint Number)> OpenAsync(LocalRequest request, CancellationToken cancel)

@@ -23,6 +23,9 @@ internal sealed class ThreadHands(BlockingThreads threads, HelperProgram program
     private readonly BlockingThreads _commands = new("command", CommandLimit);
 
     /// <inheritdoc/>
+    public bool CanChange => FileIdentity.CanChange;
+
+    /// <inheritdoc/>
     public async ValueTask<FileRead> ReadAsync(UserIdentity who, string path, bool followLinks, CancellationToken cancel) => await threads.RunAsync(() =>
     {
         using var identity = FileIdentity.Take(who.Uid, who.Gid);
@@ -39,13 +42,13 @@ internal sealed class ThreadHands(BlockingThreads threads, HelperProgram program
 
     /// <inheritdoc/>
     public async ValueTask<CommandEnd> RunAsync(UserIdentity who, CommandJob job, IContentSource content, CancellationToken cancel) =>
-        await _commands.RunAsync(() => Run(FileIdentity.CanChange ? (who.Uid, who.Gid) : (Libc.geteuid(), Libc.getegid()), job, content), cancel).ConfigureAwait(false);
+        await _commands.RunAsync(() => Run(FileIdentity.CanChange ? (who.Uid, who.Gid) : (Libc.geteuid(), Libc.getegid()), who.Root, job, content), cancel).ConfigureAwait(false);
 
     /// <inheritdoc/>
     public void Dispose() => _commands.Dispose();
 
     /// <summary>A helper for this one command.</summary>
-    private unsafe CommandEnd Run((uint Uid, uint Gid) who, CommandJob job, IContentSource content)
+    private unsafe CommandEnd Run((uint Uid, uint Gid) who, string root, CommandJob job, IContentSource content)
     {
         if (DescriptorSocket.Pair(out var errno) is not var (starter, theirs))
         {
@@ -55,7 +58,7 @@ internal sealed class ThreadHands(BlockingThreads threads, HelperProgram program
         {
             var nothing = Libc.open("/dev/null", Libc.O_WRONLY | Libc.O_CLOEXEC, 0);
             errno = ChildProcess.Start(
-                program.Path, [.. program.Arguments, .. HelperProcess.Arguments(who.Uid, who.Gid)], HelperProgram.Environment, [theirs, nothing, nothing], out var pid);
+                program.Path, [.. program.Arguments, .. HelperProcess.Arguments(who.Uid, who.Gid, root)], HelperProgram.Environment, [theirs, nothing, nothing], out var pid);
             _ = Libc.close(theirs);
             _ = Libc.close(nothing);
             if (errno != 0)

@@ -19,6 +19,12 @@ internal sealed class ExplainedDns(IDnsResolver dns, Explanation explanation, IP
             ? Told("given", address.ToString(), name is "unknown" ? DnsAnswer<string>.None(DnsStatus.NameError) : new(DnsStatus.Ok, [name]), static r => r)
             : Told("PTR", address.ToString(), await dns.NamesAsync(address, cancel).ConfigureAwait(false), static r => r);
 
+    public async ValueTask<DnsAnswer<string>> NameServersAsync(string name, CancellationToken cancel) =>
+        Told("NS", name, await dns.NameServersAsync(name, cancel).ConfigureAwait(false), static r => r);
+
+    public async ValueTask<DnsAnswer<string>> TextsAsync(string name, CancellationToken cancel) =>
+        Told("TXT", name, await dns.TextsAsync(name, cancel).ConfigureAwait(false), static r => $"\"{r}\"");
+
     private DnsAnswer<T> Told<T>(string type, string subject, DnsAnswer<T> answer, Func<T, string> text)
     {
         explanation.Add($"dns {type} {subject}: {(answer.Status == DnsStatus.Ok ? string.Join(", ", answer.Records.Select(text)) : answer.Status switch

@@ -49,7 +49,7 @@ public sealed class Explainer : IAsyncDisposable
             Dns = new ExplainedDns(dns, Explanation, session?.Client, session?.Name),
             Hosts = new HostsFile(session?.Name is null ? "/etc/hosts" : "/dev/null", time),
             Incoming = _queue,
-            Anvil = new AnvilService(load.Config, time),
+            Anvil = new AnvilService(load.Config, log: null, time),
             FlushSite = static (_, _) => default,
             FreeBytes = static () => long.MaxValue,
         };

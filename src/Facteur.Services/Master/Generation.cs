@@ -8,6 +8,7 @@ using Facteur.Services.Deliver;
 using Facteur.Services.Deliver.Discard;
 using Facteur.Services.Deliver.Error;
 using Facteur.Services.Deliver.Local;
+using Facteur.Services.Deliver.Pipe;
 using Facteur.Services.Deliver.Smtp;
 using Facteur.Services.Deliver.Virtual;
 using Facteur.Services.Explain;
@@ -38,7 +39,7 @@ internal enum RoleSet
     /// <summary>smtp, lmtp, error, retry, discard.</summary>
     Deliver = 8,
 
-    /// <summary>local, virtual.</summary>
+    /// <summary>local, virtual, pipe.</summary>
     Local = 16,
 
     /// <summary>All of them.</summary>
@@ -87,6 +88,9 @@ internal sealed class Surroundings
     /// <summary>Is told what services do; null: nobody asks.</summary>
     public Explanation? Explanation { get; init; }
 
+    /// <summary>Receive: verify.</summary>
+    public IAddressProbes? Probes { get; set; }
+
     /// <summary>Receive: ETRN.</summary>
     public Func<string, CancellationToken, ValueTask> FlushSite { get; set; } = null!;
 
@@ -105,7 +109,7 @@ internal sealed class Surroundings
     /// <summary>Deliver and local: contents.</summary>
     public ISpoolReader Reader { get; set; } = null!;
 
-    /// <summary>Local: forwards go this way.</summary>
+    /// <summary>Deliver and local: notices and forwards go this way.</summary>
     public IResubmit ForwardResubmit { get; set; } = null!;
 }
 
@@ -118,11 +122,15 @@ internal sealed class Generation : IAsyncDisposable
     private readonly Dictionary<string, IDeliveryAgent> _agents = new(StringComparer.Ordinal);
     private readonly Dictionary<string, CleanupService> _cleanups = new(StringComparer.Ordinal);
     private readonly List<TableSet> _tables = [];
+    private readonly List<SmtpdService> _smtpds = [];
     private readonly Surroundings _around;
     private readonly MatchLists _lists;
     private readonly AddressMaps _maps;
     private readonly ServiceLog _log;
     private readonly TableSet _shared;
+
+    // Lines of messages are bytes (Postfix: header_checks and the like know no UTF-8).
+    private readonly TableSet _content;
     private readonly OwnAddresses _own;
     private int _users = 1;
 
@@ -133,6 +141,7 @@ internal sealed class Generation : IAsyncDisposable
         var events = new TableLog(_log, around.Time);
         var utf8 = Config.Get(CommonParameters.Smtputf8Enable);
         _shared = Tables(events, new TableOptions { Utf8 = utf8, Observer = around.Explanation });
+        _content = Tables(events, new TableOptions { Utf8 = false, Observer = around.Explanation });
         try
         {
             _own = new OwnAddresses([.. ListSyntax.Split(Config.Get(CommonParameters.InetInterfaces)), .. ListSyntax.Split(Config.Get(CommonParameters.ProxyInterfaces))], around.Hosts);
@@ -179,7 +188,7 @@ internal sealed class Generation : IAsyncDisposable
     }
 
     /// <summary>Whether an entry's agent is of the local role.</summary>
-    public static bool IsLocal(MasterEntry entry) => entry.Command is "local" or "virtual";
+    public static bool IsLocal(MasterEntry entry) => entry.Command is "local" or "virtual" or "pipe";
 
     public IConfig Config { get; }
 
@@ -217,8 +226,7 @@ internal sealed class Generation : IAsyncDisposable
     public SmtpdService Smtpd(MasterEntry entry)
     {
         var config = Config.With(entry.Overrides);
-        var colon = entry.Name.LastIndexOf(':');
-        return new SmtpdService(config, entry.Name[(colon + 1)..], $"{entry.Name}/{entry.TypeName}", new SmtpdArrows
+        var service = new SmtpdService(config, entry.Name, $"{entry.Name}/{entry.TypeName}", new SmtpdArrows
         {
             Cleanup = CleanupOf(config),
             Rewrite = _around.Rewriting,
@@ -227,11 +235,15 @@ internal sealed class Generation : IAsyncDisposable
             MatchLists = _lists,
             AddressMaps = _maps,
             Anvil = _around.Anvil,
+            Probes = _around.Probes,
             FlushSite = _around.FlushSite,
             FreeQueueBytes = _around.FreeBytes,
             Hosts = _around.Hosts,
+            Sockets = SocketNames.Of(config, entry),
             Explanation = _around.Explanation,
         }, ServiceLogOf(config, "smtpd"), _around.Time);
+        _smtpds.Add(service);
+        return service;
     }
 
     /// <summary>The log of a service: $syslog_name/name.</summary>
@@ -260,6 +272,7 @@ internal sealed class Generation : IAsyncDisposable
 
     private async ValueTask EndAsync()
     {
+        _smtpds.ForEach(smtpd => smtpd.Dispose());
         // Side by side: each may wait a moment for its peers.
         await Task.WhenAll(_agents.Values.OfType<IAsyncDisposable>().Select(EndAsync)).ConfigureAwait(false);
         DisposeTables();
@@ -296,7 +309,7 @@ internal sealed class Generation : IAsyncDisposable
     }
 
     private CleanupService Cleanup(IConfig config) =>
-        new(config, _around.Incoming, _around.Rewriting, _shared, _maps, _lists, ServiceLogOf(config, "cleanup"), _around.Time);
+        new(config, _around.Incoming, _around.Rewriting, _shared, _maps, _lists, ServiceLogOf(config, "cleanup"), _around.Time, _content);
 
     private IDeliveryAgent? Agent(MasterEntry entry, TableSet trusted)
     {
@@ -304,9 +317,10 @@ internal sealed class Generation : IAsyncDisposable
         var log = ServiceLogOf(config, entry.Command);
         return entry.Command switch
         {
-            "smtp" or "lmtp" => new SmtpAgent(config, entry.Command == "lmtp", entry.Arguments, SocketNames.Of(config, entry), _around.Dns, _around.Hosts, _lists, _around.Reader, _around.Threads, log, _around.Time),
+            "smtp" or "lmtp" => new SmtpAgent(config, entry.Command == "lmtp", entry.Arguments, SocketNames.Of(config, entry), _around.Dns, _around.Hosts, _lists, _around.Reader, _around.Threads, _around.ForwardResubmit, log, _around.Time, _content, _shared, _maps),
             "local" => new LocalAgent(config, trusted, _around.Rewriting, _around.Reader, _around.ForwardResubmit, AgentOf, _around.Hands, _around.Threads, log, _around.Time),
             "virtual" => new VirtualAgent(config, trusted, _around.Reader, _around.Hands, log, _around.Time),
+            "pipe" => new PipeAgent(config, entry.Name, entry.Arguments, _around.Reader, _around.Hands, _around.Threads, log, _around.Time),
             "error" => new ErrorAgent(config, entry.Name == "retry", log, _around.Time),
             "discard" => new DiscardAgent(log, _around.Time),
             _ => null,

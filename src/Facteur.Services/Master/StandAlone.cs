@@ -33,7 +33,7 @@ public static class StandAlone
             Tables = tables,
             MatchLists = lists,
             AddressMaps = new AddressMaps(config, lists, static _ => false),
-            Anvil = new AnvilService(config, time),
+            Anvil = new AnvilService(config, log: null, time),
             Hosts = new HostsFile("/etc/hosts", time),
         };
         using var smtpd = SmtpdService.StandAlone(config, arrows, smtpdLog, time);

@@ -126,6 +126,19 @@ internal sealed class RewriteSwitch(CurrentGeneration current) : IRewrite
             await generation.LeaveAsync().ConfigureAwait(false);
         }
     }
+
+    public async ValueTask<Resolution> ResolveProbeAsync(string sender, string recipient, CancellationToken cancel)
+    {
+        var generation = current.Enter();
+        try
+        {
+            return await generation.Rewrite.ResolveProbeAsync(sender, recipient, cancel).ConfigureAwait(false);
+        }
+        finally
+        {
+            await generation.LeaveAsync().ConfigureAwait(false);
+        }
+    }
 }
 
 /// <summary>The delivery agents of the current generation: a delivery stays with the one it began with.</summary>

@@ -34,7 +34,7 @@ public static class DeliveryLog
         {
             var outcome = status.Outcome is DeliveryOutcome.Sent or DeliveryOutcome.Deliverable ? DeliveryOutcome.Deliverable : DeliveryOutcome.Undeliverable;
             result = status with { Outcome = outcome };
-            word = Word(outcome);
+            word = outcome == DeliveryOutcome.Undeliverable && (request.Flags & DeliveryFlags.FailureNotKept) != 0 ? "undeliverable-but-not-cached" : Word(outcome);
         }
         else if (softBounce && status.Outcome == DeliveryOutcome.Bounced)
         {

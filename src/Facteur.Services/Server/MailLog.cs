@@ -27,7 +27,7 @@ public sealed class MailLog : IMailLog, IDisposable
     private int _length;
     private long _dropped;
     private bool _idle;
-    private bool _reopen;
+    private int _reopenAt = -1;
     private bool _flush;
     private bool _ended;
     private bool _failing;
@@ -122,7 +122,8 @@ public sealed class MailLog : IMailLog, IDisposable
     {
         lock (_gate)
         {
-            _reopen = true;
+            // What is written from now on is the new file's: a mistake that a reload finds is not to be looked for in the old one.
+            _reopenAt = _length;
             Monitor.Pulse(_gate);
         }
     }
@@ -165,26 +166,30 @@ public sealed class MailLog : IMailLog, IDisposable
         while (true)
         {
             int length;
-            bool reopen, flush, ended;
+            int reopenAt;
+            bool flush, ended;
             lock (_gate)
             {
                 _idle = true;
-                while (_length == 0 && !_reopen && !_flush && !_ended)
+                while (_length == 0 && _reopenAt < 0 && !_flush && !_ended)
                 {
                     Monitor.Wait(_gate);
                 }
                 _idle = false;
-                (length, reopen, flush, ended) = (_length, _reopen, _flush, _ended);
+                (length, reopenAt, flush, ended) = (_length, _reopenAt, _flush, _ended);
                 (_filling, _writing) = (_writing, _filling);
                 _length = 0;
-                _reopen = false;
+                _reopenAt = -1;
                 SayDropped();
             }
-            var lost = length == 0 ? 0 : _sink.Write(_writing.AsSpan(0, length));
-            if (reopen)
+            var lost = 0;
+            if (reopenAt >= 0)
             {
+                lost = reopenAt == 0 ? 0 : _sink.Write(_writing.AsSpan(0, reopenAt));
                 _sink.Reopen();
             }
+            var rest = _writing.AsSpan(Math.Max(0, reopenAt), length - Math.Max(0, reopenAt));
+            lost += rest.IsEmpty ? 0 : _sink.Write(rest);
             lock (_gate)
             {
                 _dropped += lost;
@@ -198,7 +203,7 @@ public sealed class MailLog : IMailLog, IDisposable
                 {
                     return;
                 }
-                if (!_ended && !_flush && !_reopen && _length <= BufferSize / 2)
+                if (!_ended && !_flush && _reopenAt < 0 && _length <= BufferSize / 2)
                 {
                     Monitor.Wait(_gate, BatchMilliseconds);
                 }

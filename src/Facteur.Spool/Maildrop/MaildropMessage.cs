@@ -46,6 +46,9 @@ public sealed class MaildropMessage
     /// <summary>ENVID, or "".</summary>
     public string EnvelopeId { get; private set; } = "";
 
+    /// <summary>The delimiters of VERP, or ""; cleanup looks at what they are.</summary>
+    public string Verp { get; private set; } = "";
+
     /// <summary>BODY.</summary>
     public BodyType Body { get; private set; }
 
@@ -90,6 +93,8 @@ public sealed class MaildropMessage
                 }
                 _hasSender = true;
                 return Address(record, out var sender) is { } badSender ? badSender : Set(() => Sender = sender);
+            case MaildropRecordType.Verp:
+                return Text(record, out var verp) ?? (verp.Length > 2 ? "bad VERP delimiters" : Set(() => Verp = verp));
             case MaildropRecordType.Recipient:
                 return Recipient(record);
             case MaildropRecordType.Attribute:

@@ -20,6 +20,9 @@ public enum MaildropRecordType : byte
     /// <summary>R: a recipient.</summary>
     Recipient = (byte)'R',
 
+    /// <summary>V: the two delimiters of VERP.</summary>
+    Verp = (byte)'V',
+
     /// <summary>M: content follows.</summary>
     ContentStart = (byte)'M',
 

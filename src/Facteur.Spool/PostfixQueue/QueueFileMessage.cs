@@ -14,7 +14,7 @@ public readonly record struct QueueFileRecipient(EnvelopeRecipient Recipient, lo
 
 /// <summary>
 /// Takes the records of a Postfix queue file in their order and keeps the envelope; docs/formats/postfix-queue.md says what each means. What would be
-/// delivered otherwise than Postfix would have done it (through a filter, with VERP) is refused: it stays for Postfix.
+/// delivered otherwise than Postfix would have done it (through a filter) is refused: it stays for Postfix.
 /// </summary>
 public sealed class QueueFileMessage
 {
@@ -30,8 +30,10 @@ public sealed class QueueFileMessage
     private string? _sender;
     private string _fullName = "";
     private string? _redirect;
+    private string _filter = "";
     private string _original = "";
     private string _dsnOriginal = "";
+    private string _verp = "";
     private DsnNotify _notify;
     private long _arrivalMicros;
     private bool _hasSize;
@@ -107,6 +109,7 @@ public sealed class QueueFileMessage
             ArrivalMicros = _arrivalMicros,
             ContentSize = ContentSize,
             EnvelopeId = Attribute("envelope_id"),
+            Verp = _verp,
             Return = Number("ret_flags") switch { 1 => DsnReturn.Full, 2 => DsnReturn.Headers, _ => DsnReturn.None },
             Body = Attribute("encoding") switch { "8bit" => BodyType.EightBitMime, "7bit" => BodyType.SevenBit, _ => BodyType.None },
             Origin = address.Length > 0 ? MessageOrigin.Smtpd : MessageOrigin.Pickup,
@@ -114,6 +117,7 @@ public sealed class QueueFileMessage
             Client = address.Length == 0 ? ClientInfo.Local : new ClientInfo(
                 Client("client_name"), address, ushort.TryParse(Client("client_port"), CultureInfo.InvariantCulture, out var port) ? port : 0,
                 Attribute("reverse_client_name"), Client("helo_name"), Client("protocol_name")),
+            ContentFilter = _filter,
             Recipients = _redirect is null ? [.. _recipients.Select(r => r.Recipient)] : Redirected(_redirect),
         };
     }
@@ -149,10 +153,12 @@ public sealed class QueueFileMessage
                 return Recipient(record, offset);
             case '>':
                 return MaildropMessage.Address(record, out _redirect);
-            case 'I' or 'L' when !record.Data.IsEmpty:
+            case 'L' when !record.Data.IsEmpty:
+                return MaildropMessage.Text(record, out _filter);
+            case 'I' when !record.Data.IsEmpty:
                 return "it is to go through a content filter";
             case 'V':
-                return "it asks for VERP";
+                return MaildropMessage.Text(record, out _verp) ?? (_verp.Length != 2 ? "it asks for VERP in a way that makes no sense" : null);
             case 'F':
                 // One that is not UTF-8 is not worth a message.
                 _fullName = MaildropMessage.Text(record, out var name) is null ? MaildropMessage.Name(name) : "";

@@ -85,8 +85,16 @@ public sealed class QueueFileWriter
         {
             Put('W', Invariant($"{warn,15}"));
         }
-        var trace = ((envelope.Flags & MessageFlags.VerifyOnly) != 0 ? 512 : 0) | ((envelope.Flags & MessageFlags.ReportDeliveries) != 0 ? 1024 : 0);
+        if (envelope.Verp.Length > 0)
+        {
+            Put('V', envelope.Verp);
+        }
+        var trace = ((envelope.Flags & MessageFlags.Probe) != 0 ? 256 : 0) | ((envelope.Flags & MessageFlags.VerifyOnly) != 0 ? 512 : 0) | ((envelope.Flags & MessageFlags.ReportDeliveries) != 0 ? 1024 : 0);
         Attribute("trace_flags", trace == 0 ? "" : Invariant($"{trace}"));
+        if (envelope.ContentFilter.Length > 0)
+        {
+            Put('L', envelope.ContentFilter);
+        }
         for (var i = 0; i < envelope.Recipients.Count; i++)
         {
             Recipient(envelope.Recipients[i], isDone(i));

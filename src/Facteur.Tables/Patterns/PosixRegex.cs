@@ -7,7 +7,7 @@ namespace Facteur.Tables.Patterns;
 /// A POSIX regular expression, compiled by libc as in Postfix: .NET's Regex is not leftmost-longest. Compiled in the C locale, where a
 /// byte is a character. Safe for many threads: glibc locks a pattern while it matches.
 /// </summary>
-internal sealed unsafe class PosixRegex : SafeHandle
+internal sealed unsafe class PosixRegex : SafeHandle, IExpression
 {
     public const int Extended = 1, IgnoreCase = 2, Newline = 4;
 
@@ -25,7 +25,6 @@ internal sealed unsafe class PosixRegex : SafeHandle
 
     public override bool IsInvalid => handle == 0;
 
-    /// <summary>How many groups the expression has.</summary>
     public int Groups { get; private set; }
 
     /// <summary>Compiles an expression.</summary>
@@ -57,17 +56,15 @@ internal sealed unsafe class PosixRegex : SafeHandle
         return null;
     }
 
-    /// <summary>Matches a text.</summary>
-    /// <param name="text">Its bytes, the last one a NUL.</param>
-    /// <param name="matches">The whole match and its groups; a group that took no part starts at -1.</param>
-    public bool IsMatch(ReadOnlySpan<byte> text, Span<Libc.RegMatch> matches)
+    public Matched Match(ReadOnlySpan<byte> text, Span<Libc.RegMatch> matches, out string error)
     {
+        error = "";
         fixed (byte* start = text)
         fixed (Libc.RegMatch* groups = matches)
         {
             var code = Libc.regexec(handle, start, (nuint)matches.Length, groups, 0);
             GC.KeepAlive(this);
-            return code == 0;
+            return code == 0 ? Matched.Yes : Matched.No;
         }
     }
 

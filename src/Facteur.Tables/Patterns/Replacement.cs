@@ -21,8 +21,9 @@ internal sealed class Replacement
 
     /// <summary>Reads a result.</summary>
     /// <param name="text">Its text.</param>
+    /// <param name="outOfRange">How the type of table says "out of range".</param>
     /// <param name="error">What is wrong with it.</param>
-    public static Replacement? Parse(string text, out string error)
+    public static Replacement? Parse(string text, string outOfRange, out string error)
     {
         var result = new Replacement();
         error = "";
@@ -41,7 +42,7 @@ internal sealed class Replacement
                 at += 2;
                 continue;
             }
-            if (!result.TakeGroup(text, ref at, out error))
+            if (!result.TakeGroup(text, outOfRange, ref at, out error))
             {
                 return null;
             }
@@ -60,7 +61,7 @@ internal sealed class Replacement
         return text.ToString();
     }
 
-    private bool TakeGroup(string text, ref int at, out string error)
+    private bool TakeGroup(string text, string outOfRange, ref int at, out string error)
     {
         var start = at + 1;
         var close = start < text.Length ? text[start] switch { '{' => '}', '(' => ')', _ => '\0' } : '\0';
@@ -88,7 +89,7 @@ internal sealed class Replacement
         }
         error = name.Length == 0 ? $"empty macro name: \"{text}\""
             : !int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? $"non-numeric replacement index \"{name}\""
-            : number is < 1 or > 255 ? $"out-of-range replacement index \"{name}\""
+            : number < 1 ? $"{outOfRange} replacement index \"{name}\""
             : "";
         if (error.Length > 0)
         {

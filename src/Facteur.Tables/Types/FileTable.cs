@@ -52,6 +52,9 @@ internal sealed class FileTable : IListableTable, IOwnedTable, IPlacedTable
     public ValueTask<Lookup> LookupAsync(string key, CancellationToken cancel) =>
         Look() is { } reading ? LookupAsync(reading, key, cancel) : new(Content.Find(key));
 
+    public ValueTask<Lookup> LookupAsync(ReadOnlyMemory<byte> key, CancellationToken cancel) =>
+        Look() is { } reading ? LookupAsync(reading, System.Text.Encoding.Latin1.GetString(key.Span), cancel) : new(Content.Find(key.Span));
+
     public (Lookup Lookup, uint Owner) FindOwned(string key)
     {
         var now = Volatile.Read(ref _current);

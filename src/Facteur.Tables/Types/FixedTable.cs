@@ -14,6 +14,8 @@ internal sealed class FixedTable(string name, TableContent content, bool isPatte
 
     public ValueTask<Lookup> LookupAsync(string key, CancellationToken cancel) => new(content.Find(key));
 
+    public ValueTask<Lookup> LookupAsync(ReadOnlyMemory<byte> key, CancellationToken cancel) => new(content.Find(key.Span));
+
     // Rules that stand in main.cf itself: they are counted from 1.
     public string? PlaceOf(string key) => content.LineOf(key) is > 0 and var line ? $"rule {line}" : null;
 

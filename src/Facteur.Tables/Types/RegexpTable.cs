@@ -1,226 +1,34 @@
-using System.Buffers;
-using System.Text;
 using Facteur.Tables.Patterns;
-using Facteur.Tables.Text;
-using Facteur.Unix;
 
 namespace Facteur.Tables.Types;
 
-/// <summary>regexp: POSIX expressions in order, the first that matches answers (regexp_table(5)).</summary>
-internal sealed class RegexpTable : TableContent
+/// <summary>regexp: POSIX expressions (regexp_table(5)).</summary>
+internal sealed class RegexpTable : ExpressionTable
 {
-    private readonly PatternRules<RegexpRule> _rules = new();
-    private readonly TableRequest _request;
-    private readonly Encoding _encoding;
-
     private RegexpTable(TableRequest request)
+        : base(request)
     {
-        _request = request;
-        _encoding = request.Options.Utf8 ? Encoding.UTF8 : Encoding.Latin1;
     }
 
-    private sealed record RegexpRule(PosixRegex Regex, bool Negated, string? Literal, Replacement? Result);
+    protected override string Type => "regexp";
 
-    public static ITable Open(TableRequest request) =>
-        TableSource.Inline("regexp", request.Argument) is { } rules
-            ? new FixedTable(request.FullName, new RegexpTable(request).Parse(rules), isPattern: true)
-            : new FileTable(request, isPattern: true, Load);
+    protected override uint DefaultOptions => PosixRegex.Extended | PosixRegex.IgnoreCase;
 
-    public override Lookup Find(string key) => Find(key, out _);
+    protected override string Unclosed => "skipping";
 
-    public override int LineOf(string key)
+    protected override string OutOfRange => "out-of-range";
+
+    protected override char? EndsFlags => '!';
+
+    public static ITable Open(TableRequest request) => Open(request, "regexp", r => new RegexpTable(r));
+
+    protected override bool? Toggle(char flag, ref uint options)
     {
-        _ = Find(key, out var line);
-        return line;
+        var bit = flag switch { 'i' => PosixRegex.IgnoreCase, 'm' => PosixRegex.Newline, 'x' => PosixRegex.Extended, _ => 0 };
+        options ^= (uint)bit;
+        return bit != 0;
     }
 
-    private Lookup Find(string key, out int line)
-    {
-        var rented = ArrayPool<byte>.Shared.Rent(_encoding.GetMaxByteCount(key.Length) + 1);
-        try
-        {
-            var length = _encoding.GetBytes(key, rented);
-            rented[length] = 0;
-            return Find(rented.AsSpan(0, length + 1), out line);
-        }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(rented);
-        }
-    }
-
-    private Lookup Find(ReadOnlySpan<byte> text, out int line)
-    {
-        line = 0;
-        Span<Libc.RegMatch> matches = stackalloc Libc.RegMatch[256];
-        var rules = _rules.Rules;
-        for (var i = 0; i < rules.Count; i++)
-        {
-            var rule = rules[i];
-            if (rule.Kind == RuleKind.Endif)
-            {
-                continue;
-            }
-            var pattern = rule.Pattern!;
-            // Groups cost libc time: only those that the result names are asked for.
-            var wanted = matches[..(pattern.Result is null ? 0 : pattern.Result.HighestGroup + 1)];
-            var matched = pattern.Regex.IsMatch(text, wanted) != pattern.Negated;
-            if (matched == (rule.Kind == RuleKind.If))
-            {
-                continue;
-            }
-            if (rule.Kind == RuleKind.Match)
-            {
-                line = rule.Line;
-                return Lookup.Found(pattern.Literal ?? Expand(pattern.Result!, text, wanted));
-            }
-            i = _rules.After(rule);
-        }
-        return Lookup.NotFound;
-    }
-
-    private string Expand(Replacement result, ReadOnlySpan<byte> text, ReadOnlySpan<Libc.RegMatch> matches)
-    {
-        var groups = new string[matches.Length];
-        for (var i = 0; i < groups.Length; i++)
-        {
-            groups[i] = matches[i].Start < 0 ? "" : _encoding.GetString(text[matches[i].Start..matches[i].End]);
-        }
-        return result.Expand(number => groups[number]);
-    }
-
-    private static FileContent Load(TableRequest request)
-    {
-        var stamp = FileStamp.Of(request.Argument);
-        return new FileContent(new RegexpTable(request).Parse(TableSource.Read(request.Argument, "open", out var owner)), [(request.Argument, stamp)], IsText: true, owner);
-    }
-
-    private RegexpTable Parse(byte[] content)
-    {
-        foreach (var (line, text) in LogicalLines.Read(content, _request.Argument, _request.Options.Utf8, _request.Events))
-        {
-            if (Add(line, text.TrimEnd()) is { } wrong)
-            {
-                Warn(line, wrong);
-            }
-        }
-        foreach (var line in _rules.OpenLines)
-        {
-            Warn(line, "IF has no matching ENDIF");
-        }
-        return this;
-    }
-
-    private void Warn(int line, string text) => _request.Events.Warning($"regexp map {_request.Argument}, line {line}: {text}");
-
-    private string? Add(int line, string text)
-    {
-        if (!char.IsAsciiLetterOrDigit(text[0]))
-        {
-            return AddMatch(line, text);
-        }
-        if (RuleWords.TryTake(text, "if", out var rest))
-        {
-            return AddIf(line, rest);
-        }
-        if (!RuleWords.TryTake(text, "endif", out rest))
-        {
-            return "ignoring unrecognized request";
-        }
-        if (rest.Length > 0)
-        {
-            Warn(line, "ignoring extra text after ENDIF");
-        }
-        return _rules.AddEndif(line) ? null : "ignoring ENDIF without matching IF";
-    }
-
-    private string? AddMatch(int line, string text)
-    {
-        var wrong = TakeRegex(ref text, out var regex, out var negated);
-        if (wrong is not null)
-        {
-            return wrong;
-        }
-        if (text.Length == 0)
-        {
-            Warn(line, "no replacement text: using empty string");
-        }
-        if (Replacement.Parse(text, out var error) is not { } result)
-        {
-            // Postfix: these come from the macro parser, some without the name of the map.
-            if (error.StartsWith("truncated", StringComparison.Ordinal) || error.StartsWith("empty", StringComparison.Ordinal))
-            {
-                _request.Events.Warning(error);
-            }
-            else
-            {
-                Warn(line, error);
-            }
-            return "bad replacement syntax: skipping this rule";
-        }
-        if (result.HighestGroup > 0 && negated)
-        {
-            return "$number found in negative match replacement text: skipping this rule";
-        }
-        if (result.HighestGroup > 0 && _request.Options.SecuritySensitive)
-        {
-            return "regular expression substitution is not allowed: skipping this rule";
-        }
-        if (result.HighestGroup > regex!.Groups)
-        {
-            return $"out of range replacement index \"{result.HighestGroup}\": skipping this rule";
-        }
-        _rules.AddMatch(line, result.HighestGroup == 0 ? new(regex, negated, result.Literal, null) : new(regex, negated, null, result));
-        return null;
-    }
-
-    private string? AddIf(int line, string text)
-    {
-        var wrong = TakeRegex(ref text, out var regex, out var negated);
-        if (wrong is not null)
-        {
-            return wrong;
-        }
-        if (text.Length > 0)
-        {
-            Warn(line, $"ignoring extra text after IF statement: \"{text}\"");
-            Warn(line, "do not prepend whitespace to statements between IF and ENDIF");
-        }
-        _rules.AddIf(line, new(regex!, negated, "", null));
-        return null;
-    }
-
-    /// <summary>Takes !/pattern/flags and the white space after it off the text.</summary>
-    private string? TakeRegex(ref string text, out PosixRegex? regex, out bool negated)
-    {
-        regex = null;
-        negated = RuleWords.TakeNot(ref text);
-        if (text.Length == 0)
-        {
-            return "no regexp: skipping this rule";
-        }
-        var end = 1;
-        while (end < text.Length && text[end] != text[0])
-        {
-            end += text[end] == '\\' ? 2 : 1;
-        }
-        if (end >= text.Length)
-        {
-            return $"no closing regexp delimiter \"{text[0]}\": skipping this rule";
-        }
-        var pattern = text[1..end];
-        var flags = PosixRegex.Extended | PosixRegex.IgnoreCase;
-        for (end++; end < text.Length && !LogicalLines.IsSpace(text[end]) && text[end] != '!'; end++)
-        {
-            var flag = text[end] switch { 'i' => PosixRegex.IgnoreCase, 'm' => PosixRegex.Newline, 'x' => PosixRegex.Extended, _ => 0 };
-            if (flag == 0)
-            {
-                return $"unknown regexp option \"{text[end]}\": skipping this rule";
-            }
-            flags ^= flag;
-        }
-        text = text[end..].TrimStart();
-        regex = PosixRegex.Compile(_encoding.GetBytes(pattern), flags, out var error);
-        return regex is null ? error : null;
-    }
+    private protected override IExpression? Compile(ReadOnlySpan<byte> pattern, uint options, out string error) =>
+        PosixRegex.Compile(pattern, (int)options, out error);
 }

@@ -36,6 +36,11 @@ public sealed class HostNameTests
     [Theory]
     [InlineData("a.example", "a.example")]
     [InlineData("b\u00fccher.example", "xn--bcher-kva.example")]
+    [InlineData("B\u00dcCHER.Example", "xn--bcher-kva.example")]
+    [InlineData("b\u00fccher\u3002example", "xn--bcher-kva.example")]
+    [InlineData("\uff22\u00fccher.example", "xn--bcher-kva.example")]
+    [InlineData("fa\u00df.example", "xn--fa-hia.example")]
+    [InlineData("b\u00fc\u00adcher.example", "xn--bcher-kva.example")]
     public void Makes_a_labels(string name, string expected) => Assert.Equal(expected, HostName.ToAscii(name));
 
     [Fact]

@@ -18,6 +18,8 @@ public sealed class EnvelopeCodecTests
             EnvelopeId = texts.Item2,
             Entry = texts.Item3,
             FullName = texts.Item2,
+            ContentFilter = texts.Item4.Length > 6 ? texts.Item4 : "",
+            Verp = numbers.Item4 % 2 == 0 ? "" : "+=",
             ArrivalMicros = numbers.Item1,
             ContentSize = numbers.Item2,
             Flags = (MessageFlags)numbers.Item3,
@@ -26,6 +28,7 @@ public sealed class EnvelopeCodecTests
             Origin = MessageOrigin.Pickup,
             Client = new ClientInfo(texts.Item4, texts.Item1, numbers.Item4, texts.Item2, texts.Item3, "ESMTP"),
             Recipients = [.. recipients.Select(r => new EnvelopeRecipient(r.Item1, r.Item2, r.Item3, (DsnNotify)r.Item4))],
+            Attributes = new MessageAttributes(recipients.Select(r => KeyValuePair.Create(r.Item1, r.Item2))),
             Closes = closes.Length == 0 ? null : new ClosedRecipients(7, closes),
         });
 
@@ -40,6 +43,9 @@ public sealed class EnvelopeCodecTests
         Assert.Equal(envelope.Recipients, back!.Recipients);
         Assert.Equal(envelope.Client, back.Client);
         Assert.Equal(envelope.FullName, back.FullName);
+        Assert.Equal(envelope.ContentFilter, back.ContentFilter);
+        Assert.Equal(envelope.Verp, back.Verp);
+        Assert.Equal(envelope.Attributes.Pairs, back.Attributes.Pairs);
         Assert.Equal(envelope.Closes?.Recipients ?? [], back.Closes?.Recipients ?? []);
     }, iter: 2000);
 
@@ -101,6 +107,8 @@ public sealed class EnvelopeCodecTests
         const string expected = "01" + "0973406578616D706C65" + "0102030405060700" + "04D2000000000000" + "03656E76" + "01" + "02" + "01" + "2800"
             + "0163" + "043139322E" + "0100" + "0161" + "0162" + "04534D5450" + "04736D7470" + "034A6F65" + "01" + "03724078" + "0161" + "00" + "04" + "00";
         Assert.Equal(expected, Convert.ToHexString(Bytes(envelope)));
+        envelope.ContentFilter = "f:n";
+        Assert.Equal("02" + expected[2..] + "01" + "0666696C746572" + "03663A6E", Convert.ToHexString(Bytes(envelope)));
     }
 
     private static byte[] Bytes(Envelope envelope)

@@ -94,7 +94,7 @@ public sealed class MimeDowngradeTests
         foreach (var (text, eight) in new[] { ("plain", false), ("caf\xe9", true) })
         {
             using var downgrade = new MimeDowngrade(Limits with { Nesting = limit });
-            var output = Encoding.Latin1.GetString(downgrade.Convert(Encoding.Latin1.GetBytes($"{content}{Cte}8bit\n\n{text}\n")));
+            var output = Encoding.Latin1.GetString(downgrade.Convert(Encoding.Latin1.GetBytes($"{content}{Cte}8bit\n\n{text}\n")).Span);
             Assert.Equal(tooDeep && eight, downgrade.TooDeep);
             Assert.EndsWith(tooDeep ? $"\n{Cte}8bit\n\n{text}\n" : $"\n{Cte}quoted-printable\n\n{text.Replace("\xe9", "=E9")}\n", output, StringComparison.Ordinal);
         }
@@ -110,7 +110,7 @@ public sealed class MimeDowngradeTests
     public void Nesting_is_looked_at_in_a_body_without_empty_line_too()
     {
         using var downgrade = new MimeDowngrade(Limits with { Nesting = 1 });
-        downgrade.Convert("Content-Type: multipart/mixed; boundary=a; boundary=b; boundary=c; boundary=d\nno header \xe9"u8);
+        downgrade.Convert(Encoding.Latin1.GetBytes("Content-Type: multipart/mixed; boundary=a; boundary=b; boundary=c; boundary=d\nno header \xe9"));
         Assert.False(downgrade.TooDeep);
         downgrade.Finish();
         Assert.True(downgrade.TooDeep);
@@ -186,10 +186,10 @@ public sealed class MimeDowngradeTests
         for (var i = 0; at < content.Length; i++)
         {
             var length = Math.Min(pieces[i % pieces.Length], content.Length - at);
-            output.AddRange(downgrade.Convert(content.AsSpan(at, length)));
+            output.AddRange(downgrade.Convert(content.AsMemory(at, length)).Span);
             at += length;
         }
-        output.AddRange(downgrade.Finish());
+        output.AddRange(downgrade.Finish().Span);
         return [.. output];
     }
 }

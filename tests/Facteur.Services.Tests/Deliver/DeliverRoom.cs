@@ -150,16 +150,16 @@ public sealed class DeliverRoom : IDisposable, ITableSet, IRewrite, IResubmit, I
 
     private sealed class Rows(string name, Dictionary<string, string>? rows, uint owner) : IOwnedTable
     {
-        public (Lookup Lookup, uint Owner) FindOwned(string key) => (LookupAsync(key, default).Result, owner);
-
         public string Name => name;
 
         public bool IsPattern => false;
 
         public bool CanBlock => false;
 
-        public ValueTask<Lookup> LookupAsync(string key, CancellationToken cancel) =>
-            ValueTask.FromResult(rows is null ? Lookup.Error("no such table") : rows.TryGetValue(key, out var value) ? Lookup.Found(value) : Lookup.NotFound);
+        public (Lookup Lookup, uint Owner) FindOwned(string key) =>
+            (rows is null ? Lookup.Error("no such table") : rows.TryGetValue(key, out var value) ? Lookup.Found(value) : Lookup.NotFound, owner);
+
+        public ValueTask<Lookup> LookupAsync(string key, CancellationToken cancel) => ValueTask.FromResult(FindOwned(key).Lookup);
 
         public void Dispose()
         {

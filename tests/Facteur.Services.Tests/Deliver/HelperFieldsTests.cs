@@ -40,6 +40,7 @@ public sealed class HelperFieldsTests
         var command = new CommandJob
         {
             Command = "x \"y\"",
+            Arguments = ["/bin/x", "", "a b"],
             Shell = ["/bin/sh", "-c"],
             Environment = ["A=b", "C="],
             Directory = "/d",
@@ -48,7 +49,8 @@ public sealed class HelperFieldsTests
             Head = [1, 2, 0],
         };
         var read = HelperFields.ReadCommand(Bytes(w => HelperFields.Write(command, w)))!;
-        Assert.Equal(command with { Shell = read.Shell, Environment = read.Environment, Head = read.Head }, read);
+        Assert.Equal(command with { Arguments = read.Arguments, Shell = read.Shell, Environment = read.Environment, Head = read.Head }, read);
+        Assert.Equal(command.Arguments, read.Arguments);
         Assert.Equal((command.Shell, command.Environment, command.Head), (read.Shell, read.Environment, read.Head), (a, b) =>
             a.Shell.SequenceEqual(b.Shell) && a.Environment.SequenceEqual(b.Environment) && a.Head.SequenceEqual(b.Head));
         var file = new FileRead(0, true, 0x81A4, 7, "é\n");

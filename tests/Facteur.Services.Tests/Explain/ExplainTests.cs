@@ -2,7 +2,6 @@ using System.Net;
 using System.Text;
 using CsCheck;
 using Facteur.Config;
-using Facteur.Contracts;
 using Facteur.Net.Connections;
 using Facteur.Services.Explain;
 using Facteur.Services.Master;
@@ -60,7 +59,7 @@ public sealed class ExplainTests : IDisposable
         {
             Dns = _dns,
             Incoming = new FakeIncoming(),
-            Anvil = new AnvilService(load.Config, TimeProvider.System),
+            Anvil = new AnvilService(load.Config, null, TimeProvider.System),
             FlushSite = static (_, _) => default,
             FreeBytes = static () => long.MaxValue,
         };

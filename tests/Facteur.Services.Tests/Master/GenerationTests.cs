@@ -27,7 +27,7 @@ public sealed class GenerationTests : IDisposable, IRewrite
             Rewriting = this,
             Dns = new StaticResolver(),
             Incoming = new FakeIncoming(),
-            Anvil = new AnvilService(new TestConfig(), TimeProvider.System),
+            Anvil = new AnvilService(new TestConfig(), null, TimeProvider.System),
             FlushSite = (_, _) => default,
             FreeBytes = () => long.MaxValue,
             ReportResubmit = _room,

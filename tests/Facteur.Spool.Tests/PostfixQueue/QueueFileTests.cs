@@ -116,15 +116,19 @@ public sealed class QueueFileTests
     [InlineData("C|T 1|S a|M|X", "file ends without an end record")]
     [InlineData("C|T 1|S a|M|R x|X|E", "unexpected record type 82 at 105")]
     [InlineData("C|T 1|S a|Y|M|X|E", "unexpected record type 89 at 103")]
-    [InlineData("C|T 1|S a|L smtp:[filter]|M|X|E", "it is to go through a content filter")]
-    [InlineData("C|T 1|S a|M|X|L smtp:[filter]|E", "it is to go through a content filter")]
+    [InlineData("C|T 1|S a|L smtp:\0x|M|X|E", "control character in text")]
     [InlineData("C|T 1|S a|I smtp:[filter]|M|X|E", "it is to go through a content filter")]
-    [InlineData("C|T 1|S a|V +=|M|X|E", "it asks for VERP")]
+    [InlineData("C|T 1|S a|V +|M|X|E", "it asks for VERP in a way that makes no sense")]
     [InlineData("C|T 1|S a|A trace_flags=256|M|X|E", "it is a probe of an address")]
     [InlineData("C|T 1|S a\nb|M|X|E", "control character in text")]
     [InlineData("C 1 1 1 0 1 256|T 1|S a|M|X|E", "it asks for a way of sending that is not available (REQUIRETLS)")]
     [InlineData("C 1 x|T 1|S a|M|X|E", "invalid size record")]
     public void Refuses_what_would_not_be_delivered_as_Postfix_would(string records, string? expected) => Assert.Equal(expected, Read(Records(records)).Wrong);
+
+    [Theory]
+    [InlineData("C|T 1|S a|L smtp:[filter]|M|X|E")]
+    [InlineData("C|T 1|S a|M|X|L smtp:[filter]|E")]
+    public void A_content_filter_is_kept(string records) => Assert.Equal("smtp:[filter]", Read(Records(records)).Message.Envelope().ContentFilter);
 
     [Fact]
     public void Redirected_mail_goes_to_one_address_once()

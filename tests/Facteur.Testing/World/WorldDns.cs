@@ -33,6 +33,10 @@ public sealed class WorldDns : IDnsResolver
         [IPAddress.Parse("127.0.7.4")] = "spammer.bad.example",
     };
 
+    public Dictionary<string, List<string>> NameServers { get; } = new(StringComparer.OrdinalIgnoreCase);
+
+    public Dictionary<string, List<string>> Texts { get; } = new(StringComparer.OrdinalIgnoreCase);
+
     /// <summary>Names without any usable record.</summary>
     public HashSet<string> Empty { get; } = ["nomxnoa.example"];
 
@@ -50,6 +54,10 @@ public sealed class WorldDns : IDnsResolver
 
     public ValueTask<DnsAnswer<string>> NamesAsync(IPAddress address, CancellationToken cancel) =>
         new(Names.TryGetValue(address, out var name) ? new DnsAnswer<string>(DnsStatus.Ok, [name]) : DnsAnswer<string>.None(DnsStatus.NameError));
+
+    public ValueTask<DnsAnswer<string>> NameServersAsync(string name, CancellationToken cancel) => Answer(name, NameServers);
+
+    public ValueTask<DnsAnswer<string>> TextsAsync(string name, CancellationToken cancel) => Answer(name, Texts);
 
     private ValueTask<DnsAnswer<T>> Answer<T>(string name, Dictionary<string, List<T>> records) =>
         new(Failing.Contains(name) ? DnsAnswer<T>.None(DnsStatus.TryAgain)

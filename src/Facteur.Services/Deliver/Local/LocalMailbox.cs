@@ -9,9 +9,6 @@ namespace Facteur.Services.Deliver.Local;
 /// <summary>Gives a recipient's mail to a mailbox, a file or a command, in the name of whom it counts for.</summary>
 internal sealed class LocalMailbox(LocalRooms rooms, DeliveryRequest request, DeliveryRecipient recipient, MessageContent content)
 {
-    // Postfix: the path of a command is always this one.
-    private const string CommandPath = "PATH=/usr/bin:/bin";
-
     private readonly LocalSettings _settings = rooms.Settings;
 
     private bool VerifyOnly => (request.Flags & DeliveryFlags.VerifyOnly) != 0;
@@ -115,7 +112,7 @@ internal sealed class LocalMailbox(LocalRooms rooms, DeliveryRequest request, De
     /// <summary>local(8), "external command delivery": what a command learns, without characters that a shell could take for its own.</summary>
     private List<string> Environment(LocalTarget target, LocalPart part, string sender)
     {
-        var variables = new List<string>(_settings.ExportedEnvironment) { CommandPath };
+        var variables = new List<string>(_settings.ExportedEnvironment) { CommandEnvironment.Path };
         Add("HOME", target.Account?.Home ?? "");
         variables.Add($"LOGNAME={LocalNames.Filter(part.User, _settings.CommandFilter)}");
         variables.Add($"USER={LocalNames.Filter(part.User, _settings.CommandFilter)}");

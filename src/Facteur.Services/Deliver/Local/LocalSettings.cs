@@ -39,7 +39,7 @@ internal sealed class LocalSettings
         CommandFilter = config.Get(LocalParameters.CommandExpansionFilter);
         CommandShell = config.Get(LocalParameters.LocalCommandShell).Split([' ', '\t'], StringSplitOptions.RemoveEmptyEntries);
         CommandTimeLimit = config.Get(LocalParameters.CommandTimeLimit);
-        ExportedEnvironment = Exported(config);
+        ExportedEnvironment = CommandEnvironment.Exported(config);
         MailOwner = UserAccount.Find(config.Get(CommonParameters.MailOwner), out var owner) == 0 ? owner?.Uid : null;
         QueueDirectory = config.Get(CommonParameters.QueueDirectory);
         LuserRelay = config.Get(LocalParameters.LuserRelay);
@@ -160,28 +160,5 @@ internal sealed class LocalSettings
             set.Add(name);
         }
         return set;
-    }
-
-    private static List<string> Exported(IConfig config)
-    {
-        var exported = new List<string>();
-        foreach (var entry in ListSyntax.Split(config.Get(LocalParameters.ExportEnvironment)))
-        {
-            var equal = entry.IndexOf('=', StringComparison.Ordinal);
-            if (equal > 0)
-            {
-                exported.Add($"{entry[..equal].TrimEnd()}={entry[(equal + 1)..].TrimStart()}");
-            }
-            else if (Environment.GetEnvironmentVariable(entry) is { } value)
-            {
-                exported.Add($"{entry}={value}");
-            }
-            else if (entry == "MAIL_CONFIG" && config.ConfigDirectory.Length > 0)
-            {
-                // Postfix: each of its processes has it.
-                exported.Add($"MAIL_CONFIG={config.ConfigDirectory}");
-            }
-        }
-        return exported;
     }
 }

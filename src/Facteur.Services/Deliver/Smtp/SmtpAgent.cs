@@ -27,9 +27,11 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
     private readonly SmtpSessionCache _cache;
     private readonly IDomainList? _alwaysCached;
     private readonly SmtpContent _content;
+    private readonly SmtpNotice _notice;
     private readonly SmtpLog _log;
     private readonly TimeProvider _time;
     private readonly TlsClient _tls;
+    private readonly SmtpGeneric? _generic;
 
     /// <summary>Makes the agent of one master.cf entry.</summary>
     /// <param name="config">The entry's snapshot.</param>
@@ -41,17 +43,23 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
     /// <param name="lists">Makes match lists.</param>
     /// <param name="reader">Reads contents; used by many deliveries at once.</param>
     /// <param name="threads">Threads for contents that may not be in memory.</param>
+    /// <param name="resubmit">Where notices to the postmaster go.</param>
     /// <param name="log">The entry's log.</param>
     /// <param name="time">The clock.</param>
+    /// <param name="contentTables">Opens the tables of smtp_header_checks and the like, whose keys are bytes; null for none.</param>
+    /// <param name="tables">Opens other tables.</param>
+    /// <param name="addresses">Looks addresses up.</param>
     /// <exception cref="ConfigException">A value can't be used.</exception>
     public SmtpAgent(
         IConfig config, bool lmtp, IReadOnlyList<string> arguments, SocketNames sockets, IDnsResolver dns, HostsFile hosts, IMatchLists lists, ISpoolReader reader,
-        BlockingThreads threads, ServiceLog log, TimeProvider time)
+        BlockingThreads threads, IResubmit resubmit, ServiceLog log, TimeProvider time, ITableSet? contentTables = null, ITableSet? tables = null, IAddressMaps? addresses = null)
     {
-        _settings = new SmtpSettings(config, lmtp, arguments);
+        _settings = new SmtpSettings(config, lmtp, arguments) { Checks = contentTables is null ? null : SmtpSettings.OpenChecks(config, lmtp, contentTables) };
         _log = new SmtpLog(log);
         _time = time;
+        _generic = SmtpGeneric.Of(config, (lmtp ? SmtpParameters.Lmtp : SmtpParameters.Smtp).GenericMaps, tables, addresses, _log);
         _content = new SmtpContent(reader, threads, time);
+        _notice = new SmtpNotice(config, lmtp, resubmit, _log, time);
         var own = new OwnAddresses(
             [.. ListSyntax.Split(config.Get(CommonParameters.InetInterfaces)), .. ListSyntax.Split(config.Get(CommonParameters.ProxyInterfaces))], hosts);
         _finder = new SmtpHostFinder(_settings, sockets, dns, new HostLookup(dns, hosts, _settings.Sources), own, _log);
@@ -69,6 +77,10 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
         if (BadAddress(request) is { } bad)
         {
             return delivery.End(bad, null);
+        }
+        if (_generic is not null && (!await delivery.MapAsync(_generic, cancel).ConfigureAwait(false) || delivery.HasBadMapped))
+        {
+            return delivery.End(SmtpFailures.MapProblem(), null);
         }
         var keep = await KeepsConnectionAsync(request, cancel).ConfigureAwait(false);
         Attempt? attempt = null;
@@ -125,7 +137,8 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
         return bad ? DeliveryStatus.Bounced(1, 3, "an address holds control characters") : null;
     }
 
-    private static bool HasControl(string text) => text.AsSpan().IndexOfAnyInRange('\0', '\x1f') >= 0 || text.Contains('\x7f');
+    /// <summary>Whether a text would break a command's line.</summary>
+    internal static bool HasControl(string text) => text.AsSpan().IndexOfAnyInRange('\0', '\x1f') >= 0 || text.Contains('\x7f');
 
     private async ValueTask<bool> KeepsConnectionAsync(DeliveryRequest request, CancellationToken cancel) =>
         (_settings.CacheOnDemand && (request.Flags & DeliveryFlags.KeepConnection) != 0)
@@ -220,7 +233,7 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
             }
             return;
         }
-        var session = new SmtpSession(connection, host, _settings, _log, _time);
+        var session = new SmtpSession(connection, host, _settings, _log, _time, _notice.Begin());
         DeliveryStatus? why;
         try
         {
@@ -254,6 +267,7 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
         attempt.Tls = session.TlsStatus;
         delivery.FailAll(why, session, lastSite && lastHost);
         delivery.NextHost();
+        await _notice.SendAsync(delivery.Request, session).ConfigureAwait(false);
         await session.QuitAsync().ConfigureAwait(false);
     }
 
@@ -287,6 +301,7 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
             await transaction.RunAsync().ConfigureAwait(false);
             // Postfix, smtp_stream_except: a destination whose hosts go away in the middle has failed as one without hosts.
             delivery.HostSpoke |= !transaction.IsLost;
+            await _notice.SendAsync(delivery.Request, session).ConfigureAwait(false);
             var clean = transaction.IsClean || (session.IsUsable && await session.ResetAsync().ConfigureAwait(false));
             isKept = clean && keep && session.MayBeReused && _cache.Put(nexthop, session);
         }

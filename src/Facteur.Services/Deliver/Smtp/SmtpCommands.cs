@@ -13,12 +13,12 @@ internal static class SmtpCommands
     /// <summary>Longest of what stands around addresses and texts.</summary>
     private const int Overhead = 160;
 
-    internal static void Mail(PipeWriter output, Envelope envelope, SmtpExtensions offered)
+    internal static void Mail(PipeWriter output, string sender, Envelope envelope, SmtpExtensions offered)
     {
-        var span = output.GetSpan(Overhead + 3 * (envelope.Sender.Length + envelope.EnvelopeId.Length));
+        var span = output.GetSpan(Overhead + 3 * (sender.Length + envelope.EnvelopeId.Length));
         var line = new CommandLine(span);
         line.Put("MAIL FROM:<"u8);
-        line.Text(envelope.Sender);
+        line.Text(sender);
         line.Put(">"u8);
         if ((offered & SmtpExtensions.Size) != 0)
         {
@@ -62,6 +62,47 @@ internal static class SmtpCommands
         }
         line.Put("\r\n"u8);
         output.Advance(line.Length);
+    }
+
+    /// <summary>XFORWARD, in one command or two as Postfix writes them; none when nothing is known that the server wants to know.</summary>
+    /// <returns>Commands written.</returns>
+    internal static int Xforward(PipeWriter output, Envelope envelope, string queueId, SmtpExtensions offered)
+    {
+        var client = envelope.OriginalClient;
+        var address = client.Address.Contains(':') ? "IPv6:" + client.Address : client.Address;
+        var ident = envelope.Attributes.Value(MessageAttributes.LogIdent) is { Length: > 0 } said ? said : queueId;
+        return Xforward(output, offered, [(SmtpExtensions.XforwardName, " NAME=", client.Name), (SmtpExtensions.XforwardAddress, " ADDR=", address),
+                (SmtpExtensions.XforwardPort, " PORT=", client.Port > 0 ? client.Port.ToString(CultureInfo.InvariantCulture) : "")])
+            + Xforward(output, offered, [(SmtpExtensions.XforwardProtocol, " PROTO=", client.Protocol), (SmtpExtensions.XforwardHelo, " HELO=", client.Helo),
+                (SmtpExtensions.XforwardIdent, " IDENT=", ident), (SmtpExtensions.XforwardSource, " SOURCE=", (envelope.Flags & MessageFlags.RewriteLocal) != 0 ? "LOCAL" : "REMOTE")]);
+    }
+
+    private static int Xforward(PipeWriter output, SmtpExtensions offered, ReadOnlySpan<(SmtpExtensions Wanted, string Label, string Value)> attributes)
+    {
+        const string unavailable = "[UNAVAILABLE]";
+        var (known, length) = (false, Overhead);
+        foreach (var (wanted, label, value) in attributes)
+        {
+            known |= (offered & wanted) != 0 && value.Length > 0;
+            length += label.Length + (9 * value.Length) + unavailable.Length;
+        }
+        if (!known)
+        {
+            return 0;
+        }
+        var line = new CommandLine(output.GetSpan(length));
+        line.Put("XFORWARD"u8);
+        foreach (var (wanted, label, value) in attributes)
+        {
+            if ((offered & wanted) != 0)
+            {
+                line.Text(label);
+                line.XText(value.Length > 0 ? value : unavailable);
+            }
+        }
+        line.Put("\r\n"u8);
+        output.Advance(line.Length);
+        return 1;
     }
 
     private static string Original(EnvelopeRecipient recipient) =>

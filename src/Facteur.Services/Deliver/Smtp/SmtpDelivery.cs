@@ -1,5 +1,6 @@
 using Facteur.Contracts;
 using Facteur.Mail.Dsn;
+using Facteur.Mail.Envelopes;
 using Facteur.Services.Server;
 
 namespace Facteur.Services.Deliver.Smtp;
@@ -10,6 +11,7 @@ internal sealed class SmtpDelivery(DeliveryRequest request, SmtpSettings setting
     private readonly RecipientResult[] _results = new RecipientResult[request.Recipients.Count];
     private readonly RecipientState[] _states = new RecipientState[request.Recipients.Count];
     private readonly long _start = DeliveryTimes.Now(time);
+    private string[]? _mapped;
     private int _finished;
     private long _connected;
 
@@ -29,6 +31,45 @@ internal sealed class SmtpDelivery(DeliveryRequest request, SmtpSettings setting
     }
 
     internal DeliveryRequest Request => request;
+
+    /// <summary>The mapping of addresses on their way out, or null.</summary>
+    internal SmtpGeneric? Generic { get; private set; }
+
+    /// <summary>The sender as it is sent.</summary>
+    internal string Sender { get; private set; } = request.Envelope.Sender;
+
+    /// <summary>A mapping gave what would break the line of a command.</summary>
+    internal bool HasBadMapped => SmtpAgent.HasControl(Sender) || _mapped!.Any(SmtpAgent.HasControl);
+
+    /// <summary>A recipient as it is sent; results and log lines keep the one that was asked for.</summary>
+    internal EnvelopeRecipient Outgoing(int index)
+    {
+        var recipient = request.Recipients[index].Recipient;
+        return _mapped is null || _mapped[index] == recipient.Address ? recipient : recipient with
+        {
+            Address = _mapped[index],
+            OriginalAddress = recipient.OriginalAddress.Length > 0 ? recipient.OriginalAddress : recipient.Address,
+        };
+    }
+
+    /// <summary>Maps the envelope's addresses.</summary>
+    /// <returns>False when a table can't answer.</returns>
+    internal async ValueTask<bool> MapAsync(SmtpGeneric generic, CancellationToken cancel)
+    {
+        Generic = generic;
+        var sender = await generic.MapAsync(Sender, cancel).ConfigureAwait(false);
+        _mapped = new string[request.Recipients.Count];
+        for (var i = 0; i < _mapped.Length && sender is not null; i++)
+        {
+            if (await generic.MapAsync(request.Recipients[i].Recipient.Address, cancel).ConfigureAwait(false) is not { } mapped)
+            {
+                return false;
+            }
+            _mapped[i] = mapped;
+        }
+        Sender = sender ?? Sender;
+        return sender is not null;
+    }
 
     /// <summary>The last failure of a host.</summary>
     internal DeliveryStatus? Why { get; set; }

@@ -41,6 +41,8 @@ internal static class SmtpFailures
     internal static DeliveryStatus TlsNotOffered(SmtpHost host) =>
         DeliveryStatus.Deferred(7, 4, $"TLS is required, but was not offered by host {host.NameAddress}");
 
+    internal static DeliveryStatus MapProblem() => DeliveryStatus.Deferred(3, 0, "address mapping problem");
+
     internal static DeliveryStatus TlsFailed() => DeliveryStatus.Deferred(7, 5, "Cannot start TLS: handshake failure");
 
     internal static DeliveryStatus TlsInjection(SmtpHost host) =>
@@ -51,6 +53,9 @@ internal static class SmtpFailures
 
     internal static DeliveryStatus NeedsSmtpUtf8(SmtpHost host) =>
         DeliveryStatus.Bounced(6, 7, $"message requires SMTPUTF8, but no server was found that supports SMTPUTF8. The last attempted server was {host.NameAddress}");
+
+    internal static DeliveryStatus LocalData(SmtpHost host) =>
+        DeliveryStatus.Deferred(3, 0, $"local data error while talking to {host.NameAddress}");
 
     internal static DeliveryStatus NestsTooDeep() => DeliveryStatus.Bounced(6, 0, "MIME nesting exceeds safety limit");
 

@@ -1,7 +1,7 @@
-using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using Facteur.Config.MasterCf;
+using Facteur.Mail.Addresses;
 using Facteur.Mail.Dsn;
 using Facteur.Net.Connections;
 using Facteur.Net.Dns;
@@ -17,7 +17,6 @@ internal readonly record struct SmtpHosts(IReadOnlyList<SmtpHost> Hosts, Deliver
 /// <summary>Finds the hosts of a next hop (RFC 5321 5.1, RFC 7505).</summary>
 internal sealed class SmtpHostFinder(SmtpSettings settings, SocketNames sockets, IDnsResolver dns, HostLookup lookup, OwnAddresses own, SmtpLog log)
 {
-    private static readonly IdnMapping Idn = new();
 
     internal async ValueTask<SmtpHosts> FindAsync(SmtpDestination destination, CancellationToken cancel)
     {
@@ -34,7 +33,7 @@ internal sealed class SmtpHostFinder(SmtpSettings settings, SocketNames sockets,
         {
             return CheckLoop(destination, [Host(destination, destination.Name, literal, 0)]);
         }
-        if (Ascii(destination.Name) is not { } name)
+        if (HostName.ToAscii(destination.Name) is not { } name)
         {
             return new SmtpHosts([], DeliveryStatus.Bounced(4, 4, $"invalid host name: {destination.Name}"));
         }
@@ -42,18 +41,6 @@ internal sealed class SmtpHostFinder(SmtpSettings settings, SocketNames sockets,
         return destination.UseMx && settings.DnsEnabled
             ? await FindMxAsync(destination, cancel).ConfigureAwait(false)
             : await FindHostAsync(destination, cancel).ConfigureAwait(false);
-    }
-
-    private static string? Ascii(string name)
-    {
-        try
-        {
-            return System.Text.Ascii.IsValid(name) ? name : Idn.GetAscii(name);
-        }
-        catch (ArgumentException)
-        {
-            return null;
-        }
     }
 
     private async ValueTask<SmtpHosts> FindHostAsync(SmtpDestination destination, CancellationToken cancel)

@@ -30,7 +30,20 @@ internal sealed class SmtpLog(ServiceLog log)
 
     internal void PathTooLong(string path) => log.Warning($"unix-domain name too long: {path}");
 
+    internal void MapProblem(string parameter, string address) => log.Warning($"{parameter} map lookup problem for {address}");
+
+    internal void SeveralValues(string parameter, string address) => log.Warning($"multi-valued {parameter} result for {address}");
+
+    internal void NotNotified(string reason) => log.Warning($"postmaster notify: {reason}");
+
+    internal void XforwardRefused(string nameAddress, string reply) => log.Warning($"host {nameAddress} said: {reply} (in reply to XFORWARD command)");
+
     internal void NotBound(string reason) => log.Warning(reason);
+
+    internal void Checked(string queueId, string action, string kind, string line, string text) =>
+        log.Info(text.Length > 0 ? $"{queueId}: {action}: {kind} {line}: {text}" : $"{queueId}: {action}: {kind} {line}");
+
+    internal void Misused(string text) => log.Warning(text);
 
     internal void ContentNotRead(string queueId, string reason) => log.Warning($"{queueId}: {reason}");
 }

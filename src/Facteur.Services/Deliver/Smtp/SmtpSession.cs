@@ -20,12 +20,14 @@ internal sealed class SmtpSession : IAsyncDisposable
     private readonly Lock _timing = new();
     private readonly long _created;
     private Connection _connection;
+    private TranscriptWriter? _recorder;
     private long _deadline = long.MaxValue;
     private long _armed = long.MaxValue;
     private volatile bool _timedOut;
 
-    internal SmtpSession(Connection connection, SmtpHost host, SmtpSettings settings, SmtpLog log, TimeProvider time)
+    internal SmtpSession(Connection connection, SmtpHost host, SmtpSettings settings, SmtpLog log, TimeProvider time, SmtpTranscript? transcript = null)
     {
+        Transcript = transcript;
         _connection = connection;
         Host = host;
         _settings = settings;
@@ -65,7 +67,10 @@ internal sealed class SmtpSession : IAsyncDisposable
     internal bool MayBeReused =>
         IsUsable && (_settings.ReuseCount == 0 || Uses < _settings.ReuseCount) && _time.GetElapsedTime(_created) < _settings.ReuseTime;
 
-    internal System.IO.Pipelines.PipeWriter Output => _connection.Output;
+    internal System.IO.Pipelines.PipeWriter Output => Transcript is null ? _connection.Output : _recorder ??= new TranscriptWriter(_connection.Output, Transcript);
+
+    /// <summary>What was said, for the postmaster; null when nobody wants to know.</summary>
+    internal SmtpTranscript? Transcript { get; }
 
     /// <summary>Greeting, EHLO and STARTTLS.</summary>
     /// <param name="plain">No TLS even where it is offered.</param>
@@ -87,7 +92,7 @@ internal sealed class SmtpSession : IAsyncDisposable
         }
         if (!greeting.IsOk)
         {
-            return SmtpFailures.Refused(Host, greeting, _settings.Skip5xxGreeting);
+            return Refused(greeting, _settings.Skip5xxGreeting);
         }
         var esmtp = !_settings.NeverSendEhlo && (_settings.AlwaysSendEhlo || greeting.Text.Contains("ESMTP", StringComparison.OrdinalIgnoreCase));
         if (await HelloAsync(esmtp).ConfigureAwait(false) is { } refused)
@@ -154,16 +159,18 @@ internal sealed class SmtpSession : IAsyncDisposable
             {
                 result = await _connection.Input.ReadAsync().ConfigureAwait(false);
             }
-            var found = SmtpReplyParser.Parse(result.Buffer, wantText, out var code, out var text, out var end);
+            var found = SmtpReplyParser.Parse(result.Buffer, wantText || Transcript is not null, out var code, out var text, out var end);
             if (found == ReplyParse.Done)
             {
                 _connection.Input.AdvanceTo(end);
                 Closing |= code == 421;
+                Transcript?.In(text);
                 return new SmtpReply(code, text);
             }
             if (found == ReplyParse.Malformed)
             {
                 _log.Malformed(Host.NameAddress, text);
+                Transcript?.Malformed();
                 Loss = SmtpLoss.Garbage;
             }
             else if (result.IsCompleted || result.IsCanceled)
@@ -173,6 +180,13 @@ internal sealed class SmtpSession : IAsyncDisposable
             _connection.Input.AdvanceTo(result.Buffer.Start, result.Buffer.End);
         }
         return default;
+    }
+
+    /// <summary>A command was refused.</summary>
+    internal DeliveryStatus Said(in SmtpReply reply, string command)
+    {
+        Transcript?.Check(reply.Code);
+        return SmtpFailures.Said(Host, reply, command);
     }
 
     internal DeliveryStatus Lost(string doing) => SmtpFailures.Lost(Host, Loss, doing);
@@ -250,11 +264,11 @@ internal sealed class SmtpSession : IAsyncDisposable
             }
             if (_settings.Lmtp || reply.Code == 421)
             {
-                return SmtpFailures.Refused(Host, reply, false);
+                return Refused(reply, false);
             }
         }
         var simple = await SayAsync("HELO", _settings.HeloName).ConfigureAwait(false);
-        return simple.IsLost ? Lost("performing the HELO handshake") : simple.IsOk ? null : SmtpFailures.Refused(Host, simple, false);
+        return simple.IsLost ? Lost("performing the HELO handshake") : simple.IsOk ? null : Refused(simple, false);
     }
 
     /// <summary>Postfix: a best mail host with our own name on the SMTP port is ourselves.</summary>
@@ -305,13 +319,19 @@ internal sealed class SmtpSession : IAsyncDisposable
             Abort();
             return SmtpFailures.TlsFailed();
         }
-        _connection = result.Connection;
+        (_connection, _recorder) = (result.Connection, null);
         TlsStatus = _settings.TlsWord;
         if (_settings.TlsLog)
         {
             _log.TlsEstablished(Host.Relay, result.Facts!);
         }
         return null;
+    }
+
+    private DeliveryStatus Refused(in SmtpReply reply, bool nextHost)
+    {
+        Transcript?.Check(reply.Code);
+        return SmtpFailures.Refused(Host, reply, nextHost);
     }
 
     private async ValueTask<SmtpReply> SayAsync(string verb, string argument)

@@ -6,6 +6,8 @@ using Facteur.Config.Parameters;
 using Facteur.Mail.Mime;
 using Facteur.Net.Dns;
 using Facteur.Net.Tls;
+using Facteur.Services.Server;
+using Facteur.Tables;
 
 namespace Facteur.Services.Deliver.Smtp;
 
@@ -20,6 +22,12 @@ internal enum SmtpTlsLevel : byte
 /// <summary>The configuration of one smtp or lmtp entry, read once.</summary>
 internal sealed class SmtpSettings
 {
+    /// <summary>
+    /// Headers of parts are not cut when mail comes in without checks, so a part's header longer than header_size_limit may be signed: what goes out
+    /// converted or checked keeps it to this size at least.
+    /// </summary>
+    private const int OutgoingHeaderSize = 1 << 20;
+
     internal SmtpSettings(IConfig config, bool lmtp, IReadOnlyList<string> arguments)
     {
         var p = lmtp ? SmtpParameters.Lmtp : SmtpParameters.Smtp;
@@ -52,8 +60,10 @@ internal sealed class SmtpSettings
         LineLengthLimit = Number(config, p.LineLengthLimit);
         DowngradesMime = !config.Get(SmtpParameters.DisableMimeOutputConversion);
         MimeLimits = new MimeLimits(
-            Number(config, CommonParameters.HeaderSizeLimit), Number(config, CommonParameters.LineLengthLimit),
+            Math.Max(Number(config, CommonParameters.HeaderSizeLimit), OutgoingHeaderSize), Number(config, CommonParameters.LineLengthLimit),
             Number(config, CommonParameters.MimeNestingLimit), Number(config, CommonParameters.MimeBoundaryLengthLimit));
+        HeaderSizeLimit = Number(config, CommonParameters.HeaderSizeLimit);
+        ContentLineLimit = Number(config, CommonParameters.LineLengthLimit);
         VerifyAtData = OneOf(config.Get(p.AddressVerifyTarget), p.AddressVerifyTarget.Name, "rcpt", "data") == "data";
         CacheOnDemand = config.Get(p.ConnectionCacheOnDemand);
         CacheTime = config.GetWait(p.ConnectionCacheTimeLimit);
@@ -67,6 +77,8 @@ internal sealed class SmtpSettings
         DataInitTimeout = config.GetWait(p.DataInitTimeout);
         DataXferTimeout = config.GetWait(p.DataXferTimeout);
         DataDoneTimeout = config.GetWait(p.DataDoneTimeout);
+        SendXforward = config.Get(p.SendXforwardCommand);
+        XforwardTimeout = config.GetWait(p.XforwardTimeout);
         RsetTimeout = config.GetWait(p.RsetTimeout);
         QuitTimeout = config.GetWait(p.QuitTimeout);
         PlainTextAfter = TimeSpan.FromSeconds(TimeParameter.ParseSeconds(config.Find("minimal_backoff_time") ?? "300s", 's') ?? 300);
@@ -91,6 +103,14 @@ internal sealed class SmtpSettings
             throw new ConfigException($"{Prefix}tls_wrappermode = yes needs {Prefix}tls_security_level = encrypt");
         }
     }
+
+    internal static ContentChecks? OpenChecks(IConfig config, bool lmtp, ITableSet tables) =>
+        lmtp ? ContentChecks.Open(
+                config, tables, ContentCheckParameters.LmtpHeaderChecks, ContentCheckParameters.LmtpMimeHeaderChecks, ContentCheckParameters.LmtpNestedHeaderChecks,
+                ContentCheckParameters.LmtpBodyChecks)
+            : ContentChecks.Open(
+                config, tables, ContentCheckParameters.SmtpHeaderChecks, ContentCheckParameters.SmtpMimeHeaderChecks, ContentCheckParameters.SmtpNestedHeaderChecks,
+                ContentCheckParameters.SmtpBodyChecks);
 
     internal bool Lmtp { get; }
     internal string Prefix { get; }
@@ -126,6 +146,13 @@ internal sealed class SmtpSettings
     /// <summary>Whether 8-bit content is converted for a server without 8BITMIME.</summary>
     internal bool DowngradesMime { get; }
     internal MimeLimits MimeLimits { get; }
+
+    /// <summary>smtp_header_checks and the like; null when there are none.</summary>
+    internal ContentChecks? Checks { get; init; }
+    internal int HeaderSizeLimit { get; }
+
+    /// <summary>line_length_limit.</summary>
+    internal int ContentLineLimit { get; }
     internal bool VerifyAtData { get; }
     internal bool CacheOnDemand { get; }
     internal TimeSpan CacheTime { get; }
@@ -139,6 +166,11 @@ internal sealed class SmtpSettings
     internal TimeSpan DataInitTimeout { get; }
     internal TimeSpan DataXferTimeout { get; }
     internal TimeSpan DataDoneTimeout { get; }
+    /// <summary>Servers that take XFORWARD are told from whom a message came.</summary>
+    internal bool SendXforward { get; }
+
+    internal TimeSpan XforwardTimeout { get; }
+
     internal TimeSpan RsetTimeout { get; }
     internal TimeSpan QuitTimeout { get; }
 

@@ -46,6 +46,10 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
             IsClean = true;
             return;
         }
+        if (settings.SendXforward && !await XforwardAsync().ConfigureAwait(false))
+        {
+            return;
+        }
         var withData = !_verify || settings.VerifyAtData;
         int code;
         if ((session.Extensions & SmtpExtensions.Pipelining) != 0)
@@ -87,6 +91,32 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
         }
     }
 
+    /// <summary>Says from whom the message came. A server that does not take it gets the message all the same.</summary>
+    /// <returns>Whether the session goes on.</returns>
+    private async ValueTask<bool> XforwardAsync()
+    {
+        var commands = SmtpCommands.Xforward(session.Output, delivery.Request.Envelope, delivery.Request.QueueId, session.Extensions);
+        if (commands == 0)
+        {
+            return true;
+        }
+        session.Arm(settings.XforwardTimeout);
+        await session.FlushAsync().ConfigureAwait(false);
+        for (; commands > 0; commands--)
+        {
+            var reply = await session.ReadAsync(true).ConfigureAwait(false);
+            if (reply.IsLost)
+            {
+                return Lost("sending XFORWARD attributes");
+            }
+            if (!reply.IsOk)
+            {
+                log.XforwardRefused(session.Host.NameAddress, SmtpReplyText.OneLine(reply.Text));
+            }
+        }
+        return true;
+    }
+
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<(DeliveryStatus Status, bool Hard)?> ObjectionAsync()
     {
@@ -107,7 +137,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
     private async ValueTask<bool> NeedsUtf8Async()
     {
         var request = delivery.Request;
-        return !Ascii.IsValid(request.Envelope.Sender) || request.Recipients.Any(r => !Ascii.IsValid(r.Recipient.Address))
+        return !Ascii.IsValid(delivery.Sender) || Enumerable.Range(0, request.Recipients.Count).Any(i => !Ascii.IsValid(delivery.Outgoing(i).Address))
             || await HeadersNeedUtf8Async().ConfigureAwait(false);
     }
 
@@ -152,7 +182,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
         var next = 0;
         var first = true;
         session.Arm(settings.MailTimeout);
-        SmtpCommands.Mail(session.Output, delivery.Request.Envelope, session.Extensions);
+        SmtpCommands.Mail(session.Output, delivery.Sender, delivery.Request.Envelope, session.Extensions);
         while (true)
         {
             var from = next;
@@ -161,8 +191,8 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
             {
                 if (delivery[next] == State.Left)
                 {
-                    SmtpCommands.Rcpt(session.Output, recipients[next].Recipient, session.Extensions, delivery.Request.Envelope.Origin);
-                    bytes += recipients[next].Recipient.Address.Length + 100;
+                    SmtpCommands.Rcpt(session.Output, delivery.Outgoing(next), session.Extensions, delivery.Request.Envelope.Origin);
+                    bytes += delivery.Outgoing(next).Address.Length + 100;
                 }
             }
             var last = next == recipients.Count;
@@ -197,7 +227,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
     private async ValueTask<int> OneByOneAsync(bool withData)
     {
         session.Arm(settings.MailTimeout);
-        SmtpCommands.Mail(session.Output, delivery.Request.Envelope, session.Extensions);
+        SmtpCommands.Mail(session.Output, delivery.Sender, delivery.Request.Envelope, session.Extensions);
         await session.FlushAsync().ConfigureAwait(false);
         if (!await MailReplyAsync().ConfigureAwait(false))
         {
@@ -207,7 +237,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
         {
             if (delivery[i] == State.Left)
             {
-                SmtpCommands.Rcpt(session.Output, delivery.Request.Recipients[i].Recipient, session.Extensions, delivery.Request.Envelope.Origin);
+                SmtpCommands.Rcpt(session.Output, delivery.Outgoing(i), session.Extensions, delivery.Request.Envelope.Origin);
                 await session.FlushAsync().ConfigureAwait(false);
                 if (!await RcptReplyAsync(i).ConfigureAwait(false))
                 {
@@ -248,7 +278,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
         {
             _refused = true;
             _skipped = CountLeft();
-            delivery.FailAll(SmtpFailures.Said(session.Host, reply, "MAIL FROM command"), session, final);
+            delivery.FailAll(session.Said(reply, "MAIL FROM command"), session, final);
         }
         return true;
     }
@@ -286,7 +316,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
             }
             return true;
         }
-        delivery.Fail(index, SmtpFailures.Said(session.Host, reply, "RCPT TO command"), session, final);
+        delivery.Fail(index, session.Said(reply, "RCPT TO command"), session, final);
         return true;
     }
 
@@ -301,7 +331,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
         }
         if (reply.Code / 100 != 3 && _accepted > 0)
         {
-            delivery.FailAll(SmtpFailures.Said(session.Host, reply, "DATA command"), session, final);
+            delivery.FailAll(session.Said(reply, "DATA command"), session, final);
             _accepted = 0;
         }
         return reply.Code;
@@ -312,7 +342,22 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
     {
         session.Arm(settings.DataXferTimeout);
         using var downgrade = Downgrade();
-        var read = await WriteContentAsync(downgrade).ConfigureAwait(false);
+        using var checks = settings.Checks is null ? null : new SmtpChecks(settings.Checks, settings.MimeLimits, delivery.Request.QueueId, log);
+        using var headers = delivery.Generic is { } generic ? new SmtpGenericHeaders(generic, settings.HeaderSizeLimit, settings.ContentLineLimit) : null;
+        session.Transcript?.InContent = true;
+        var read = await WriteContentAsync(downgrade, checks, headers).ConfigureAwait(false);
+        session.Transcript?.InContent = false;
+        if (headers is { Failed: true })
+        {
+            delivery.FailAll(SmtpFailures.MapProblem(), session, true);
+            return;
+        }
+        if (checks is { HasFailed: true })
+        {
+            delivery.FailAll(SmtpFailures.LocalData(session.Host), session, true);
+            session.Abort();
+            return;
+        }
         if (downgrade is { TooDeep: true })
         {
             // Postfix: no dot, for there is no other way to take back a transaction.
@@ -346,7 +391,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
     /// <summary>Content and the final dot.</summary>
     /// <returns>End when all was written, or the session was lost meanwhile, or the content can't be converted.</returns>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<ContentRead> WriteContentAsync(MimeDowngrade? downgrade)
+    private async ValueTask<ContentRead> WriteContentAsync(MimeDowngrade? downgrade, SmtpChecks? checks, SmtpGenericHeaders? headers)
     {
         var request = delivery.Request;
         var stuffer = new DotStuffer(settings.LineLengthLimit);
@@ -368,8 +413,11 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
                         return piece.End == ContentRead.End ? ContentRead.Moved : piece.End;
                     }
                     offset += piece.Bytes.Length;
-                    Write(ref stuffer, downgrade is null ? piece.Bytes.Span : downgrade.Convert(piece.Bytes.Span));
-                    if (downgrade is { TooDeep: true })
+                    var bytes = downgrade is null ? piece.Bytes : downgrade.Convert(piece.Bytes);
+                    bytes = checks is null ? bytes : await checks.ConvertAsync(bytes).ConfigureAwait(false);
+                    bytes = headers is null ? bytes : await headers.ConvertAsync(bytes).ConfigureAwait(false);
+                    Write(ref stuffer, bytes.Span);
+                    if (downgrade is { TooDeep: true } || checks is { HasFailed: true } || headers is { Failed: true })
                     {
                         return ContentRead.End;
                     }
@@ -386,11 +434,33 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
             }
             if (downgrade is not null)
             {
-                Write(ref stuffer, downgrade.Finish());
+                var bytes = downgrade.Finish();
+                bytes = checks is null ? bytes : await checks.ConvertAsync(bytes).ConfigureAwait(false);
+                bytes = headers is null ? bytes : await headers.ConvertAsync(bytes).ConfigureAwait(false);
+                Write(ref stuffer, bytes.Span);
                 if (downgrade.TooDeep)
                 {
                     return ContentRead.End;
                 }
+            }
+            if (checks is not null)
+            {
+                var bytes = await checks.FinishAsync().ConfigureAwait(false);
+                bytes = headers is null ? bytes : await headers.ConvertAsync(bytes).ConfigureAwait(false);
+                Write(ref stuffer, bytes.Span);
+                if (checks.HasFailed)
+                {
+                    return ContentRead.End;
+                }
+            }
+            if (headers is not null)
+            {
+                var bytes = await headers.FinishAsync().ConfigureAwait(false);
+                if (headers.Failed)
+                {
+                    return ContentRead.End;
+                }
+                Write(ref stuffer, bytes.Span);
             }
             Put(stuffer.AtLineStart ? ".\r\n"u8 : "\r\n.\r\n"u8);
             await FlushContentAsync().ConfigureAwait(false);
@@ -412,7 +482,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
         }
         if (settings.PrependReturnPath)
         {
-            text.Append("Return-Path: <").Append(delivery.Request.Envelope.Sender).Append(">\n");
+            text.Append("Return-Path: <").Append(delivery.Sender).Append(">\n");
         }
         return text.ToString();
     }
@@ -462,7 +532,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
             }
             else
             {
-                delivery.Fail(i, SmtpFailures.Said(session.Host, reply, "end of DATA command"), session, final);
+                delivery.Fail(i, session.Said(reply, "end of DATA command"), session, final);
             }
         }
         IsClean = true;

@@ -56,8 +56,8 @@ internal static class Entries
     /// <summary>Says which entries of master.cf have no effect yet.</summary>
     public static IEnumerable<string> Missing(ConfigLoad load) =>
         from entry in load.Entries
-        where entry.Command is "postscreen" or "pipe" or "spawn" or "qmqpd" or "dnsblog" || (entry.Type == ServiceType.Inet && entry.Command is not "smtpd")
-        select $"master.cf, line {entry.Line}: service {entry.Name} ({entry.Command}) is not acted on yet{(entry.Command == "pipe" ? ": its mail is deferred" : "")}";
+        where entry.Command is "postscreen" or "spawn" or "qmqpd" or "dnsblog" || (entry.Type == ServiceType.Inet && entry.Command is not "smtpd")
+        select $"master.cf, line {entry.Line}: service {entry.Name} ({entry.Command}) is not acted on yet";
 
     /// <summary>A Unix-domain socket of the queue directory.</summary>
     /// <exception cref="ConfigException">It can't be had.</exception>

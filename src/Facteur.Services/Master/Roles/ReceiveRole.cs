@@ -2,6 +2,7 @@ using System.IO.Pipelines;
 using Facteur.Config;
 using Facteur.Contracts;
 using Facteur.Services.Receive.Pickup;
+using Facteur.Services.Report.Verify;
 using Facteur.Services.Support.Anvil;
 using Facteur.Spool;
 
@@ -29,6 +30,7 @@ internal sealed class ReceiveRole : IAsyncDisposable
     private readonly CleanupSwitch _cleanup;
     private readonly RequeuedMail _requeued;
     private readonly AnvilService _anvil;
+    private readonly VerifyService _verify;
     private readonly PickupService _pickup;
     private readonly ServiceLog _master;
     private readonly Doors _doors;
@@ -46,10 +48,12 @@ internal sealed class ReceiveRole : IAsyncDisposable
         (_around, _master) = (around, master);
         _cleanup = new CleanupSwitch(around.Generation);
         _requeued = new RequeuedMail(_cleanup, PickupConfig, () => Entries.LogOf(around.Log, PickupConfig(), "pickup"), around.Time);
-        _anvil = new AnvilService(load.Config, around.Time);
+        _anvil = new AnvilService(load.Config, Entries.LogOf(around.Log, load.Config, "anvil"), around.Time);
         _doors = new Doors(around.Hosts, sockets, master, around.Time);
         around.Incoming = _incoming;
         around.Anvil = _anvil;
+        var verify = Entries.ConfigOf(load, "verify");
+        around.Probes = _verify = new VerifyService(verify, _cleanup, Entries.LogOf(around.Log, verify, "verify"), around.Time);
         around.FlushSite = queue.FlushSiteAsync;
         around.FreeBytes = queue.FreeBytes;
         var refused = new RefusedMail(queueReader ?? new NoSpool());
@@ -79,7 +83,7 @@ internal sealed class ReceiveRole : IAsyncDisposable
     /// <summary>Somebody came who makes mail inside: the queue's reports, local's forwards.</summary>
     public void AttachResubmit(string who, IDuplexPipe link)
     {
-        var server = new ResubmitServer(link, _requeued, _master);
+        var server = new ResubmitServer(link, _requeued, _master, who is "local" or "forwards" ? null : _verify);
         lock (_resubmit)
         {
             if (_resubmit.Remove(who, out var before))
@@ -121,6 +125,8 @@ internal sealed class ReceiveRole : IAsyncDisposable
         {
             _pickup.Reconfigure(pickup, wakeup, Entries.LogOf(_around.Log, pickup, "pickup"));
             _anvil.Reconfigure(load.Config);
+            var verify = Entries.ConfigOf(load, "verify");
+            _verify.Reconfigure(verify, Entries.LogOf(_around.Log, verify, "verify"));
         };
     }
 
@@ -151,7 +157,9 @@ internal sealed class ReceiveRole : IAsyncDisposable
             link.Dispose();
         }
         _incoming.Dispose();
+        _anvil.Dispose();
         _pickup.Dispose();
+        _verify.Dispose();
         _stop.Dispose();
         return ValueTask.CompletedTask;
     }

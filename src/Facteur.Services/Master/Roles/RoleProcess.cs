@@ -149,6 +149,9 @@ public sealed class RoleProcess
             case 'F':
                 SealedFiles.Add(text, descriptor);
                 break;
+            case 'N':
+                SealedFiles.Forget(text);
+                break;
         }
     }
 
@@ -255,7 +258,7 @@ public sealed class RoleProcess
             case ("receive", "incoming"):
                 _receive!.AttachIncoming(OwnLink(descriptor));
                 break;
-            case ("receive", "reports" or "forwards"):
+            case ("receive", "reports" or "forwards" or "notices"):
                 _receive!.AttachResubmit(name, OwnLink(descriptor));
                 break;
             case ("rewrite", "rewrite"):
@@ -267,7 +270,7 @@ public sealed class RoleProcess
             case ("local", "hands") when _byParent:
                 _around.Hands.Attach(new DescriptorSocket(descriptor));
                 break;
-            case ("local", "forwards"):
+            case ("local", "forwards") or ("deliver", "notices"):
                 _agents!.AttachForward(OwnLink(descriptor));
                 break;
             default:

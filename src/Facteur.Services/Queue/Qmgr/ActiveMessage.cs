@@ -32,19 +32,7 @@ internal sealed class ActiveMessage
         States = new RecipientState[envelope.Recipients.Count];
         Statuses = new DeliveryStatus?[envelope.Recipients.Count];
         Resolutions = new List<(int, Resolution)>(envelope.Recipients.Count);
-        Header = new Envelope
-        {
-            Sender = envelope.Sender,
-            ArrivalMicros = envelope.ArrivalMicros,
-            ContentSize = envelope.ContentSize,
-            EnvelopeId = envelope.EnvelopeId,
-            Return = envelope.Return,
-            Body = envelope.Body,
-            Origin = envelope.Origin,
-            Flags = envelope.Flags,
-            Client = envelope.Client,
-            Entry = envelope.Entry,
-        };
+        Header = HeaderFrom(envelope.Sender);
     }
 
     public ulong Id { get; }
@@ -52,6 +40,9 @@ internal sealed class ActiveMessage
     public string QueueId { get; }
 
     public Envelope Envelope { get; }
+
+    /// <summary>A probe of an address: it ends with its first attempt, and nobody is told but verify.</summary>
+    public bool IsProbe => (Envelope.Flags & MessageFlags.Probe) != 0;
 
     /// <summary>The envelope without recipients, as delivery requests carry it.</summary>
     public Envelope Header { get; }
@@ -115,6 +106,21 @@ internal sealed class ActiveMessage
         order = order != 0 ? order : CompareAddresses(a.Recipient, b.Recipient);
         return order != 0 ? order : one.Index - other.Index;
     }
+
+    /// <summary>The envelope without recipients, with another sender.</summary>
+    public Envelope HeaderFrom(string sender) => new()
+    {
+        Sender = sender,
+        ArrivalMicros = Envelope.ArrivalMicros,
+        ContentSize = Envelope.ContentSize,
+        EnvelopeId = Envelope.EnvelopeId,
+        Return = Envelope.Return,
+        Body = Envelope.Body,
+        Origin = Envelope.Origin,
+        Flags = Envelope.Flags,
+        Client = Envelope.Client,
+        Entry = Envelope.Entry,
+    };
 
     /// <summary>Recipients that were finished earlier, then those of this pass in the order of sending.</summary>
     public IEnumerable<int> InOrder()

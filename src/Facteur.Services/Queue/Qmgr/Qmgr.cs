@@ -39,6 +39,7 @@ internal sealed class Qmgr
     private readonly SpoolEntry[] _entries = new SpoolEntry[256];
     private int _reports;
     private long _fullWarned;
+    private int _probes;
     private int _flush;
     private bool _flushing;
     private long _recipients;
@@ -68,6 +69,9 @@ internal sealed class Qmgr
 
     /// <summary>Deliveries of an earlier queue whose result is staged. Emptied by who commits.</summary>
     public List<ElsewhereDelivery> TakenElsewhere { get; } = [];
+
+    /// <summary>Takes what probes found.</summary>
+    public Action<string, AddressVerdict>? Probed { get; init; }
 
     /// <summary>Something was staged that the next commit must sync: an operator's order.</summary>
     public bool SyncWanted { get; set; }
@@ -488,6 +492,7 @@ internal sealed class Qmgr
         {
             return;
         }
+        _probes += message.IsProbe ? 1 : 0;
         _recipients += message.States.Length;
         foreach (var outcome in stored.Outcomes)
         {
@@ -537,7 +542,12 @@ internal sealed class Qmgr
             }
             return;
         }
-        var pending = _rewrite.ResolveAsync(message.Envelope.Sender, address, CancellationToken.None);
+        if (message.Envelope.ContentFilter is { Length: > 0 } filter && (message.Envelope.Flags & MessageFlags.VerifyOnly) == 0)
+        {
+            message.Resolutions.Add((index, Filtered(filter, address)));
+            return;
+        }
+        var pending = ResolveAsync(message, address);
         if (pending.IsCompletedSuccessfully)
         {
             message.Resolutions.Add((index, pending.Result));
@@ -565,6 +575,24 @@ internal sealed class Qmgr
             Resolved(message);
         }
     }
+
+    /// <summary>Postfix: a filter goes before all that the address says; without a next hop of its own the recipient's domain is it.</summary>
+    private Resolution Filtered(string filter, string address)
+    {
+        var colon = filter.IndexOf(':', StringComparison.Ordinal);
+        var transport = colon < 0 ? filter : filter[..colon];
+        var nexthop = colon < 0 ? "" : filter[(colon + 1)..];
+        if (nexthop.Length == 0)
+        {
+            var domain = AddressParts.Domain(address);
+            nexthop = _settings.FilterNexthop.Length > 0 ? _settings.FilterNexthop : domain.Length > 0 ? domain.ToString() : _settings.Myhostname;
+        }
+        return new Resolution(transport, nexthop, address, ResolveFlags.Default);
+    }
+
+    private ValueTask<Resolution> ResolveAsync(ActiveMessage message, string address) =>
+        message.IsProbe ? _rewrite.ResolveProbeAsync(message.Envelope.Sender, address, CancellationToken.None)
+            : _rewrite.ResolveAsync(message.Envelope.Sender, address, CancellationToken.None);
 
     /// <summary>
     /// One more answer of trivial-rewrite; with the last one all recipients are placed at once, sorted, so that those of one destination
@@ -696,6 +724,11 @@ internal sealed class Qmgr
             Settle(message, index, DeliveryStatus.Sent("undeliverable postmaster notification discarded", DsnAction.None));
             return;
         }
+        if (message.IsProbe && _probes > _settings.ProbeLimit)
+        {
+            Retry(message, index, resolution.Recipient, "4.3.2 Too many address verification requests", nowMicros);
+            return;
+        }
         if (!message.Flushed && _settings.DeferTransports.Contains(resolution.Transport))
         {
             Retry(message, index, resolution.Recipient, "4.3.2 deferred transport", nowMicros);
@@ -733,6 +766,12 @@ internal sealed class Qmgr
         }
         message.Pending--;
         message.Statuses[index] = status;
+        if (message.IsProbe)
+        {
+            message.States[index] = RecipientState.Done;
+            Tell(message.Envelope.Recipients[index], status);
+            return;
+        }
         var notify = message.Envelope.Recipients[index].Notify;
         message.States[index] = status.Outcome switch
         {
@@ -756,6 +795,19 @@ internal sealed class Qmgr
         }
     }
 
+    /// <summary>verify learns of the address that it asked about, and of the one that this has come to.</summary>
+    private void Tell(EnvelopeRecipient recipient, DeliveryStatus status)
+    {
+        var found = status.Outcome is DeliveryOutcome.Sent or DeliveryOutcome.Deliverable ? AddressStatus.Ok
+            : status.Outcome == DeliveryOutcome.Bounced || (status.Outcome == DeliveryOutcome.Undeliverable && status.Status.Class == 5) ? AddressStatus.Bounced : AddressStatus.Deferred;
+        var asked = recipient.OriginalAddress.Length > 0 ? recipient.OriginalAddress : recipient.Address;
+        Probed?.Invoke(asked, new AddressVerdict(found, status.Reason));
+        if (recipient.Address != asked)
+        {
+            Probed?.Invoke(recipient.Address, new AddressVerdict(found, status.Reason));
+        }
+    }
+
     private static bool WantsSuccess(ActiveMessage message, DsnNotify notify, DeliveryStatus status) =>
         (message.Envelope.Flags & (MessageFlags.ReportDeliveries | MessageFlags.VerifyOnly)) != 0
         || ((notify & DsnNotify.Success) != 0 && status.Action is DsnAction.Delivered or DsnAction.Relayed or DsnAction.Expanded);
@@ -776,6 +828,11 @@ internal sealed class Qmgr
         if (message.Pending > 0 || message.Reports > 0 || message.ReportWaits || message.Removed)
         {
             return;
+        }
+        if (message.IsProbe)
+        {
+            // Also one that was held, or was at work when the system stopped: nobody waits for it any more.
+            message.States.AsSpan().Fill(RecipientState.Done);
         }
         var deferred = false;
         var unreported = false;
@@ -836,7 +893,7 @@ internal sealed class Qmgr
 
     private void ReportDamage(ActiveMessage message)
     {
-        if (!MayReport(message))
+        if (message.IsProbe || !MayReport(message))
         {
             return;
         }
@@ -979,7 +1036,8 @@ internal sealed class Qmgr
             {
                 message.States[recipient.Index] = RecipientState.Done;
             }
-            if (result == ReportResult.Discarded)
+            // With VERP each recipient has a report of its own, and some perhaps none.
+            if (result == ReportResult.Discarded || message.Envelope.Verp.Length > 0)
             {
                 _spool.Reported(message.Id, [.. request.Recipients.Select(r => r.Index)]);
             }
@@ -1030,6 +1088,7 @@ internal sealed class Qmgr
     {
         if (_active.Remove(message.Id))
         {
+            _probes -= message.IsProbe ? 1 : 0;
             _recipients -= message.States.Length;
             Leaving.Add(message.Id);
         }

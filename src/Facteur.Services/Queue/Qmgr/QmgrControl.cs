@@ -174,7 +174,9 @@ internal sealed class QmgrControl(ISpool spool, Qmgr qmgr, QmgrLoop loop, bool l
             if (!finished)
             {
                 var reason = outcome is { } last ? OutcomeDetail.Read(last.Detail.Span).Status?.Reason : null;
-                recipients.Add(new ListedRecipient(recipient.Address, recipient.OriginalAddress == recipient.Address ? "" : recipient.OriginalAddress, reason, false));
+                // Postfix: beside a reason the original address stands only when it is another one.
+                var original = reason is not null && recipient.OriginalAddress == recipient.Address ? "" : recipient.OriginalAddress;
+                recipients.Add(new ListedRecipient(recipient.Address, original, reason, false));
             }
         }
         var queue = active is not null ? "active" : stored.Entry.State switch

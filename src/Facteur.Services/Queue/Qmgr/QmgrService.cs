@@ -19,6 +19,7 @@ public sealed class QmgrService : IDisposable
     private readonly QmgrLoop _loop;
     private readonly Qmgr _qmgr;
     private readonly TimeProvider _time;
+    private volatile string _contentFilter;
     private readonly HashSet<ulong> _requeued = [];
 
     /// <summary>Makes the role; nothing runs before <see cref="Start"/>.</summary>
@@ -35,11 +36,12 @@ public sealed class QmgrService : IDisposable
         IConfig config, ISpool spool, Bell bell, bool senderDependent, IBounce bounce, IResubmit resubmit, Func<string, int> processLimit, ServiceLog log, TimeProvider time)
     {
         var settings = new QmgrSettings(config, processLimit);
+        _contentFilter = settings.ContentFilter;
         _spool = spool;
         _resubmit = resubmit;
         _time = time;
         _loop = new QmgrLoop(spool, bell, senderDependent, log, time);
-        _qmgr = new Qmgr(spool, _loop.Rewrite, bounce, settings, log, time, _loop.Post);
+        _qmgr = new Qmgr(spool, _loop.Rewrite, bounce, settings, log, time, _loop.Post) { Probed = resubmit.Probed };
         Control = new QmgrControl(spool, _qmgr, _loop, settings.LongQueueIds, RequeueAsync);
     }
 
@@ -76,6 +78,7 @@ public sealed class QmgrService : IDisposable
             _loop.Rewrite.Forget(senderDependent);
             _loop.Reroute(isLocal);
             _qmgr.Reconfigure(settings);
+            _contentFilter = settings.ContentFilter;
         });
     }
 
@@ -175,11 +178,13 @@ public sealed class QmgrService : IDisposable
             Sender = stored.Envelope.Sender,
             ArrivalMicros = stored.Envelope.ArrivalMicros,
             EnvelopeId = stored.Envelope.EnvelopeId,
+            Verp = stored.Envelope.Verp,
             Return = stored.Envelope.Return,
             Body = stored.Envelope.Body,
             Origin = stored.Envelope.Origin,
-            // postsuper(1): addresses are mapped again; what a rule of smtpd once said is over.
-            Flags = (stored.Envelope.Flags & ~(MessageFlags.Hold | MessageFlags.NoAddressMappings)) | MessageFlags.Requeued,
+            // postsuper(1): addresses are mapped again; what a rule of smtpd once said is over, and the filter is today's.
+            Flags = (stored.Envelope.Flags & ~(MessageFlags.Hold | MessageFlags.NoAddressMappings | MessageFlags.NoHeaderBodyChecks | MessageFlags.NoMilters)) | MessageFlags.Requeued,
+            Attributes = stored.Envelope.Attributes.With(MessageAttributes.Filter, _contentFilter),
             Client = stored.Envelope.Client,
             Entry = stored.Envelope.Entry,
             FullName = stored.Envelope.FullName,

@@ -31,10 +31,23 @@ internal sealed class QmgrSettings
         TransportRetryMicros = (long)config.Get(QmgrParameters.TransportRetryTime).TotalMicroseconds;
         DeferTransports = new HashSet<string>(ListSyntax.Split(config.Get(QmgrParameters.DeferTransports)), StringComparer.Ordinal);
         DoubleBounceSender = config.Get(CommonParameters.DoubleBounceSender);
+        Myhostname = config.Get(CommonParameters.Myhostname);
         LongQueueIds = config.Get(CommonParameters.EnableLongQueueIds);
         RecipientDelimiter = config.Get(CommonParameters.RecipientDelimiter);
         SoftBounce = config.Get(CommonParameters.SoftBounce);
+        ProbeLimit = (int)Math.Min(config.Get(VerifyParameters.PendingRequestLimit), int.MaxValue);
+        ProbeFailuresKept = config.Get(VerifyParameters.NegativeCache);
+        ContentFilter = config.Get(ContentFilterParameters.ContentFilter);
+        FilterNexthop = config.Get(ContentFilterParameters.DefaultFilterNexthop);
     }
+
+    public string Myhostname { get; }
+
+    /// <summary>content_filter, for mail that enters again (postsuper -r).</summary>
+    public string ContentFilter { get; }
+
+    /// <summary>default_filter_nexthop.</summary>
+    public string FilterNexthop { get; }
 
     public int ActiveLimit { get; }
 
@@ -62,11 +75,17 @@ internal sealed class QmgrSettings
 
     public string DoubleBounceSender { get; }
 
+    /// <summary>Next hop of filters that name none; empty for the recipient's domain.</summary>
     public bool LongQueueIds { get; }
 
     public string RecipientDelimiter { get; }
 
     public bool SoftBounce { get; }
+
+    /// <summary>Probes active at a time; more of them fail at once.</summary>
+    public int ProbeLimit { get; }
+
+    public bool ProbeFailuresKept { get; }
 
     /// <summary>The limits of a transport.</summary>
     public TransportSettings Transport(string name)

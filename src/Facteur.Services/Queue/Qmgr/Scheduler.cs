@@ -2,6 +2,8 @@ using Facteur.Contracts;
 using Facteur.Mail.Addresses;
 using Facteur.Mail.Dsn;
 
+using Facteur.Mail.Envelopes;
+
 namespace Facteur.Services.Queue.Qmgr;
 
 /// <summary>
@@ -287,7 +289,9 @@ internal sealed class Scheduler(QmgrSettings settings)
     private DeliveryRequest Send(Destination destination, Job job, long nowMicros)
     {
         var transport = destination.Transport;
-        var count = Math.Min(job.Recipients.Count - job.Sent, transport.Settings.RecipientLimit);
+        // VERP: a sender for each recipient, so a delivery for each.
+        var verp = job.Message.Envelope.Verp;
+        var count = verp.Length > 0 ? 1 : Math.Min(job.Recipients.Count - job.Sent, transport.Settings.RecipientLimit);
         var recipients = new DeliveryRecipient[count];
         var message = job.Message;
         for (var i = 0; i < count; i++)
@@ -317,11 +321,11 @@ internal sealed class Scheduler(QmgrSettings settings)
             QueueId = message.QueueId,
             Transport = transport.Name,
             Nexthop = job.Nexthop,
-            Envelope = message.Header,
+            Envelope = verp.Length > 0 ? message.HeaderFrom(Verp.Sender(verp, message.Envelope.Sender, recipients[0].Recipient)) : message.Header,
             Recipients = recipients,
             Layout = message.Layout,
             ActiveMicros = message.ActiveMicros,
-            Flags = (message.Envelope.Flags & Mail.Envelopes.MessageFlags.VerifyOnly) != 0 ? flags | DeliveryFlags.VerifyOnly : flags,
+            Flags = flags | VerifyFlags(message),
         };
     }
 
@@ -331,6 +335,10 @@ internal sealed class Scheduler(QmgrSettings settings)
         var (user, _) = AddressParts.SplitExtension(AddressParts.Split(address).Local, _settings.RecipientDelimiter);
         return $"{user.ToLowerInvariant()}@{nexthop}";
     }
+
+    private DeliveryFlags VerifyFlags(ActiveMessage message) =>
+        message.IsProbe ? DeliveryFlags.VerifyOnly | (_settings.ProbeFailuresKept ? DeliveryFlags.None : DeliveryFlags.FailureNotKept)
+        : (message.Envelope.Flags & MessageFlags.VerifyOnly) != 0 ? DeliveryFlags.VerifyOnly : DeliveryFlags.None;
 
     private Transport TransportOf(string name)
     {

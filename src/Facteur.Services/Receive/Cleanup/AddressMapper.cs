@@ -106,7 +106,8 @@ internal sealed class AddressMapper(CleanupOptions options, IRewrite rewrite, IA
 
     private List<string> Parse(string value)
     {
-        var bytes = System.Text.Encoding.UTF8.GetBytes(value);
+        // A table's text is from outside: a line end in it would end a header.
+        var bytes = System.Text.Encoding.UTF8.GetBytes(Printable.OneLine(value));
         _list.Parse(bytes, options.HeaderTokenLimit);
         var found = new List<string>();
         foreach (var token in _list.Tokens)

@@ -1,4 +1,6 @@
+using System.Text;
 using Facteur.Contracts;
+using Facteur.Mail.Envelopes;
 
 namespace Facteur.Services.Receive.Cleanup;
 
@@ -30,6 +32,38 @@ internal sealed class CleanupLog(ServiceLog log)
     public void SeveralValues(string queueId, string parameter, string address) => log.Warning($"{queueId}: multi-valued {parameter} entry for {address}");
 
     public void BadHeaderText(string parameter, string text) => log.Warning($"bad {parameter} header text \"{text}\" -- need \"headername: headervalue\"");
+
+    public void Checked(string text) => log.Info(text);
+
+    public void Warning(string text) => log.Warning(text);
+
+    public void CheckProblem(string queueId, string parameter, string reason)
+    {
+        log.Warning(reason);
+        log.Warning($"{queueId}: {parameter} map lookup problem -- message not accepted, try again later");
+    }
+
+    public void VerpForNullSender(string queueId) => log.Warning($"{queueId}: ignoring VERP request for null sender");
+
+    public void BadVerp(string queueId, string delimiters) => log.Warning($"{queueId}: ignoring bad VERP request: \"{(delimiters.Length > 100 ? delimiters[..100] : delimiters)}\"");
+
+    /// <summary>A probe that ends here.</summary>
+    public void Deliverable(string queueId, string address, string text) =>
+        log.Info($"{queueId}: to=<{address}>, relay=none, delay=0, delays=0/0/0/0, dsn=2.0.0, status=deliverable ({text})");
+
+    /// <summary>Content that is refused.</summary>
+    public void Rejected(string queueId, Envelope envelope, string what, string content, string? recipient, string text)
+    {
+        var client = envelope.Client;
+        var line = new StringBuilder();
+        foreach (var c in content)
+        {
+            line.Append(char.IsControl(c) ? '?' : c);
+        }
+        var origin = envelope.Origin == MessageOrigin.Smtpd ? $"{client.Name}[{client.Address}]" : "local";
+        log.Info($"{queueId}: reject: {what} {line} from {origin}; from=<{envelope.Sender}>{(recipient is null ? "" : $" to=<{recipient}>")}"
+            + $"{(client.Protocol.Length > 0 ? $" proto={client.Protocol}" : "")}{(client.Helo.Length > 0 ? $" helo=<{client.Helo}>" : "")}: {text}");
+    }
 
     public void TooLarge(string queueId) => log.Warning($"{queueId}: queue file size limit exceeded");
 }

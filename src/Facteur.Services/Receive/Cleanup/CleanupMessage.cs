@@ -5,6 +5,8 @@ using System.Text.Unicode;
 using Facteur.Contracts;
 using Facteur.Mail.Envelopes;
 using Facteur.Mail.Headers;
+using Facteur.Mail.Mime;
+using Facteur.Services.Server;
 
 namespace Facteur.Services.Receive.Cleanup;
 
@@ -15,7 +17,11 @@ namespace Facteur.Services.Receive.Cleanup;
 /// </summary>
 internal sealed class CleanupMessage : ICleanupMessage
 {
+    private const string RefusedCharacter = "5.7.1 disallowed character";
+
     private static readonly byte[] LineEnd = [(byte)'\n'];
+
+    private static ReadOnlySpan<byte> EncodingHeader => "Content-Transfer-Encoding"u8;
 
     private readonly CleanupService _service;
     private readonly IIncoming _incoming;
@@ -33,8 +39,11 @@ internal sealed class CleanupMessage : ICleanupMessage
     private readonly bool _localHeaders;
     private readonly bool _rewriteHeaders;
     private readonly bool _detectUtf8;
+    private readonly MessageChecks? _checks;
+    private readonly SearchValues<byte>? _rejects;
     private CleanupStatus _status;
     private string? _statusText;
+    private string? _refused;
     private uint _seen;
     private int _hops;
     private bool _resent;
@@ -60,11 +69,18 @@ internal sealed class CleanupMessage : ICleanupMessage
             // Only new mail is copied: not what was made inside, not probes. Postfix: what goes round again is new mail, whatever it was before.
             Bcc = mapping && (envelope.Origin is MessageOrigin.Smtpd or MessageOrigin.Pickup || envelope.Flags.HasFlag(MessageFlags.Requeued))
                 && !envelope.Flags.HasFlag(MessageFlags.VerifyOnly),
+            IsProbe = envelope.Flags.HasFlag(MessageFlags.Probe),
+            FromNetwork = envelope.Origin == MessageOrigin.Smtpd,
         };
         _given = [.. envelope.Recipients];
-        _localHeaders = envelope.Flags.HasFlag(MessageFlags.RewriteLocal) || envelope.Origin is MessageOrigin.Bounce or MessageOrigin.Notice;
+        _localHeaders = envelope.Flags.HasFlag(MessageFlags.RewriteLocal) || envelope.Origin is MessageOrigin.Bounce or MessageOrigin.Notice or MessageOrigin.Verify;
+        // Postfix: what is refused for is looked for in mail from outside only.
+        _rejects = envelope.Origin is MessageOrigin.Smtpd or MessageOrigin.Pickup && (envelope.Flags & MessageFlags.NoHeaderBodyChecks) == 0 ? _options.RejectCharacters : null;
         _rewriteHeaders = _localHeaders || _options.RewriteRemoteHeaders;
         _detectUtf8 = _options.DetectUtf8.Contains(envelope.Origin);
+        var rules = _options.Checks is not null && (envelope.Flags & MessageFlags.NoHeaderBodyChecks) == 0
+            && (_options.CheckedOrigins.Contains(envelope.Origin) || envelope.Flags.HasFlag(MessageFlags.Requeued));
+        _checks = rules || _options.IsStrict ? new MessageChecks(_options, _log, QueueId, envelope, rules) : null;
     }
 
     public ulong Id { get; }
@@ -80,8 +96,9 @@ internal sealed class CleanupMessage : ICleanupMessage
         {
             await SenderAsync(cancel).ConfigureAwait(false);
         }
+        CheckVerp();
         // What goes round again has its header already, and gets another one from pickup.
-        if (_envelope.Origin is MessageOrigin.Bounce or MessageOrigin.Notice or MessageOrigin.Forward && !_envelope.Flags.HasFlag(MessageFlags.Requeued))
+        if (_envelope.Origin is MessageOrigin.Bounce or MessageOrigin.Notice or MessageOrigin.Forward or MessageOrigin.Verify && !_envelope.Flags.HasFlag(MessageFlags.Requeued))
         {
             var date = MailDate.Format(Arrival, _service.Zone);
             await WriteAsync(Encoding.UTF8.GetBytes($"Received: by {_options.Myhostname} ({_options.MailName})\n\tid {QueueId}; {date}\n"), cancel).ConfigureAwait(false);
@@ -96,14 +113,30 @@ internal sealed class CleanupMessage : ICleanupMessage
         {
             return;
         }
+        if (_rejects is not null && _status == CleanupStatus.Ok && content.Span.IndexOfAny(_rejects) is >= 0 and var bad)
+        {
+            Refuse(content.Span, bad);
+            return;
+        }
         byte[]? replaced = null;
+        byte[]? stripped = null;
         try
         {
+            if (_options.StripCharacters is { } strip && content.Span.ContainsAny(strip))
+            {
+                stripped = ArrayPool<byte>.Shared.Rent(content.Length);
+                content = stripped.AsMemory(0, Strip(content.Span, strip, stripped));
+            }
             if (_options.ReplaceStray && content.Span.Contains((byte)'\r'))
             {
                 replaced = ArrayPool<byte>.Shared.Rent(content.Length);
                 content.Span.Replace(replaced, (byte)'\r', (byte)' ');
                 content = replaced.AsMemory(0, content.Length);
+            }
+            if (_checks is not null)
+            {
+                await CheckedAsync(content, last: false, cancel).ConfigureAwait(false);
+                return;
             }
             while (!_inBody && _status == CleanupStatus.Ok)
             {
@@ -122,6 +155,10 @@ internal sealed class CleanupMessage : ICleanupMessage
             {
                 ArrayPool<byte>.Shared.Return(replaced);
             }
+            if (stripped is not null)
+            {
+                ArrayPool<byte>.Shared.Return(stripped);
+            }
         }
     }
 
@@ -134,7 +171,16 @@ internal sealed class CleanupMessage : ICleanupMessage
             Cancel();
             return new CleanupResult(CleanupStatus.Ok);
         }
-        while (!_inBody && _status == CleanupStatus.Ok)
+        if (_checks is not null)
+        {
+            await CheckedAsync(default, last: true, cancel).ConfigureAwait(false);
+            if (IsDiscarded)
+            {
+                Cancel();
+                return new CleanupResult(CleanupStatus.Ok);
+            }
+        }
+        while (_checks is null && !_inBody && _status == CleanupStatus.Ok)
         {
             await FoundAsync(_scanner.Finish(), cancel).ConfigureAwait(false);
         }
@@ -148,8 +194,13 @@ internal sealed class CleanupMessage : ICleanupMessage
         }
         if (_status != CleanupStatus.Ok)
         {
+            if (_refused is not null)
+            {
+                _log.Rejected(QueueId, _envelope, "content", _refused, _given.Count > 0 ? _given[^1].Address : null, RefusedCharacter);
+            }
             Cancel();
-            return new CleanupResult(_status, _statusText);
+            var shown = _status == CleanupStatus.Rejected && _envelope.Origin == MessageOrigin.Pickup && !_sink.Sent;
+            return new CleanupResult(_status, _statusText, shown ? _sink.Rest.ToArray() : default);
         }
         _envelope.Recipients = _recipients.Recipients;
         _envelope.ContentSize = _sink.Size;
@@ -159,13 +210,14 @@ internal sealed class CleanupMessage : ICleanupMessage
         {
             _log.Canceled(QueueId);
         }
-        return new CleanupResult(status);
+        return new CleanupResult(status, status == CleanupStatus.Ok && _recipients.HasSeveralForProbe ? RecipientList.SeveralText : null);
     }
 
     public ValueTask DisposeAsync()
     {
         Cancel();
         _scanner.Dispose();
+        _checks?.Dispose();
         _sink.Dispose();
         return default;
     }
@@ -191,6 +243,49 @@ internal sealed class CleanupMessage : ICleanupMessage
         CheckMapper();
     }
 
+    private void CheckVerp()
+    {
+        if (_envelope.Verp.Length == 0)
+        {
+            return;
+        }
+        if (_envelope.Sender.Length == 0)
+        {
+            _log.VerpForNullSender(QueueId);
+            _envelope.Verp = "";
+        }
+        else if (!Verp.IsValid(_envelope.Verp, _options.VerpFilter))
+        {
+            _log.BadVerp(QueueId, _envelope.Verp);
+            _envelope.Verp = "";
+        }
+    }
+
+    private void Refuse(ReadOnlySpan<byte> content, int at)
+    {
+        var start = content[..at].LastIndexOf((byte)'\n') + 1;
+        var line = content[start..];
+        var end = line.IndexOf((byte)'\n');
+        line = end < 0 ? line : line[..end];
+        // It is said at the end, when the recipients are known that the line names.
+        _refused = Encoding.UTF8.GetString(line[..Math.Min(line.Length, 200)]);
+        Fail(CleanupStatus.Rejected, RefusedCharacter);
+    }
+
+    private static int Strip(ReadOnlySpan<byte> content, SearchValues<byte> strip, Span<byte> into)
+    {
+        var length = 0;
+        while (!content.IsEmpty)
+        {
+            var next = content.IndexOfAny(strip);
+            var keep = next < 0 ? content : content[..next];
+            keep.CopyTo(into[length..]);
+            length += keep.Length;
+            content = next < 0 ? default : content[(next + 1)..];
+        }
+        return length;
+    }
+
     private HeaderScan Scan(ref ReadOnlyMemory<byte> content)
     {
         var left = content.Span;
@@ -199,22 +294,107 @@ internal sealed class CleanupMessage : ICleanupMessage
         return found;
     }
 
+    /// <summary>The way of a message that is checked: through all its parts, line by line.</summary>
+    private async ValueTask CheckedAsync(ReadOnlyMemory<byte> content, bool last, CancellationToken cancel)
+    {
+        var parts = _checks!.Parts;
+        if (_checks.Recipient.Length == 0 && _envelope.LastRecipient.Length > 0)
+        {
+            _checks.Recipient = await _recipients.StandardAsync(_envelope.LastRecipient, cancel).ConfigureAwait(false);
+        }
+        while (_status == CleanupStatus.Ok && !IsDiscarded)
+        {
+            switch (last ? parts.Finish() : parts.Next(ref content))
+            {
+                case MimeScan.NeedInput:
+                    return;
+                case MimeScan.End:
+                    _checks.Finish();
+                    FailChecked();
+                    return;
+                case MimeScan.Header:
+                    await CheckedHeaderAsync(parts.Place, parts.Text, cancel).ConfigureAwait(false);
+                    break;
+                case MimeScan.MailboxLine:
+                    if (MailboxHeader(parts.Text.Span) is { } mailbox)
+                    {
+                        await CheckedHeaderAsync(HeaderPlace.Primary, mailbox, cancel).ConfigureAwait(false);
+                    }
+                    break;
+                case MimeScan.EndOfHeaders when parts.Place == HeaderPlace.Primary:
+                    _checks.EndOfHeaders();
+                    await EndOfHeadersAsync(parts.BlankLine || parts.BodyFollows, default, cancel).ConfigureAwait(false);
+                    FailChecked();
+                    break;
+                case MimeScan.EndOfHeaders:
+                    _checks.EndOfHeaders();
+                    await OutAsync(parts.BlankLine ? LineEnd : default, cancel).ConfigureAwait(false);
+                    break;
+                case MimeScan.Body:
+                    await CheckedLineAsync(await _checks.BodyAsync(cancel).ConfigureAwait(false), parts.EndsLine, cancel).ConfigureAwait(false);
+                    break;
+            }
+        }
+    }
+
+    // What a rule refuses goes no further; but of local mail the report shows all headers (Postfix), so these are finished first.
+    private void FailChecked()
+    {
+        if (_inBody || _checks!.Status != CleanupStatus.Rejected || _envelope.Origin != MessageOrigin.Pickup)
+        {
+            Fail(_checks!.Status, _checks.StatusText);
+        }
+    }
+
+    private async ValueTask CheckedHeaderAsync(HeaderPlace place, ReadOnlyMemory<byte> found, CancellationToken cancel)
+    {
+        var header = await _checks!.HeaderAsync(found, cancel).ConfigureAwait(false);
+        FailChecked();
+        if (_status != CleanupStatus.Ok || IsDiscarded)
+        {
+            return;
+        }
+        if (!header.Before.IsEmpty)
+        {
+            await OutHeaderAsync(header.Before, cancel).ConfigureAwait(false);
+        }
+        if (header.Dropped)
+        {
+            return;
+        }
+        if (place == HeaderPlace.Primary)
+        {
+            await HeaderAsync(header.Text, cancel).ConfigureAwait(false);
+        }
+        else
+        {
+            await OutHeaderAsync(header.Text, cancel).ConfigureAwait(false);
+        }
+    }
+
+    private async ValueTask CheckedLineAsync(CheckedLine line, bool ends, CancellationToken cancel)
+    {
+        FailChecked();
+        if (!line.Before.IsEmpty)
+        {
+            await OutHeaderAsync(line.Before, cancel).ConfigureAwait(false);
+        }
+        if (!line.Dropped)
+        {
+            await OutAsync(line.Text, cancel).ConfigureAwait(false);
+            await OutAsync(ends ? LineEnd : default, cancel).ConfigureAwait(false);
+        }
+    }
+
     private ValueTask FoundAsync(HeaderScan found, CancellationToken cancel) => found switch
     {
         HeaderScan.Header => HeaderAsync(_scanner.Text, cancel),
-        HeaderScan.MailboxLine => MailboxLineAsync(cancel),
-        _ => EndOfHeadersAsync(cancel),
+        HeaderScan.MailboxLine => MailboxHeader(_scanner.Text.Span) is { } mailbox ? OutHeaderAsync(mailbox, cancel) : default,
+        _ => EndOfHeadersAsync(_scanner.BlankLine || _scanner.Text.Length > 0, _scanner.Text, cancel),
     };
 
     // Postfix: what sendmail(1) gets from mail readers loses its separator; what comes by SMTP keeps it as a header.
-    private async ValueTask MailboxLineAsync(CancellationToken cancel)
-    {
-        if (_envelope.Origin == MessageOrigin.Smtpd)
-        {
-            await OutAsync("Mailbox-Line: "u8.ToArray(), cancel).ConfigureAwait(false);
-            await OutHeaderAsync(_scanner.Text, cancel).ConfigureAwait(false);
-        }
-    }
+    private byte[]? MailboxHeader(ReadOnlySpan<byte> line) => _envelope.Origin == MessageOrigin.Smtpd ? [.. "Mailbox-Line: "u8, .. line] : null;
 
     private ValueTask HeaderAsync(ReadOnlyMemory<byte> header, CancellationToken cancel)
     {
@@ -227,6 +407,7 @@ internal sealed class CleanupMessage : ICleanupMessage
         var drop = Dropped(name);
         if (known == KnownHeader.None)
         {
+            DetectEightBit(name, header.Span);
             return drop ? default : OutHeaderAsync(header, cancel);
         }
         _seen |= MissingHeaders.Bit(known);
@@ -260,6 +441,16 @@ internal sealed class CleanupMessage : ICleanupMessage
             : OutHeaderAsync(header, cancel);
     }
 
+    // Postfix: a header that says 8bit overrules what MAIL said.
+    private void DetectEightBit(ReadOnlySpan<byte> name, ReadOnlySpan<byte> header)
+    {
+        if (_options.DetectEightBit && name.Length == EncodingHeader.Length && Ascii.EqualsIgnoreCase(name, EncodingHeader)
+            && Ascii.EqualsIgnoreCase(HeaderField.Value(header), "8bit"u8))
+        {
+            _envelope.Body = BodyType.EightBitMime;
+        }
+    }
+
     private bool Dropped(ReadOnlySpan<byte> name)
     {
         foreach (var dropped in _options.DropHeaders)
@@ -279,7 +470,7 @@ internal sealed class CleanupMessage : ICleanupMessage
         await OutHeaderAsync(rewritten ?? header, cancel).ConfigureAwait(false);
     }
 
-    private async ValueTask EndOfHeadersAsync(CancellationToken cancel)
+    private async ValueTask EndOfHeadersAsync(bool line, ReadOnlyMemory<byte> body, CancellationToken cancel)
     {
         _inBody = true;
         if (_rewriteHeaders || _options.AlwaysAddHeaders)
@@ -292,10 +483,10 @@ internal sealed class CleanupMessage : ICleanupMessage
             _log.MessageId(QueueId, "<>");
         }
         // A body that follows its headers without an empty line gets one.
-        if (_scanner.BlankLine || _scanner.Text.Length > 0)
+        if (line)
         {
             await OutAsync(LineEnd, cancel).ConfigureAwait(false);
-            await OutAsync(_scanner.Text, cancel).ConfigureAwait(false);
+            await OutAsync(body, cancel).ConfigureAwait(false);
         }
     }
 
@@ -338,12 +529,24 @@ internal sealed class CleanupMessage : ICleanupMessage
             }
         }
         await _recipients.AddAlwaysBccAsync(cancel).ConfigureAwait(false);
+        foreach (var address in _checks?.Bcc ?? [])
+        {
+            await _recipients.AddBccAsync(address, cancel).ConfigureAwait(false);
+        }
+        if (_checks?.Redirect is { } target)
+        {
+            await _recipients.RedirectAsync(target, cancel).ConfigureAwait(false);
+        }
         if (_recipients.ExpansionFailed)
         {
             Fail(CleanupStatus.TryAgain, VirtualAliases.ErrorText);
         }
         CheckMapper();
-        if (_recipients.Recipients.Count == 0)
+        if (_recipients.HasSeveralForProbe)
+        {
+            _log.Deliverable(QueueId, _given[0].Address, RecipientList.SeveralText);
+        }
+        else if (_recipients.Recipients.Count == 0)
         {
             Fail(CleanupStatus.NoRecipients);
         }
@@ -363,7 +566,7 @@ internal sealed class CleanupMessage : ICleanupMessage
 
     private void Fail(CleanupStatus status, string? text = null)
     {
-        if (_status == CleanupStatus.Ok)
+        if (_status == CleanupStatus.Ok && status != CleanupStatus.Ok)
         {
             (_status, _statusText) = (status, text);
         }

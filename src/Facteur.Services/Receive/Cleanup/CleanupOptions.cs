@@ -1,7 +1,10 @@
+using System.Buffers;
 using System.Text;
 using Facteur.Config;
 using Facteur.Config.Parameters;
 using Facteur.Mail.Envelopes;
+using Facteur.Mail.Mime;
+using Facteur.Services.Server;
 using Facteur.Tables;
 
 namespace Facteur.Services.Receive.Cleanup;
@@ -26,7 +29,7 @@ internal readonly record struct ClassedMaps(Maps Maps, AddressClasses Classes)
 /// <summary>The parameters of cleanup(8), read once per configuration.</summary>
 internal sealed record CleanupOptions
 {
-    public CleanupOptions(IConfig config, ITableSet tables, IMatchLists lists)
+    public CleanupOptions(IConfig config, ITableSet tables, ITableSet contentTables, IMatchLists lists)
     {
         Myhostname = config.Get(CommonParameters.Myhostname);
         MailName = config.Get(CommonParameters.MailName);
@@ -68,7 +71,21 @@ internal sealed record CleanupOptions
         var extensions = ListSyntax.Split(config.Get(CleanupParameters.PropagateUnmatchedExtensions));
         PropagateCanonical = extensions.Contains("canonical", StringComparer.OrdinalIgnoreCase);
         PropagateVirtual = extensions.Contains("virtual", StringComparer.OrdinalIgnoreCase);
+        StripCharacters = CharacterSet.Parse(CleanupParameters.MessageStripCharacters.Name, config.Get(CleanupParameters.MessageStripCharacters));
+        RejectCharacters = CharacterSet.Parse(CleanupParameters.MessageRejectCharacters.Name, config.Get(CleanupParameters.MessageRejectCharacters));
+        VerpFilter = config.Get(CleanupParameters.VerpDelimiterFilter);
         DetectUtf8 = config.Get(CommonParameters.Smtputf8Enable) ? DetectClasses(config.Get(CleanupParameters.Smtputf8AutodetectClasses)) : [];
+        Checks = ContentChecks.Open(
+            config, contentTables, ContentCheckParameters.HeaderChecks, ContentCheckParameters.MimeHeaderChecks, ContentCheckParameters.NestedHeaderChecks, ContentCheckParameters.BodyChecks);
+        BodyChecksSizeLimit = Int(ContentCheckParameters.BodyChecksSizeLimit);
+        MimeLimits = new MimeLimits(HeaderSizeLimit, LineLengthLimit, Int(CommonParameters.MimeNestingLimit), Int(CommonParameters.MimeBoundaryLengthLimit));
+        ReadsMime = !config.Get(ContentCheckParameters.DisableMimeInputProcessing);
+        var strict = config.Get(ContentCheckParameters.Strict8BitMime);
+        StrictHeaders = strict || config.Get(ContentCheckParameters.Strict7BitHeaders);
+        StrictBody = ReadsMime && (strict || config.Get(ContentCheckParameters.Strict8BitMimeBody));
+        StrictEncoding = ReadsMime && config.Get(ContentCheckParameters.StrictMimeEncodingDomain);
+        DetectEightBit = config.Get(ContentCheckParameters.Detect8BitEncodingHeader);
+        CheckedOrigins = CheckedClasses(config.Get(ContentCheckParameters.InternalMailFilterClasses));
 
         int Int(IntParameter parameter) => (int)Math.Min(config.Get(parameter), int.MaxValue);
 
@@ -145,6 +162,37 @@ internal sealed record CleanupOptions
 
     public IReadOnlySet<MessageOrigin> DetectUtf8 { get; }
 
+    /// <summary>header_checks and the like; null when there are none.</summary>
+    public ContentChecks? Checks { get; }
+
+    public int BodyChecksSizeLimit { get; }
+
+    public MimeLimits MimeLimits { get; }
+
+    public bool ReadsMime { get; }
+
+    public bool StrictHeaders { get; }
+
+    public bool StrictBody { get; }
+
+    public bool StrictEncoding { get; }
+
+    public bool DetectEightBit { get; }
+
+    /// <summary>Mail from there is checked.</summary>
+    public IReadOnlySet<MessageOrigin> CheckedOrigins { get; }
+
+    /// <summary>Something is looked for in the parts of a message, whatever its origin.</summary>
+    public bool IsStrict => StrictHeaders || StrictBody || StrictEncoding;
+
+    /// <summary>Bytes taken out of content, or null.</summary>
+    public SearchValues<byte>? StripCharacters { get; }
+
+    /// <summary>Bytes for which content is refused, or null.</summary>
+    public SearchValues<byte>? RejectCharacters { get; }
+
+    public string VerpFilter { get; }
+
     private static AddressClasses ParseClasses(string parameter, string value)
     {
         var classes = AddressClasses.None;
@@ -163,6 +211,22 @@ internal sealed record CleanupOptions
         return classes;
     }
 
+    // Postfix: what users and the network send is checked, what the system makes only when these classes name it.
+    private static HashSet<MessageOrigin> CheckedClasses(string value)
+    {
+        var origins = new HashSet<MessageOrigin> { MessageOrigin.Smtpd, MessageOrigin.Pickup };
+        foreach (var name in ListSyntax.Split(value))
+        {
+            origins.Add(name switch
+            {
+                "bounce" => MessageOrigin.Bounce,
+                "notify" => MessageOrigin.Notice,
+                _ => throw new ConfigException($"internal_mail_filter_classes: unknown class \"{name}\": expected bounce or notify"),
+            });
+        }
+        return origins;
+    }
+
     private static HashSet<MessageOrigin> DetectClasses(string value)
     {
         var origins = new HashSet<MessageOrigin>();
@@ -176,8 +240,9 @@ internal sealed record CleanupOptions
                 "forward" => [MessageOrigin.Forward],
                 "bounce" => [MessageOrigin.Bounce],
                 "notify" => [MessageOrigin.Notice],
-                // Probes and QMQP do not come this way.
-                "verify" or "qmqpd" or "none" => (MessageOrigin[])[],
+                "verify" => [MessageOrigin.Verify],
+                // QMQP does not come this way.
+                "qmqpd" or "none" => (MessageOrigin[])[],
                 _ => throw new ConfigException(
                     $"smtputf8_autodetect_classes: unknown class \"{name}\": expected all, none, sendmail, smtpd, qmqpd, forward, bounce, notify or verify"),
             });

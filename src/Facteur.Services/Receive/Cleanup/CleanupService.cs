@@ -24,11 +24,13 @@ public sealed class CleanupService : ICleanup
     /// <param name="lists">Makes match lists.</param>
     /// <param name="log">The log of cleanup.</param>
     /// <param name="time">The clock.</param>
+    /// <param name="contentTables">Opens the tables of header_checks and the like, whose keys are bytes; null for <paramref name="tables"/>.</param>
     /// <exception cref="ConfigException">A class list or form is not known.</exception>
     public CleanupService(
-        IConfig config, IIncoming incoming, IRewrite rewrite, ITableSet tables, IAddressMaps addresses, IMatchLists lists, ServiceLog log, TimeProvider time)
+        IConfig config, IIncoming incoming, IRewrite rewrite, ITableSet tables, IAddressMaps addresses, IMatchLists lists, ServiceLog log, TimeProvider time,
+        ITableSet? contentTables = null)
     {
-        Options = new CleanupOptions(config, tables, lists);
+        Options = new CleanupOptions(config, tables, contentTables ?? tables, lists);
         Log = new CleanupLog(log);
         _incoming = incoming;
         Rewrite = rewrite;

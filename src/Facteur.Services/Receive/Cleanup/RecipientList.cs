@@ -14,6 +14,18 @@ internal sealed class RecipientList(CleanupOptions options, AddressMapper mapper
     /// <summary>The recipients so far.</summary>
     public IReadOnlyList<EnvelopeRecipient> Recipients => _recipients;
 
+    /// <summary>What verify is told of an alias for several.</summary>
+    public const string SeveralText = "aliased to multiple recipients";
+
+    /// <summary>The message is a probe of an address.</summary>
+    public bool IsProbe { get; init; }
+
+    /// <summary>The message came by SMTP.</summary>
+    public bool FromNetwork { get; init; }
+
+    /// <summary>The probed address stands for several, which says enough: none of them is probed.</summary>
+    public bool HasSeveralForProbe { get; private set; }
+
     /// <summary>Automatic bcc recipients are made.</summary>
     public bool Bcc { get; init; }
 
@@ -46,8 +58,9 @@ internal sealed class RecipientList(CleanupOptions options, AddressMapper mapper
         await ExpandAsync(
             new EnvelopeRecipient(
                 address,
-                !options.OriginalRecipients ? "" : original.Length > 0 ? original : address,
-                given.DsnOriginalRecipient.Length > 0 ? given.DsnOriginalRecipient : $"{(Ascii.IsValid(address) ? "rfc822" : "utf-8")};{address}",
+                !options.OriginalRecipients && !IsProbe ? "" : original.Length > 0 ? original : address,
+                // Postfix: of mail that came by SMTP without ORCPT the type stays rfc822.
+                given.DsnOriginalRecipient.Length > 0 ? given.DsnOriginalRecipient : $"{(Ascii.IsValid(address) || FromNetwork ? "rfc822" : "utf-8")};{address}",
                 given.Notify),
             cancel).ConfigureAwait(false);
         if (Bcc && !options.RecipientBcc.IsEmpty && await mapper.BccAsync(options.RecipientBcc, address, cancel).ConfigureAwait(false) is { } bcc)
@@ -56,14 +69,28 @@ internal sealed class RecipientList(CleanupOptions options, AddressMapper mapper
         }
     }
 
-    // RFC 3461 5.1 (d): nobody asked for reports about a copy, and its sender may not learn of it.
-    private async ValueTask AddBccAsync(string bcc, CancellationToken cancel)
+    /// <summary>All mail for the message goes to one address, which no table maps; the first recipient is named as the original (Postfix: REDIRECT).</summary>
+    public async ValueTask RedirectAsync(string target, CancellationToken cancel)
+    {
+        if (_recipients.Count == 0)
+        {
+            return;
+        }
+        var first = _recipients[0];
+        var address = await mapper.RewriteAsync(local: true, target, cancel).ConfigureAwait(false);
+        _recipients.Clear();
+        _recipients.Add(first with { Address = address, OriginalAddress = first.OriginalAddress.Length > 0 ? first.OriginalAddress : first.Address });
+    }
+
+    /// <summary>Adds a copy. Nobody asked for reports about it, and the sender may not learn of it (RFC 3461 5.1 (d)).</summary>
+    public async ValueTask AddBccAsync(string bcc, CancellationToken cancel)
     {
         var address = await StandardAsync(bcc, cancel).ConfigureAwait(false);
         await ExpandAsync(new EnvelopeRecipient(address, options.OriginalRecipients ? address : "", "", DsnNotify.Never), cancel).ConfigureAwait(false);
     }
 
-    private async ValueTask<string> StandardAsync(string address, CancellationToken cancel)
+    /// <summary>A recipient's address as it is logged and looked up: complete, and mapped by the canonical tables.</summary>
+    public async ValueTask<string> StandardAsync(string address, CancellationToken cancel)
     {
         if (!AddressList.IsQualified(address))
         {
@@ -82,6 +109,11 @@ internal sealed class RecipientList(CleanupOptions options, AddressMapper mapper
         if (await aliases.ExpandAsync(recipient.Address, cancel).ConfigureAwait(false) is not { } expanded)
         {
             ExpansionFailed = true;
+            return;
+        }
+        if (expanded.Count > 1 && IsProbe)
+        {
+            HasSeveralForProbe = true;
             return;
         }
         if (expanded.Count > 1 && recipient.Notify.HasFlag(DsnNotify.Success))

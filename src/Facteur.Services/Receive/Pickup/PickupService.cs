@@ -7,6 +7,7 @@ using Facteur.Contracts;
 using Facteur.Mail.Dsn;
 using Facteur.Mail.Envelopes;
 using Facteur.Mail.Headers;
+using Facteur.Services.Server;
 using Facteur.Spool.Maildrop;
 using Facteur.Unix;
 
@@ -39,6 +40,7 @@ public sealed class PickupService : IDisposable
     private ServiceLog _log;
     private TimeSpan _wakeup;
     private string _receivedBy;
+    private InputOptions _input;
     private string _origin;
 
     // Both hold only names that are in the directory, and are emptied of others at each look.
@@ -61,6 +63,7 @@ public sealed class PickupService : IDisposable
         _origin = config.Get(CommonParameters.Myorigin);
         _directory = new MaildropDirectory(config.Get(CommonParameters.QueueDirectory));
         _receivedBy = ReceivedBy(config);
+        _input = new InputOptions(config);
         _cleanup = cleanup;
         _wakeup = wakeup;
         _log = log;
@@ -89,7 +92,7 @@ public sealed class PickupService : IDisposable
     /// <param name="log">The entry's log.</param>
     public void Reconfigure(IConfig config, TimeSpan wakeup, ServiceLog log)
     {
-        (_receivedBy, _origin, _wakeup, _log) = (ReceivedBy(config), config.Get(CommonParameters.Myorigin), wakeup, log);
+        (_receivedBy, _origin, _wakeup, _log, _input) = (ReceivedBy(config), config.Get(CommonParameters.Myorigin), wakeup, log, new InputOptions(config));
         // The wait under way is of the old length.
         Trigger();
     }
@@ -286,6 +289,7 @@ public sealed class PickupService : IDisposable
         // Only a file of our own was written by the submission service, which knows its client from the kernel.
         var uid = owner == _self ? pickup.Message.Submitter ?? owner : owner;
         var envelope = Envelope(pickup.Message, status.Modified.Seconds);
+        envelope.LastRecipient = pickup.Message.Recipients.Count > 0 ? pickup.Message.Recipients[^1].Address : "";
         await using var message = await _cleanup.OpenAsync(envelope, cancel).ConfigureAwait(false);
         if (message is null)
         {
@@ -374,15 +378,20 @@ public sealed class PickupService : IDisposable
             CleanupStatus.TooLarge => DeliveryStatus.Bounced(3, 4, "message file too big"),
             CleanupStatus.TooManyHops => DeliveryStatus.Bounced(4, 0, "too many hops"),
             CleanupStatus.NoRecipients => DeliveryStatus.Bounced(1, 0, "no recipients specified"),
-            _ => DeliveryStatus.Bounced(7, 1, result.Text ?? "message content rejected"),
+            _ => Rejected(result.Text ?? "message content rejected"),
         };
+        if (result.Status == CleanupStatus.Rejected)
+        {
+            // Postfix 3.11: of what a rule refuses the headers go back.
+            envelope.Return = DsnReturn.Headers;
+        }
         // Postfix: somebody must have failed.
         envelope.Recipients = envelope.Recipients.Count > 0 ? envelope.Recipients : [new EnvelopeRecipient("unknown")];
         foreach (var recipient in envelope.Recipients)
         {
             PickupLog.Bounced(_log, message.QueueId, recipient.Address, NowMicros - envelope.ArrivalMicros, status);
         }
-        var layout = _refused.Add(message.Id, entry, length);
+        var layout = result.Head.IsEmpty ? _refused.Add(message.Id, entry, length) : _refused.Add(message.Id, result.Head);
         try
         {
             var results = Enumerable.Range(0, envelope.Recipients.Count).Select(i => new RecipientResult(i, status)).ToList();
@@ -399,6 +408,10 @@ public sealed class PickupService : IDisposable
         }
         return Remove(entry);
     }
+
+    private static DeliveryStatus Rejected(string text) =>
+        EnhancedStatus.TryParsePrefix(text, out var status, out var length) ? DeliveryStatus.Bounced(status.Subject, status.Detail, text[length..].TrimStart())
+            : DeliveryStatus.Bounced(7, 1, text);
 
     private EnvelopeRecipient Qualified(EnvelopeRecipient recipient) =>
         recipient.Address.Contains('@') ? recipient : recipient with { Address = $"{recipient.Address}@{_origin}" };
@@ -434,10 +447,12 @@ public sealed class PickupService : IDisposable
         // Its age counts from its submission, however long we were down.
         ArrivalMicros = Math.Clamp(message.SubmittedMicros > 0 ? message.SubmittedMicros : modifiedSeconds * 1_000_000, 0, NowMicros),
         EnvelopeId = message.EnvelopeId,
+        Verp = message.Verp,
         Return = message.Return,
         Body = message.Body,
         Origin = MessageOrigin.Pickup,
-        Flags = message.Flags,
+        Flags = message.Flags | _input.Flags,
+        Attributes = MessageAttributes.None.With(MessageAttributes.Filter, _input.Filter),
         Entry = "pickup/unix",
     };
 }

@@ -27,6 +27,16 @@ public sealed class RefusedMail(ISpoolReader queue) : ISpoolReader
         return new ContentLayout([new Extent(ExtentKind.File, 0, 0, (int)Math.Min(length, int.MaxValue))]);
     }
 
+    /// <summary>Makes the start of a message readable.</summary>
+    /// <param name="id">The number its message had.</param>
+    /// <param name="head">The start.</param>
+    /// <returns>The layout to ask by.</returns>
+    public ContentLayout Add(ulong id, ReadOnlyMemory<byte> head)
+    {
+        _refused[id] = new Refused(default) { Head = head };
+        return new ContentLayout([new Extent(ExtentKind.File, 0, 0, head.Length)]);
+    }
+
     /// <summary>Forgets a file.</summary>
     public void Remove(ulong id)
     {
@@ -50,9 +60,17 @@ public sealed class RefusedMail(ISpoolReader queue) : ISpoolReader
         private UnixFile? _file;
         private MaildropReader? _message;
 
+        /// <summary>Of a message that is known by its start; else empty.</summary>
+        public ReadOnlyMemory<byte> Head { get; init; }
+
         public ContentRead Read(long offset, out ReadOnlyMemory<byte> content)
         {
             content = default;
+            if (!Head.IsEmpty)
+            {
+                content = offset == 0 ? Head : default;
+                return offset == 0 ? ContentRead.Data : ContentRead.End;
+            }
             if (offset == 0 && !Open())
             {
                 return ContentRead.Failed;

@@ -30,6 +30,9 @@ internal sealed record ClientFacts
 
     public int Port { get; init; }
 
+    /// <summary>Our end of the connection; null where there is none.</summary>
+    public IPEndPoint? Server { get; init; }
+
     /// <summary>Verified name, or "unknown".</summary>
     public string Name { get; init; } = Unknown;
 

@@ -24,6 +24,13 @@ internal enum EhloMask : ushort
 
     /// <summary>A known keyword that is not offered yet.</summary>
     Absent = 1024,
+
+    /// <summary>XVERP: for clients of smtpd_authorized_verp_clients only.</summary>
+    Verp = 2048,
+
+    Xclient = 4096,
+
+    Xforward = 8192,
 }
 
 /// <summary>The EHLO answer: what is offered, and what is left out for whom. An answer is made once per combination.</summary>
@@ -43,10 +50,10 @@ internal sealed class EhloAnswer
         ["SILENT-DISCARD"] = EhloMask.Silent,
         ["STARTTLS"] = EhloMask.Absent,
         ["AUTH"] = EhloMask.Absent,
-        ["XVERP"] = EhloMask.Absent,
-        ["VERP"] = EhloMask.Absent,
-        ["XCLIENT"] = EhloMask.Absent,
-        ["XFORWARD"] = EhloMask.Absent,
+        ["XVERP"] = EhloMask.Verp,
+        ["VERP"] = EhloMask.Verp,
+        ["XCLIENT"] = EhloMask.Xclient,
+        ["XFORWARD"] = EhloMask.Xforward,
         ["REQUIRETLS"] = EhloMask.Absent,
     };
 
@@ -112,6 +119,9 @@ internal sealed class EhloAnswer
         Offer(EhloMask.Size, _sizeLimit > 0 ? "SIZE " + _sizeLimit.ToString(CultureInfo.InvariantCulture) : "SIZE");
         Offer(EhloMask.Vrfy, "VRFY");
         Offer(EhloMask.Etrn, "ETRN");
+        Offer(EhloMask.Verp, "XVERP");
+        Offer(EhloMask.Xclient, "XCLIENT NAME ADDR PROTO HELO REVERSE_NAME PORT LOGIN DESTADDR DESTPORT");
+        Offer(EhloMask.Xforward, "XFORWARD NAME ADDR PROTO HELO SOURCE PORT IDENT");
         Offer(EhloMask.EnhancedStatusCodes, "ENHANCEDSTATUSCODES");
         Offer(EhloMask.EightBitMime, "8BITMIME");
         Offer(EhloMask.Dsn, "DSN");

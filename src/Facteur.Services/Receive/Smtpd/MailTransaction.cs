@@ -19,6 +19,9 @@ internal sealed class MailTransaction
 
     public bool Smtputf8 { get; init; }
 
+    /// <summary>XVERP: its delimiters, or "".</summary>
+    public string Verp { get; init; } = "";
+
     /// <summary>The accepted recipients, as their sender wrote them.</summary>
     public List<EnvelopeRecipient> Recipients { get; } = [];
 

@@ -1,3 +1,4 @@
+using Facteur.Config.MasterCf;
 using Facteur.Contracts;
 using Facteur.Net.Dns;
 using Facteur.Services.Explain;
@@ -29,11 +30,17 @@ public sealed class SmtpdArrows
     /// <summary>Counts what clients do.</summary>
     public required IAnvil Anvil { get; init; }
 
+    /// <summary>Whether addresses can be delivered to (reject_unverified_*); null when nobody can be asked.</summary>
+    public IAddressProbes? Probes { get; init; }
+
     /// <summary>ETRN: all mail for a domain is tried now; it throws or is null when the queue can't be asked (458).</summary>
     public Func<string, CancellationToken, ValueTask>? FlushSite { get; init; }
 
     /// <summary>Free bytes in the queue's file system, asked at MAIL.</summary>
     public Func<long> FreeQueueBytes { get; init; } = static () => long.MaxValue;
+
+    /// <summary>What names of sockets stand for; null: they begin at queue_directory.</summary>
+    public SocketNames? Sockets { get; init; }
 
     /// <summary>The hosts file, asked before the DNS.</summary>
     public required HostsFile Hosts { get; init; }

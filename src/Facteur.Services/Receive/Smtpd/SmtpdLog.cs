@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text;
 using Facteur.Contracts;
+using Facteur.Mail.Envelopes;
 using Facteur.Net.Dns;
 using Facteur.Services.Receive.Smtpd.Restrictions;
 
@@ -18,7 +19,33 @@ internal sealed class SmtpdLog(ServiceLog log)
 
     public void Disconnect(ClientFacts client, string counts) => log.Info($"disconnect from {client.Printable}{counts}");
 
-    public void Client(string queueId, ClientFacts client) => log.Info($"{queueId}: client={client.Printable}");
+    /// <summary>From whom a message comes, and from whom its client says to have it.</summary>
+    public void Client(string queueId, RestrictionContext context, MessageAttributes forwarded)
+    {
+        var line = new StringBuilder(128);
+        line.Append(queueId).Append(": client=").Append(context.Client.Printable);
+        if (forwarded.Pairs.Count > 0)
+        {
+            Append(line, ", orig_queue_id=", forwarded.Value(MessageAttributes.LogIdent));
+            var (name, address) = (forwarded.Value(MessageAttributes.LogClientName), forwarded.Value(MessageAttributes.LogClientAddress));
+            line.Append(", orig_client=").Append(name.Length > 0 ? name : ClientFacts.Unknown);
+            if (address is not ("" or ClientFacts.Unknown))
+            {
+                line.Append('[').Append(address).Append(']');
+            }
+        }
+        Append(line, ", sasl_method=", context.SaslMethod);
+        Append(line, ", sasl_username=", context.SaslUsername);
+        log.Info(line.ToString());
+
+        static void Append(StringBuilder line, string label, string value)
+        {
+            if (value is not ("" or ClientFacts.Unknown))
+            {
+                line.Append(label).Append(value);
+            }
+        }
+    }
 
     /// <summary>reject, reject_warning, hold, discard, redirect, bcc, warn, info.</summary>
     public void Event(RestrictionContext context, string what, string text)
@@ -39,7 +66,11 @@ internal sealed class SmtpdLog(ServiceLog log)
         {
             line.Append(" helo=<").Append(helo).Append('>');
         }
-        log.Info(line.ToString());
+        if (context.SaslUsername.Length > 0)
+        {
+            line.Append(" sasl_method=").Append(context.SaslMethod).Append(" sasl_username=").Append(context.SaslUsername);
+        }
+        log.Info(Printable(line.ToString()));
     }
 
     public void IllegalAddress(ClientFacts client, string command, string text) =>
@@ -87,6 +118,9 @@ internal sealed class SmtpdLog(ServiceLog log)
     public void RecipientRate(int rate, ClientFacts client, string service) =>
         log.Warning($"Recipient address rate limit exceeded: {rate} from {client.Printable} for service {service}");
 
+    public void CommandReplaced(ClientFacts client, string line, string by) =>
+        log.Info($"{client.Printable}: replacing command \"{Printable(Cut(line, 100))}\" with \"{Printable(Cut(by, 100))}\"");
+
     public void DiscardedKeywords(string keywords) => log.Info($"discarding EHLO keywords: {keywords}");
 
     public void EtrnRefused(string domain, ClientFacts client) => log.Warning($"reject: ETRN {Cut(domain, 100)}... from {client.Printable}");
@@ -95,17 +129,18 @@ internal sealed class SmtpdLog(ServiceLog log)
 
     public void NameDoesNotResolve(string name, IPAddress address, DnsStatus? status = null)
     {
-        // The words of gai_strerror(3), which log readers know.
-        var reason = status switch
-        {
-            null => "",
-            DnsStatus.TryAgain => ": Temporary failure in name resolution",
-            DnsStatus.NoData => ": No address associated with hostname",
-            DnsStatus.Invalid => ": Non-recoverable failure in name resolution",
-            _ => ": Name or service not known",
-        };
+        var reason = status is { } known ? ": " + ResolverReason(known) : "";
         log.Warning($"hostname {name} does not resolve to address {address}{reason}");
     }
+
+    /// <summary>The words of gai_strerror(3), which log readers know.</summary>
+    public static string ResolverReason(DnsStatus status) => status switch
+    {
+        DnsStatus.TryAgain => "Temporary failure in name resolution",
+        DnsStatus.NoData => "No address associated with hostname",
+        DnsStatus.Invalid => "Non-recoverable failure in name resolution",
+        _ => "Name or service not known",
+    };
 
     public void RestrictionLoop(string name) => log.Warning($"restriction list for {name} causes unreasonable recursion");
 

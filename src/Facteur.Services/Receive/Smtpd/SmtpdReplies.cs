@@ -59,11 +59,14 @@ internal static class SmtpdReplies
     public const string NullBdat = "551 5.7.1 Null BDAT request";
     public const string BdatDisabled = "521 5.5.1 Error: command not implemented";
     public const string BdatSyntax = "521 5.5.4 Syntax: BDAT count [LAST]";
+    public const string VerpNeedsSender = "503 5.5.4 Error: XVERP requires non-null sender";
     public const string Internal = "421 4.3.0 Mail system error";
 
     public static string TooManyErrors(string host) => $"421 4.7.0 {host} Error: too many errors";
 
     public static string TooManyConnections(string host, string address) => $"421 4.7.0 {host} Error: too many connections from {address}";
+
+    public static string Unprotected(string host) => $"421 4.3.5 {host} Server configuration error";
 
     public static string Timeout(string host) => $"421 4.4.2 {host} Error: timeout exceeded";
 
@@ -76,6 +79,8 @@ internal static class SmtpdReplies
     public static string TooManyRecipientsFrom(string address) => $"450 4.7.1 Error: too many recipients from {address}";
 
     public static string Unsupported(string option) => $"555 5.5.4 Unsupported option: {option}";
+
+    public static string BadVerp(string filter) => $"501 5.5.4 Error: XVERP needs two characters from {filter}";
 
     public static string Queued(string queueId) => $"250 2.0.0 Ok: queued as {queueId}";
 

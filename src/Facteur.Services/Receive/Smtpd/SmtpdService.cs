@@ -19,9 +19,10 @@ public sealed class SmtpdService : IDisposable
         .. ((Parameter[])
         [
             CommonParameters.Mynetworks, SmtpdParameters.ForbidBareNewlineExclusions, SmtpdParameters.ClientEventLimitExceptions, SmtpdParameters.FastFlushDomains,
+            SmtpdParameters.AuthorizedVerpClients,
             RecipientMapsParameters.LocalRecipientMaps, RecipientMapsParameters.RelayRecipientMaps, RecipientMapsParameters.VirtualMailboxMaps,
             RecipientMapsParameters.RecipientCanonicalMaps, RecipientMapsParameters.SenderCanonicalMaps, RecipientMapsParameters.CanonicalMaps,
-            RecipientMapsParameters.VirtualAliasMaps,
+            RecipientMapsParameters.VirtualAliasMaps, SmtpdParameters.AuthorizedXclientHosts, SmtpdParameters.AuthorizedXforwardHosts,
         ]).Select(parameter => KeyValuePair.Create(parameter.Name, "")),
         .. ((Parameter[])
         [
@@ -55,7 +56,11 @@ public sealed class SmtpdService : IDisposable
         Time = time;
         Log = new SmtpdLog(log);
         Settings = new SmtpdSettings(config, arrows);
-        Stages = standAlone ? RestrictionStages.None : new RestrictionStages(config, arrows.Tables, Log);
+        Stages = standAlone ? RestrictionStages.None : new RestrictionStages(config, arrows, Log, time);
+        if (Stages.IsUnprotected)
+        {
+            Log.NoRelayProtection();
+        }
         Connections = new ConnectionLimits(Settings, arrows.Anvil, Log, name);
         _heartbeat = new Heartbeat(time);
         _peerName = new PeerName(arrows.Dns, arrows.Hosts, Log, Settings.PeernameLookup, Settings.PortLogging);
@@ -106,8 +111,17 @@ public sealed class SmtpdService : IDisposable
         SmtpdSession? session = null;
         try
         {
-            client = await _peerName.FindAsync(remote, cancel).ConfigureAwait(false);
+            client = await _peerName.FindAsync(remote, cancel).ConfigureAwait(false) with { Server = local as IPEndPoint };
             Log.Connect(client);
+            if (Stages.IsUnprotected)
+            {
+                // Postfix: the process dies of it before it greets, and the client waits in vain.
+                channel.Write(SmtpdReplies.Unprotected(Settings.Myhostname));
+                await channel.FlushAsync().ConfigureAwait(false);
+                Log.NoRelayProtection();
+                Log.Disconnect(client, " commands=0/0");
+                return;
+            }
             var limited = await Connections.AppliesAsync(client, cancel).ConfigureAwait(false);
             session = new SmtpdSession(this, channel, client, limited, cancel);
             await session.RunAsync().ConfigureAwait(false);
@@ -130,11 +144,15 @@ public sealed class SmtpdService : IDisposable
                 {
                     Connections.Leave(client);
                 }
-                Log.Disconnect(client, session.Counts());
+                Log.Disconnect(session.Client, session.Counts());
             }
         }
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _heartbeat.Dispose();
+    public void Dispose()
+    {
+        _heartbeat.Dispose();
+        Stages.Dispose();
+    }
 }

@@ -20,12 +20,12 @@ internal sealed class SmtpdSession
     private string? _denied;
     private bool? _rewriteLocal;
     private NoticeClasses _refusal;
+    private bool _restarted;
 
     public SmtpdSession(SmtpdService service, SmtpdChannel channel, ClientFacts client, bool limited, CancellationToken cancel)
     {
         _service = service;
         Channel = channel;
-        Client = client;
         Cancel = cancel;
         IsLimited = limited;
         Context = new RestrictionContext(service.Settings, service.Arrows, service.Log, service.Time, client, cancel);
@@ -45,7 +45,18 @@ internal sealed class SmtpdSession
 
     public SmtpdChannel Channel { get; }
 
-    public ClientFacts Client { get; }
+    public ClientFacts Client => Context.Client;
+
+    /// <summary>The client may say who the client is (XCLIENT), or from whom it has a message (XFORWARD).</summary>
+    public bool MayXclient { get; private set; }
+
+    public bool MayXforward { get; private set; }
+
+    /// <summary>What XFORWARD said of the next message.</summary>
+    public MessageAttributes Forwarded { get; set; } = MessageAttributes.None;
+
+    /// <summary>XFORWARD SOURCE: that message is local, or not; null when nothing was said.</summary>
+    public bool? ForwardedIsLocal { get; set; }
 
     public RestrictionContext Context { get; }
 
@@ -118,10 +129,14 @@ internal sealed class SmtpdSession
             await Channel.FlushAsync().ConfigureAwait(false);
             await Task.Delay(Settings.ErrorSleepTime, Service.Time, Cancel).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
-        Channel.Write(reply);
+        var text = Settings.Footer.IsEmpty ? reply : await Settings.Footer.AddAsync(reply, Context).ConfigureAwait(false);
+        Channel.Write(text);
         if (Transcript is not null)
         {
-            Transcript.Out(reply);
+            foreach (var line in text.Split("\r\n"))
+            {
+                Transcript.Out(line);
+            }
             _refusal = NoticeClass.Of(reply, ReferenceEquals(reply, Context.Reply), Context.IsUnlisted);
         }
         if (reply.Length > 3 && reply[0] is '4' or '5' && reply[1] == '2' && reply[2] == '1')
@@ -151,6 +166,7 @@ internal sealed class SmtpdSession
         var message = Transaction?.Message;
         Transaction = null;
         DeclaredSize = 0;
+        (Forwarded, ForwardedIsLocal) = (MessageAttributes.None, null);
         Context.Reset();
         if (State != SmtpdState.Ended && State != SmtpdState.Connected)
         {
@@ -161,6 +177,9 @@ internal sealed class SmtpdSession
             await message.DisposeAsync().ConfigureAwait(false);
         }
     }
+
+    /// <summary>The client is in smtpd_authorized_verp_clients.</summary>
+    public bool MayVerp { get; private set; }
 
     /// <summary>A message was delivered: earlier errors are forgiven.</summary>
     public void Forgive()
@@ -173,8 +192,22 @@ internal sealed class SmtpdSession
     /// <summary>The answer to EHLO.</summary>
     public void Offer()
     {
-        Channel.Write(Settings.Ehlo.Bytes(Discarded));
-        Transcript?.Ehlo(Discarded);
+        var hidden = Discarded | (MayXclient ? 0 : EhloMask.Xclient) | (MayXforward ? 0 : EhloMask.Xforward) | (MayVerp ? 0 : EhloMask.Verp);
+        Channel.Write(Settings.Ehlo.Bytes(hidden));
+        Transcript?.Ehlo(hidden);
+    }
+
+    /// <summary>XCLIENT: the session goes on as that client's, from its greeting on.</summary>
+    public async ValueTask RestartAsync(ClientFacts client, string? helo, string protocol, string login)
+    {
+        await ResetAsync().ConfigureAwait(false);
+        Context.Client = client;
+        (Context.Helo, Context.HeloDoubt, Context.ClientDoubt, Context.Protocol) = (helo, null, null, protocol);
+        (Context.SaslUsername, Context.SaslMethod) = (login, login.Length > 0 ? "XCLIENT" : "");
+        State = helo is null ? SmtpdState.Connected : SmtpdState.Greeted;
+        (_rewriteLocal, _denied, _restarted) = (null, null, true);
+        MayXclient = await MatchesAsync(Settings.XclientHosts).ConfigureAwait(false);
+        await WelcomeAsync().ConfigureAwait(false);
     }
 
     /// <summary>Starts the message in cleanup unless that was done.</summary>
@@ -192,10 +225,12 @@ internal sealed class SmtpdSession
             Sender = transaction.Sender,
             ArrivalMicros = (transaction.Arrival - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond,
             EnvelopeId = transaction.EnvelopeId,
+            Verp = transaction.Verp,
             Return = transaction.Return,
             Body = transaction.Body,
             Origin = MessageOrigin.Smtpd,
-            Flags = (transaction.Smtputf8 ? MessageFlags.SmtpUtf8 : 0) | (_rewriteLocal.Value ? MessageFlags.RewriteLocal : 0),
+            Flags = (transaction.Smtputf8 ? MessageFlags.SmtpUtf8 : 0) | (ForwardedIsLocal ?? _rewriteLocal.Value ? MessageFlags.RewriteLocal : 0) | Settings.Input.Flags,
+            Attributes = Forwarded.With(MessageAttributes.Filter, Settings.Input.Filter).With(MessageAttributes.SaslMethod, Context.SaslMethod).With(MessageAttributes.SaslUsername, Context.SaslUsername),
             Client = new ClientInfo(Client.Name, Client.Address, Client.Port, Client.ReverseName, Context.Helo ?? "", Context.Protocol),
             Entry = _service.Entry,
         };
@@ -206,7 +241,7 @@ internal sealed class SmtpdSession
             return false;
         }
         Context.QueueId = transaction.Message.QueueId;
-        Log.Client(transaction.Message.QueueId, Client);
+        Log.Client(transaction.Message.QueueId, Context, Forwarded);
         return true;
     }
 
@@ -256,6 +291,17 @@ internal sealed class SmtpdSession
             return false;
         }
         Discarded = await Settings.Ehlo.DiscardedAsync(Client.Address, Log, Cancel).ConfigureAwait(false);
+        MayVerp = Settings.VerpClients is { } verp && Client.Ip is { } ip && await verp.MatchAsync(ip, Client.Name, Cancel).ConfigureAwait(false) == Tables.LookupStatus.Found;
+        MayXclient = await MatchesAsync(Settings.XclientHosts).ConfigureAwait(false);
+        MayXforward = await MatchesAsync(Settings.XforwardHosts).ConfigureAwait(false);
+        return await WelcomeAsync().ConfigureAwait(false);
+    }
+
+    private async ValueTask<bool> MatchesAsync(Tables.INetworkList list) =>
+        Client.Ip is { } ip && await list.MatchAsync(ip, Client.Name, Cancel).ConfigureAwait(false) == Tables.LookupStatus.Found;
+
+    private async ValueTask<bool> WelcomeAsync()
+    {
         if (!Settings.DelayReject && await Stages.ClientAsync(Context).ConfigureAwait(false) == Verdict.Reject)
         {
             _denied = Context.Reply;
@@ -314,13 +360,34 @@ internal sealed class SmtpdSession
             await ErrorAsync(SmtpdReplies.BadUtf8).ConfigureAwait(false);
             return;
         }
-        CommandLine.Tokenize(Channel.Line, _tokens);
+        var line = Settings.CommandFilter.IsEmpty ? Channel.Line : await FilterAsync(Channel.Line.TrimStart(' ', '\t')).ConfigureAwait(false);
+        CommandLine.Tokenize(line, _tokens);
         if (_tokens.Count == 0)
         {
             await ErrorAsync(SmtpdReplies.BadSyntax).ConfigureAwait(false);
             return;
         }
         await DispatchAsync(_tokens[0].Text).ConfigureAwait(false);
+    }
+
+    // smtpd_command_filter: what the table says is carried out instead. Postfix: when it can't answer, the command itself is.
+    private async ValueTask<string> FilterAsync(string line)
+    {
+        foreach (var table in Settings.CommandFilter.Tables)
+        {
+            // Not by way of the maps: an empty line is a command too.
+            var lookup = await table.LookupAsync(line, Cancel).ConfigureAwait(false);
+            if (lookup.Status == Tables.LookupStatus.Found)
+            {
+                Log.CommandReplaced(Client, Channel.Line, lookup.Value);
+                return lookup.Value;
+            }
+            if (lookup.Status == Tables.LookupStatus.Error)
+            {
+                Log.Warning($"{table.Name} lookup error for \"{SmtpdLog.Printable(line.Length > 100 ? line[..100] : line)}\"");
+            }
+        }
+        return line;
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
@@ -361,7 +428,12 @@ internal sealed class SmtpdSession
         var accepted = (verb.Refused & State) == 0
             ? await verb.RunAsync(this).ConfigureAwait(false)
             : await RefuseAsync(verb.Refusal(State)).ConfigureAwait(false);
-        if (accepted)
+        if (_restarted)
+        {
+            // Postfix: what began anew was neither accepted nor refused.
+            _restarted = false;
+        }
+        else if (accepted)
         {
             _counts[verb.Index].Accepted++;
         }

@@ -1,6 +1,7 @@
 using Facteur.Config;
 using Facteur.Config.Parameters;
 using Facteur.Net.Connections;
+using Facteur.Services.Server;
 using Facteur.Tables;
 
 namespace Facteur.Services.Receive.Smtpd;
@@ -75,6 +76,7 @@ internal sealed class SmtpdSettings
         InvalidHostnameCode = Code(config, SmtpdParameters.InvalidHostnameRejectCode);
         NonFqdnCode = Code(config, SmtpdParameters.NonFqdnRejectCode);
         UnknownHostnameCode = Code(config, SmtpdParameters.UnknownHostnameRejectCode);
+        Verify = new Restrictions.UnverifiedSettings(config);
         UnknownAddressCode = Code(config, SmtpdParameters.UnknownAddressRejectCode);
         UnknownClientCode = Code(config, SmtpdParameters.UnknownClientRejectCode);
         RelayCode = Code(config, SmtpdParameters.RelayDomainsRejectCode);
@@ -91,6 +93,9 @@ internal sealed class SmtpdSettings
             [.. ListSyntax.Split(config.Get(CommonParameters.InetInterfaces)), .. ListSyntax.Split(config.Get(CommonParameters.ProxyInterfaces))], arrows.Hosts);
         Mynetworks = Networks(config, arrows, CommonParameters.Mynetworks);
         BareNewlineExclusions = Networks(config, arrows, SmtpdParameters.ForbidBareNewlineExclusions);
+        VerpClients = config.Get(SmtpdParameters.AuthorizedVerpClients).Length > 0 ? Networks(config, arrows, SmtpdParameters.AuthorizedVerpClients) : null;
+        VerpDelimiters = config.Get(CleanupParameters.DefaultVerpDelimiters);
+        VerpFilter = config.Get(CleanupParameters.VerpDelimiterFilter);
         EventLimitExceptions = Networks(config, arrows, SmtpdParameters.ClientEventLimitExceptions);
         ForbiddenCommands = new WordList(arrows.Tables, config.Get(SmtpdParameters.ForbiddenCommands));
         NoopCommands = new WordList(arrows.Tables, config.Get(SmtpdParameters.NoopCommands));
@@ -103,7 +108,24 @@ internal sealed class SmtpdSettings
         var alias = Open(config, arrows, RecipientMapsParameters.VirtualAliasMaps);
         RecipientAcceptingMaps = [recipientCanonical, canonical, alias];
         SenderAcceptingMaps = [recipientCanonical, Open(config, arrows, RecipientMapsParameters.SenderCanonicalMaps), canonical, alias];
+        XclientHosts = Networks(config, arrows, SmtpdParameters.AuthorizedXclientHosts);
+        XforwardHosts = Networks(config, arrows, SmtpdParameters.AuthorizedXforwardHosts);
+        var protocols = ListSyntax.Split(config.Get(CommonParameters.InetProtocols));
+        UseIpv4 = protocols.Contains("ipv4") || protocols.Contains("all");
+        UseIpv6 = protocols.Contains("ipv6") || protocols.Contains("all");
+        Input = new InputOptions(config);
         Ehlo = new EhloAnswer(config, arrows.Tables);
+        Stress = config.Find("stress") ?? "";
+        CompatibilityLevel = config.Get(CommonParameters.CompatibilityLevel);
+        MailVersion = config.Get(CommonParameters.MailVersion);
+        RblCode = Code(config, UceParameters.MapsRblRejectCode);
+        RblReplyMaps = Open(config, arrows, UceParameters.RblReplyMaps);
+        DefaultRblReply = config.Get(UceParameters.DefaultRblReply);
+        Macros = new SmtpdMacros(config.Get(UceParameters.ExpansionFilter));
+        Footer = new RejectFooter(config.Get(UceParameters.RejectFooter), Open(config, arrows, UceParameters.RejectFooterMaps), Macros);
+        CommandFilter = Open(config, arrows, UceParameters.CommandFilter);
+        LogPermitActions = new WordList(arrows.Tables, config.Get(UceParameters.LogPermitActions));
+        MxBackupNetworks = config.Get(UceParameters.PermitMxBackupNetworks).Trim().Length == 0 ? null : Networks(config, arrows, UceParameters.PermitMxBackupNetworks);
     }
 
     public string Myhostname { get; }
@@ -205,6 +227,8 @@ internal sealed class SmtpdSettings
 
     public int UnknownHostnameCode { get; }
 
+    public Restrictions.UnverifiedSettings Verify { get; }
+
     public int UnknownAddressCode { get; }
 
     public int UnknownClientCode { get; }
@@ -238,6 +262,13 @@ internal sealed class SmtpdSettings
 
     public INetworkList EventLimitExceptions { get; }
 
+    /// <summary>Clients that may ask for VERP, or null for none.</summary>
+    public INetworkList? VerpClients { get; }
+
+    public string VerpDelimiters { get; }
+
+    public string VerpFilter { get; }
+
     public WordList ForbiddenCommands { get; }
 
     public WordList NoopCommands { get; }
@@ -255,7 +286,43 @@ internal sealed class SmtpdSettings
 
     public IReadOnlyList<Maps> SenderAcceptingMaps { get; }
 
+    public INetworkList XclientHosts { get; }
+
+    public INetworkList XforwardHosts { get; }
+
+    public bool UseIpv4 { get; }
+
+    public bool UseIpv6 { get; }
+
+    /// <summary>content_filter and receive_override_options.</summary>
+    public InputOptions Input { get; }
+
     public EhloAnswer Ehlo { get; }
+
+    /// <summary>"yes" while all places are taken, as master says it; for policy services.</summary>
+    public string Stress { get; }
+
+    public string CompatibilityLevel { get; }
+
+    public string MailVersion { get; }
+
+    public int RblCode { get; }
+
+    public Maps RblReplyMaps { get; }
+
+    public string DefaultRblReply { get; }
+
+    /// <summary>Names that reply templates may use.</summary>
+    public SmtpdMacros Macros { get; }
+
+    public RejectFooter Footer { get; }
+
+    public Maps CommandFilter { get; }
+
+    public WordList LogPermitActions { get; }
+
+    /// <summary>Null when every primary mail exchanger will do.</summary>
+    public INetworkList? MxBackupNetworks { get; }
 
     private static int Code(IConfig config, IntParameter parameter) => (int)config.Get(parameter);
 

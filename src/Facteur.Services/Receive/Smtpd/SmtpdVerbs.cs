@@ -59,6 +59,8 @@ internal static class SmtpdVerbs
     [
         new("HELO", 0, Never, VerbFlags.Junk | VerbFlags.Last, HeloVerb.RunAsync), // RFC 5321 4.1.1.1
         new("EHLO", 0, Never, VerbFlags.Junk | VerbFlags.Last, EhloVerb.RunAsync),
+        new("XCLIENT", InTransaction, _ => SmtpdReplies.InTransaction, VerbFlags.Last, XclientVerb.RunAsync),
+        new("XFORWARD", InTransaction, _ => SmtpdReplies.InTransaction, VerbFlags.None, XforwardVerb.RunAsync),
         new("STARTTLS", 0, Never, VerbFlags.Last, StarttlsVerb.RunAsync), // RFC 3207
         new("AUTH", 0, Never, VerbFlags.None, AuthVerb.RunAsync), // RFC 4954
         new("MAIL", InTransaction, _ => SmtpdReplies.NestedMail, VerbFlags.None, MailVerb.RunAsync),
@@ -70,8 +72,6 @@ internal static class SmtpdVerbs
         new("VRFY", 0, Never, VerbFlags.Junk | VerbFlags.Last, VrfyVerb.RunAsync),
         new("ETRN", InTransaction, _ => SmtpdReplies.EtrnInTransaction, VerbFlags.Junk, EtrnVerb.RunAsync), // RFC 1985
         new("QUIT", 0, Never, VerbFlags.None, QuitVerb.RunAsync),
-        new("XCLIENT", InTransaction, _ => SmtpdReplies.InTransaction, VerbFlags.Last, XclientVerb.RunAsync),
-        new("XFORWARD", InTransaction, _ => SmtpdReplies.InTransaction, VerbFlags.None, XclientVerb.RunAsync),
         new("HELP", 0, Never, VerbFlags.Junk, HelpVerb.RunAsync),
     ]);
 

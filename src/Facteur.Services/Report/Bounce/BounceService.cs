@@ -33,6 +33,7 @@ public sealed class BounceService : IBounce
     private readonly TimeSpan _lifetime;
     private readonly bool _threaded;
     private readonly bool _obsoleteFrom;
+    private readonly bool _verpBounces;
 
     /// <summary>Reads the configuration and the templates.</summary>
     /// <param name="config">The entry's snapshot.</param>
@@ -58,6 +59,7 @@ public sealed class BounceService : IBounce
         _sizeLimit = config.Get(BounceParameters.BounceSizeLimit) is var limit and > 0 ? limit : long.MaxValue;
         _lifetime = config.Get(CommonParameters.MaximalQueueLifetime);
         _threaded = config.Get(BounceParameters.EnableThreadedBounces);
+        _verpBounces = !config.Get(BounceParameters.DisableVerpBounces);
         _obsoleteFrom = config.Get(BounceParameters.HeaderFromFormat) == "obsolete";
     }
 
@@ -110,12 +112,33 @@ public sealed class BounceService : IBounce
 
     private async ValueTask<ReportResult> ReportSenderAsync(ReportRequest request, CancellationToken cancel)
     {
+        if (request.Original.Verp.Length > 0 && request.Kind == ReportKind.Failure && _verpBounces)
+        {
+            // A report for each recipient, to the sender that its delivery had.
+            var all = ReportResult.Discarded;
+            foreach (var recipient in request.Recipients)
+            {
+                var to = Verp.Sender(request.Original.Verp, request.Original.Sender, request.Original.Recipients[recipient.Index]);
+                var one = await ReportToAsync(request with { Recipients = [recipient] }, to, cancel).ConfigureAwait(false);
+                if (one == ReportResult.TryAgain)
+                {
+                    return one;
+                }
+                all = one == ReportResult.Sent ? one : all;
+            }
+            return all;
+        }
+        return await ReportToAsync(request, request.Original.Sender, cancel).ConfigureAwait(false);
+    }
+
+    private async ValueTask<ReportResult> ReportToAsync(ReportRequest request, string to, CancellationToken cancel)
+    {
         var told = Told(request);
         var result = ReportResult.Discarded;
         if (told.Count > 0)
         {
             var headersOnly = request.Kind != ReportKind.Failure || request.Original.Return == DsnReturn.Headers;
-            result = await SendAsync(request, told, request.Original.Sender, postmaster: false, headersOnly, request.Closes, cancel).ConfigureAwait(false);
+            result = await SendAsync(request, told, to, postmaster: false, headersOnly, request.Closes, cancel).ConfigureAwait(false);
         }
         var copyTo = request.Kind switch
         {

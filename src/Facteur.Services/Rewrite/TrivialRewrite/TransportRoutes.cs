@@ -41,6 +41,9 @@ internal sealed class TransportRoutes(Maps maps, IAddressMaps addresses, bool pa
 {
     private readonly AddressKeys _keys = AddressKeys.Full | AddressKeys.Domain | (parents ? AddressKeys.Parents : AddressKeys.DotParents);
 
+    /// <summary>The parameter that names the tables.</summary>
+    public string Parameter => maps.Parameter;
+
     /// <summary>There is no table.</summary>
     public bool IsEmpty => maps.IsEmpty;
 

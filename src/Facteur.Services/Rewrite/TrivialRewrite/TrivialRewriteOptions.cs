@@ -21,11 +21,6 @@ internal sealed record TrivialRewriteOptions
         Myhostname = config.Get(CommonParameters.Myhostname);
         EmptyAddressRecipient = config.Get(CommonParameters.EmptyAddressRecipient);
         ConfigDirectory = config.ConfigDirectory;
-        LocalTransport = config.Get(TrivialRewriteParameters.LocalTransport);
-        VirtualTransport = config.Get(TrivialRewriteParameters.VirtualTransport);
-        RelayTransport = config.Get(TrivialRewriteParameters.RelayTransport);
-        DefaultTransport = config.Get(TrivialRewriteParameters.DefaultTransport);
-        Relayhost = config.Get(TrivialRewriteParameters.Relayhost);
         NullRelayhostKey = config.Get(TrivialRewriteParameters.EmptyAddressRelayhostMapsLookupKey);
         NullDefaultTransportKey = config.Get(TrivialRewriteParameters.EmptyAddressDefaultTransportMapsLookupKey);
         var append = config.Get(TrivialRewriteParameters.AppendDotMydomain);
@@ -64,16 +59,6 @@ internal sealed record TrivialRewriteOptions
     public string EmptyAddressRecipient { get; }
 
     public string ConfigDirectory { get; }
-
-    public string LocalTransport { get; }
-
-    public string VirtualTransport { get; }
-
-    public string RelayTransport { get; }
-
-    public string DefaultTransport { get; }
-
-    public string Relayhost { get; }
 
     public string NullRelayhostKey { get; }
 

@@ -18,10 +18,9 @@ public sealed class TrivialRewriteService : IRewrite
     private readonly AddressRewriter _rewriter;
     private readonly RecipientResolver _resolver;
     private readonly IAddressMaps _addresses;
-    private readonly TransportRoutes _transports;
+    private readonly RouteSet _mail;
+    private readonly RouteSet _probes;
     private readonly Maps _relocated;
-    private readonly Maps _senderRelayhosts;
-    private readonly Maps _senderTransports;
     private readonly DomainClass _aliasDomains;
     private readonly DomainClass _mailboxDomains;
     private readonly DomainClass _relayDomains;
@@ -42,11 +41,10 @@ public sealed class TrivialRewriteService : IRewrite
         _rewriter = new AddressRewriter(_options.SwapBangpath, _options.PercentHack);
         var local = new LocalDomains(lists.Domains(CommonParameters.Mydestination.Name, config.Get(CommonParameters.Mydestination)), isOwnAddress);
         _resolver = new RecipientResolver(_options, _rewriter, local, _log);
-        var parents = ListSyntax.Split(config.Get(TrivialRewriteParameters.ParentDomainMatchesSubdomains)).Contains(TrivialRewriteParameters.TransportMaps.Name);
-        _transports = new TransportRoutes(Open(TrivialRewriteParameters.TransportMaps), addresses, parents);
+        var parents = ListSyntax.Split(config.Get(TrivialRewriteParameters.ParentDomainMatchesSubdomains));
+        _mail = new RouteSet(RouteParameters.Mail, config, Open, addresses, parents);
+        _probes = new RouteSet(RouteParameters.Probes, config, Open, addresses, parents);
         _relocated = Open(TrivialRewriteParameters.RelocatedMaps);
-        _senderRelayhosts = Open(TrivialRewriteParameters.SenderDependentRelayhostMaps);
-        _senderTransports = Open(TrivialRewriteParameters.SenderDependentDefaultTransportMaps);
         _aliasDomains = Class(TrivialRewriteParameters.VirtualAliasDomains);
         _mailboxDomains = Class(TrivialRewriteParameters.VirtualMailboxDomains);
         _relayDomains = Class(TrivialRewriteParameters.RelayDomains);
@@ -62,7 +60,12 @@ public sealed class TrivialRewriteService : IRewrite
         new(_rewriter.Rewrite(local ? _options.Local : _options.Remote, address));
 
     /// <inheritdoc/>
-    public async ValueTask<Resolution> ResolveAsync(string sender, string recipient, CancellationToken cancel)
+    public ValueTask<Resolution> ResolveAsync(string sender, string recipient, CancellationToken cancel) => ResolveAsync(_mail, sender, recipient, cancel);
+
+    /// <inheritdoc/>
+    public ValueTask<Resolution> ResolveProbeAsync(string sender, string recipient, CancellationToken cancel) => ResolveAsync(_probes, sender, recipient, cancel);
+
+    private async ValueTask<Resolution> ResolveAsync(RouteSet routes, string sender, string recipient, CancellationToken cancel)
     {
         if (await _resolver.StripAsync(recipient, cancel).ConfigureAwait(false) is not { } stripped)
         {
@@ -75,18 +78,18 @@ public sealed class TrivialRewriteService : IRewrite
             return new Resolution("error", "5.1.3 bad address syntax", address, ResolveFlags.Error | ResolveFlags.Default);
         }
         var flags = IsRouted(address) ? ResolveFlags.Routed : ResolveFlags.None;
-        if (await ClassAsync(sender, stripped, cancel).ConfigureAwait(false) is not var (route, addressClass))
+        if (await ClassAsync(routes, sender, stripped, cancel).ConfigureAwait(false) is not var (route, addressClass))
         {
             return Failed(address);
         }
         flags |= addressClass;
         // Postfix: the answer for a virtual alias that was not found is not overridden.
-        if (addressClass != ResolveFlags.VirtualAlias && !_transports.IsEmpty)
+        if (addressClass != ResolveFlags.VirtualAlias && !routes.Transports.IsEmpty)
         {
-            var entry = await _transports.FindAsync(address, cancel).ConfigureAwait(false);
+            var entry = await routes.Transports.FindAsync(address, cancel).ConfigureAwait(false);
             if (entry.Status == LookupStatus.Error)
             {
-                _log.LookupFailure(TrivialRewriteParameters.TransportMaps.Name);
+                _log.LookupFailure(routes.Transports.Parameter);
                 return Failed(address);
             }
             route = entry.Status == LookupStatus.Found ? route.With(entry.Value, domain) : route;
@@ -113,14 +116,14 @@ public sealed class TrivialRewriteService : IRewrite
 
     private static Resolution Failed(string recipient) => new("", "", recipient, ResolveFlags.Fail);
 
-    private async ValueTask<(Route Route, ResolveFlags Class)?> ClassAsync(string sender, StrippedRecipient recipient, CancellationToken cancel)
+    private async ValueTask<(Route Route, ResolveFlags Class)?> ClassAsync(RouteSet routes, string sender, StrippedRecipient recipient, CancellationToken cancel)
     {
         var domain = recipient.Domain;
         if (recipient.Local)
         {
             await WarnAsync(domain, CommonParameters.Mydestination.Name, _aliasDomains, cancel).ConfigureAwait(false);
             await WarnAsync(domain, CommonParameters.Mydestination.Name, _mailboxDomains, cancel).ConfigureAwait(false);
-            return Checked(_options.LocalTransport, domain, TrivialRewriteParameters.LocalTransport, ResolveFlags.Local);
+            return Checked(routes.LocalTransport, domain, ResolveFlags.Local);
         }
         var match = await MatchAsync(_aliasDomains, domain, cancel).ConfigureAwait(false);
         if (match == LookupStatus.Found)
@@ -135,35 +138,35 @@ public sealed class TrivialRewriteService : IRewrite
             if (match == LookupStatus.Found)
             {
                 await WarnAsync(domain, _mailboxDomains.Parameter, _relayDomains, cancel).ConfigureAwait(false);
-                return Checked(_options.VirtualTransport, domain, TrivialRewriteParameters.VirtualTransport, ResolveFlags.VirtualMailbox);
+                return Checked(routes.VirtualTransport, domain, ResolveFlags.VirtualMailbox);
             }
         }
         if (match == LookupStatus.NotFound)
         {
             match = await MatchAsync(_relayDomains, domain, cancel).ConfigureAwait(false);
         }
-        return match == LookupStatus.Error ? null : await RemoteAsync(sender, domain, match == LookupStatus.Found, cancel).ConfigureAwait(false);
+        return match == LookupStatus.Error ? null : await RemoteAsync(routes, sender, domain, match == LookupStatus.Found, cancel).ConfigureAwait(false);
     }
 
-    private async ValueTask<(Route Route, ResolveFlags Class)?> RemoteAsync(string sender, string domain, bool relay, CancellationToken cancel)
+    private async ValueTask<(Route Route, ResolveFlags Class)?> RemoteAsync(RouteSet routes, string sender, string domain, bool relay, CancellationToken cancel)
     {
-        var (transport, blame) = relay ? (_options.RelayTransport, TrivialRewriteParameters.RelayTransport) : (_options.DefaultTransport, TrivialRewriteParameters.DefaultTransport);
-        if (!relay && !_senderTransports.IsEmpty)
+        var transport = relay ? routes.RelayTransport : routes.DefaultTransport;
+        if (!relay && !routes.SenderTransports.IsEmpty)
         {
-            var (status, value) = await BySenderAsync(_senderTransports, sender.Length > 0 ? sender : _options.NullDefaultTransportKey, cancel).ConfigureAwait(false);
+            var (status, value) = await BySenderAsync(routes.SenderTransports, sender.Length > 0 ? sender : _options.NullDefaultTransportKey, cancel).ConfigureAwait(false);
             if (status == LookupStatus.Error)
             {
                 return null;
             }
             if (value is not null)
             {
-                (transport, blame) = (value, TrivialRewriteParameters.SenderDependentDefaultTransportMaps);
+                transport = new NamedTransport(routes.SenderTransports.Parameter, value);
             }
         }
-        var nexthop = _options.Relayhost.Length > 0 ? _options.Relayhost : domain;
-        if (!_senderRelayhosts.IsEmpty)
+        var nexthop = routes.Relayhost.Length > 0 ? routes.Relayhost : domain;
+        if (!routes.SenderRelayhosts.IsEmpty)
         {
-            var (status, value) = await BySenderAsync(_senderRelayhosts, sender.Length > 0 ? sender : _options.NullRelayhostKey, cancel).ConfigureAwait(false);
+            var (status, value) = await BySenderAsync(routes.SenderRelayhosts, sender.Length > 0 ? sender : _options.NullRelayhostKey, cancel).ConfigureAwait(false);
             if (status == LookupStatus.Error)
             {
                 return null;
@@ -171,7 +174,7 @@ public sealed class TrivialRewriteService : IRewrite
             // Postfix: DUNNO here means no relayhost at all, not the global one.
             nexthop = status == LookupStatus.Found ? value ?? domain : nexthop;
         }
-        return Checked(transport, nexthop, blame, relay ? ResolveFlags.Relay : ResolveFlags.Default);
+        return Checked(transport, nexthop, relay ? ResolveFlags.Relay : ResolveFlags.Default);
     }
 
     // Found with null: the table said DUNNO.
@@ -190,12 +193,12 @@ public sealed class TrivialRewriteService : IRewrite
         return (lookup.Status, isValue ? lookup.Value : null);
     }
 
-    private (Route Route, ResolveFlags Class)? Checked(string transport, string nexthop, StringParameter blame, ResolveFlags addressClass)
+    private (Route Route, ResolveFlags Class)? Checked(NamedTransport transport, string nexthop, ResolveFlags addressClass)
     {
-        var route = Route.FromParameter(transport, nexthop);
+        var route = Route.FromParameter(transport.Value, nexthop);
         if (route.Transport.Length == 0)
         {
-            _log.NullTransport(_options.ConfigDirectory, blame.Name);
+            _log.NullTransport(_options.ConfigDirectory, transport.Parameter);
             return null;
         }
         return (route, addressClass);

@@ -309,7 +309,13 @@ public sealed class LocalParentTests : IDisposable
             sessions.Add(link);
             HelperFields.Write(new CommandJob
             {
-                Command = "kill -STOP $PPID", Shell = [], Environment = ["PATH=/usr/bin:/bin"], Directory = "/", NeedsDirectory = false, TimeLimit = TimeSpan.FromSeconds(100), Head = [],
+                Command = "kill -STOP $PPID",
+                Shell = [],
+                Environment = ["PATH=/usr/bin:/bin"],
+                Directory = "/",
+                NeedsDirectory = false,
+                TimeLimit = TimeSpan.FromSeconds(100),
+                Head = [],
             }, link.Begin(HelperFrame.Run));
             Assert.True(link.End());
         }

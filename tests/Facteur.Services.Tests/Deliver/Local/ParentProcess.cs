@@ -4,28 +4,36 @@ using Facteur.Unix;
 namespace Facteur.Services.Tests.Deliver.Local;
 
 /// <summary>local's parent as a process, and hands that ask it. Its end is the parent's, and the helpers'.</summary>
-internal sealed unsafe class ParentProcess : IDisposable
+internal sealed class ParentProcess : IDisposable
 {
-    private int _control;
+    private readonly DescriptorSocket _control;
     private UserHands? _hands;
 
     public ParentProcess(string mailOwner = "games", int limit = 64, params string[] spools)
+        : this(mailOwner, limit, spools, [])
     {
-        var pair = stackalloc int[2];
-        Assert.Equal(0, Libc.pipe2(pair, Libc.O_CLOEXEC));
-        _control = pair[1];
+    }
+
+    /// <param name="mailOwner">mail_owner.</param>
+    /// <param name="limit">Most helpers.</param>
+    /// <param name="spools">Directories of mailboxes.</param>
+    /// <param name="pipes">"user[:group] TAB chroot" of pipe services.</param>
+    public ParentProcess(string mailOwner, int limit, IEnumerable<string> spools, IEnumerable<string> pipes)
+    {
+        var control = DescriptorSocket.Pair(out _)!.Value;
+        _control = control.Ours;
         var requests = DescriptorSocket.Pair(out _)!.Value;
         var nothing = Libc.open("/dev/null", Libc.O_RDWR | Libc.O_CLOEXEC, 0);
         var program = HelperProgram.Beside(AppContext.BaseDirectory);
         string[] arguments =
         [
             "facteur", "local-parent", "--control", "3", "--requests", "4", "--refuse-user", mailOwner, "--virtual-minimum-uid", "100", "--default-privs", "nobody",
-            .. spools.SelectMany(s => new[] { "--mail-spool", s }), "--helper", program.Path, .. program.Arguments.Skip(1).SelectMany(a => new[] { "--helper", a }),
+            .. spools.SelectMany(s => new[] { "--mail-spool", s }), .. pipes.SelectMany(p => new[] { "--pipe", p }), "--helper", program.Path, .. program.Arguments.Skip(1).SelectMany(a => new[] { "--helper", a }),
             "--helper-limit", limit.ToString(),
         ];
-        Assert.Equal(0, ChildProcess.Start(program.Path, arguments, HelperProgram.Environment, [nothing, nothing, 2, pair[0], requests.Theirs], out var pid));
+        Assert.Equal(0, ChildProcess.Start(program.Path, arguments, HelperProgram.Environment, [nothing, nothing, 2, control.Theirs, requests.Theirs], out var pid));
         Pid = pid;
-        _ = Libc.close(pair[0]);
+        _ = Libc.close(control.Theirs);
         _ = Libc.close(requests.Theirs);
         _ = Libc.close(nothing);
         Requests = requests.Ours;
@@ -84,14 +92,7 @@ internal sealed unsafe class ParentProcess : IDisposable
     }
 
     /// <summary>Closes the control descriptor: the parent's end.</summary>
-    public void End()
-    {
-        if (_control >= 0)
-        {
-            _ = Libc.close(_control);
-            _control = -1;
-        }
-    }
+    public void End() => _control.Dispose();
 
     public void Dispose()
     {

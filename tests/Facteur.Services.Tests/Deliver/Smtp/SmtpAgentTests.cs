@@ -17,7 +17,9 @@ public sealed class SmtpAgentTests : IAsyncDisposable
 {
     private const string Message = "Subject: x\n\n.dot\n..two\nx\n";
     private readonly TestLog _log = new();
+    private readonly Notices _notices = new();
     private readonly StaticResolver _dns = new();
+    private readonly MemoryTables _tables = new();
     private readonly List<IAsyncDisposable> _made = [];
     private MemoryContent _content = new(Message);
     private readonly BlockingThreads _threads = new("content", 2);
@@ -54,6 +56,133 @@ public sealed class SmtpAgentTests : IAsyncDisposable
         Assert.Matches(
             $@"^postfix/smtp: Q1: to=<a@remote.example>, relay=127\.0\.0\.1\[127\.0\.0\.1\]:{peer.Port}, delay=[\d.]+, delays=[\d./]+, tls=may:none, dsn=2\.0\.0, status=sent \(250 2\.0\.0 Ok: stored\)$",
             Assert.Single(_log.Lines));
+    }
+
+    [Theory]
+    [InlineData("XFORWARD NAME ADDR PROTO HELO SOURCE PORT IDENT", false, "XFORWARD NAME=client.example ADDR=192.0.2.9 PORT=77 | XFORWARD PROTO=ESMTP HELO=h+2Bx IDENT=Q1 SOURCE=REMOTE")]
+    [InlineData("XFORWARD NAME ADDR PROTO HELO SOURCE PORT IDENT", true, "XFORWARD NAME=orig.example ADDR=IPv6:2001:db8::1 PORT=[UNAVAILABLE] | XFORWARD PROTO=ESMTP HELO=h+2Bx IDENT=abc SOURCE=REMOTE")]
+    [InlineData("XFORWARD NAME HELO", false, "XFORWARD NAME=client.example | XFORWARD HELO=h+2Bx")]
+    [InlineData("XFORWARD FOO", false, "")]
+    [InlineData("SIZE", false, "")]
+    public async Task A_filter_is_told_from_whom_a_message_came(string offer, bool forwarded, string expected)
+    {
+        var peer = Peer().On("XFORWARD", "250 2.0.0 Ok");
+        peer.Extensions = ["PIPELINING", offer];
+        var attributes = !forwarded ? MessageAttributes.None : MessageAttributes.None.With(MessageAttributes.LogClientName, "orig.example")
+            .With(MessageAttributes.LogClientAddress, "2001:db8::1").With(MessageAttributes.LogClientPort, "unknown").With(MessageAttributes.LogIdent, "abc");
+        var result = await Deliver(Agent(("smtp_send_xforward_command", "yes")), $"[127.0.0.1]:{peer.Port}", ["a@remote.example"], envelope: new Envelope
+        {
+            Sender = "bob@dest.example",
+            Client = new ClientInfo("client.example", "192.0.2.9", 77, "", "h+x", "ESMTP"),
+            Attributes = attributes,
+        });
+        Assert.Equal(DeliveryOutcome.Sent, Assert.Single(result.Recipients).Status.Outcome);
+        Assert.Equal(expected, string.Join(" | ", peer.Commands.Where(c => c.StartsWith("XFORWARD", StringComparison.Ordinal))));
+    }
+
+    [Fact]
+    public async Task A_filter_that_does_not_take_it_gets_the_message_all_the_same()
+    {
+        var peer = Peer().On("XFORWARD", "550 5.7.0 Error: insufficient authorization");
+        peer.Extensions = ["XFORWARD IDENT SOURCE"];
+        var result = await Deliver(Agent(("smtp_send_xforward_command", "yes")), $"[127.0.0.1]:{peer.Port}", ["a@remote.example"]);
+        Assert.Equal(DeliveryOutcome.Sent, Assert.Single(result.Recipients).Status.Outcome);
+        Assert.Contains("(in reply to XFORWARD command)", _log.Lines[0]);
+    }
+
+    [Fact]
+    public async Task The_postmaster_is_told_of_a_server_that_does_not_understand_us()
+    {
+        var peer = Peer().On("RCPT TO:<bad@", "501-5.5.4 what\n501 5.5.4 is that");
+        var agent = Agent(("notify_classes", "protocol, resource"), ("error_notice_recipient", "owner"), ("mail_name", "Postfix"));
+        await Deliver(agent, $"[127.0.0.1]:{peer.Port}", ["good@remote.example", "bad@remote.example"]);
+        var (envelope, text) = Assert.Single(_notices.Sent);
+        Assert.Equal(("double-bounce@mx.dest.example", MessageOrigin.Notice, "owner"), (envelope.Sender, envelope.Origin, envelope.Recipients[0].Address));
+        var relay = $"127.0.0.1[127.0.0.1]:{peer.Port}";
+        Assert.Contains($"\nTo: Postmaster <owner>\nSubject: Postfix SMTP client: errors from {relay}\n\nUnexpected response from {relay}.\n\nTranscript of session follows.\n\n In:  220 ", text);
+        Assert.Contains("\n Out: RCPT TO:<bad@remote.example> ORCPT=rfc822;bad@remote.example\n", text);
+        Assert.Contains("\n In:  501-5.5.4 what\n In:  501 5.5.4 is that\n", text);
+        Assert.DoesNotContain("Subject: x", text);
+        Assert.EndsWith("\n\nFor other details, see the local mail logfile\n", text);
+    }
+
+    [Theory]
+    [InlineData("550 5.1.1 no such user", "protocol", "bob@dest.example", 0)]
+    [InlineData("500 5.5.2 what", "resource, software, bounce, policy", "bob@dest.example", 0)]
+    [InlineData("500 5.5.2 what", "protocol", "double-bounce@mx.dest.example", 0)]
+    [InlineData("555 5.5.4 what", "protocol", "bob@dest.example", 10)]
+    public async Task Notices_are_of_protocol_errors_alone_never_of_a_notice_and_so_many_in_a_minute(string reply, string classes, string sender, int count)
+    {
+        var peer = Peer().On("RCPT TO:", reply);
+        var agent = Agent(("notify_classes", classes));
+        for (var i = 0; i < 12; i++)
+        {
+            await Deliver(agent, $"[127.0.0.1]:{peer.Port}", ["bad@remote.example"], envelope: new Envelope { Sender = sender });
+        }
+        Assert.Equal(count, _notices.Sent.Count);
+    }
+
+    [Fact]
+    public async Task Checks_change_what_is_sent_also_where_it_is_converted_and_a_table_that_fails_defers()
+    {
+        _tables.AddPattern("checks", line => line.StartsWith("Subject:", StringComparison.Ordinal) ? "REPLACE Subject: changed" : line.StartsWith("caf=", StringComparison.Ordinal) ? "REPLACE tea" : null);
+        _content = new MemoryContent("Subject: x\nContent-Transfer-Encoding: 8bit\n\ncaf\xe9\n");
+        var peer = Peer();
+        var agent = Agent(("smtp_header_checks", "checks"), ("smtp_body_checks", "checks"), ("smtp_discard_ehlo_keywords", "8bitmime"));
+        await Deliver(agent, $"[127.0.0.1]:{peer.Port}", ["a@remote.example"]);
+        Assert.Equal("Subject: changed\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\ntea\r\n", Assert.Single(peer.Messages));
+
+        var result = await Deliver(Agent(("smtp_header_checks", "none")), $"[127.0.0.1]:{peer.Port}", ["a@remote.example"]);
+        var status = Assert.Single(result.Recipients).Status;
+        Assert.Equal(("4.3.0", DeliveryOutcome.Deferred), (status.Status.ToString(), status.Outcome));
+        Assert.StartsWith("local data error while talking to 127.0.0.1[127.0.0.1]", status.Reason, StringComparison.Ordinal);
+        Assert.Single(peer.Messages);
+    }
+
+    [Fact]
+    public async Task Generic_maps_change_envelope_and_headers_and_nothing_else()
+    {
+        _tables.Add("hash:generic", ("bob@dest.example", "bob.isp@isp.example"), ("@dest.example", "users@isp.example"), ("plus@remote.example", "other@remote.example"), ("short", "shorter"));
+        _content = new MemoryContent(
+            "From: Bob <bob@dest.example>\nTo: plus+x@remote.example (c), \"A B\" <ok@remote.example>\nCc: carol@dest.example\nX-Other: bob@dest.example\nReply-To:\n bob+y@dest.example\n\nbob@dest.example\n");
+        var peer = Peer();
+        var result = await Deliver(Agent(("smtp_generic_maps", "hash:generic")), $"[127.0.0.1]:{peer.Port}", ["plus+x@remote.example"]);
+        Assert.Equal(DeliveryOutcome.Sent, Assert.Single(result.Recipients).Status.Outcome);
+        Assert.Contains("MAIL FROM:<bob.isp@isp.example> SIZE=0", peer.Commands);
+        Assert.Contains("RCPT TO:<other@remote.example> ORCPT=rfc822;plus+2Bx@remote.example", peer.Commands);
+        Assert.Equal(
+            "From: Bob <bob.isp@isp.example>\r\nTo: other@remote.example (c), \"A B\" <ok@remote.example>\r\nCc: users@isp.example\r\nX-Other: bob@dest.example\r\n"
+            + "Reply-To: bob.isp@isp.example\r\n\r\nbob@dest.example\r\n",
+            Assert.Single(peer.Messages));
+        Assert.Contains("to=<plus+x@remote.example>", Assert.Single(_log.Lines), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("From: bob@dest.example\n\nx\n", "From: bob.isp@isp.example\r\n\r\nx\r\n")]
+    [InlineData("From: bob@dest.example\n", "From: bob.isp@isp.example\r\n")]
+    [InlineData("\nbob@dest.example\n", "\r\nbob@dest.example\r\n")]
+    [InlineData("no header\nFrom: bob@dest.example\n", "no header\r\nFrom: bob@dest.example\r\n")]
+    [InlineData("", "")]
+    public async Task Generic_maps_keep_messages_of_any_form_whole(string content, string expected)
+    {
+        _tables.Add("hash:generic", ("bob@dest.example", "bob.isp@isp.example"));
+        _content = new MemoryContent(content);
+        var peer = Peer();
+        await Deliver(Agent(("smtp_generic_maps", "hash:generic")), $"[127.0.0.1]:{peer.Port}", ["a@remote.example"]);
+        Assert.Equal(expected, Assert.Single(peer.Messages));
+    }
+
+    [Fact]
+    public async Task Generic_maps_that_cant_answer_put_off_and_their_line_ends_are_blanks()
+    {
+        _tables.Add("hash:evil", ("a@remote.example", "\"x\r\nDATA\"@remote.example"));
+        var peer = Peer();
+        var result = await Deliver(Agent(("smtp_generic_maps", "hash:missing")), $"[127.0.0.1]:{peer.Port}", ["a@remote.example"]);
+        Assert.Equal(DeliveryOutcome.Deferred, Assert.Single(result.Recipients).Status.Outcome);
+        Assert.Empty(peer.Messages);
+        await Deliver(Agent(("smtp_generic_maps", "hash:evil")), $"[127.0.0.1]:{peer.Port}", ["a@remote.example"]);
+        Assert.Contains("RCPT TO:<\"x  DATA\"@remote.example> ORCPT=rfc822;a@remote.example", peer.Commands);
+        Assert.Contains("postfix/smtp: warning: smtp_generic_maps map lookup problem for bob@dest.example", _log.Lines);
     }
 
     [Fact]
@@ -756,7 +885,7 @@ public sealed class SmtpAgentTests : IAsyncDisposable
         var config = new TestConfig([.. values, .. set.Contains("smtp_tls_security_level") ? [] : new[] { ("smtp_tls_security_level", "may") }, ("inet_protocols", "ipv4")]);
         var agent = new SmtpAgent(
             config, lmtp, [], new SocketNames(config.Get(CommonParameters.QueueDirectory), chroot), _dns, new HostsFile("/nonexistent", TimeProvider.System), new NoLists(), new Forward(this),
-            _threads, new ServiceLog(_log, lmtp ? "postfix/lmtp" : "postfix/smtp"), TimeProvider.System);
+            _threads, _notices, new ServiceLog(_log, lmtp ? "postfix/lmtp" : "postfix/smtp"), TimeProvider.System, _tables, _tables, new MemoryAddressMaps("+", "dest.example"));
         _made.Add(agent);
         return agent;
     }
@@ -783,6 +912,34 @@ public sealed class SmtpAgentTests : IAsyncDisposable
                 Flags = flags,
             },
             CancellationToken.None);
+    }
+
+    private sealed class Notices : IResubmit
+    {
+        public List<(Envelope Envelope, string Text)> Sent { get; } = [];
+
+        public IResubmitMessage Begin(Envelope envelope) => new Notice(this, envelope);
+
+        private sealed class Notice(Notices notices, Envelope envelope) : IResubmitMessage
+        {
+            private string _text = "";
+
+            public ValueTask WriteAsync(ReadOnlyMemory<byte> content, CancellationToken cancel)
+            {
+                _text += System.Text.Encoding.UTF8.GetString(content.Span);
+                return default;
+            }
+
+            public ValueTask<ResubmitResult> EndAsync(CancellationToken cancel)
+            {
+                notices.Sent.Add((envelope, _text));
+                return new(new ResubmitResult(new CleanupResult(CleanupStatus.Ok), "N1"));
+            }
+
+            public void Dispose()
+            {
+            }
+        }
     }
 
     private sealed class NoLists : IMatchLists

@@ -126,6 +126,26 @@ public sealed class InterleavingTests
         Assert.True(sim.Qmgr.Quiet(999));
     }
 
+    [Theory]
+    [InlineData("scan:[127.0.0.1]:10025", "", MessageFlags.None, "scan [127.0.0.1]:10025")]
+    [InlineData("scan:", "", MessageFlags.None, "scan one.example")]
+    [InlineData("scan", "next.example", MessageFlags.None, "scan next.example")]
+    [InlineData("scan:[127.0.0.1]:10025", "", MessageFlags.VerifyOnly, "smtp one.example")]
+    public void A_filter_comes_before_all_other_routes(string filter, string nexthop, MessageFlags flags, string expected)
+    {
+        var sim = new QmgrSimulation(("default_filter_nexthop", nexthop));
+        sim.Submit(new Envelope
+        {
+            Sender = "a@b",
+            Flags = flags,
+            Recipients = [new EnvelopeRecipient("u@one.example"), new EnvelopeRecipient("v@one.example")],
+            Attributes = MessageAttributes.None.With(MessageAttributes.Filter, filter),
+        });
+        sim.Run(TimeSpan.FromSeconds(1));
+        Assert.All(sim.Requests, r => Assert.Equal(expected, $"{r.Transport} {r.Nexthop}"));
+        Assert.Equal(["u@one.example", "v@one.example"], sim.Requests.SelectMany(r => r.Recipients).Select(r => r.Recipient.Address).Order());
+    }
+
     [Fact]
     public void A_resolver_that_throws_defers_and_does_not_hold_the_message_for_ever()
     {

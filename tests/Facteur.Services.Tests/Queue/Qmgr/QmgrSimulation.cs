@@ -24,7 +24,10 @@ internal sealed class QmgrSimulation : IRewrite, IBounce
             {
                 _posted.Enqueue(action);
             }
-        });
+        })
+        {
+            Probed = (address, verdict) => Probed.Add($"{address} {verdict.Status} {verdict.Text}"),
+        };
     }
 
     public ManualTime Time { get; } = new();
@@ -40,6 +43,9 @@ internal sealed class QmgrSimulation : IRewrite, IBounce
     public List<DeliveryRequest> Requests { get; } = [];
 
     public List<ReportRequest> Reports { get; } = [];
+
+    /// <summary>What probes found.</summary>
+    public List<string> Probed { get; } = [];
 
     public ReportResult ReportAnswer { get; set; } = ReportResult.Discarded;
 

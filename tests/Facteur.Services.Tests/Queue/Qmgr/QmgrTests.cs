@@ -42,6 +42,28 @@ public sealed class QmgrTests
         Assert.Single(sim.Requests, r => r.Nexthop == "c.example");
     }
 
+    [Theory]
+    [InlineData("scan:[127.0.0.1]:10025", "scan:[127.0.0.1]:10025")]
+    [InlineData("scan:", "scan:one.example scan:two.example")]
+    [InlineData("scan", "scan:one.example scan:two.example")]
+    public void A_content_filter_goes_before_where_addresses_lead(string filter, string expected)
+    {
+        var sim = new QmgrSimulation { Resolver = _ => throw new InvalidOperationException("asked") };
+        sim.Submit(new Envelope { Sender = "a@b", ContentFilter = filter, Recipients = [new EnvelopeRecipient("x@one.example"), new EnvelopeRecipient("y@two.example")] });
+        sim.Run(TimeSpan.FromSeconds(1));
+        Assert.Equal(expected, string.Join(' ', sim.Requests.Select(request => $"{request.Transport}:{request.Nexthop}").Order(StringComparer.Ordinal)));
+        Assert.Equal(["x@one.example", "y@two.example"], sim.Requests.SelectMany(request => request.Recipients).Select(recipient => recipient.Recipient.Address).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void The_next_hop_of_filters_may_be_set()
+    {
+        var sim = new QmgrSimulation(("default_filter_nexthop", "[filter.example]"));
+        sim.Submit(new Envelope { Sender = "a@b", ContentFilter = "scan:", Recipients = [new EnvelopeRecipient("x@one.example")] });
+        sim.Run(TimeSpan.FromSeconds(1));
+        Assert.Equal("[filter.example]", Assert.Single(sim.Requests).Nexthop);
+    }
+
     [Fact]
     public void Recipients_of_one_destination_share_deliveries_up_to_the_recipient_limit()
     {

@@ -5,6 +5,7 @@ using Facteur.Mail.Dsn;
 using Facteur.Mail.Envelopes;
 using Facteur.Services.Receive.Cleanup;
 using Facteur.Services.Rewrite.TrivialRewrite;
+using Facteur.Tables;
 using Facteur.Testing;
 
 namespace Facteur.Services.Tests.Receive.Cleanup;
@@ -19,7 +20,18 @@ internal sealed class CleanupBench
         var addresses = new MemoryAddressMaps(values.FirstOrDefault(v => v.Name == "recipient_delimiter").Value ?? "", "dest.example", "mx.dest.example");
         var lists = new MemoryMatchLists(tables);
         var rewrite = new TrivialRewriteService(config, tables, addresses, lists, IPAddress.IsLoopback, new ServiceLog(Log, "postfix/trivial-rewrite"));
-        Service = new CleanupService(config, Incoming, rewrite, tables, addresses, lists, new ServiceLog(Log, "postfix/cleanup"), new FixedTime());
+        Service = new CleanupService(config, Incoming, rewrite, tables, addresses, lists, new ServiceLog(Log, "postfix/cleanup"), new FixedTime(),
+            new TableSet(config, new Events(Log), TimeProvider.System, new TableOptions { Utf8 = false }));
+    }
+
+    /// <summary>What the tables of header_checks and the like say.</summary>
+    private sealed class Events(TestLog log) : ITableEvents
+    {
+        public void Info(string text) => log.Write("postfix/cleanup", LogLevel.Info, text);
+
+        public void Warning(string text) => log.Write("postfix/cleanup", LogLevel.Warning, text);
+
+        public void Error(string text) => log.Write("postfix/cleanup", LogLevel.Error, text);
     }
 
     public TestLog Log { get; } = new();

@@ -51,6 +51,11 @@ internal sealed class SmtpdWorld
 
     public List<string> Flushed { get; } = [];
 
+    public IAddressProbes? Probes { get; set; }
+
+    /// <summary>Asked instead of <see cref="Rewrite"/>.</summary>
+    public IRewrite? Rewriting { get; set; }
+
     public long FreeBytes { get; set; } = long.MaxValue;
 
     /// <summary>As sendmail -bs runs it.</summary>
@@ -63,23 +68,24 @@ internal sealed class SmtpdWorld
     private SmtpdArrows Arrows() => new()
     {
         Cleanup = Cleanup,
-        Rewrite = Rewrite,
+        Rewrite = Rewriting ?? Rewrite,
         Dns = Dns,
         Tables = Tables,
         MatchLists = Tables,
         AddressMaps = Tables,
-        Anvil = new AnvilService(Config, Time),
+        Anvil = new AnvilService(Config, new ServiceLog(Log, "postfix/anvil"), Time),
         FlushSite = (domain, _) =>
         {
             Flushed.Add(domain);
             return default;
         },
+        Probes = Probes,
         FreeQueueBytes = () => FreeBytes,
         Hosts = new Net.Dns.HostsFile("/nonexistent", TimeProvider.System),
     };
 
     /// <summary>Log lines without the tag.</summary>
-    public IEnumerable<string> LogLines => Log.Lines.Select(line => line["postfix/smtpd: ".Length..]);
+    public IEnumerable<string> LogLines => Log.Lines.Where(line => line.StartsWith("postfix/smtpd: ", StringComparison.Ordinal)).Select(line => line["postfix/smtpd: ".Length..]);
 
     public SmtpdClient Connect(string from = Stranger, CancellationToken cancel = default) => new(this, new IPEndPoint(IPAddress.Parse(from), 12345), cancel);
 
@@ -107,7 +113,7 @@ internal sealed class SmtpdClient
         Session = Task.Run(
             async () =>
             {
-                await service.ServeAsync(new Duplex(_toServer.Reader, _toClient.Writer), remote, null, cancel);
+                await service.ServeAsync(new Duplex(_toServer.Reader, _toClient.Writer), remote, new IPEndPoint(IPAddress.Parse("127.0.0.25"), 25), cancel);
                 await _toClient.Writer.CompleteAsync();
                 await _toServer.Reader.CompleteAsync();
             },

@@ -317,6 +317,25 @@ public sealed class BounceServiceTests : IDisposable
         Assert.Contains("Subject: Undelivered Mail Returned to Sender\n", _resubmit.Sent[0].Text, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task With_verp_each_failed_recipient_has_a_report_to_its_own_sender()
+    {
+        EnvelopeRecipient[] recipients = [new("x@a.example", "list@given.example"), new("y@b.example"), new("z@c.example", Notify: DsnNotify.Never)];
+        Assert.Equal(ReportResult.Sent, await Report(ReportKind.Failure, "bob@dest.example", recipients, NoHost, e => e.Verp = "+="));
+        Assert.Equal(["bob+list=given.example@dest.example", "bob+y=b.example@dest.example"], _resubmit.Sent.Select(sent => sent.Envelope.Recipients.Single().Address));
+        Assert.Equal([[0], [1]], _resubmit.Sent.Select(sent => sent.Envelope.Closes!.Recipients));
+        Assert.DoesNotContain("y@b.example", _resubmit.Sent[0].Text, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(ReportKind.Failure, "yes")]
+    [InlineData(ReportKind.Delay, "no")]
+    public async Task Without_verp_bounces_one_report_goes_to_the_plain_sender(ReportKind kind, string disabled)
+    {
+        await Report(kind, "bob@dest.example", [new("x@a.example"), new("y@b.example")], NoHost, e => e.Verp = "+=", ("disable_verp_bounces", disabled));
+        Assert.Equal("bob@dest.example", Assert.Single(_resubmit.Sent).Envelope.Recipients.Single().Address);
+    }
+
     private async Task<ReportResult> Report(
         ReportKind kind, string sender, EnvelopeRecipient[] recipients, DeliveryStatus status, Action<Envelope>? change = null, params (string, string)[] config)
     {

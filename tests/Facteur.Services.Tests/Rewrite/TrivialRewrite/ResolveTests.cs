@@ -52,6 +52,27 @@ public sealed class ResolveTests
     public async Task Finds_the_class(string recipient, string expected) => Assert.Equal(expected, await Resolve(Service(), recipient));
 
     [Fact]
+    public async Task Probes_go_by_parameters_of_their_own()
+    {
+        _tables.Add("hash:mail", ("x.example", "smtp:[mail.example]")).Add("hash:probes", ("y.example", "smtp:[probes.example]")).Add("hash:senders", ("a@sender.example", "[sender.example]"));
+        var service = Service(
+            ("relay_domains", "relayed.example"), ("relayhost", "[gw.example]"), ("transport_maps", "hash:mail"), ("sender_dependent_relayhost_maps", "hash:senders"),
+            ("address_verify_local_transport", "local:probe"), ("address_verify_relay_transport", "probe"), ("address_verify_relayhost", "[probe-gw.example]"),
+            ("address_verify_transport_maps", "hash:probes"), ("address_verify_sender_dependent_relayhost_maps", ""));
+        async Task<string> Probe(string recipient)
+        {
+            var answer = await service.ResolveProbeAsync("a@sender.example", recipient, default);
+            return $"{answer.Transport}:{answer.Nexthop}";
+        }
+        Assert.Equal("local:probe", await Probe("alice@dest.example"));
+        Assert.Equal("probe:[probe-gw.example]", await Probe("u@relayed.example"));
+        Assert.Equal("smtp:[probe-gw.example]", await Probe("u@x.example"));
+        Assert.Equal("smtp:[probes.example]", await Probe("u@y.example"));
+        Assert.Equal("smtp:[mail.example] u@x.example Default", await Resolve(service, "u@x.example"));
+        Assert.Equal("smtp:[sender.example] u@y.example Default", await Resolve(service, "u@y.example"));
+    }
+
+    [Fact]
     public async Task Finds_virtual_and_relay_classes()
     {
         _tables.Add("hash:virtual", ("virt.example", "x"));

@@ -2,9 +2,35 @@ using Facteur.Mail.Dsn;
 
 namespace Facteur.Services.Receive.Smtpd.Restrictions;
 
-/// <summary>The right-hand sides of access(5) that are not lists of restrictions.</summary>
+/// <summary>
+/// The right-hand sides of access(5): looks at what a table or a policy service said; returns a verdict, after it has kept what the message is to carry (HOLD,
+/// DISCARD, REDIRECT, FILTER, BCC, PREPEND). What is no action is a list of restrictions.
+/// </summary>
 internal static class AccessAction
 {
+    /// <summary>Carries out what a table or a policy service said.</summary>
+    /// <param name="context">The session.</param>
+    /// <param name="table">Who said it, for warnings.</param>
+    /// <param name="value">What it said.</param>
+    /// <param name="key">The key that was found.</param>
+    /// <param name="subject">What was looked up.</param>
+    /// <param name="parse">Makes a list of restrictions; null for what names a table.</param>
+    public static ValueTask<Verdict> ApplyAsync(RestrictionContext context, string table, string value, string key, Subject subject, Func<string, RestrictionList?> parse)
+    {
+        if (TryApply(context, table, value, key, subject, out var verdict))
+        {
+            return verdict == Verdict.Ok ? context.PermitAsync(value.Trim().Split(' ', '\t')[0], subject, $"from {table}") : new(verdict);
+        }
+        if (parse(value) is { } list)
+        {
+            return list.CheckAsync(context, subject);
+        }
+        context.Log.Warning($"access table {table} has entry with lookup table: {value}");
+        context.Log.Warning("do not specify lookup tables inside SMTPD access maps");
+        context.Log.Warning("define a restriction class and specify its name instead.");
+        return new(context.ServerError());
+    }
+
     /// <summary>Applies an action.</summary>
     /// <param name="context">The session.</param>
     /// <param name="table">The table, for warnings.</param>
@@ -13,7 +39,7 @@ internal static class AccessAction
     /// <param name="subject">What was looked up.</param>
     /// <param name="verdict">What it says.</param>
     /// <returns>False when the value is a list of restrictions.</returns>
-    public static bool TryApply(RestrictionContext context, string table, string value, string key, Subject subject, out Verdict verdict)
+    private static bool TryApply(RestrictionContext context, string table, string value, string key, Subject subject, out Verdict verdict)
     {
         value = value.Trim();
         var space = value.AsSpan().IndexOfAny(' ', '\t');
@@ -50,10 +76,10 @@ internal static class AccessAction
                 context.Log.Event(context, "info", text);
                 return true;
             case "HOLD":
-                Hold(context, text, subject);
+                Hold(context, table, text, subject);
                 return true;
             case "DISCARD":
-                verdict = Discard(context, text, subject);
+                verdict = Discard(context, table, text, subject);
                 return true;
             case "REDIRECT":
                 Redirect(context, table, text, key, subject);
@@ -65,9 +91,7 @@ internal static class AccessAction
                 Prepend(context, table, text, key);
                 return true;
             case "FILTER":
-                // An envelope has no place for a filter yet: refused, never passed over.
-                context.Log.Warning($"access table {table} entry \"{key}\": action FILTER is not supported yet");
-                verdict = context.ServerError();
+                Filter(context, table, text, key, subject);
                 return true;
             default:
                 return TryCode(context, value, text, subject, out verdict);
@@ -107,21 +131,34 @@ internal static class AccessAction
     private static (string Dsn, string Text) SplitDsn(string dsn, string text) =>
         EnhancedStatus.TryParsePrefix(text, out var status, out var length) ? (status.ToString(), text[length..].TrimStart()) : (dsn, text);
 
-    // Postfix: VRFY and ETRN have no message that an action could change.
-    private static bool HasMessage(RestrictionContext context) => context.Where is not ("VRFY" or "ETRN");
-
-    private static void Hold(RestrictionContext context, string text, Subject subject)
+    // Postfix: without MAIL, and at VRFY and ETRN, there is no message that an action could change.
+    private static bool HasMessage(RestrictionContext context, string table, string action)
     {
-        if (HasMessage(context) && !context.Effects.Hold)
+        if (context.Where == "ETRN")
+        {
+            context.Log.Warning($"access table {table}: action {action} is unavailable in smtpd_etrn_restrictions");
+            return false;
+        }
+        if (context.Sender is null)
+        {
+            context.Log.Warning($"access table {table}: with smtpd_delay_reject=no, action {action} is always skipped in {Subject.ClientHost} or {Subject.HeloCommand} restrictions");
+            return false;
+        }
+        return context.Where != "VRFY";
+    }
+
+    private static void Hold(RestrictionContext context, string table, string text, Subject subject)
+    {
+        if (HasMessage(context, table, "HOLD") && !context.Effects.Hold)
         {
             context.Log.Event(context, "hold", $"<{subject.Name}>: {subject.Class} {(text.Length > 0 ? text : "triggers HOLD action")}");
             context.Effects.Hold = true;
         }
     }
 
-    private static Verdict Discard(RestrictionContext context, string text, Subject subject)
+    private static Verdict Discard(RestrictionContext context, string table, string text, Subject subject)
     {
-        if (!HasMessage(context))
+        if (!HasMessage(context, table, "DISCARD"))
         {
             return Verdict.Dunno;
         }
@@ -136,10 +173,27 @@ internal static class AccessAction
         {
             context.Log.Warning($"access table {table} entry \"{key}\" requires user@domain target");
         }
-        else if (HasMessage(context))
+        else if (HasMessage(context, table, "REDIRECT"))
         {
             context.Log.Event(context, "redirect", $"<{subject.Name}>: {subject.Class} triggers REDIRECT {text}");
             context.Effects.Redirect = text;
+        }
+    }
+
+    private static void Filter(RestrictionContext context, string table, string text, string key, Subject subject)
+    {
+        if (text.Length == 0)
+        {
+            context.Log.Warning($"access table {table} entry \"{key}\" has FILTER entry without value");
+        }
+        else if (!text.Contains(':'))
+        {
+            context.Log.Warning($"access table {table} entry \"{key}\" requires transport:destination");
+        }
+        else if (HasMessage(context, table, "FILTER"))
+        {
+            context.Log.Event(context, "filter", $"<{subject.Name}>: {subject.Class} triggers FILTER {text}");
+            context.Effects.Filter = text;
         }
     }
 
@@ -149,7 +203,7 @@ internal static class AccessAction
         {
             context.Log.Warning($"access table {table} entry \"{key}\" requires user@domain target");
         }
-        else if (HasMessage(context))
+        else if (HasMessage(context, table, "BCC"))
         {
             context.Log.Event(context, "bcc", $"<{subject.Name}>: {subject.Class} triggers BCC {text}");
             if (!context.Effects.Bcc.Contains(text))
@@ -169,7 +223,7 @@ internal static class AccessAction
         {
             context.Log.Warning($"access table {table} entry \"{key}\" requires header: text");
         }
-        else if (HasMessage(context))
+        else if (HasMessage(context, table, "PREPEND"))
         {
             context.Effects.Prepend.Add(text);
         }

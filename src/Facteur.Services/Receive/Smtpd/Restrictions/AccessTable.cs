@@ -70,7 +70,8 @@ internal sealed class AccessTable(Maps maps, string name, Func<string, Restricti
             : verdict;
     }
 
-    private async ValueTask<Verdict?> DomainAsync(RestrictionContext context, string domain, Subject subject)
+    /// <summary>Looks up a host name and its parents; null when nothing was found.</summary>
+    public async ValueTask<Verdict?> DomainAsync(RestrictionContext context, string domain, Subject subject)
     {
         var verdict = await OneAsync(context, domain, false, subject).ConfigureAwait(false);
         var dot = domain.StartsWith('[') ? -1 : domain.IndexOf('.');
@@ -82,7 +83,8 @@ internal sealed class AccessTable(Maps maps, string name, Func<string, Restricti
         return verdict;
     }
 
-    private async ValueTask<Verdict?> AddressAsync(RestrictionContext context, string address, Subject subject)
+    /// <summary>Looks up an address and its networks; null when nothing was found.</summary>
+    public async ValueTask<Verdict?> AddressAsync(RestrictionContext context, string address, Subject subject)
     {
         var separator = IPAddress.TryParse(address, out var ip) && ip.AddressFamily == AddressFamily.InterNetworkV6 ? ':' : '.';
         var verdict = await OneAsync(context, address, false, subject).ConfigureAwait(false);
@@ -108,20 +110,6 @@ internal sealed class AccessTable(Maps maps, string name, Func<string, Restricti
             context.Log.Warning($"{name}: table lookup problem");
             return context.Reject(451, "4.3.5", $"<{subject.Name}>: {subject.Class} rejected: Server configuration error");
         }
-        if (AccessAction.TryApply(context, name, lookup.Value, key, subject, out var verdict))
-        {
-            return verdict;
-        }
-        return parse(lookup.Value) is { } list
-            ? await list.CheckAsync(context, subject).ConfigureAwait(false)
-            : TableInTable(context, lookup.Value);
-    }
-
-    private Verdict TableInTable(RestrictionContext context, string value)
-    {
-        context.Log.Warning($"access table {name} has entry with lookup table: {value}");
-        context.Log.Warning("do not specify lookup tables inside SMTPD access maps");
-        context.Log.Warning("define a restriction class and specify its name instead.");
-        return context.ServerError();
+        return await AccessAction.ApplyAsync(context, name, lookup.Value, key, subject, parse).ConfigureAwait(false);
     }
 }

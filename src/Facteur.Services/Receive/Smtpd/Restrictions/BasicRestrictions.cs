@@ -1,9 +1,12 @@
 namespace Facteur.Services.Receive.Smtpd.Restrictions;
 
-/// <summary>permit, reject, defer and their relatives.</summary>
+/// <summary>
+/// permit, reject, defer, defer_if_permit, defer_if_reject, warn_if_reject, sleep, reject_unauth_pipelining, reject_multi_recipient_bounce,
+/// reject_plaintext_session: look at nothing, or at how the client speaks; return what they are called.
+/// </summary>
 internal static class BasicRestrictions
 {
-    public static ValueTask<Verdict> Permit(RestrictionContext context, Subject subject) => new(Verdict.Ok);
+    public static ValueTask<Verdict> Permit(RestrictionContext context, Subject subject) => context.PermitAsync("permit", subject);
 
     public static ValueTask<Verdict> Dunno(RestrictionContext context, Subject subject) => new(Verdict.Dunno);
 
@@ -36,6 +39,11 @@ internal static class BasicRestrictions
         await Task.Delay(length, context.Time, context.Cancel).ConfigureAwait(false);
         return Verdict.Dunno;
     });
+
+    /// <summary>The old permit_naked_ip_address: a HELO name that is an address.</summary>
+    public static ValueTask<Verdict> NakedAddress(RestrictionContext context, Subject subject) =>
+        context.Helo is { } helo && System.Net.IPAddress.TryParse(helo, out _) && !helo.AsSpan().ContainsAnyExcept("0123456789.:abcdefABCDEF")
+            ? context.PermitAsync("permit_naked_ip_address", new Subject(helo, Subject.HeloCommand)) : new(Verdict.Dunno);
 
     /// <summary>What is written wrong, or not built yet, refuses: it is never passed over.</summary>
     public static Restriction Broken(string name, string warning) => new(name, (context, _) =>

@@ -2,7 +2,10 @@ using Facteur.Tables;
 
 namespace Facteur.Services.Receive.Smtpd.Restrictions;
 
-/// <summary>Restrictions on the client's address and names.</summary>
+/// <summary>
+/// permit_mynetworks, permit_inet_interfaces, reject_unknown_*client_hostname: look at the client's address and names; permit what is ours, refuse who has no
+/// name, or put off while the DNS can't say.
+/// </summary>
 internal static class ClientRestrictions
 {
     public static async ValueTask<Verdict> PermitMynetworks(RestrictionContext context, Subject subject)
@@ -14,25 +17,26 @@ internal static class ClientRestrictions
         var status = await context.Settings.Mynetworks.MatchAsync(address, context.Client.Name, context.Cancel).ConfigureAwait(false);
         return status switch
         {
-            LookupStatus.Found => Verdict.Ok,
+            LookupStatus.Found => await context.PermitAsync("permit_mynetworks", new Subject(context.Client.Printable, Subject.ClientHost)).ConfigureAwait(false),
             LookupStatus.Error => context.TemporaryLookupFailure(subject.Name),
             _ => Verdict.Dunno,
         };
     }
 
     public static ValueTask<Verdict> PermitInetInterfaces(RestrictionContext context, Subject subject) =>
-        new(context.Client.Ip is { } address && context.Settings.OwnAddresses.Contains(address) ? Verdict.Ok : Verdict.Dunno);
+        context.Client.Ip is { } address && context.Settings.OwnAddresses.Contains(address)
+            ? context.PermitAsync("permit_inet_interfaces", new Subject(context.Client.Printable, Subject.ClientHost)) : new(Verdict.Dunno);
 
     public static ValueTask<Verdict> UnknownClientHostname(RestrictionContext context, Subject subject) =>
-        new(context.Client.NameStatus == NameStatus.Ok ? Verdict.Dunno : Refuse(context, context.Client.NameStatus, "hostname"));
+        new(context.Client.NameStatus == NameStatus.Ok ? Verdict.Dunno : Refuse(context, context.Client.NameStatus, "4.7.25", "hostname"));
 
     public static ValueTask<Verdict> UnknownReverseClientHostname(RestrictionContext context, Subject subject) =>
-        new(context.Client.ReverseStatus == NameStatus.Ok ? Verdict.Dunno : Refuse(context, context.Client.ReverseStatus, "reverse hostname"));
+        new(context.Client.ReverseStatus == NameStatus.Ok ? Verdict.Dunno : Refuse(context, context.Client.ReverseStatus, "4.7.1", "reverse hostname"));
 
     public static ValueTask<Verdict> UnknownForwardClientHostname(RestrictionContext context, Subject subject) =>
-        new(context.Client.ForwardStatus == NameStatus.Ok ? Verdict.Dunno : Refuse(context, context.Client.ForwardStatus, "forward hostname"));
+        new(context.Client.ForwardStatus == NameStatus.Ok ? Verdict.Dunno : Refuse(context, context.Client.ForwardStatus, "4.7.25", "forward hostname"));
 
-    private static Verdict Refuse(RestrictionContext context, NameStatus status, string what) =>
+    private static Verdict Refuse(RestrictionContext context, NameStatus status, string dsn, string what) =>
         context.Reject(
-            status == NameStatus.TryAgain ? 450 : context.Settings.UnknownClientCode, "4.7.25", $"Client host rejected: cannot find your {what}, [{context.Client.Address}]");
+            status == NameStatus.TryAgain ? 450 : context.Settings.UnknownClientCode, dsn, $"Client host rejected: cannot find your {what}, [{context.Client.Address}]");
 }

@@ -3,11 +3,17 @@ using Facteur.Mail.Addresses;
 
 namespace Facteur.Services.Receive.Smtpd.Restrictions;
 
-/// <summary>Who may relay to where.</summary>
+/// <summary>
+/// permit_auth_destination, reject_unauth_destination, defer_unauth_destination: look at where the recipient's address leads; permit or refuse who may relay to
+/// where. A source route leads nowhere that is ours to say.
+/// </summary>
 internal static class DestinationRestrictions
 {
-    public static ValueTask<Verdict> PermitAuth(RestrictionContext context, Subject subject) =>
-        context.Recipient is { } recipient ? AuthorizedAsync(context, recipient) : new(Verdict.Dunno);
+    public static async ValueTask<Verdict> PermitAuth(RestrictionContext context, Subject subject)
+    {
+        var verdict = context.Recipient is { } recipient ? await IsOursAsync(context, recipient).ConfigureAwait(false) : Verdict.Dunno;
+        return verdict == Verdict.Ok ? await context.PermitAsync("permit_auth_destination", new Subject(context.Recipient!, Subject.RecipientAddress)).ConfigureAwait(false) : verdict;
+    }
 
     public static ValueTask<Verdict> RejectUnauth(RestrictionContext context, Subject subject) =>
         RefuseUnauthAsync(context, context.Settings.RelayCode, "5.7.1");
@@ -22,7 +28,7 @@ internal static class DestinationRestrictions
         {
             return Verdict.Dunno;
         }
-        var verdict = await AuthorizedAsync(context, recipient).ConfigureAwait(false);
+        var verdict = await IsOursAsync(context, recipient).ConfigureAwait(false);
         return verdict switch
         {
             Verdict.Ok => Verdict.Dunno,
@@ -31,7 +37,8 @@ internal static class DestinationRestrictions
         };
     }
 
-    private static async ValueTask<Verdict> AuthorizedAsync(RestrictionContext context, string recipient)
+    /// <summary>Whether mail for an address ends here or is relayed for anybody: Ok; Dunno when not, Reject when it can't be said now.</summary>
+    public static async ValueTask<Verdict> IsOursAsync(RestrictionContext context, string recipient)
     {
         var resolution = await context.ResolveAsync(recipient, isSender: false).ConfigureAwait(false);
         if ((resolution.Flags & ResolveFlags.Fail) != 0)

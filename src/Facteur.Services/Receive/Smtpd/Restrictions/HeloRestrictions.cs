@@ -3,7 +3,10 @@ using Facteur.Net.Dns;
 
 namespace Facteur.Services.Receive.Smtpd.Restrictions;
 
-/// <summary>Restrictions on the HELO or EHLO name.</summary>
+/// <summary>
+/// reject_invalid_helo_hostname, reject_non_fqdn_helo_hostname, reject_unknown_helo_hostname: look at the form and the DNS of the HELO or EHLO name; refuse, or put off, by
+/// unknown_helo_hostname_tempfail_action, what the DNS can't say.
+/// </summary>
 internal static class HeloRestrictions
 {
     public static ValueTask<Verdict> Invalid(RestrictionContext context, Subject subject)

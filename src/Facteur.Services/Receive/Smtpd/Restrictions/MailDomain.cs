@@ -4,7 +4,10 @@ using Facteur.Net.Dns;
 
 namespace Facteur.Services.Receive.Smtpd.Restrictions;
 
-/// <summary>Restrictions on the domain of a sender or recipient.</summary>
+/// <summary>
+/// reject_non_fqdn_sender, _recipient, reject_unknown_sender_domain, _recipient_domain: look at the form and the DNS of an address's domain; refuse what is no name or not
+/// there, and put off, by unknown_address_tempfail_action, what the DNS can't say.
+/// </summary>
 internal static class MailDomain
 {
     public static ValueTask<Verdict> NonFqdnSender(RestrictionContext context, Subject subject) =>

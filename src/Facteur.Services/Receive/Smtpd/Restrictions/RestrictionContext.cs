@@ -8,6 +8,7 @@ internal sealed class RestrictionContext(SmtpdSettings settings, SmtpdArrows arr
     /// <summary>Nested lists and classes before a loop is assumed.</summary>
     public const int DepthLimit = 100;
 
+    private string? _instance;
     private (string Sender, string Address, Resolution Resolution)? _lastSender;
     private (string Sender, string Address, Resolution Resolution)? _lastRecipient;
 
@@ -19,7 +20,7 @@ internal sealed class RestrictionContext(SmtpdSettings settings, SmtpdArrows arr
 
     public TimeProvider Time { get; } = time;
 
-    public ClientFacts Client { get; } = client;
+    public ClientFacts Client { get; set; } = client;
 
     public CancellationToken Cancel { get; } = cancel;
 
@@ -29,6 +30,12 @@ internal sealed class RestrictionContext(SmtpdSettings settings, SmtpdArrows arr
     public string Protocol { get; set; } = "SMTP";
 
     public string? Helo { get; set; }
+
+    /// <summary>Who logged in, or "".</summary>
+    public string SaslUsername { get; set; } = "";
+
+    /// <summary>By which mechanism; XCLIENT's LOGIN is one, too.</summary>
+    public string SaslMethod { get; set; } = "";
 
     public string? Sender { get; set; }
 
@@ -42,6 +49,22 @@ internal sealed class RestrictionContext(SmtpdSettings settings, SmtpdArrows arr
     public string? QueueId { get; set; }
 
     public bool ImproperPipelining { get; set; }
+
+    /// <summary>Bytes of the message: as declared, at its end as counted.</summary>
+    public long Size { get; set; }
+
+    /// <summary>A text that is the same for all questions about one message, and no other's.</summary>
+    public string Instance
+    {
+        get
+        {
+            var now = Time.GetUtcNow();
+            return _instance ??= $"{Environment.ProcessId:x}.{now.ToUnixTimeSeconds():x}.{now.Microsecond + (now.Millisecond * 1000):x}.{Random.Shared.Next():x}";
+        }
+    }
+
+    /// <summary>The default action of a policy service is being carried out.</summary>
+    public bool InPolicyDefault { get; set; }
 
     public bool WarnIfReject { get; set; }
 
@@ -102,6 +125,13 @@ internal sealed class RestrictionContext(SmtpdSettings settings, SmtpdArrows arr
         return Verdict.Dunno;
     }
 
+    /// <summary>Permits, and logs it where smtpd_log_access_permit_actions asks for it.</summary>
+    /// <param name="action">The action's name.</param>
+    /// <param name="subject">What it is about.</param>
+    /// <param name="detail">More for the log, or "".</param>
+    public ValueTask<Verdict> PermitAsync(string action, Subject subject, string detail = "") =>
+        Settings.LogPermitActions.IsEmpty || DeferIfPermit is not null ? new(Verdict.Ok) : LogPermitAsync(action, subject, detail);
+
     /// <summary>Says where an address goes: completed, then resolved. Kept for the checks that follow.</summary>
     public ValueTask<Resolution> ResolveAsync(string address, bool isSender)
     {
@@ -131,8 +161,19 @@ internal sealed class RestrictionContext(SmtpdSettings settings, SmtpdArrows arr
         QueueId = null;
         SenderDoubt = null;
         Effects = new AccessEffects();
+        Size = 0;
+        _instance = null;
         _lastSender = null;
         _lastRecipient = null;
+    }
+
+    private async ValueTask<Verdict> LogPermitAsync(string action, Subject subject, string detail)
+    {
+        if (await Settings.LogPermitActions.MatchAsync(action, Cancel).ConfigureAwait(false))
+        {
+            Log.Event(this, "permit", $"action={action} for {subject.Class}={subject.Name} {detail}");
+        }
+        return Verdict.Ok;
     }
 
     private async ValueTask<Resolution> AskAsync(string sender, string address, bool isSender)
@@ -181,7 +222,7 @@ internal sealed class RestrictionContext(SmtpdSettings settings, SmtpdArrows arr
     }
 }
 
-/// <summary>Effects of access tables that a message carries (access(5): HOLD, DISCARD, REDIRECT, BCC, PREPEND).</summary>
+/// <summary>Effects of access tables that a message carries (access(5): HOLD, DISCARD, REDIRECT, FILTER, BCC, PREPEND).</summary>
 internal sealed class AccessEffects
 {
     public bool Hold { get; set; }
@@ -189,6 +230,9 @@ internal sealed class AccessEffects
     public bool Discard { get; set; }
 
     public string? Redirect { get; set; }
+
+    /// <summary>transport:nexthop.</summary>
+    public string? Filter { get; set; }
 
     public List<string> Bcc { get; } = [];
 

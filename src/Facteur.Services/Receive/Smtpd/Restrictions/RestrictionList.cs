@@ -27,7 +27,7 @@ internal sealed class RestrictionList(Restriction[] items, string name = "")
         var verdict = Verdict.Dunno;
         foreach (var item in items)
         {
-            verdict = await (explanation is null ? item.CheckAsync(context, subject) : ExplainAsync(context, item, subject)).ConfigureAwait(false);
+            verdict = explanation is null ? await item.CheckAsync(context, subject).ConfigureAwait(false) : await ExplainAsync(context, item, subject).ConfigureAwait(false);
             // Both kept: whatever follows, the answer is a deferral.
             if (verdict != Verdict.Dunno || (context.DeferIfPermit is not null && context.DeferIfReject is not null))
             {

@@ -1,6 +1,8 @@
 using System.Collections.Concurrent;
 using Facteur.Config;
+using Facteur.Config.MasterCf;
 using Facteur.Config.Parameters;
+using Facteur.Services.Receive.Smtpd.Policy;
 using Facteur.Tables;
 
 namespace Facteur.Services.Receive.Smtpd.Restrictions;
@@ -9,7 +11,7 @@ namespace Facteur.Services.Receive.Smtpd.Restrictions;
 /// Turns lists of restriction names into objects, once per configuration. What is unknown, written wrong or not built yet becomes a restriction that
 /// refuses with 451 4.3.5 and a warning.
 /// </summary>
-internal sealed class RestrictionParser
+internal sealed class RestrictionParser : IDisposable
 {
     private const int CacheLimit = 1000;
 
@@ -37,6 +39,9 @@ internal sealed class RestrictionParser
         ["reject_unknown_recipient_domain"] = MailDomain.UnknownRecipient,
         ["reject_unlisted_sender"] = ListedAddresses.Sender,
         ["reject_unlisted_recipient"] = ListedAddresses.Recipient,
+        ["reject_unverified_sender"] = VerifyRestrictions.Sender,
+        ["reject_unverified_recipient"] = VerifyRestrictions.Recipient,
+        ["permit_mx_backup"] = MxBackup.PermitAsync,
         ["permit_auth_destination"] = DestinationRestrictions.PermitAuth,
         ["reject_unauth_destination"] = DestinationRestrictions.RejectUnauth,
         ["defer_unauth_destination"] = DestinationRestrictions.DeferUnauth,
@@ -55,22 +60,10 @@ internal sealed class RestrictionParser
         ["check_recipient_maps"] = "reject_unlisted_recipient",
     };
 
-    // Names with an argument whose service is not built yet.
-    private static readonly HashSet<string> ComingWithArgument = new(StringComparer.OrdinalIgnoreCase)
+    // Without a login there is nothing to compare: Postfix says so in the log and goes on.
+    private static readonly HashSet<string> Logins = new(StringComparer.OrdinalIgnoreCase)
     {
-        "check_policy_service", "reject_rbl_client", "reject_rhsbl_client", "reject_rhsbl_reverse_client", "reject_rhsbl_helo", "reject_rhsbl_sender",
-        "reject_rhsbl_recipient", "permit_dnswl_client", "permit_rhswl_client", "check_client_a_access", "check_client_mx_access", "check_client_ns_access",
-        "check_reverse_client_hostname_a_access", "check_reverse_client_hostname_mx_access", "check_reverse_client_hostname_ns_access",
-        "check_helo_a_access", "check_helo_mx_access", "check_helo_ns_access", "check_sender_a_access", "check_sender_mx_access",
-        "check_sender_ns_access", "check_recipient_a_access", "check_recipient_mx_access", "check_recipient_ns_access", "check_ccert_access",
-        "check_sasl_access",
-    };
-
-    private static readonly HashSet<string> Coming = new(StringComparer.OrdinalIgnoreCase)
-    {
-        "reject_unverified_sender", "reject_unverified_recipient", "reject_sender_login_mismatch", "reject_authenticated_sender_login_mismatch",
-        "reject_unauthenticated_sender_login_mismatch", "reject_known_sender_login_mismatch", "permit_mx_backup", "permit_naked_ip_address",
-        "reject_maps_rbl",
+        "reject_sender_login_mismatch", "reject_authenticated_sender_login_mismatch", "reject_unauthenticated_sender_login_mismatch", "reject_known_sender_login_mismatch",
     };
 
     private static readonly HashSet<string> RelayStoppers = new(StringComparer.OrdinalIgnoreCase)
@@ -78,6 +71,12 @@ internal sealed class RestrictionParser
         "reject_unauth_destination", "defer_unauth_destination", "reject", "defer", "defer_if_permit",
     };
 
+    private readonly SmtpdArrows _arrows;
+    private readonly TimeProvider _time;
+    private readonly SocketNames _sockets;
+    private readonly List<string> _mapsRblDomains;
+    private readonly PolicySettings _policy;
+    private readonly ConcurrentDictionary<(string, PolicySettings), PolicyClient> _policyClients = new();
     private readonly ITableSet _tables;
     private readonly SmtpdLog _log;
     private readonly Dictionary<string, string> _classValues = new(StringComparer.OrdinalIgnoreCase);
@@ -85,10 +84,15 @@ internal sealed class RestrictionParser
     private readonly ConcurrentDictionary<string, RestrictionList> _fromTables = new(StringComparer.Ordinal);
 
     /// <summary>Reads smtpd_restriction_classes.</summary>
-    public RestrictionParser(IConfig config, ITableSet tables, SmtpdLog log)
+    public RestrictionParser(IConfig config, SmtpdArrows arrows, SmtpdLog log, TimeProvider time)
     {
-        _tables = tables;
-        _log = log;
+        (_arrows, _tables, _log, _time) = (arrows, arrows.Tables, log, time);
+        _sockets = arrows.Sockets ?? new SocketNames(config.Get(CommonParameters.QueueDirectory), Chroot: false);
+        _mapsRblDomains = ListSyntax.Split(config.Get(UceParameters.MapsRblDomains));
+        _policy = new PolicySettings(
+            config.Get(UceParameters.PolicyDefaultAction), config.Get(UceParameters.PolicyContext), config.Get(UceParameters.PolicyTimeout),
+            config.Get(UceParameters.PolicyMaxIdle), config.Get(UceParameters.PolicyMaxTtl), config.Get(UceParameters.PolicyRetryDelay),
+            (int)config.Get(UceParameters.PolicyRequestLimit), (int)config.Get(UceParameters.PolicyTryLimit));
         foreach (var name in ListSyntax.Split(config.Get(SmtpdParameters.RestrictionClasses)))
         {
             if (config.Find(name) is { Length: > 0 } value)
@@ -120,6 +124,15 @@ internal sealed class RestrictionParser
         return list.Count == 0 ? RestrictionList.Empty : new RestrictionList([.. list]);
     }
 
+    /// <summary>Closes the connections to policy services.</summary>
+    public void Dispose()
+    {
+        foreach (var client in _policyClients.Values)
+        {
+            client.Dispose();
+        }
+    }
+
     /// <summary>Whether a list, with its classes, has a restriction that keeps strangers from relaying.</summary>
     public bool StopsRelaying(string value) => StopsRelaying(value, 0);
 
@@ -128,7 +141,7 @@ internal sealed class RestrictionParser
         && names.Where((name, i) => (RelayStoppers.Contains(name) && (i == 0 || !names[i - 1].Equals("warn_if_reject", StringComparison.OrdinalIgnoreCase)))
             || (_classValues.TryGetValue(name, out var inner) && StopsRelaying(inner, depth + 1))).Any();
 
-    private Restriction Next(List<string> names, ref int at, string? shortHand)
+    private Restriction Next(List<string> names, ref int at, string? shortHand, bool warns = false)
     {
         var name = names[at++];
         if (OldNames.TryGetValue(name, out var today))
@@ -138,7 +151,7 @@ internal sealed class RestrictionParser
         }
         if (name.Equals("warn_if_reject", StringComparison.OrdinalIgnoreCase))
         {
-            return at < names.Count ? BasicRestrictions.WarnIfReject(Next(names, ref at, shortHand)) : new Restriction(name, BasicRestrictions.Dunno);
+            return at < names.Count ? BasicRestrictions.WarnIfReject(Next(names, ref at, shortHand, warns: true)) : new Restriction(name, BasicRestrictions.Dunno);
         }
         if (name.Equals("sleep", StringComparison.OrdinalIgnoreCase))
         {
@@ -148,7 +161,7 @@ internal sealed class RestrictionParser
         }
         if (Plain.TryGetValue(name, out var check))
         {
-            if (at < names.Count && name is ("permit" or "reject" or "defer"))
+            if (at < names.Count && !warns && name is ("permit" or "reject" or "defer"))
             {
                 _log.Warning($"restriction `{names[at]}' after `{name}' is ignored");
             }
@@ -169,10 +182,32 @@ internal sealed class RestrictionParser
         {
             return new Restriction(name, (context, subject) => _classes[name].CheckAsync(context, subject));
         }
-        if (ComingWithArgument.Contains(name) || Coming.Contains(name))
+        if (DnsListRestrictions.All.TryGetValue(name, out var listed))
         {
-            at += ComingWithArgument.Contains(name) && at < names.Count ? 1 : 0;
-            return BasicRestrictions.Broken(name, $"restriction \"{name}\" is not supported yet");
+            var argument = at < names.Count ? names[at++] : "";
+            return argument.Length == 0 ? Warns(name, $"restriction {name} requires domain name argument")
+                : DnsList.Parse(argument, out var list) is { } wrong ? BasicRestrictions.Broken(name, $"restriction {name}: {wrong}")
+                : new Restriction(name, listed(list!));
+        }
+        if (name.Equals("check_policy_service", StringComparison.OrdinalIgnoreCase))
+        {
+            return PolicyService(name, at < names.Count ? names[at++] : "");
+        }
+        if (Logins.Contains(name))
+        {
+            // Postfix: the first one is the second and the third.
+            return name.Equals("reject_sender_login_mismatch", StringComparison.OrdinalIgnoreCase)
+                ? Warns(name, "restriction `reject_authenticated_sender_login_mismatch' ignored: no SASL support", "restriction `reject_unauthenticated_sender_login_mismatch' ignored: no SASL support")
+                : Warns(name, $"restriction `{name}' ignored: no SASL support");
+        }
+        if (name.Equals("permit_naked_ip_address", StringComparison.OrdinalIgnoreCase))
+        {
+            _log.Warning($"restriction {name} is deprecated. Use permit_mynetworks or permit_sasl_authenticated instead");
+            return new Restriction(name, BasicRestrictions.NakedAddress);
+        }
+        if (name.Equals("reject_maps_rbl", StringComparison.OrdinalIgnoreCase))
+        {
+            return MapsRbl(name);
         }
         if (name.Contains(':') && shortHand is not null && Access(shortHand) is { } implied)
         {
@@ -184,6 +219,43 @@ internal sealed class RestrictionParser
     private Restriction Table(string name, string table, Func<AccessTable, Func<RestrictionContext, Subject, ValueTask<Verdict>>> access) =>
         new(name, access(new AccessTable(Maps.Open(_tables, name, table), table, FromTable)));
 
+    /// <summary>One that says nothing but a warning.</summary>
+    private static Restriction Warns(string name, params string[] warnings) => new(name, (context, _) =>
+    {
+        Array.ForEach(warnings, context.Log.Warning);
+        return new(Verdict.Dunno);
+    });
+
+    private Restriction PolicyService(string name, string argument)
+    {
+        if (argument.Length == 0 || PolicyRestriction.Parse(argument, _policy, _sockets, out var endpoint, out var settings) is not null)
+        {
+            return BasicRestrictions.Broken(name, argument.Length == 0 ? $"restriction {name} must be followed by transport:server"
+                : $"restriction {name}: {PolicyRestriction.Parse(argument, _policy, _sockets, out _, out _)}");
+        }
+        // Restrictions of one service share its connections.
+        if (!_policyClients.TryGetValue((endpoint!.Name, settings), out var client))
+        {
+            client = _policyClients.GetOrAdd((endpoint.Name, settings), new PolicyClient(endpoint, settings, _arrows, _log, _time));
+        }
+        return new Restriction(name, new PolicyRestriction(client, settings, FromTable).CheckAsync);
+    }
+
+    private Restriction MapsRbl(string name)
+    {
+        _log.Warning($"support for restriction \"{name}\" will be removed from Postfix; use \"reject_rbl_client domain-name\" instead");
+        var lists = new List<DnsList>();
+        foreach (var domain in _mapsRblDomains)
+        {
+            if (DnsList.Parse(domain, out var list) is { } wrong)
+            {
+                return BasicRestrictions.Broken(name, $"maps_rbl_domains: {wrong}");
+            }
+            lists.Add(list!);
+        }
+        return new Restriction(name, (context, _) => DnsListRestrictions.MapsRblAsync(lists, context));
+    }
+
     private static Func<AccessTable, Func<RestrictionContext, Subject, ValueTask<Verdict>>>? Access(string name) => name.ToLowerInvariant() switch
     {
         "check_client_access" => t => t.ClientAsync,
@@ -193,7 +265,9 @@ internal sealed class RestrictionParser
         "check_recipient_access" => t => t.RecipientAsync,
         "check_etrn_access" => t => t.EtrnAsync,
         "check_address_map" => t => t.AddressMapAsync,
-        _ => null,
+        // No session has a login or a certificate yet: nothing is looked up.
+        "check_ccert_access" or "check_sasl_access" => _ => BasicRestrictions.Dunno,
+        _ => ServerAccess.Find(name) is var (about, kind) ? t => new ServerAccess(t, name, kind) is var hosts ? (context, _) => hosts.CheckAsync(context, about) : BasicRestrictions.Dunno : null,
     };
 
     /// <summary>The list in a table's entry, or null when it names a table: those must be open before the first client.</summary>

@@ -1,6 +1,5 @@
 using Facteur.Config;
 using Facteur.Config.Parameters;
-using Facteur.Tables;
 
 namespace Facteur.Services.Receive.Smtpd.Restrictions;
 
@@ -8,7 +7,7 @@ namespace Facteur.Services.Receive.Smtpd.Restrictions;
 /// The stages of a session and their lists. With smtpd_delay_reject the client, HELO and sender stages are asked at each RCPT.
 /// A temporary doubt of one stage (defer_if_permit) is kept for the later ones of the same recipient.
 /// </summary>
-internal sealed class RestrictionStages
+internal sealed class RestrictionStages : IDisposable
 {
     private static readonly Restriction UnlistedRecipient = new(SmtpdParameters.RejectUnlistedRecipient.Name, ListedAddresses.Recipient);
     private static readonly Restriction UnlistedSender = new(SmtpdParameters.RejectUnlistedSender.Name, ListedAddresses.Sender);
@@ -25,16 +24,17 @@ internal sealed class RestrictionStages
     private readonly bool _relayFirst;
     private readonly bool _unlistedRecipient;
     private readonly bool _unlistedSender;
-    private readonly bool _unprotected;
+    private readonly RestrictionParser? _parser;
 
     private RestrictionStages()
     {
     }
 
-    /// <summary>Parses all lists; an open relay is logged and refuses every recipient.</summary>
-    public RestrictionStages(IConfig config, ITableSet tables, SmtpdLog log)
+    /// <summary>Parses all lists.</summary>
+    public RestrictionStages(IConfig config, SmtpdArrows arrows, SmtpdLog log, TimeProvider time)
     {
-        var parser = new RestrictionParser(config, tables, log);
+        var parser = new RestrictionParser(config, arrows, log, time);
+        _parser = parser;
         RestrictionList List(StringParameter parameter, string? shortHand) => parser.Parse(config.Get(parameter), shortHand).Of(parameter.Name);
         _client = List(SmtpdParameters.ClientRestrictions, "check_client_access");
         _helo = List(SmtpdParameters.HeloRestrictions, "check_helo_access");
@@ -46,14 +46,15 @@ internal sealed class RestrictionStages
         _etrn = List(SmtpdParameters.EtrnRestrictions, "check_etrn_access");
         _localRewrite = List(SmtpdParameters.LocalHeaderRewriteClients, "check_address_map");
         _relayFirst = config.Get(SmtpdParameters.RelayBeforeRecipientRestrictions);
-        _unlistedRecipient = config.Get(SmtpdParameters.RejectUnlistedRecipient);
+        _unlistedRecipient = config.Get(SmtpdParameters.RejectUnlistedRecipient) && !new Server.InputOptions(config).NoUnknownRecipientChecks;
         _unlistedSender = config.Get(SmtpdParameters.RejectUnlistedSender);
-        _unprotected = !parser.StopsRelaying(config.Get(SmtpdParameters.RelayRestrictions)) && !parser.StopsRelaying(config.Get(SmtpdParameters.RecipientRestrictions));
-        if (_unprotected)
-        {
-            log.NoRelayProtection();
-        }
+        IsUnprotected = !parser.StopsRelaying(config.Get(SmtpdParameters.RelayRestrictions)) && !parser.StopsRelaying(config.Get(SmtpdParameters.RecipientRestrictions));
     }
+
+    /// <summary>Nothing keeps strangers from relaying: the service must not serve.</summary>
+    public bool IsUnprotected { get; }
+
+    public void Dispose() => _parser?.Dispose();
 
     /// <summary>All lists empty, and nothing refused for it.</summary>
     public static RestrictionStages None { get; } = new();
@@ -90,10 +91,6 @@ internal sealed class RestrictionStages
     /// <summary>RCPT and VRFY: the delayed stages, relay and recipient restrictions, then whether the recipient exists.</summary>
     public async ValueTask<Verdict> RecipientAsync(RestrictionContext context)
     {
-        if (_unprotected)
-        {
-            return context.ServerError();
-        }
         // RFC 5321 4.5.1: the postmaster is always accepted.
         if (context.Recipient!.Equals("postmaster", StringComparison.OrdinalIgnoreCase))
         {

@@ -26,6 +26,7 @@ internal static class Greeting
         return true;
     }
 
-    private static string Neuter(string name) =>
+    /// <summary>A name without characters that could forge a header or a log line.</summary>
+    public static string Neuter(string name) =>
         name.AsSpan().ContainsAny(Forging) ? string.Create(name.Length, name, static (span, source) => source.AsSpan().ReplaceAny(span, Forging, '?')) : name;
 }

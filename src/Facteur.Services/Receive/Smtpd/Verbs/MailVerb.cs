@@ -41,6 +41,10 @@ internal static class MailVerb
                 return await session.RefuseAsync(error).ConfigureAwait(false);
             }
         }
+        if (options.Verp.Length > 0 && sender.Length == 0)
+        {
+            return await session.RefuseAsync(SmtpdReplies.VerpNeedsSender).ConfigureAwait(false);
+        }
         return await BeginAsync(session, sender, options).ConfigureAwait(false);
     }
 
@@ -48,6 +52,7 @@ internal static class MailVerb
     {
         var context = session.Context;
         context.Sender = sender;
+        context.Size = session.DeclaredSize;
         if (HasNoRoom(session) || (!session.Settings.DelayReject && await session.Stages.SenderAsync(context).ConfigureAwait(false) == Verdict.Reject))
         {
             context.Sender = null;
@@ -62,6 +67,7 @@ internal static class MailVerb
             Return = options.Return,
             EnvelopeId = options.EnvelopeId ?? "",
             Smtputf8 = options.Smtputf8,
+            Verp = options.Verp,
         };
         session.State = SmtpdState.Mail;
         if (!session.Settings.DelayOpen && !await session.OpenAsync().ConfigureAwait(false))
@@ -92,6 +98,11 @@ internal static class MailVerb
         {
             options.Smtputf8 = true;
             return null;
+        }
+        if (session.MayVerp && (token.Is("XVERP") || token.Value("XVERP=") is not null))
+        {
+            options.Verp = token.Value("XVERP=") ?? session.Settings.VerpDelimiters;
+            return Verp.IsValid(options.Verp, session.Settings.VerpFilter) ? null : SmtpdReplies.BadVerp(session.Settings.VerpFilter);
         }
         if (token.Value("RET=") is { } ret)
         {
@@ -135,6 +146,8 @@ internal static class MailVerb
         public string? EnvelopeId { get; private set; }
 
         public bool Smtputf8 { get; set; }
+
+        public string Verp { get; set; } = "";
 
         public string? Set(DsnReturn value)
         {

@@ -42,6 +42,7 @@ internal static class MessageEnd
             session.Log.TooLarge(session.Context.QueueId);
             return SmtpdReplies.TooLarge;
         }
+        session.Context.Size = content.WireSize;
         if (await session.Stages.EndOfDataAsync(session.Context).ConfigureAwait(false) == Verdict.Reject)
         {
             return session.Context.Reply;
@@ -63,6 +64,11 @@ internal static class MessageEnd
         if (effects.Discard)
         {
             transaction.Envelope!.Flags |= MessageFlags.Discard;
+        }
+        // access(5): REDIRECT overrides FILTER.
+        if (effects.Filter is { } filter && effects.Redirect is null)
+        {
+            transaction.Envelope!.ContentFilter = filter;
         }
         if (effects.Redirect is { } target)
         {

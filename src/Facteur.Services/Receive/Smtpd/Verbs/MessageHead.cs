@@ -15,6 +15,7 @@ internal static class MessageHead
             // Postfix: cleanup learns it before the content, and reads none.
             transaction.Envelope!.Flags |= MessageFlags.Discard;
         }
+        transaction.Envelope!.LastRecipient = transaction.Recipients.Count > 0 ? transaction.Recipients[^1].Address : "";
         foreach (var line in session.Context.Effects.Prepend)
         {
             await content.HeaderAsync(line + "\n", session.Cancel).ConfigureAwait(false);
@@ -24,7 +25,8 @@ internal static class MessageHead
             session.Settings,
             session.Client,
             context.Helo,
-            transaction.Smtputf8 ? "UTF8SMTP" : context.Protocol,
+            // RFC 3848, RFC 6531 4.3: who logged in has an "A".
+            (transaction.Smtputf8 ? "UTF8SMTP" : context.Protocol) + (context.SaslUsername.Length > 0 && context.Protocol == "ESMTP" ? "A" : ""),
             transaction.Message!.QueueId,
             transaction.Recipients.Count == 1 ? transaction.Recipients[0].Address : null,
             MailDate.Format(transaction.Arrival, session.Service.Time.LocalTimeZone));

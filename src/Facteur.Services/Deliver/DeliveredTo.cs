@@ -1,7 +1,7 @@
 using System.Text;
 using Facteur.Spool;
 
-namespace Facteur.Services.Deliver.Local;
+namespace Facteur.Services.Deliver;
 
 /// <summary>The addresses in a message's Delivered-To headers: mail for one of them has been here before and loops.</summary>
 internal static class DeliveredTo

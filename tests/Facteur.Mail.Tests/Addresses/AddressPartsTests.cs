@@ -1,0 +1,54 @@
+using CsCheck;
+using Facteur.Mail.Addresses;
+using Facteur.Mail.Envelopes;
+
+namespace Facteur.Mail.Tests.Addresses;
+
+public sealed class AddressPartsTests
+{
+    [Fact]
+    public void Quoting_brings_every_local_part_back() =>
+        Gen.String[Gen.OneOf(Gen.Char[' ', '~'], Gen.Char['\u00a1', '\u04ff'], Gen.Char["\"\\@. "])].Sample(raw =>
+        {
+            var quoted = AddressParts.Quote(raw);
+            Assert.Equal(raw, AddressParts.Unquote(quoted));
+            // Quoted once more it does not change: an address has one form in all tables.
+            Assert.Equal(quoted, AddressParts.Quote(AddressParts.Unquote(quoted)));
+            Assert.True(quoted == raw || quoted is ['"', .., '"']);
+        });
+
+    [Theory]
+    [InlineData("list@sender.example", "user@remote.example", "", "list+user=remote.example@sender.example")]
+    [InlineData("list@sender.example", "user@remote.example", "other@given.example", "list+other=given.example@sender.example")]
+    [InlineData("list", "user", "", "list+user")]
+    [InlineData("\"a b\"@sender.example", "\"c d\"@remote.example", "", "\"a b+c d=remote.example\"@sender.example")]
+    [InlineData("", "user@remote.example", "", "")]
+    public void A_verp_sender_names_the_recipient_as_its_sender_wrote_it(string sender, string recipient, string original, string expected) =>
+        Assert.Equal(expected, Verp.Sender("+=", sender, new EnvelopeRecipient(recipient, original)));
+
+    [Theory]
+    [InlineData("+=", true)]
+    [InlineData("--", true)]
+    [InlineData("+", false)]
+    [InlineData("+=+", false)]
+    [InlineData("+a", false)]
+    public void Delimiters_are_two_of_the_filter(string delimiters, bool valid) => Assert.Equal(valid, Verp.IsValid(delimiters, "-=+"));
+
+    [Fact]
+    public void The_sender_of_probes_changes_with_time_and_is_known_one_period_before_and_after()
+    {
+        const string configured = "double-bounce@dest.example";
+        Assert.Equal("", ProbeSender.Make("<>", 3600, 1_000_000));
+        Assert.Equal(configured, ProbeSender.Make(configured, 0, 1_000_000));
+        var now = ProbeSender.Make(configured, 3600, 1_000_000);
+        Assert.NotEqual(now, ProbeSender.Make(configured, 3600, 1_003_600));
+        Assert.StartsWith("double-bounce", now);
+        Assert.EndsWith("@dest.example", now);
+        Assert.True(ProbeSender.IsValid(now.ToUpperInvariant(), configured, 3600, 1_003_600));
+        Assert.True(ProbeSender.IsValid(now, configured, 3600, 996_400));
+        Assert.False(ProbeSender.IsValid(now, configured, 3600, 1_010_800));
+        Assert.False(ProbeSender.IsValid(configured, configured, 3600, 1_000_000));
+        Assert.True(ProbeSender.IsValid(configured, configured, 0, 1_000_000));
+        Assert.False(ProbeSender.IsValid("", "<>", 0, 1_000_000));
+    }
+}
