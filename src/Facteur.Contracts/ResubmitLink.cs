@@ -209,6 +209,7 @@ public sealed class ResubmitServer : IFrameHandler, IDisposable
     private readonly ServiceLog _log;
     private readonly CancellationTokenSource _stop = new();
     private readonly Dictionary<ulong, Channel<byte[]?>> _open = [];
+    private volatile bool _closed;
 
     /// <summary>Serves a link.</summary>
     /// <param name="link">The link.</param>
@@ -223,6 +224,9 @@ public sealed class ResubmitServer : IFrameHandler, IDisposable
         _writer = new LinkWriter(link.Output);
         _pump = new LinkPump(link.Input, this, "resubmit server");
     }
+
+    /// <summary>The other end is gone.</summary>
+    public bool IsClosed => _closed;
 
     /// <inheritdoc/>
     public void Dispose()
@@ -281,6 +285,7 @@ public sealed class ResubmitServer : IFrameHandler, IDisposable
 
     void IFrameHandler.OnClosed()
     {
+        _closed = true;
         foreach (var pieces in _open.Values)
         {
             pieces.Writer.TryComplete();

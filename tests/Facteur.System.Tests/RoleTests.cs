@@ -127,6 +127,47 @@ public sealed class RoleTests
         instance.Logged($"warning: process rewrite pid {pid} ");
     }
 
+    /// <summary>Another process takes what is new; the one before it ends what it has begun, whatever becomes of the queue meanwhile.</summary>
+    [Fact]
+    public void A_reload_that_replaces_roles_does_not_cut_a_delivery()
+    {
+        Assert.SkipWhen(Instance.Single, "needs a process per role");
+        using var sink = new Sink { Held = "held" };
+        using var instance = new Instance($"{sink.Relayhost}\ntransport_maps = inline:{{ slow.test=slow: }}");
+        var user = Environment.UserName == "root" ? "nobody" : Environment.UserName;
+        File.AppendAllText(instance.MasterCf, $"slow unix - n n - - pipe user={user} argv=/bin/sh -c {{while test ! -e {instance.Top}/go; do sleep 0.05; done; echo done; true}}\n");
+        instance.Start();
+        Assert.StartsWith("250", Client.Send(instance.Smtp, "s@out.test", "a@far.test b@slow.test", "Subject: x\n\nheld\n"), StringComparison.Ordinal);
+        sink.Received("held");
+        Poll.Until(() => Program.Run("/usr/bin/pgrep", ["-f", $"test ! -e {instance.Top}/go"]).Exit == 0, () => $"the command\n{instance.Log}");
+        string[] roles = ["deliver", "local"];
+        var before = roles.ToDictionary(r => r, instance.Role);
+        Directory.CreateDirectory($"{instance.Top}/new");
+        File.WriteAllText($"{instance.Top}/new/aliases", "alias@box.test plain@box.test\n");
+        instance.Set($"virtual_alias_maps = texthash:{instance.Top}/new/aliases");
+        instance.Reload();
+        // What is new is delivered by others, and they that go on are known to another queue.
+        Assert.StartsWith("250", Client.Send(instance.Smtp, "s@out.test", "alias@box.test c@far.test", "Subject: x\n\nfirst\n"), StringComparison.Ordinal);
+        instance.Delivered("plain", "first");
+        sink.Received("first");
+        var queue = instance.Role("queue");
+        Assert.Equal(0, Libc.kill(queue, Libc.SIGKILL));
+        Poll.Until(() => instance.Role("queue") is var now && now != 0 && now != queue, () => "another queue");
+        Poll.Until(() => instance.Queue().Count == 1, () => "the message that is being delivered, alone in the queue");
+        Assert.All(roles, r => Assert.Equal(0, Libc.kill(before[r], 0)));
+        Assert.DoesNotContain("status=", string.Concat(instance.Log.Split('\n').Where(l => l.Contains("a@far.test", StringComparison.Ordinal) || l.Contains("b@slow.test", StringComparison.Ordinal))), StringComparison.Ordinal);
+        sink.Held = null;
+        File.WriteAllText($"{instance.Top}/go", "");
+        Poll.Until(() => instance.Queue().Count == 0, () => $"an empty queue\n{instance.Log}");
+        Poll.Until(() => roles.All(r => Libc.kill(before[r], 0) < 0), () => "the end of those that were replaced");
+        Assert.Single(sink.Messages, m => m.Contains("held", StringComparison.Ordinal));
+        Assert.Single(instance.Log.Split('\n'), l => l.Contains("to=<a@far.test>", StringComparison.Ordinal) && l.Contains("status=sent", StringComparison.Ordinal));
+        Assert.Single(instance.Log.Split('\n'), l => l.Contains("to=<b@slow.test>", StringComparison.Ordinal) && l.Contains("status=sent (delivered via slow service (done))", StringComparison.Ordinal));
+        Assert.DoesNotContain("warning: process deliver", instance.Log, StringComparison.Ordinal);
+        instance.Stop();
+        instance.Gone();
+    }
+
     [Fact]
     public void Programs_that_are_replaced_under_a_running_master_are_not_used_until_it_is_started_anew()
     {

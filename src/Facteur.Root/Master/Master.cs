@@ -33,12 +33,15 @@ public sealed unsafe class Master : IDisposable
     private static readonly TimeSpan StartLimit = TimeSpan.FromMinutes(30);
     private static readonly TimeSpan SecretsLook = TimeSpan.FromSeconds(10);
     private const int WordsAtOnce = 64;
+    private const int LeavingLimit = 4;
     private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(10);
     private readonly Dictionary<string, RoleSlot> _roles = RoleNames.ToDictionary(n => n, n => new RoleSlot(n), StringComparer.Ordinal);
     private readonly Dictionary<string, int> _listen = new(StringComparer.Ordinal);
     private readonly Dictionary<string, int> _sockets = new(StringComparer.Ordinal);
     private readonly Dictionary<string, (int Descriptor, ulong Version)> _secrets = new(StringComparer.Ordinal);
     private readonly HashSet<string> _secretProblems = new(StringComparer.Ordinal);
+    /// <summary>Processes that were replaced and end what they have begun.</summary>
+    private readonly List<RoleSlot> _leaving = [];
     private readonly string _directory;
     private readonly TimeProvider _time;
     private readonly MasterLog _log;
@@ -128,7 +131,7 @@ public sealed unsafe class Master : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (var role in _roles.Values)
+        foreach (var role in All)
         {
             role.Dispose();
         }
@@ -139,6 +142,8 @@ public sealed unsafe class Master : IDisposable
         }
         _lock.Dispose();
     }
+
+    private IEnumerable<RoleSlot> All => _roles.Values.Concat(_leaving);
 
     private int Run(Action ready, TextWriter error)
     {
@@ -204,7 +209,7 @@ public sealed unsafe class Master : IDisposable
     // Sleeps until a role says something or ends, a signal comes, or a role may be started again.
     private void Poll(double limit = 60_000)
     {
-        var talking = _roles.Values.Where(r => r.Control is not null).ToArray();
+        var talking = All.Where(r => r.Control is not null).ToArray();
         var polled = stackalloc Libc.PollFd[talking.Length + 1];
         polled[0] = new Libc.PollFd { Fd = _bell, Events = Libc.POLLIN };
         for (var i = 0; i < talking.Length; i++)
@@ -260,7 +265,7 @@ public sealed unsafe class Master : IDisposable
         int status;
         while (Libc.waitpid(-1, &status, Libc.WNOHANG) is > 0 and var pid)
         {
-            if (_roles.Values.FirstOrDefault(r => r.Pid == pid) is not { } role)
+            if (All.FirstOrDefault(r => r.Pid == pid) is not { } role)
             {
                 continue;
             }
@@ -285,6 +290,7 @@ public sealed unsafe class Master : IDisposable
                 }
             }
             role.Ended(_time);
+            _leaving.Remove(role);
         }
     }
 
@@ -485,11 +491,13 @@ public sealed unsafe class Master : IDisposable
         {
             role.Say('S', address, socket);
         }
-        foreach (var (name, a, b) in Links)
+        foreach (var (name, a, b) in Links.Where(l => l.A == role.Name || l.B == role.Name))
         {
-            if ((a == role.Name || b == role.Name) && _roles[a].Control is not null && _roles[b].Control is not null)
+            var first = a == role.Name;
+            // Those that leave come first: what they were given is still theirs.
+            foreach (var peer in _leaving.Append(_roles[first ? b : a]).Where(p => p.Name == (first ? b : a) && p.Control is not null))
             {
-                Link(name, _roles[a], _roles[b]);
+                Link(name, first ? role : peer, first ? peer : role);
             }
         }
         if (role.Name == "local")
@@ -747,12 +755,21 @@ public sealed unsafe class Master : IDisposable
                 // A Landlock domain can't be widened: who reads tables gets a new process, which finds the old one's sockets and links.
                 if ((wider && ReadsTables(role)) || (moved && role.Name == "local"))
                 {
-                    role.Say('Q');
                     role.Replaced = true;
+                    role.Say('Q', role.Name is "deliver" or "local" ? "leave" : "");
                 }
                 else if (role.Name != LocalParent.LocalParent.Name)
                 {
                     role.Say('C');
+                }
+            }
+            // A delivery under way is not cut: others take what is new meanwhile.
+            foreach (var role in _roles.Values.Where(r => r.Name is "deliver" or "local" && r is { Replaced: true, Pid: >= 0 }).ToArray())
+            {
+                Replace(role);
+                if (role.Name == "local" && _roles.TryGetValue(LocalParent.LocalParent.Name, out var parent))
+                {
+                    Replace(parent);
                 }
             }
             foreach (var name in leaving)
@@ -768,6 +785,16 @@ public sealed unsafe class Master : IDisposable
             _log.Error($"reload: {e.Message}");
         }
         Notify("READY=1");
+    }
+
+    private void Replace(RoleSlot role)
+    {
+        _roles[role.Name] = new RoleSlot(role.Name);
+        _leaving.Add(role);
+        foreach (var old in _leaving.Where(r => r.Name == role.Name).SkipLast(LeavingLimit))
+        {
+            old.Say('Q');
+        }
     }
 
     // It may have been renamed. A configuration with mistakes is no reason to go on with the old file: it is compressed in a second.
@@ -809,7 +836,7 @@ public sealed unsafe class Master : IDisposable
     /// <summary>No new mail, no new deliveries, what is under way ends, the queue is synced, and then the others.</summary>
     private void Stop()
     {
-        foreach (var role in _roles.Values)
+        foreach (var role in All)
         {
             role.Ending = true;
         }
@@ -820,7 +847,7 @@ public sealed unsafe class Master : IDisposable
         }
         End("deliver", "local");
         End("queue");
-        if (_roles.TryGetValue(LocalParent.LocalParent.Name, out var parent))
+        foreach (var parent in All.Where(r => r.Name == LocalParent.LocalParent.Name))
         {
             // It knows no word, only the end.
             parent.Control?.Dispose();
@@ -830,7 +857,7 @@ public sealed unsafe class Master : IDisposable
 
     private void End(params string[] names)
     {
-        var ending = names.Where(_roles.ContainsKey).Select(n => _roles[n]).ToArray();
+        var ending = All.Where(r => names.Contains(r.Name)).ToArray();
         foreach (var role in ending)
         {
             role.Say('Q');
@@ -856,32 +883,21 @@ public sealed unsafe class Master : IDisposable
     /// <exception cref="MasterException">It has errors.</exception>
     private Plan ReadPlan()
     {
-        int* pipe = stackalloc int[2];
-        if (Libc.pipe2(pipe, Libc.O_CLOEXEC) < 0)
-        {
-            throw new MasterException($"pipe: {Errno.Text(Marshal.GetLastPInvokeError())}");
-        }
-        var line = new List<string> { Environment.ProcessPath!, "launcher", "--filter", "--wx" };
-        if (_root)
-        {
-            line.AddRange(["--user", Identity(_mail!)]);
-        }
-        line.AddRange([Program(), "plan", "-c", _directory]);
+        var patience = TimeSpan.FromSeconds(60);
+        var file = Libc.memfd_create("plan", Libc.MFD_CLOEXEC);
         var none = Libc.open("/dev/null", Libc.O_RDWR | Libc.O_CLOEXEC, 0);
-        var errno = Spawn(line, none, pipe[1], none, out var pid);
+        string[] user = _root ? ["--user", Identity(_mail!)] : [];
+        var errno = Spawn([Environment.ProcessPath!, "launcher", "--filter", "--wx", .. user, Program(), "plan", "-c", _directory], none, file, none, out var pid);
         _ = Libc.close(none);
-        _ = Libc.close(pipe[1]);
-        var text = errno == 0 ? ReadAll(pipe[0]) : null;
-        _ = Libc.close(pipe[0]);
-        if (errno == 0)
+        for (var start = _time.GetTimestamp(); errno == 0 && !ChildProcess.HasEnded(pid, out _); _ = Libc.poll(null, 0, 2))
         {
-            int status;
-            _ = Libc.kill(pid, Libc.SIGKILL);
-            _ = Libc.waitpid(pid, &status, 0);
+            errno = _time.GetElapsedTime(start) <= patience ? 0 : Libc.kill(pid, Libc.SIGKILL) == 0 ? Libc.ETIMEDOUT : Libc.ESRCH;
         }
-        if (text is null)
+        var text = Text(file);
+        _ = Libc.close(file);
+        if (errno != 0)
         {
-            throw new MasterException(errno == 0 ? "the configuration's reader does not answer" : $"{Program()}: {Errno.Text(errno)}");
+            throw new MasterException(errno == Libc.ETIMEDOUT ? "the configuration's reader does not answer" : $"{Program()}: {Errno.Text(errno)}");
         }
         var plan = Plan.Parse(text);
         if (plan.Build != BuildId.Value && (plan.Build.Length > 0 || plan.Errors.Count == 0))
@@ -891,31 +907,15 @@ public sealed unsafe class Master : IDisposable
         return plan.Errors.Count == 0 ? plan : throw new MasterException(string.Join("; ", plan.Errors));
     }
 
-    private string? ReadAll(int fd)
+    private static string Text(int file)
     {
-        var patience = TimeSpan.FromSeconds(60);
-        var start = _time.GetTimestamp();
-        var all = new StringBuilder();
-        var buffer = stackalloc byte[4096];
-        var decoder = Encoding.UTF8.GetDecoder();
-        var chars = new char[4096];
-        while (all.Length < Plan.Limit)
+        var bytes = new byte[Math.Clamp(Libc.lseek(file, 0, 2), 0, Plan.Limit)];
+        fixed (byte* all = bytes)
         {
-            var wait = new Libc.PollFd { Fd = fd, Events = Libc.POLLIN };
-            var left = patience - _time.GetElapsedTime(start);
-            var ready = left > TimeSpan.Zero ? Libc.poll(&wait, 1, (int)left.TotalMilliseconds) : 0;
-            if (ready == 0 || (ready < 0 && Marshal.GetLastPInvokeError() != Libc.EINTR))
-            {
-                return null;
-            }
-            var count = ready < 0 ? -1 : Libc.read(fd, buffer, 4096);
-            if (ready > 0 && count <= 0)
-            {
-                return all.ToString();
-            }
-            all.Append(chars, 0, decoder.GetChars(new ReadOnlySpan<byte>(buffer, (int)Math.Max(0, count)), chars, flush: false));
+            _ = Libc.lseek(file, 0, 0);
+            // What is missing is seen by the plan's own end.
+            return Encoding.UTF8.GetString(bytes, 0, (int)Math.Max(0, Libc.read(file, all, bytes.Length)));
         }
-        return null;
     }
 
     private UserAccount Account(string parameter)

@@ -25,6 +25,9 @@ internal sealed class Sink : IDisposable
     /// <summary>Recipients whose name begins with "later" are taken now.</summary>
     public bool IsLater { get; set; }
 
+    /// <summary>Messages that contain this text are answered when it is changed.</summary>
+    public string? Held { get; set; }
+
     public int Number => _port.Number;
 
     /// <summary>What main.cf says of it.</summary>
@@ -116,6 +119,10 @@ internal sealed class Sink : IDisposable
                         }
                     }
                     Messages.Enqueue(content.ToString());
+                    while (Held is { } held && content.ToString().Contains(held, StringComparison.Ordinal))
+                    {
+                        await Task.Delay(10);
+                    }
                     await Say("250 2.0.0 taken");
                 }
             }

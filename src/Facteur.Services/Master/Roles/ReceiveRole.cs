@@ -24,7 +24,10 @@ internal sealed class ReceiveRole : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly List<Net.Connections.Listener> _sockets = [];
     private readonly List<IDisposable> _inside = [];
-    private readonly Dictionary<string, ResubmitServer> _resubmit = [];
+    /// <summary>Most links of those who make mail inside.</summary>
+    private const int ResubmitLimit = 16;
+
+    private readonly List<ResubmitServer> _resubmit = [];
     private readonly Surroundings _around;
     private readonly IncomingSwitch _incoming = new();
     private readonly CleanupSwitch _cleanup;
@@ -86,11 +89,13 @@ internal sealed class ReceiveRole : IAsyncDisposable
         var server = new ResubmitServer(link, _requeued, _master, who is "local" or "forwards" ? null : _verify);
         lock (_resubmit)
         {
-            if (_resubmit.Remove(who, out var before))
+            // Agents that others took the place of may still have mail to hand in.
+            foreach (var old in _resubmit.Where((s, i) => s.IsClosed || i <= _resubmit.Count - ResubmitLimit).ToArray())
             {
-                before.Dispose();
+                old.Dispose();
+                _resubmit.Remove(old);
             }
-            _resubmit[who] = server;
+            _resubmit.Add(server);
         }
     }
 
@@ -147,7 +152,7 @@ internal sealed class ReceiveRole : IAsyncDisposable
     {
         lock (_resubmit)
         {
-            foreach (var server in _resubmit.Values)
+            foreach (var server in _resubmit)
             {
                 server.Dispose();
             }
