@@ -39,6 +39,30 @@ public sealed class LocalTests
         mail.Delivered("plain", "above the least");
     }
 
+    /// <summary>What gives rights has changed: another parent and another expander come, and those before end the command that runs.</summary>
+    [Fact]
+    public void A_reload_that_changes_rights_does_not_cut_a_users_command()
+    {
+        using var mail = Owned("mydestination = local.test\nlocal_recipient_maps =\nmailbox_command = while test ! -e GO; do sleep 0.05; done; exit 0");
+        File.WriteAllText(mail.MainCf, File.ReadAllText(mail.MainCf).Replace("GO", $"{mail.Top}/go-$USER", StringComparison.Ordinal));
+        File.WriteAllText($"{mail.Top}/go-bin", "");
+        mail.Start();
+        Client.Send(mail.Smtp, "s@box.test", "daemon@local.test", "Subject: x\n\nslow\n");
+        Poll.Until(() => Program.Run("/usr/bin/pgrep", ["-f", $"test ! -e .*{mail.Top}/go-"]).Exit == 0, () => $"the command\n{mail.Log}");
+        var before = mail.Role("local");
+        mail.Set("virtual_minimum_uid = 200");
+        mail.Reload();
+        Client.Send(mail.Smtp, "s@box.test", "bin@local.test", "Subject: x\n\nquick\n");
+        mail.Logged("to=<bin@local.test>, relay=local");
+        Assert.Equal(0, Libc.kill(before, 0));
+        Assert.DoesNotContain("to=<daemon@local.test>", mail.Log, StringComparison.Ordinal);
+        File.WriteAllText($"{mail.Top}/go-daemon", "");
+        Poll.Until(() => mail.Queue().Count == 0, () => mail.Log);
+        Poll.Until(() => Libc.kill(before, 0) < 0, () => "the end of the one before");
+        Assert.Equal(2, mail.Log.Split('\n').Count(l => l.Contains("status=sent (delivered to command: ", StringComparison.Ordinal)));
+        Assert.DoesNotContain("warning: process", mail.Log, StringComparison.Ordinal);
+    }
+
     private static Instance Owned(string lines)
     {
         Assert.SkipWhen(Instance.Single || Libc.geteuid() != 0, "needs root, and a process per role");
