@@ -8,7 +8,7 @@ Func<CommandContext, int>? command = name switch
 {
     "postdrop" => Postdrop.Run,
     "postqueue" => context => Postqueue.Run(context, new QueueAccess(QueueAccess.RunningSystem.Connect, _ => WholeProgram.Become(context))),
-    "postlog" => context => Postlog.Run(context, config => MailLog.Open(config, context.Time)),
+    "postlog" => context => Postlog.Run(context, config => MailLog.OfCommand(config, context.Time)),
     _ => null,
 };
 if (command is null)

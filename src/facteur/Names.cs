@@ -39,7 +39,7 @@ internal static class Names
         "postqueue" => Postqueue.Run(context, Access),
         "postsuper" => Super(context),
         "postcat" => Postcat.Run(context, Console.OpenStandardOutput(), Access),
-        "postlog" => Postlog.Run(context, config => MailLog.Open(config, context.Time)),
+        "postlog" => Postlog.Run(context, config => MailLog.OfCommand(config, context.Time)),
         "postdrop" => Postdrop.Run(context),
         "postkick" => Postkick.Run(context, Access),
         "explain" => Explain.Run(context, question => ExplainAnswer.Run(context, question)),

@@ -1,4 +1,5 @@
 using System.IO.Compression;
+using System.Net.Sockets;
 using Facteur.System.Tests.Parts;
 using Facteur.Unix;
 
@@ -43,6 +44,27 @@ public sealed class LogTests
         Assert.StartsWith("250", Client.Send(mail.Smtp, "s@box.test", "a@box.test", "Subject: stuck\n\n"), StringComparison.Ordinal);
         mail.Delivered("a", "Subject: stuck");
         mail.Stop();
+    }
+
+    [Fact]
+    public void Commands_and_others_log_through_postlogd()
+    {
+        Assert.SkipWhen(Instance.Single, "needs a process per role");
+        using var mail = Instance.Started();
+        // It keeps the file that it has: who writes there is postlogd.
+        File.Move(mail.LogFile, $"{mail.LogFile}.1");
+        mail.Run("postlog", "-t", "mine", "-p", "warn", "said by a command").Fine();
+        using (var socket = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified))
+        {
+            socket.Connect(new UnixDomainSocketEndPoint($"{mail.Spool}/public/postlog"));
+            socket.Send("Nov 02 10:00:00 host other[1]: \x1b[31mtwo\0\r\nlines"u8);
+        }
+        Poll.Until(() => File.ReadAllText($"{mail.LogFile}.1") is var log && log.Contains(": warning: said by a command\n", StringComparison.Ordinal) && log.Contains("Nov 02 10:00:00 host other[1]: ?[31mtwo??\nlines\n", StringComparison.Ordinal), () => File.ReadAllText($"{mail.LogFile}.1"));
+        Assert.False(File.Exists(mail.LogFile));
+        mail.Stop();
+        // Nobody is there any more: the command writes itself.
+        mail.Run("postlog", "-t", "mine", "alone").Fine();
+        Assert.Matches("mine\\[[0-9]+\\]: alone\n$", File.ReadAllText(mail.LogFile));
     }
 
     [Fact]

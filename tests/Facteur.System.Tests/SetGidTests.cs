@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net.Sockets;
 using System.Text;
 using Facteur.System.Tests.Parts;
 using Facteur.Unix;
@@ -166,6 +167,20 @@ public sealed class SetGidTests
         Assert.Equal(0, house.As(SetGidHouse.User,
             "set -m; mkfifo way; (trap '' HUP; exec $P <way) & exec 9>way; printf 'S\\003bobR\\003bobM\\0' >&9; sleep 1; kill -HUP %1; sleep 0.2; printf 'N\\001xX\\0E\\0' >&9; exec 9>&-; wait %1").Exit);
         Assert.Single(house.Messages());
+    }
+
+    [Fact]
+    public void A_users_postlog_reaches_postlogd_and_not_the_file()
+    {
+        using var house = new SetGidHouse();
+        using var postlogd = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified) { ReceiveTimeout = 10_000 };
+        var path = $"{house.Top}/spool/public/postlog";
+        postlogd.Bind(new UnixDomainSocketEndPoint(path));
+        Assert.Equal(0, Libc.chown(path, 0, GroupAccount.Find(SetGidHouse.Group)!.Value) | Libc.chmod(path, 0x1B0));
+        house.As(SetGidHouse.User, "$B/postlog -t mine text").Fine();
+        var line = new byte[1000];
+        Assert.Matches("^... .. ..:..:.. mail mine\\[[0-9]+\\]: text\n?$", Encoding.UTF8.GetString(line, 0, postlogd.Receive(line)));
+        Assert.False(File.Exists($"{house.Top}/maillog"));
     }
 
     [Fact]

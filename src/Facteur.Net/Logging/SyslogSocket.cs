@@ -6,6 +6,9 @@ namespace Facteur.Net.Logging;
 /// <param name="path">The socket, normally "/dev/log".</param>
 public sealed class SyslogSocket(string path) : IDisposable
 {
+    /// <summary>How long a socket that is full is waited for, in milliseconds.</summary>
+    private const int Patience = 5000;
+
     private Socket? _socket;
 
     /// <summary>Sends one line.</summary>
@@ -16,14 +19,13 @@ public sealed class SyslogSocket(string path) : IDisposable
         // Twice: a socket connected before syslog restarted fails once.
         for (var attempt = 0; attempt < 2; attempt++)
         {
+            if (!Connect())
+            {
+                continue;
+            }
             try
             {
-                if (_socket is null)
-                {
-                    _socket = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
-                    _socket.Connect(new UnixDomainSocketEndPoint(path));
-                }
-                _socket.Send(line);
+                _socket!.Send(line);
                 return true;
             }
             catch (SocketException)
@@ -32,6 +34,28 @@ public sealed class SyslogSocket(string path) : IDisposable
             }
         }
         return false;
+    }
+
+    /// <summary>Connects where it is not yet.</summary>
+    /// <returns>False when nobody is there, or we may not.</returns>
+    public bool Connect()
+    {
+        if (_socket is not null)
+        {
+            return true;
+        }
+        try
+        {
+            _socket = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified) { SendTimeout = Patience };
+            _socket.Connect(new UnixDomainSocketEndPoint(path));
+            return true;
+        }
+        catch (Exception e) when (e is SocketException or ArgumentException)
+        {
+            // A path that is too long for a socket is an argument's mistake.
+            Dispose();
+            return false;
+        }
     }
 
     /// <inheritdoc/>

@@ -17,14 +17,14 @@ internal static unsafe class ListenSocket
         var v6 = address.AddressFamily == AddressFamily.InterNetworkV6;
         // struct sockaddr_in and sockaddr_in6, as the framework lays them out.
         var bytes = address.Serialize().Buffer.Span;
-        return Listen(v6 ? Libc.AF_INET6 : Libc.AF_INET, bytes, v6, out errno);
+        return Listen(v6 ? Libc.AF_INET6 : Libc.AF_INET, bytes, v6, Libc.SOCK_STREAM, out errno);
     }
 
     /// <summary>
-    /// Listens on a path; an old socket there is replaced. -1 with the errno. All is done in the name of the directory's owner, as in Postfix: what that user may put
+    /// Listens on a path, of a stream or datagram socket; an old socket there is replaced. -1 with the errno. All is done in the name of the directory's owner, as in Postfix: what that user may put
     /// in the socket's place is nothing that root would change.
     /// </summary>
-    public static int Unix(string path, uint mode, uint gid, out int errno)
+    public static int Unix(string path, uint mode, uint gid, int type, out int errno)
     {
         // struct sockaddr_un: family, then at most 107 bytes and a NUL.
         var name = Encoding.UTF8.GetBytes(path);
@@ -44,7 +44,7 @@ internal static unsafe class ListenSocket
         }
         using var identity = FileIdentity.Take(directory.Uid, gid);
         _ = Libc.unlink(path);
-        var fd = Listen(Libc.AF_UNIX, address, false, out errno);
+        var fd = Listen(Libc.AF_UNIX, address, false, type, out errno);
         if (fd >= 0 && Libc.chmod(path, mode) < 0)
         {
             errno = Marshal.GetLastPInvokeError();
@@ -54,17 +54,17 @@ internal static unsafe class ListenSocket
         return fd;
     }
 
-    private static int Listen(int family, ReadOnlySpan<byte> address, bool v6Only, out int errno)
+    private static int Listen(int family, ReadOnlySpan<byte> address, bool v6Only, int type, out int errno)
     {
         errno = 0;
-        var fd = Libc.socket(family, Libc.SOCK_STREAM | Libc.SOCK_CLOEXEC, 0);
+        var fd = Libc.socket(family, type | Libc.SOCK_CLOEXEC, 0);
         var one = 1;
         fixed (byte* bytes = address)
         {
             if (fd >= 0
                 && Libc.setsockopt(fd, Libc.SOL_SOCKET, Libc.SO_REUSEADDR, &one, sizeof(int)) == 0
                 && (!v6Only || Libc.setsockopt(fd, Libc.IPPROTO_IPV6, Libc.IPV6_V6ONLY, &one, sizeof(int)) == 0)
-                && Libc.bind(fd, bytes, address.Length) == 0 && Libc.listen(fd, Backlog) == 0)
+                && Libc.bind(fd, bytes, address.Length) == 0 && (type != Libc.SOCK_STREAM || Libc.listen(fd, Backlog) == 0))
             {
                 return fd;
             }

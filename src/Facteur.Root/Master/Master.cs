@@ -23,9 +23,12 @@ public sealed unsafe class Master : IDisposable
         ("rewrite", "rewrite", "queue"), ("deliver", "deliver", "queue"), ("local", "local", "queue"),
     ];
 
-    /// <summary>Sockets in the queue directory: name, mode, who serves it.</summary>
-    private static readonly (string Name, uint Mode, string Role)[] Sockets =
-        [("submit", 0x1B6, "receive"), ("public/pickup", 0x1B6, "receive"), ("public/control", 0x1B6, "queue"), ("public/showq", 0x1B6, "queue"), ("public/flush", 0x1B6, "queue"), ("public/qmgr", 0x1B6, "queue")];
+    /// <summary>Sockets in the queue directory: name, mode, type, who serves it.</summary>
+    private static readonly (string Name, uint Mode, int Type, string Role)[] Sockets =
+        [
+            ("submit", 0x1B6, Libc.SOCK_STREAM, "receive"), ("public/pickup", 0x1B6, Libc.SOCK_STREAM, "receive"), ("public/control", 0x1B6, Libc.SOCK_STREAM, "queue"), ("public/showq", 0x1B6, Libc.SOCK_STREAM, "queue"),
+            ("public/flush", 0x1B6, Libc.SOCK_STREAM, "queue"), ("public/qmgr", 0x1B6, Libc.SOCK_STREAM, "queue"), ("public/postlog", 0x1B0, Libc.SOCK_DGRAM, "postlogd"),
+        ];
 
     private static readonly string[] SystemRead =
         ["/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/proc", "/sys/fs/cgroup", "/sys/devices/system", "/dev/urandom", "/dev/random", "/dev/zero", "/run/systemd/resolve", "/var/run"];
@@ -483,7 +486,7 @@ public sealed unsafe class Master : IDisposable
             GiveMaildrop(role);
         }
         GiveSecrets(role);
-        foreach (var (name, _, _) in Sockets.Where(s => s.Role == role.Name))
+        foreach (var (name, _, _, _) in Sockets.Where(s => s.Role == role.Name))
         {
             role.Say('S', name, _sockets[name]);
         }
@@ -610,9 +613,9 @@ public sealed unsafe class Master : IDisposable
 
     private void OpenSockets()
     {
-        foreach (var (name, mode, _) in Sockets)
+        foreach (var (name, mode, type, _) in Sockets.Where(s => _roles.ContainsKey(s.Role)))
         {
-            var fd = ListenSocket.Unix(Path.Combine(_names["queue_directory"], name), mode, _group, out var errno);
+            var fd = ListenSocket.Unix(Path.Combine(_names["queue_directory"], name), mode, _group, type, out var errno);
             _sockets[name] = fd >= 0 ? fd : throw new MasterException($"listen on {Path.Combine(_names["queue_directory"], name)}: {Errno.Text(errno)}");
         }
         foreach (var (address, line) in _plan.Listen)
@@ -847,11 +850,8 @@ public sealed unsafe class Master : IDisposable
         }
         End("deliver", "local");
         End("queue");
-        foreach (var parent in All.Where(r => r.Name == LocalParent.LocalParent.Name))
-        {
-            // It knows no word, only the end.
-            parent.Control?.Dispose();
-        }
+        // It knows no word, only the end.
+        All.Where(r => r.Name == LocalParent.LocalParent.Name).ToList().ForEach(r => r.Control?.Dispose());
         End("rewrite", LocalParent.LocalParent.Name, "postlogd");
     }
 

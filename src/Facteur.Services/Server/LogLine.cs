@@ -52,6 +52,22 @@ internal sealed class LogLine(bool syslog, int facility, string host, int pid, T
         return length;
     }
 
+    /// <summary>Makes lines of another process whole: without control characters, a line feed at the end, for which there is room.</summary>
+    /// <param name="lines">The lines; changed.</param>
+    /// <param name="length">Their bytes.</param>
+    internal static ReadOnlySpan<byte> Printable(Span<byte> lines, int length)
+    {
+        foreach (ref var at in lines[..length])
+        {
+            at = at is (>= (byte)' ' and not 0x7f) or (byte)'\n' ? at : (byte)'?';
+        }
+        if (length > 0 && lines[length - 1] != (byte)'\n')
+        {
+            lines[length++] = (byte)'\n';
+        }
+        return lines[..length];
+    }
+
     private static int Put(Span<byte> into, ReadOnlySpan<byte> bytes)
     {
         bytes.CopyTo(into);

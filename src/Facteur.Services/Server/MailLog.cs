@@ -1,6 +1,7 @@
 using Facteur.Config;
 using Facteur.Config.Parameters;
 using Facteur.Contracts;
+using Facteur.Net.Logging;
 
 namespace Facteur.Services.Server;
 
@@ -55,13 +56,30 @@ public sealed class MailLog : IMailLog, IDisposable
         var tag = config.Get(CommonParameters.SyslogName) + "/postlogd";
         if (file.Length == 0)
         {
-            return new MailLog(new SyslogSink(syslogSocket), line, tag);
+            return new MailLog(new SyslogSink(new SyslogSocket(syslogSocket)), line, tag);
         }
         if (LogParameters.CheckFile(file, config.Get(LogParameters.MaillogFilePrefixes)) is { } wrong)
         {
             throw new ConfigException(wrong);
         }
         return new MailLog(new FileLogSink(file, Mode(config.Get(LogParameters.MaillogFilePermissions))), line, tag);
+    }
+
+    /// <summary>The log of a command: to postlogd where it runs, for a user may not write the file, and it may be another one by now; else as <see cref="Open"/>.</summary>
+    /// <param name="config">The configuration.</param>
+    /// <param name="time">The clock.</param>
+    /// <exception cref="ConfigException">maillog_file is outside of maillog_file_prefixes, or a value is not valid.</exception>
+    /// <exception cref="IOException">The file can't be opened.</exception>
+    public static MailLog OfCommand(IConfig config, TimeProvider time)
+    {
+        var file = config.Get(LogParameters.MaillogFile);
+        var socket = new SyslogSocket(Path.Combine(config.Get(CommonParameters.QueueDirectory), "public/postlog"));
+        if (file.Length == 0 || LogParameters.CheckFile(file, config.Get(LogParameters.MaillogFilePrefixes)) is not null || !socket.Connect())
+        {
+            return Open(config, time);
+        }
+        var line = new LogLine(false, Facility(config.Get(LogParameters.SyslogFacility)), config.Get(CommonParameters.Myhostname), Environment.ProcessId, time);
+        return new MailLog(new SyslogSink(socket), line, config.Get(CommonParameters.SyslogName) + "/postlogd");
     }
 
     /// <summary>The log of a role: to postlogd, which writes the file, or to syslog.</summary>

@@ -2,10 +2,10 @@ using Facteur.Net.Logging;
 
 namespace Facteur.Services.Server;
 
-/// <summary>syslog: one datagram per line.</summary>
-internal sealed class SyslogSink(string path) : ILogSink
+/// <summary>syslog, or postlogd's socket of commands: one datagram per line.</summary>
+internal sealed class SyslogSink(SyslogSocket socket) : ILogSink
 {
-    private readonly SyslogSocket _socket = new(path);
+    private readonly SyslogSocket _socket = socket;
 
     public int Write(ReadOnlySpan<byte> lines)
     {

@@ -25,6 +25,9 @@ internal sealed class InheritedSockets(TimeProvider time) : ISockets
 
     public Listener Unix(string name, uint mode, Action<string> trouble) => Take(name, trouble);
 
+    /// <summary>Takes a socket as it is; -1 when there is none of that name.</summary>
+    public int Take(string name) => _waiting.TryRemove(name, out var descriptor) ? descriptor : -1;
+
     private Listener Take(string name, Action<string> trouble) =>
         _waiting.TryRemove(name, out var descriptor) ? Listener.Inherited(descriptor, time, trouble) : throw new SocketException((int)SocketError.AddressNotAvailable);
 }

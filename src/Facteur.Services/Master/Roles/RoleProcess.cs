@@ -209,7 +209,8 @@ public sealed class RoleProcess
     {
         if (_name == "postlogd")
         {
-            new Thread(TakeLines) { IsBackground = true, Name = "lines" }.Start();
+            new Thread(() => TakeLines(_logSocket, whole: true)) { IsBackground = true, Name = "lines" }.Start();
+            new Thread(() => TakeLines(_sockets.Take("public/postlog"), whole: false)) { IsBackground = true, Name = "public lines" }.Start();
         }
         while (Hear(out var what, out var text, out var descriptor))
         {
@@ -363,18 +364,18 @@ public sealed class RoleProcess
         }
     }
 
-    /// <summary>postlogd(8): lines of all roles, whole, into the file.</summary>
-    private unsafe void TakeLines()
+    /// <summary>postlogd(8): lines of all roles, whole, into the file; and of commands, which are made whole.</summary>
+    private unsafe void TakeLines(int socket, bool whole)
     {
         var buffer = new byte[LinkLogSink.DatagramLimit + 4096];
         fixed (byte* bytes = buffer)
         {
             while (true)
             {
-                var count = Libc.recv(_logSocket, bytes, buffer.Length, 0);
+                var count = Libc.recv(socket, bytes, buffer.Length - 1, 0);
                 if (count > 0)
                 {
-                    _log.WriteLines(buffer.AsSpan(0, (int)count));
+                    _log.WriteLines(whole ? buffer.AsSpan(0, (int)count) : LogLine.Printable(buffer, (int)count));
                 }
                 else if (count < 0 && System.Runtime.InteropServices.Marshal.GetLastPInvokeError() != Libc.EINTR)
                 {
