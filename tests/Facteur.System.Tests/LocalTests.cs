@@ -39,6 +39,27 @@ public sealed class LocalTests
         mail.Delivered("plain", "above the least");
     }
 
+    /// <summary>A user's files are opened a few at a time: who comes then waits for a turn, whatever names the user has.</summary>
+    [Fact]
+    public void Many_names_of_one_user_are_delivered_to_at_once()
+    {
+        using var mail = Owned("mydestination = local.test\nlocal_recipient_maps =\nalias_maps = texthash:TOP/etc/names");
+        File.WriteAllText(mail.MainCf, File.ReadAllText(mail.MainCf).Replace("TOP", mail.Top, StringComparison.Ordinal));
+        File.WriteAllLines($"{mail.Top}/etc/names", Enumerable.Range(0, 40).Select(n => $"name{n} daemon"));
+        Directory.CreateDirectory($"{mail.Top}/box");
+        Assert.Equal(0, Libc.chmod($"{mail.Top}/box", 0x3FF));
+        mail.Set($"mail_spool_directory = {mail.Top}/box\nmailbox_delivery_lock = fcntl\nmyorigin = local.test");
+        mail.Start();
+        var names = string.Join(' ', Enumerable.Range(0, 40).Select(n => $"name{n}@local.test"));
+        for (var i = 0; i < 3; i++)
+        {
+            Assert.StartsWith("250", Client.Send(mail.Smtp, "s@box.test", names, $"Subject: {i}\n\nx\n"), StringComparison.Ordinal);
+        }
+        Poll.Until(() => mail.Queue().Count == 0 || mail.Log.Contains("status=deferred", StringComparison.Ordinal), () => mail.Log);
+        Assert.DoesNotContain("status=deferred", mail.Log, StringComparison.Ordinal);
+        Assert.Equal(120, mail.Log.Split('\n').Count(l => l.Contains("status=sent (delivered to mailbox)", StringComparison.Ordinal)));
+    }
+
     /// <summary>What gives rights has changed: another parent and another expander come, and those before end the command that runs.</summary>
     [Fact]
     public void A_reload_that_changes_rights_does_not_cut_a_users_command()

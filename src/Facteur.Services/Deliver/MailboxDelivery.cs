@@ -5,6 +5,9 @@ namespace Facteur.Services.Deliver;
 /// <summary>One delivery into a mailbox, done by whoever has the user's rights: one of our threads, or a helper process.</summary>
 internal static class MailboxDelivery
 {
+    /// <summary>Deliveries of ours into one mbox, which may be reached by many names, come one after the other: none finds another's lock and waits seconds for it.</summary>
+    private static readonly NamedTurns Mboxes = new(1);
+
     /// <summary>Delivers once.</summary>
     /// <param name="owner">Whose mailbox it is, by whom strict_mailbox_ownership is judged.</param>
     /// <param name="newOwner">Owner of a new mbox, when it is not who makes it; else null.</param>
@@ -37,7 +40,8 @@ internal static class MailboxDelivery
     {
         for (var attempt = 1; ; attempt++)
         {
-            var end = await hands.DeliverAsync(who, job, content, cancel).ConfigureAwait(false);
+            var end = job.IsMaildir ? await hands.DeliverAsync(who, job, content, cancel).ConfigureAwait(false)
+                : await Mboxes.RunAsync(job.Path, () => hands.DeliverAsync(who, job, content, cancel), cancel).ConfigureAwait(false);
             if (!end.Result.Locked || attempt >= job.Locks.Attempts)
             {
                 return end;

@@ -13,18 +13,20 @@ internal sealed class ParentHands : IUserHands, IDisposable
     /// <summary>Most sessions at once: the parent's helpers. As many files are read and written at once.</summary>
     private const int SessionLimit = 64;
 
-    /// <summary>Most files that are being opened; the parent takes more.</summary>
-    private const int OpenLimit = 128;
+    /// <summary>Most files that are being opened, and of one name; the parent takes more.</summary>
+    private const int OpenLimit = 128, OpenLimitOfName = 8;
 
-    private const int OpenAttempts = 50;
     private static readonly TimeSpan KeptLimit = TimeSpan.FromMilliseconds(100);
-    private static readonly TimeSpan OpenDelay = TimeSpan.FromMilliseconds(5);
+
+    /// <summary>How long a delivery waits for the others of a user who has as many helpers as there may be, and how often it asks.</summary>
+    private static readonly TimeSpan BusyLimit = TimeSpan.FromMinutes(10), BusyDelay = TimeSpan.FromMilliseconds(20), LongestBusyDelay = TimeSpan.FromSeconds(1);
 
     // Each has a thread: what a helper does takes its time; and what a file system does.
     private readonly BlockingThreads _threads = new("helper", SessionLimit);
     private readonly BlockingThreads _files = new("mailbox", SessionLimit);
     private readonly KeptSessions _kept = new(TimeProvider.System);
     private readonly SemaphoreSlim _opens = new(OpenLimit);
+    private readonly NamedTurns _openers = new(OpenLimitOfName);
     private readonly Lock _gate = new();
     private ParentLink? _parent;
 
@@ -71,14 +73,14 @@ internal sealed class ParentHands : IUserHands, IDisposable
         {
             return new MailboxEnd(await AppendAsync(who, job, content, cancel).ConfigureAwait(false), []);
         }
-        return await _threads.RunAsync(() =>
+        return await InSessionAsync(() =>
         {
             var errno = 0;
             var session = who.Kind == IdentityKind.Virtual ? _kept.Take(who.Uid, who.Gid) : null;
             session ??= Ask(Request(LocalWork.User, who), out errno);
             if (session is null)
             {
-                return new MailboxEnd(new MailboxResult(NotGranted(who, errno)), []);
+                return (new MailboxEnd(new MailboxResult(NotGranted(who, errno)), []), errno);
             }
             var end = session.Deliver(job, content);
             if (who.Kind == IdentityKind.Virtual && session.Usable)
@@ -89,15 +91,15 @@ internal sealed class ParentHands : IUserHands, IDisposable
             {
                 session.Dispose();
             }
-            return end;
+            return (end, 0);
         }, cancel).ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
-    public async ValueTask<CommandEnd> RunAsync(UserIdentity who, CommandJob job, IContentSource content, CancellationToken cancel) => await _threads.RunAsync(() =>
+    public async ValueTask<CommandEnd> RunAsync(UserIdentity who, CommandJob job, IContentSource content, CancellationToken cancel) => await InSessionAsync(() =>
     {
         using var session = Ask(Request(LocalWork.User, who), out var errno);
-        return session?.Run(job, content) ?? new CommandEnd(CommandEndKind.NotStarted, errno, "");
+        return (session?.Run(job, content) ?? new CommandEnd(CommandEndKind.NotStarted, errno, ""), errno);
     }, cancel).ConfigureAwait(false);
 
     /// <inheritdoc/>
@@ -110,6 +112,27 @@ internal sealed class ParentHands : IUserHands, IDisposable
         {
             _parent?.Dispose();
             _parent = null;
+        }
+    }
+
+    /// <summary>With a helper. One user has so many at most: then it is tried again, and no thread waits meanwhile.</summary>
+    /// <param name="work">Gives what came of it, and EAGAIN when there was no helper to be had.</param>
+    /// <param name="cancel">Ends the waiting.</param>
+    private async ValueTask<T> InSessionAsync<T>(Func<(T End, int Errno)> work, CancellationToken cancel)
+    {
+        var start = TimeProvider.System.GetTimestamp();
+        for (var delay = BusyDelay; ; delay = delay * 2 < LongestBusyDelay ? delay * 2 : LongestBusyDelay)
+        {
+            var (end, errno) = await _threads.RunAsync(work, cancel).ConfigureAwait(false);
+            if (errno != Libc.EAGAIN || TimeProvider.System.GetElapsedTime(start) > BusyLimit)
+            {
+                return end;
+            }
+            await Task.Delay(delay, TimeProvider.System, cancel).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (cancel.IsCancellationRequested)
+            {
+                return end;
+            }
         }
     }
 
@@ -173,29 +196,18 @@ internal sealed class ParentHands : IUserHands, IDisposable
         return result;
     }
 
-    private async ValueTask<(LocalAnswer Answer, uint Number)> OpenAsync(LocalRequest request, CancellationToken cancel)
+    private ValueTask<(LocalAnswer Answer, uint Number)> OpenAsync(LocalRequest request, CancellationToken cancel) => _openers.RunAsync(request.Name, async () =>
     {
-        for (var attempt = 1; ; attempt++)
+        await _opens.WaitAsync(cancel).ConfigureAwait(false);
+        try
         {
-            await _opens.WaitAsync(cancel).ConfigureAwait(false);
-            LocalAnswer answer;
-            uint number;
-            try
-            {
-                answer = await AskAsync(request, out number).ConfigureAwait(false);
-            }
-            finally
-            {
-                _opens.Release();
-            }
-            // So many files of one user are being opened that more would keep others waiting: later, and in the end no more.
-            if (answer is not { Errno: Libc.EAGAIN, Where: LocalWhere.Request } || attempt >= OpenAttempts)
-            {
-                return (answer, number);
-            }
-            await Task.Delay(OpenDelay * attempt, TimeProvider.System, cancel).ConfigureAwait(false);
+            return (await AskAsync(request, out var number).ConfigureAwait(false), number);
         }
-    }
+        finally
+        {
+            _opens.Release();
+        }
+    }, cancel);
 
     private HelperSession? Ask(LocalRequest request, out int errno)
     {
