@@ -1,6 +1,7 @@
 using Facteur.Config;
 using Facteur.Config.Parameters;
 using Facteur.Net.Connections;
+using Facteur.Net.Dns;
 using Facteur.Services.Server;
 using Facteur.Tables;
 
@@ -169,6 +170,9 @@ internal sealed class SmtpdSettings
     public bool ForbidUnauthPipelining { get; }
 
     public bool PerRequestDeadline { get; }
+
+    /// <summary>The DNS of restrictions, where smtpd_dns_reply_filter changes it.</summary>
+    public IDnsResolver? Dns { get; init; }
 
     public string NullAccessKey { get; }
 
