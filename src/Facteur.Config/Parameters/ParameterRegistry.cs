@@ -14,6 +14,7 @@ public static class ParameterRegistry
         CommonParameters.All,
         ContentCheckParameters.All,
         ContentFilterParameters.All,
+        DeliveryStatusParameters.All,
         LocalParameters.All,
         LogParameters.All,
         QmgrParameters.All,

@@ -60,6 +60,18 @@ public sealed class SmtpParameters
         TlsServername = Text("tls_servername", "", "The name asked for: a name, hostname or nexthop.");
         TlsWrappermode = Flag("tls_wrappermode", "no", "Whether TLS starts before SMTP.");
         UseTls = Flag("use_tls", "no", "Obsolete: may.");
+        CnameOverridesServername = Flag("cname_overrides_servername", "no", "Whether a host whose name is an alias is called by its own name.");
+        DeliveryStatusFilter = Text("delivery_status_filter", "$default_delivery_status_filter", "Tables that replace status code and text of deliveries.");
+        DiscardEhloKeywordAddressMaps = Text("discard_" + helloWord + "_keyword_address_maps", "", "Tables from a server's address to offers that are overlooked.");
+        DnsReplyFilter = Text("dns_reply_filter", "", "Tables of DNS records that are ignored.");
+        MinDataRate = Row(new IntParameter(_prefix + "min_data_rate", "500", "Bytes a second that content must flow with, where requests have deadlines.", 1));
+        PerRequestDeadline = Flag("per_request_deadline", "${" + _prefix + "per_record_deadline?{$" + _prefix + "per_record_deadline}:{no}}", "Whether the time limits are for a whole request.");
+        PixWorkaroundDelayTime = Time("pix_workaround_delay_time", "10s", "Pause before the final dot for old PIX firewalls.", 1);
+        PixWorkaroundMaps = Text("pix_workaround_maps", "", "Tables from a server's address to workarounds for old PIX firewalls.");
+        PixWorkaroundThresholdTime = Time("pix_workaround_threshold_time", "500s", "Age of a message from which the workarounds are used.");
+        PixWorkarounds = Text("pix_workarounds", "disable_esmtp,delay_dotcrlf", "Workarounds for old PIX firewalls.");
+        QuoteRfc821Envelope = Flag("quote_rfc821_envelope", "yes", "Whether addresses in commands are quoted where RFC 5321 asks for it.");
+        ReplyFilter = Text("reply_filter", "", "A table that replaces lines of replies.");
         AddressVerifyTarget = Text("address_verify_target", "rcpt", "Where a probe ends: rcpt or data.", 1);
         if (lmtp)
         {
@@ -101,6 +113,7 @@ public sealed class SmtpParameters
     public StringParameter BindAddress { get; }
     public StringParameter BindAddress6 { get; }
     public BoolParameter BindAddressEnforce { get; }
+    public BoolParameter CnameOverridesServername { get; }
     public TimeParameter ConnectTimeout { get; }
     public StringParameter ConnectionCacheDestinations { get; }
     public BoolParameter ConnectionCacheOnDemand { get; }
@@ -111,7 +124,10 @@ public sealed class SmtpParameters
     public TimeParameter DataInitTimeout { get; }
     public TimeParameter DataXferTimeout { get; }
     public BoolParameter DeferIfNoMxAddressFound { get; }
+    public StringParameter DeliveryStatusFilter { get; }
+    public StringParameter DiscardEhloKeywordAddressMaps { get; }
     public StringParameter DiscardEhloKeywords { get; }
+    public StringParameter DnsReplyFilter { get; }
     public StringParameter DnsSupportLevel { get; }
     public BoolParameter EnforceTls { get; }
     public StringParameter FallbackRelay { get; }
@@ -122,12 +138,20 @@ public sealed class SmtpParameters
     public IntParameter LineLengthLimit { get; }
     public BoolParameter LogTlsFeatureStatus { get; }
     public TimeParameter MailTimeout { get; }
+    public IntParameter MinDataRate { get; }
     public IntParameter MxAddressLimit { get; }
     public IntParameter MxSessionLimit { get; }
     public BoolParameter? NeverSendEhlo { get; }
+    public BoolParameter PerRequestDeadline { get; }
+    public TimeParameter PixWorkaroundDelayTime { get; }
+    public StringParameter PixWorkaroundMaps { get; }
+    public TimeParameter PixWorkaroundThresholdTime { get; }
+    public StringParameter PixWorkarounds { get; }
     public TimeParameter QuitTimeout { get; }
+    public BoolParameter QuoteRfc821Envelope { get; }
     public BoolParameter RandomizeAddresses { get; }
     public TimeParameter RcptTimeout { get; }
+    public StringParameter ReplyFilter { get; }
     public TimeParameter RsetTimeout { get; }
     public BoolParameter SendXforwardCommand { get; }
 

@@ -67,6 +67,10 @@ public static class SmtpdParameters
     public static readonly BoolParameter RejectUnlistedSender = new(
         "smtpd_reject_unlisted_sender", "no", "Whether unknown local senders are refused even where no restriction asks for it.");
 
+    /// <summary>smtpd_hide_client_session.</summary>
+    public static readonly BoolParameter HideClientSession = new(
+        "smtpd_hide_client_session", "no", "Whether the Received: header says nothing of the client.");
+
     /// <summary>smtpd_discard_ehlo_keywords.</summary>
     public static readonly StringParameter DiscardEhloKeywords = new(
         "smtpd_discard_ehlo_keywords", "", "Words left out of the EHLO answer.");
@@ -298,7 +302,7 @@ public static class SmtpdParameters
     [
         Banner, HeloRequired, DelayReject, DelayOpenUntilValidRcpt, DisableVrfyCommand, StrictRfc821Envelopes, StrictSmtputf8, AllowUntrustedRouting,
         ShowUserUnknownTableName, PeernameLookup, ClientPortLogging, ForbidUnauthPipelining, PerRequestDeadline, RelayBeforeRecipientRestrictions,
-        RejectUnlistedRecipient, RejectUnlistedSender, DiscardEhloKeywords, DiscardEhloKeywordAddressMaps, ForbidBareNewline,
+        RejectUnlistedRecipient, RejectUnlistedSender, HideClientSession, DiscardEhloKeywords, DiscardEhloKeywordAddressMaps, ForbidBareNewline,
         ForbidBareNewlineExclusions, ForbidBareNewlineRejectCode, ForbiddenCommands, NoopCommands, ClientRestrictions, HeloRestrictions,
         SenderRestrictions, RelayRestrictions, RecipientRestrictions, DataRestrictions, EndOfDataRestrictions, EtrnRestrictions, RestrictionClasses,
         NullAccessLookupKey, LocalHeaderRewriteClients, SoftErrorLimit, HardErrorLimit, JunkCommandLimit, RecipientLimit, RecipientOvershootLimit,

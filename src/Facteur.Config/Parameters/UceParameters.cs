@@ -68,6 +68,15 @@ public static class UceParameters
     public static readonly StringParameter RejectFooterMaps = new(
         "smtpd_reject_footer_maps", "", "Texts added to replies 4xx and 5xx, by the whole reply.");
 
+    /// <summary>smtpd_reject_filter_maps.</summary>
+    public static readonly StringParameter RejectFilterMaps = new("smtpd_reject_filter_maps", "", "Replies 4xx and 5xx that take the place of others, by the whole reply.");
+
+    /// <summary>smtpd_sender_login_maps.</summary>
+    public static readonly StringParameter SenderLoginMaps = new("smtpd_sender_login_maps", "", "Logins that own senders' addresses.");
+
+    /// <summary>smtpd_dns_reply_filter.</summary>
+    public static readonly StringParameter DnsReplyFilter = new("smtpd_dns_reply_filter", "", "Tables of DNS records that restrictions ignore.");
+
     /// <summary>smtpd_command_filter.</summary>
     public static readonly StringParameter CommandFilter = new(
         "smtpd_command_filter", "", "A table of commands that replace what clients send.");
@@ -81,6 +90,6 @@ public static class UceParameters
     public static IReadOnlyList<Parameter> All { get; } =
     [
         MapsRblDomains, MapsRblRejectCode, RblReplyMaps, DefaultRblReply, PermitMxBackupNetworks, PolicyDefaultAction, PolicyMaxIdle, PolicyMaxTtl, PolicyContext, PolicyRequestLimit,
-        PolicyRetryDelay, PolicyTimeout, PolicyTryLimit, LogPermitActions, RejectFooter, RejectFooterMaps, CommandFilter, ExpansionFilter,
+        PolicyRetryDelay, PolicyTimeout, PolicyTryLimit, LogPermitActions, RejectFooter, RejectFooterMaps, CommandFilter, ExpansionFilter, DnsReplyFilter, RejectFilterMaps, SenderLoginMaps,
     ];
 }

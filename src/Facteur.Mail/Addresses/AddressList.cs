@@ -175,7 +175,7 @@ public sealed class AddressList
     private static bool NeedsSpace(ReadOnlySpan<byte> value, AddressToken token, AddressToken next) => token.Kind switch
     {
         AddressTokenKind.Open => false,
-        AddressTokenKind.GroupStart => next.Kind != AddressTokenKind.GroupEnd,
+        AddressTokenKind.GroupStart => true,
         _ => next.Kind == AddressTokenKind.Open || (!IsOperator(value, token) && !IsOperator(value, next)),
     };
 
@@ -300,9 +300,16 @@ public sealed class AddressList
     private int SegmentEnd(int start)
     {
         var angle = false;
+        // RFC 5322 4.4: a colon behind "@domain" ends a source route; the address comes after it.
+        var route = _lexemes.FindIndex(start, static lexeme => lexeme.Kind != CommentText) is >= 0 and var first && _lexemes[first].Kind == '@';
         for (var i = start; i < _lexemes.Count; i++)
         {
             var kind = _lexemes[i].Kind;
+            if (route && kind == ':')
+            {
+                route = false;
+                continue;
+            }
             angle = (kind == '<' && i < _lastClose) || (angle && kind != '>');
             if (!angle && kind is (byte)',' or (byte)':' or (byte)';')
             {
@@ -401,7 +408,11 @@ public sealed class AddressList
 
     // A "<" that nothing closes is a character like any other.
     private bool Joined(int left, int right) =>
-        _lexemes[left].Kind is (byte)'@' or (byte)'.' or (byte)'<' || _lexemes[right].Kind is (byte)'@' or (byte)'.';
+        _lexemes[left].Kind is (byte)'@' or (byte)'.' or (byte)'<' || _lexemes[right].Kind is (byte)'@' or (byte)'.'
+        || (IsRouteColon(left) && right == left + 1) || (IsRouteColon(right) && right == left + 1);
+
+    // Only a source route's is left within a segment.
+    private bool IsRouteColon(int at) => _lexemes[at].Kind == ':';
 
     private void Separate()
     {

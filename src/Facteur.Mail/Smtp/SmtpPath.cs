@@ -41,11 +41,23 @@ public static class SmtpPath
         {
             return false;
         }
-        address = route == 0 ? mailbox : string.Concat(text[..route], mailbox);
+        // Postfix: nothing between quotes is no address, and "user@domain" in quotes and without a domain of its own is one in clear.
+        address = mailbox == "\"\"" ? "" : InClear(mailbox);
         return Encoding.UTF8.GetByteCount(address) <= Envelope.AddressLimit;
     }
 
-    // A source route "@one,@two:" is kept: the rewriter removes it (RFC 5321 4.1.1.3: SHOULD ignore).
+    private static string InClear(string mailbox)
+    {
+        if (mailbox is not ['"', .., '"'] || !mailbox.Contains('@'))
+        {
+            return mailbox;
+        }
+        var raw = AddressParts.Unquote(mailbox);
+        var (local, domain) = AddressParts.Split(raw);
+        return local.Length > 0 && HostName.IsValid(domain, international: true) ? $"{AddressParts.Quote(local)}@{domain}" : mailbox;
+    }
+
+    // A source route "@one,@two:" is dropped (RFC 5321 4.1.1.3: SHOULD ignore).
     private static int RouteLength(ReadOnlySpan<char> text)
     {
         if (text[0] != '@')

@@ -53,6 +53,22 @@ public static class SmtpReplyParser
         }
     }
 
+    /// <summary>Reads the code of one line of a reply.</summary>
+    /// <param name="line">The line.</param>
+    /// <param name="code">200 to 599.</param>
+    /// <param name="more">Whether another line follows.</param>
+    /// <returns>False when it is no line of a reply.</returns>
+    public static bool TryCode(ReadOnlySpan<char> line, out int code, out bool more)
+    {
+        (code, more) = (0, line is [_, _, _, '-', ..]);
+        if (line is not [>= '2' and <= '5', var tens, var units, ..] || !char.IsAsciiDigit(tens) || !char.IsAsciiDigit(units) || (line.Length > 3 && line[3] is not (' ' or '-')))
+        {
+            return false;
+        }
+        code = (line[0] - '0') * 100 + (tens - '0') * 10 + (units - '0');
+        return true;
+    }
+
     private static ReplyParse Finish(
         ReplyParse found, ReadOnlySpan<byte> bytes, int length, bool wantText, ref int code, ref string text, ref SequencePosition end,
         in ReadOnlySequence<byte> buffer)

@@ -113,6 +113,7 @@ public sealed class DnsClientResolver : IDnsResolver
         where TRecord : DnsResourceRecord
     {
         var records = new List<T>();
+        var owners = new List<DnsOwner>();
         var found = 0;
         var life = PositiveLimit;
         foreach (var record in response.Answers)
@@ -125,6 +126,7 @@ public sealed class DnsClientResolver : IDnsResolver
                 if (valid && records.Count < RecordLimit)
                 {
                     records.Add(converted);
+                    owners.Add(new DnsOwner(Name(record.DomainName).Name, record.InitialTimeToLive));
                 }
             }
         }
@@ -135,7 +137,7 @@ public sealed class DnsClientResolver : IDnsResolver
             _ => DnsStatus.TryAgain,
         };
         return status == DnsStatus.Ok
-            ? (new DnsAnswer<T>(status, records), life)
+            ? (new DnsAnswer<T>(status, records) { Owners = owners }, life)
             : (DnsAnswer<T>.None(status), status is DnsStatus.NameError or DnsStatus.NoData ? NegativeLife(response) : TimeSpan.Zero);
     }
 

@@ -19,6 +19,9 @@ public enum DnsStatus : byte
 
     /// <summary>The answer is not usable: "Malformed or unexpected name server reply".</summary>
     Invalid = 4,
+
+    /// <summary>There is an answer, and the administrator wants none of its records (smtp_dns_reply_filter).</summary>
+    Filtered = 5,
 }
 
 /// <summary>The words for a question that was not answered.</summary>
@@ -33,6 +36,15 @@ public static class DnsWords
         DnsStatus.Invalid => "Malformed or unexpected name server reply",
         _ => "Host not found, try again",
     };
+
+    /// <summary>The whole sentence.</summary>
+    /// <param name="name">What was asked for.</param>
+    /// <param name="type">The type of record.</param>
+    /// <param name="status">How the question ended.</param>
+    public static string Sentence(string name, string type, DnsStatus status) =>
+        status == DnsStatus.Filtered
+            ? $"Error looking up name={name} type={type}: DNS reply filter drops all results"
+            : $"Host or domain name not found. Name service error for name={name} type={type}: {Reason(status)}";
 }
 
 /// <summary>An MX record.</summary>
@@ -40,12 +52,20 @@ public static class DnsWords
 /// <param name="Host">Host name without the final dot; "" is the null MX (RFC 7505).</param>
 public readonly record struct MxRecord(int Preference, string Host);
 
+/// <summary>Whose a record is.</summary>
+/// <param name="Name">The name it stands under, without the final dot: that of the question, or what an alias leads to.</param>
+/// <param name="Life">How long it may be kept, in seconds, as its server said.</param>
+public readonly record struct DnsOwner(string Name, int Life);
+
 /// <summary>An answer.</summary>
 /// <typeparam name="T">Kind of record.</typeparam>
 /// <param name="Status">How it ended.</param>
 /// <param name="Records">The records, empty unless Ok.</param>
 public readonly record struct DnsAnswer<T>(DnsStatus Status, IReadOnlyList<T> Records)
 {
+    /// <summary>Whose each record is, in the same order; null when that is not known.</summary>
+    public IReadOnlyList<DnsOwner>? Owners { get; init; }
+
     /// <summary>An answer without records.</summary>
     public static DnsAnswer<T> None(DnsStatus status) => new(status, []);
 }

@@ -24,10 +24,13 @@ public static class DeliveryLog
     /// <param name="tls">TLS feature status such as "may:none", or null for an agent without TLS.</param>
     /// <param name="softBounce">soft_bounce.</param>
     /// <param name="resolution">delay_logging_resolution_limit, 0 to 6.</param>
+    /// <param name="filter">The agent's delivery status filter, or null.</param>
     public static RecipientResult Write(
         ServiceLog log, DeliveryRequest request, in DeliveryRecipient recipient, DeliveryStatus status, in DeliveryTimes times, string relay,
-        int connectionUse = 0, string? tls = null, bool softBounce = false, int resolution = ResolutionDefault)
+        int connectionUse = 0, string? tls = null, bool softBounce = false, int resolution = ResolutionDefault,
+        DeliveryStatusFilter? filter = null)
     {
+        status = filter is null ? status : filter.Apply(status);
         var word = Word(status.Outcome);
         var result = status;
         if ((request.Flags & DeliveryFlags.VerifyOnly) != 0)

@@ -1,4 +1,5 @@
 using Facteur.Config;
+using Facteur.Config.Parameters;
 using Facteur.Contracts;
 using Facteur.Mail.Dsn;
 using Facteur.Services.Server;
@@ -27,7 +28,8 @@ public sealed class LocalAgent : IDeliveryAgent
     public LocalAgent(
         IConfig config, ITableSet tables, IRewrite rewrite, ISpoolReader reader, IResubmit resubmit, Func<string, IDeliveryAgent?> transports, UserHands hands,
         BlockingThreads threads, ServiceLog log, TimeProvider time) =>
-        _rooms = new LocalRooms(new LocalSettings(config, tables), rewrite, reader, resubmit, transports, hands.Hands, threads, log, time);
+        _rooms = new LocalRooms(new LocalSettings(config, tables), rewrite, reader, resubmit, transports, hands.Hands, threads, log, time,
+            DeliveryStatusFilter.Of(config, DeliveryStatusParameters.Local, tables, log));
 
     /// <inheritdoc/>
     public async ValueTask<DeliveryResult> DeliverAsync(DeliveryRequest request, CancellationToken cancel)
@@ -59,4 +61,4 @@ public sealed class LocalAgent : IDeliveryAgent
 /// <summary>What every delivery of one agent shares.</summary>
 internal sealed record LocalRooms(
     LocalSettings Settings, IRewrite Rewrite, ISpoolReader Reader, IResubmit Resubmit, Func<string, IDeliveryAgent?> Transports, IUserHands Hands,
-    BlockingThreads Threads, ServiceLog Log, TimeProvider Time);
+    BlockingThreads Threads, ServiceLog Log, TimeProvider Time, DeliveryStatusFilter? Filter);

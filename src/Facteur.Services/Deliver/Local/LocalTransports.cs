@@ -53,6 +53,6 @@ internal sealed class LocalTransports(LocalRooms rooms, DeliveryRequest request,
     private DeliveryStatus Log(in DeliveryRecipient passed, DeliveryStatus status)
     {
         var times = new DeliveryTimes(_start, 0, DeliveryTimes.Now(rooms.Time));
-        return DeliveryLog.Write(rooms.Log, request, passed, status, times, "none", softBounce: rooms.Settings.SoftBounce).Status;
+        return DeliveryLog.Write(rooms.Log, request, passed, status, times, "none", softBounce: rooms.Settings.SoftBounce, filter: rooms.Filter).Status;
     }
 }

@@ -4,6 +4,7 @@ using Facteur.Contracts;
 using Facteur.Mail.Dsn;
 using Facteur.Services.Server;
 using Facteur.Spool;
+using Facteur.Tables;
 
 namespace Facteur.Services.Deliver.Pipe;
 
@@ -22,6 +23,7 @@ public sealed class PipeAgent : IDeliveryAgent
     private readonly string _delimiters;
     private readonly string _queueDirectory;
     private readonly bool _softBounce;
+    private readonly DeliveryStatusFilter? _filter;
     private readonly TimeSpan _timeLimit;
     private readonly List<string> _environment;
     private readonly ISpoolReader _reader;
@@ -39,9 +41,11 @@ public sealed class PipeAgent : IDeliveryAgent
     /// <param name="threads">Threads for what blocks.</param>
     /// <param name="log">The entry's log.</param>
     /// <param name="time">The clock.</param>
+    /// <param name="tables">Where tables are opened; null for none.</param>
     /// <exception cref="ConfigException">Its time limit is no time.</exception>
     public PipeAgent(
-        IConfig config, string service, IReadOnlyList<string> arguments, ISpoolReader reader, UserHands hands, BlockingThreads threads, ServiceLog log, TimeProvider time)
+        IConfig config, string service, IReadOnlyList<string> arguments, ISpoolReader reader, UserHands hands, BlockingThreads threads, ServiceLog log, TimeProvider time,
+        ITableSet? tables = null)
     {
         _command = PipeCommand.Parse(arguments, out _wrong);
         _service = service;
@@ -51,6 +55,7 @@ public sealed class PipeAgent : IDeliveryAgent
         _delimiters = config.Get(CommonParameters.RecipientDelimiter);
         _queueDirectory = config.Get(CommonParameters.QueueDirectory);
         _softBounce = config.Get(CommonParameters.SoftBounce);
+        _filter = DeliveryStatusFilter.Of(config, DeliveryStatusParameters.Pipe, tables, log);
         var limit = config.Find(service + "_time_limit") ?? "";
         _timeLimit = limit.Length == 0 ? config.Get(LocalParameters.CommandTimeLimit)
             : TimeParameter.ParseSeconds(limit, 's') is > 0 and var seconds ? TimeSpan.FromSeconds(seconds)
@@ -82,7 +87,7 @@ public sealed class PipeAgent : IDeliveryAgent
         var results = new RecipientResult[request.Recipients.Count];
         for (var i = 0; i < results.Length; i++)
         {
-            results[i] = DeliveryLog.Write(_log, request, request.Recipients[i], status, times, _service, softBounce: _softBounce);
+            results[i] = DeliveryLog.Write(_log, request, request.Recipients[i], status, times, _service, softBounce: _softBounce, filter: _filter);
         }
         return new DeliveryResult(request.RequestId, results, Damaged: damaged);
     }

@@ -54,7 +54,11 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
         IConfig config, bool lmtp, IReadOnlyList<string> arguments, SocketNames sockets, IDnsResolver dns, HostsFile hosts, IMatchLists lists, ISpoolReader reader,
         BlockingThreads threads, IResubmit resubmit, ServiceLog log, TimeProvider time, ITableSet? contentTables = null, ITableSet? tables = null, IAddressMaps? addresses = null)
     {
-        _settings = new SmtpSettings(config, lmtp, arguments) { Checks = contentTables is null ? null : SmtpSettings.OpenChecks(config, lmtp, contentTables) };
+        _settings = new SmtpSettings(config, lmtp, arguments)
+        {
+            Checks = contentTables is null ? null : SmtpSettings.OpenChecks(config, lmtp, contentTables),
+            Tables = SmtpTables.Open(config, lmtp, tables, log),
+        };
         _log = new SmtpLog(log);
         _time = time;
         _generic = SmtpGeneric.Of(config, (lmtp ? SmtpParameters.Lmtp : SmtpParameters.Smtp).GenericMaps, tables, addresses, _log);
@@ -62,7 +66,10 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
         _notice = new SmtpNotice(config, lmtp, resubmit, _log, time);
         var own = new OwnAddresses(
             [.. ListSyntax.Split(config.Get(CommonParameters.InetInterfaces)), .. ListSyntax.Split(config.Get(CommonParameters.ProxyInterfaces))], hosts);
-        _finder = new SmtpHostFinder(_settings, sockets, dns, new HostLookup(dns, hosts, _settings.Sources), own, _log);
+        var filtered = DnsReplyFilter.Of(dns, config, (lmtp ? SmtpParameters.Lmtp : SmtpParameters.Smtp).DnsReplyFilter, tables, log);
+        // Postfix: what the system's own lookup says is not filtered.
+        var lookup = new HostLookup(_settings.Sources.Contains(HostSource.Dns) ? filtered : dns, hosts, _settings.Sources);
+        _finder = new SmtpHostFinder(_settings, sockets, filtered, lookup, own, _log);
         _cache = new SmtpSessionCache(_settings, time);
         var cached = (lmtp ? SmtpParameters.Lmtp : SmtpParameters.Smtp).ConnectionCacheDestinations;
         _alwaysCached = config.Get(cached).Length > 0 ? lists.Domains(cached.Name, config.Get(cached)) : null;
@@ -237,7 +244,7 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
         DeliveryStatus? why;
         try
         {
-            why = await session.OpenAsync(attempt.Plain, _tls, destination.Name, cancel).ConfigureAwait(false);
+            why = await session.OpenAsync(delivery.Request, attempt.Plain, _tls, destination.Name, cancel).ConfigureAwait(false);
         }
         catch
         {

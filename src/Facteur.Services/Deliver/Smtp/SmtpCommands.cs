@@ -46,13 +46,13 @@ internal static class SmtpCommands
         output.Advance(line.Length);
     }
 
-    internal static void Rcpt(PipeWriter output, EnvelopeRecipient recipient, SmtpExtensions offered, MessageOrigin origin)
+    internal static void Rcpt(PipeWriter output, EnvelopeRecipient recipient, string address, SmtpExtensions offered, MessageOrigin origin)
     {
         // utf-8-addr-xtext makes up to ten bytes of a character.
         var span = output.GetSpan(Overhead + 3 * recipient.Address.Length + 10 * Original(recipient).Length);
         var line = new CommandLine(span);
         line.Put("RCPT TO:<"u8);
-        line.Text(recipient.Address);
+        line.Text(address);
         line.Put(">"u8);
         if ((offered & SmtpExtensions.Dsn) != 0)
         {

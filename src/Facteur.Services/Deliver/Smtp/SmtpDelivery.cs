@@ -110,7 +110,7 @@ internal sealed class SmtpDelivery(DeliveryRequest request, SmtpSettings setting
         _states[index] = RecipientState.Finished;
         _results[_finished++] = DeliveryLog.Write(
             log.Service, request, request.Recipients[index], status, new DeliveryTimes(_start, _connected, DeliveryTimes.Now(time)),
-            session?.Host.Relay ?? "none", session is null ? 0 : session.Uses, settings.LogTls ? tls : null, settings.SoftBounce, settings.DelayResolution);
+            session?.Host.Relay ?? "none", session is null ? 0 : session.Uses, settings.LogTls ? tls : null, settings.SoftBounce, settings.DelayResolution, settings.Tables.StatusFilter);
     }
 
     /// <summary>One recipient failed with a host: final when the failure or the host is, else left for the next.</summary>

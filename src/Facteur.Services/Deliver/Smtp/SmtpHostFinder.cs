@@ -60,8 +60,8 @@ internal sealed class SmtpHostFinder(SmtpSettings settings, SocketNames sockets,
                 return new SmtpHosts([], DeliveryStatus.Bounced(1, 0, $"Domain {destination.Name} does not accept mail (nullMX)"));
             case DnsStatus.Ok:
                 return await FindMxHostsAsync(destination, answer.Records, cancel).ConfigureAwait(false);
-            case DnsStatus.Invalid:
-                return new SmtpHosts([], NotFound(destination.Name, "MX", DnsStatus.Invalid, null));
+            case DnsStatus.Invalid or DnsStatus.Filtered:
+                return new SmtpHosts([], NotFound(destination.Name, "MX", answer.Status, null));
             case DnsStatus.TryAgain when !settings.IgnoreMxLookupError:
                 return new SmtpHosts([], NotFound(destination.Name, "MX", DnsStatus.TryAgain, null));
             default:
@@ -114,18 +114,24 @@ internal sealed class SmtpHostFinder(SmtpSettings settings, SocketNames sockets,
         var ipv6 = settings.UseIpv6 ? lookup.AddressesAsync(name, true, cancel) : ValueTask.FromResult(DnsAnswer<IPAddress>.None(DnsStatus.NoData));
         var ipv4 = settings.UseIpv4 ? lookup.AddressesAsync(name, false, cancel) : ValueTask.FromResult(DnsAnswer<IPAddress>.None(DnsStatus.NoData));
         var (six, four) = (await ipv6.ConfigureAwait(false), await ipv4.ConfigureAwait(false));
-        foreach (var address in six.Records.Concat(four.Records))
-        {
-            hosts.Add(Host(destination, name, address, preference));
-        }
+        Add(destination, name, six, preference, hosts);
+        Add(destination, name, four, preference, hosts);
         if (six.Records.Count + four.Records.Count > 0)
         {
             return null;
         }
         var (status, type) = !settings.UseIpv4 ? (six.Status, "AAAA")
-            : settings.UseIpv6 && six.Status == DnsStatus.TryAgain ? (six.Status, "AAAA")
-            : settings.UseIpv6 && four.Status != DnsStatus.TryAgain ? (six.Status, "AAAA") : (four.Status, "A");
+            : settings.UseIpv6 && six.Status is DnsStatus.TryAgain or DnsStatus.Filtered ? (six.Status, "AAAA")
+            : settings.UseIpv6 && four.Status is not (DnsStatus.TryAgain or DnsStatus.Filtered) ? (six.Status, "AAAA") : (four.Status, "A");
         return NotFound(name, type, status, before);
+    }
+
+    private void Add(SmtpDestination destination, string name, in DnsAnswer<IPAddress> answer, int preference, List<SmtpHost> hosts)
+    {
+        for (var i = 0; i < answer.Records.Count; i++)
+        {
+            hosts.Add(Host(destination, settings.CnameOverridesName && answer.Owners is { } owners ? owners[i].Name : name, answer.Records[i], preference));
+        }
     }
 
     private DeliveryStatus NotFound(string name, string type, DnsStatus status, DeliveryStatus? before)
@@ -134,17 +140,10 @@ internal sealed class SmtpHostFinder(SmtpSettings settings, SocketNames sockets,
         var detail = (ushort)(status == DnsStatus.TryAgain ? 3 : 4);
         var text = !settings.DnsEnabled
             ? $"unable to look up host {name}: {(soft ? "Temporary failure in name resolution" : "Name or service not known")}"
-            : $"Host or domain name not found. Name service error for name={name} type={type}: {Words(status)}";
-        return soft ? DeliveryStatus.Deferred(4, detail, text) : DeliveryStatus.Bounced(4, detail, text);
+            : DnsWords.Sentence(name, type, status);
+        return status == DnsStatus.Filtered ? DeliveryStatus.Deferred(7, 0, text)
+            : soft ? DeliveryStatus.Deferred(4, detail, text) : DeliveryStatus.Bounced(4, detail, text);
     }
-
-    private static string Words(DnsStatus status) => status switch
-    {
-        DnsStatus.NameError => "Host not found",
-        DnsStatus.NoData => "Host found but no data record of requested type",
-        DnsStatus.TryAgain => "Host not found, try again",
-        _ => "Malformed or unexpected name server reply",
-    };
 
     private static SmtpHost Host(SmtpDestination destination, string name, IPAddress address, int preference) =>
         new(name, address.ToString(), new IPEndPoint(address, destination.Port), preference, true);

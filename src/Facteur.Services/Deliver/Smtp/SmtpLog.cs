@@ -43,6 +43,14 @@ internal sealed class SmtpLog(ServiceLog log)
     internal void Checked(string queueId, string action, string kind, string line, string text) =>
         log.Info(text.Length > 0 ? $"{queueId}: {action}: {kind} {line}: {text}" : $"{queueId}: {action}: {kind} {line}");
 
+    internal void Discarded(IEnumerable<string> keywords) => log.Info($"discarding EHLO keywords: {string.Join(' ', keywords)}");
+
+    internal void KeywordsNotFound(string address, string parameter) => log.Warning($"{parameter} map lookup error for {address}");
+
+    internal void FilterFailed(string table, string line, string reason) => log.Warning($"table {table} lookup error for {line}: {reason}");
+
+    internal void PixWorkarounds(string queueId, string words, string relay) => log.Info($"{queueId}: enabling PIX workarounds: {words} for {relay}");
+
     internal void Misused(string text) => log.Warning(text);
 
     internal void ContentNotRead(string queueId, string reason) => log.Warning($"{queueId}: {reason}");

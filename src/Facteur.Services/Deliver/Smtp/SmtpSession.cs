@@ -1,9 +1,13 @@
+using System.Buffers;
 using System.Runtime.CompilerServices;
 using System.Text;
+using Facteur.Contracts;
+using Facteur.Mail.Addresses;
 using Facteur.Mail.Dsn;
 using Facteur.Mail.Smtp;
 using Facteur.Net.Connections;
 using Facteur.Net.Tls;
+using Facteur.Tables;
 
 namespace Facteur.Services.Deliver.Smtp;
 
@@ -21,6 +25,8 @@ internal sealed class SmtpSession : IAsyncDisposable
     private readonly long _created;
     private Connection _connection;
     private TranscriptWriter? _recorder;
+    private SmtpPix.Workarounds _pix;
+    private TimeSpan _contentTime;
     private long _deadline = long.MaxValue;
     private long _armed = long.MaxValue;
     private volatile bool _timedOut;
@@ -73,12 +79,13 @@ internal sealed class SmtpSession : IAsyncDisposable
     internal SmtpTranscript? Transcript { get; }
 
     /// <summary>Greeting, EHLO and STARTTLS.</summary>
+    /// <param name="request">The delivery it is for.</param>
     /// <param name="plain">No TLS even where it is offered.</param>
     /// <param name="tls">The client's TLS.</param>
     /// <param name="nexthop">The destination's name.</param>
     /// <param name="cancel">The caller's end.</param>
     /// <returns>Why no mail can be sent, or null.</returns>
-    internal async ValueTask<DeliveryStatus?> OpenAsync(bool plain, ITlsHandshake tls, string nexthop, CancellationToken cancel)
+    internal async ValueTask<DeliveryStatus?> OpenAsync(DeliveryRequest request, bool plain, ITlsHandshake tls, string nexthop, CancellationToken cancel)
     {
         if (_settings.TlsWrapper && await StartTlsAsync(tls, nexthop, cancel).ConfigureAwait(false) is { } unwrapped)
         {
@@ -94,8 +101,9 @@ internal sealed class SmtpSession : IAsyncDisposable
         {
             return Refused(greeting, _settings.Skip5xxGreeting);
         }
-        var esmtp = !_settings.NeverSendEhlo && (_settings.AlwaysSendEhlo || greeting.Text.Contains("ESMTP", StringComparison.OrdinalIgnoreCase));
-        if (await HelloAsync(esmtp).ConfigureAwait(false) is { } refused)
+        _pix = await SmtpPix.FindAsync(greeting.Text, Host, request, _settings, _log, _time, cancel).ConfigureAwait(false);
+        var esmtp = (_pix & SmtpPix.Workarounds.DisableEsmtp) == 0 && !_settings.NeverSendEhlo && (_settings.AlwaysSendEhlo || greeting.Text.Contains("ESMTP", StringComparison.OrdinalIgnoreCase));
+        if (await HelloAsync(esmtp, cancel).ConfigureAwait(false) is { } refused)
         {
             return refused;
         }
@@ -136,6 +144,44 @@ internal sealed class SmtpSession : IAsyncDisposable
         }
     }
 
+    /// <summary>Content begins: from here on its time counts.</summary>
+    internal void BeginContent() => _contentTime = _settings.DataXferTimeout;
+
+    /// <summary>
+    /// Sends what was written of the content. postconf(5), smtp_min_data_rate: with deadlines per request its time is shared by all writes, and what flows gives some back.
+    /// </summary>
+    internal async ValueTask<bool> FlushContentAsync()
+    {
+        if (!_settings.PerRequestDeadline)
+        {
+            Arm(_settings.DataXferTimeout);
+            return await FlushAsync().ConfigureAwait(false);
+        }
+        var (start, bytes) = (_time.GetTimestamp(), _connection.Output.UnflushedBytes);
+        Arm(_contentTime);
+        var sent = await FlushAsync().ConfigureAwait(false);
+        _contentTime = ContentTimeLeft(_contentTime - _time.GetElapsedTime(start), bytes, _settings.MinDataRate, _settings.DataXferTimeout);
+        return sent;
+    }
+
+    /// <summary>The time content has left after a write: what flowed gives some back, and never more than there was. postconf(5), smtp_min_data_rate.</summary>
+    internal static TimeSpan ContentTimeLeft(TimeSpan left, long bytes, long rate, TimeSpan limit)
+    {
+        var more = left + TimeSpan.FromSeconds((double)bytes / rate);
+        return more < TimeSpan.Zero ? TimeSpan.Zero : more < limit ? more : limit;
+    }
+
+    /// <summary>The final dot waits, for a firewall that must not see it in one packet with the content.</summary>
+    internal bool DelaysDot => (_pix & SmtpPix.Workarounds.DelayDotCrlf) != 0;
+
+    /// <summary>Waits with the session.</summary>
+    internal async ValueTask<bool> PauseAsync(TimeSpan time)
+    {
+        Disarm();
+        await Task.Delay(time, _time).ConfigureAwait(false);
+        return IsUsable;
+    }
+
     /// <summary>Sends what was written.</summary>
     internal async ValueTask<bool> FlushAsync()
     {
@@ -153,6 +199,10 @@ internal sealed class SmtpSession : IAsyncDisposable
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     internal async ValueTask<SmtpReply> ReadAsync(bool wantText)
     {
+        if (_settings.Tables.ReplyFilter is { } filter)
+        {
+            return await ReadFilteredAsync(filter).ConfigureAwait(false);
+        }
         while (Loss == SmtpLoss.None)
         {
             if (!_connection.Input.TryRead(out var result))
@@ -178,6 +228,55 @@ internal sealed class SmtpSession : IAsyncDisposable
                 Loss = _timedOut ? SmtpLoss.TimedOut : SmtpLoss.Closed;
             }
             _connection.Input.AdvanceTo(result.Buffer.Start, result.Buffer.End);
+        }
+        return default;
+    }
+
+    /// <summary>
+    /// smtp_reply_filter: each line is what the table makes of it before anything looks at it, also a line that is no reply. Postfix: of several lines the
+    /// last one's code counts.
+    /// </summary>
+    private async ValueTask<SmtpReply> ReadFilteredAsync(ITable filter)
+    {
+        var lines = new StringBuilder();
+        while (Loss == SmtpLoss.None)
+        {
+            if (!_connection.Input.TryRead(out var result))
+            {
+                result = await _connection.Input.ReadAsync().ConfigureAwait(false);
+            }
+            if (result.Buffer.PositionOf((byte)'\n') is not { } feed)
+            {
+                var ended = result.IsCompleted || result.IsCanceled;
+                var endless = result.Buffer.Length > SmtpReplyParser.ReplyLimit;
+                _connection.Input.AdvanceTo(result.Buffer.Start, result.Buffer.End);
+                Loss = endless ? SmtpLoss.Garbage : ended ? _timedOut ? SmtpLoss.TimedOut : SmtpLoss.Closed : Loss;
+                continue;
+            }
+            var line = SmtpReplyText.Make(result.Buffer.Slice(0, feed).ToArray());
+            _connection.Input.AdvanceTo(result.Buffer.GetPosition(1, feed));
+            var lookup = line.Length == 0 ? Lookup.NotFound : await filter.LookupAsync(line, CancellationToken.None).ConfigureAwait(false);
+            if (lookup.Status == LookupStatus.Error)
+            {
+                _log.FilterFailed(filter.Name, line, lookup.Value);
+                Abort();
+                break;
+            }
+            line = lookup.Status == LookupStatus.Found ? Printable.OneLine(lookup.Value) : line;
+            lines.Append(lines.Length > 0 ? "\n" : "").Append(line);
+            if (lines.Length > SmtpReplyParser.ReplyLimit || !SmtpReplyParser.TryCode(line, out var code, out var more))
+            {
+                _log.Malformed(Host.NameAddress, line);
+                Transcript?.Malformed();
+                Loss = SmtpLoss.Garbage;
+            }
+            else if (!more)
+            {
+                Closing |= code == 421;
+                var text = lines.Length > SmtpReplyText.TextLimit ? lines.ToString(0, SmtpReplyText.TextLimit) : lines.ToString();
+                Transcript?.In(text);
+                return new SmtpReply(code, text);
+            }
         }
         return default;
     }
@@ -243,7 +342,7 @@ internal sealed class SmtpSession : IAsyncDisposable
         await _connection.DisposeAsync().ConfigureAwait(false);
     }
 
-    private async ValueTask<DeliveryStatus?> HelloAsync(bool esmtp)
+    private async ValueTask<DeliveryStatus?> HelloAsync(bool esmtp, CancellationToken cancel)
     {
         Arm(_settings.HeloTimeout);
         Extensions = SmtpExtensions.None;
@@ -258,7 +357,17 @@ internal sealed class SmtpSession : IAsyncDisposable
             }
             if (reply.IsOk)
             {
-                var offer = EhloKeywords.Parse(reply.Text, _settings.IgnoredKeywords);
+                if (await _settings.Tables.DiscardedAsync(Host, _settings.IgnoredKeywords, cancel).ConfigureAwait(false) is not { } ignored)
+                {
+                    _log.KeywordsNotFound(Host.Address, _settings.Tables.KeywordsParameter);
+                    Abort();
+                    return SmtpFailures.LocalData(Host);
+                }
+                if (ignored.Count > 0 && !ignored.Contains("silent-discard"))
+                {
+                    _log.Discarded(ignored);
+                }
+                var offer = EhloKeywords.Parse(reply.Text, ignored);
                 (Extensions, SizeLimit) = (offer.Extensions, offer.SizeLimit);
                 return CheckName(offer.Name);
             }
@@ -304,7 +413,7 @@ internal sealed class SmtpSession : IAsyncDisposable
             Abort();
             return SmtpFailures.TlsInjection(Host);
         }
-        return await StartTlsAsync(tls, nexthop, cancel).ConfigureAwait(false) ?? await HelloAsync(true).ConfigureAwait(false);
+        return await StartTlsAsync(tls, nexthop, cancel).ConfigureAwait(false) ?? await HelloAsync(true, cancel).ConfigureAwait(false);
     }
 
     private async ValueTask<DeliveryStatus?> StartTlsAsync(ITlsHandshake tls, string nexthop, CancellationToken cancel)

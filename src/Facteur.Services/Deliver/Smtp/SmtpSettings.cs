@@ -48,6 +48,7 @@ internal sealed class SmtpSettings
         BindIpv4 = Literal(config.Get(p.BindAddress), p.BindAddress.Name);
         BindIpv6 = Literal(config.Get(p.BindAddress6), p.BindAddress6.Name);
         BindEnforce = config.Get(p.BindAddressEnforce);
+        CnameOverridesName = config.Get(p.CnameOverridesServername);
         DeferIfNoMxAddress = config.Get(p.DeferIfNoMxAddressFound);
         IgnoreMxLookupError = config.Get(SmtpParameters.IgnoreMxLookupError);
         FallbackRelay = ListSyntax.Split(config.Get(p.FallbackRelay));
@@ -77,6 +78,12 @@ internal sealed class SmtpSettings
         DataInitTimeout = config.GetWait(p.DataInitTimeout);
         DataXferTimeout = config.GetWait(p.DataXferTimeout);
         DataDoneTimeout = config.GetWait(p.DataDoneTimeout);
+        QuoteEnvelope = config.Get(p.QuoteRfc821Envelope);
+        PerRequestDeadline = config.Get(p.PerRequestDeadline);
+        MinDataRate = config.Get(p.MinDataRate);
+        PixWorkarounds = config.Get(p.PixWorkarounds);
+        PixAge = config.Get(p.PixWorkaroundThresholdTime);
+        PixDelay = config.GetWait(p.PixWorkaroundDelayTime);
         SendXforward = config.Get(p.SendXforwardCommand);
         XforwardTimeout = config.GetWait(p.XforwardTimeout);
         RsetTimeout = config.GetWait(p.RsetTimeout);
@@ -131,6 +138,9 @@ internal sealed class SmtpSettings
     internal IPAddress? BindIpv6 { get; }
     internal bool BindEnforce { get; }
     internal bool DeferIfNoMxAddress { get; }
+
+    /// <summary>smtp_cname_overrides_servername.</summary>
+    internal bool CnameOverridesName { get; }
     internal bool IgnoreMxLookupError { get; }
     internal IReadOnlyList<string> FallbackRelay { get; }
 
@@ -166,6 +176,26 @@ internal sealed class SmtpSettings
     internal TimeSpan DataInitTimeout { get; }
     internal TimeSpan DataXferTimeout { get; }
     internal TimeSpan DataDoneTimeout { get; }
+
+    /// <summary>smtp_per_request_deadline: the time limits are for the whole request; content must flow at MinDataRate.</summary>
+    internal bool PerRequestDeadline { get; }
+
+    /// <summary>Bytes a second.</summary>
+    internal long MinDataRate { get; }
+
+    /// <summary>Addresses in commands are quoted where RFC 5321 asks for it.</summary>
+    internal bool QuoteEnvelope { get; }
+
+    /// <summary>Words of workarounds for old PIX firewalls, where no table has other ones for a server.</summary>
+    internal string PixWorkarounds { get; }
+
+    /// <summary>The age of a message from which the final dot is delayed.</summary>
+    internal TimeSpan PixAge { get; }
+
+    internal TimeSpan PixDelay { get; }
+
+    internal SmtpTables Tables { get; init; } = new();
+
     /// <summary>Servers that take XFORWARD are told from whom a message came.</summary>
     internal bool SendXforward { get; }
 

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Runtime.CompilerServices;
 using System.Text;
 using Facteur.Contracts;
+using Facteur.Mail.Addresses;
 using Facteur.Mail.Dsn;
 using Facteur.Mail.Envelopes;
 using Facteur.Mail.Mime;
@@ -182,7 +183,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
         var next = 0;
         var first = true;
         session.Arm(settings.MailTimeout);
-        SmtpCommands.Mail(session.Output, delivery.Sender, delivery.Request.Envelope, session.Extensions);
+        SmtpCommands.Mail(session.Output, Said(delivery.Sender), delivery.Request.Envelope, session.Extensions);
         while (true)
         {
             var from = next;
@@ -191,7 +192,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
             {
                 if (delivery[next] == State.Left)
                 {
-                    SmtpCommands.Rcpt(session.Output, delivery.Outgoing(next), session.Extensions, delivery.Request.Envelope.Origin);
+                    SmtpCommands.Rcpt(session.Output, delivery.Outgoing(next), Said(delivery.Outgoing(next).Address), session.Extensions, delivery.Request.Envelope.Origin);
                     bytes += delivery.Outgoing(next).Address.Length + 100;
                 }
             }
@@ -224,10 +225,21 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
         }
     }
 
+    /// <summary>An address as a command says it. Postfix: without smtp_quote_rfc821_envelope as its owner writes it, for servers that take no quotes.</summary>
+    private string Said(string address)
+    {
+        if (settings.QuoteEnvelope)
+        {
+            return address;
+        }
+        var (user, domain) = AddressParts.Split(address);
+        return domain.Length == 0 ? AddressParts.Unquote(user) : $"{AddressParts.Unquote(user)}@{domain}";
+    }
+
     private async ValueTask<int> OneByOneAsync(bool withData)
     {
         session.Arm(settings.MailTimeout);
-        SmtpCommands.Mail(session.Output, delivery.Sender, delivery.Request.Envelope, session.Extensions);
+        SmtpCommands.Mail(session.Output, Said(delivery.Sender), delivery.Request.Envelope, session.Extensions);
         await session.FlushAsync().ConfigureAwait(false);
         if (!await MailReplyAsync().ConfigureAwait(false))
         {
@@ -237,7 +249,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
         {
             if (delivery[i] == State.Left)
             {
-                SmtpCommands.Rcpt(session.Output, delivery.Outgoing(i), session.Extensions, delivery.Request.Envelope.Origin);
+                SmtpCommands.Rcpt(session.Output, delivery.Outgoing(i), Said(delivery.Outgoing(i).Address), session.Extensions, delivery.Request.Envelope.Origin);
                 await session.FlushAsync().ConfigureAwait(false);
                 if (!await RcptReplyAsync(i).ConfigureAwait(false))
                 {
@@ -340,7 +352,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask SendContentAsync()
     {
-        session.Arm(settings.DataXferTimeout);
+        session.BeginContent();
         using var downgrade = Downgrade();
         using var checks = settings.Checks is null ? null : new SmtpChecks(settings.Checks, settings.MimeLimits, delivery.Request.QueueId, log);
         using var headers = delivery.Generic is { } generic ? new SmtpGenericHeaders(generic, settings.HeaderSizeLimit, settings.ContentLineLimit) : null;
@@ -462,6 +474,15 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
                 }
                 Write(ref stuffer, bytes.Span);
             }
+            if (session.DelaysDot)
+            {
+                Put(stuffer.AtLineStart ? default : "\r\n"u8);
+                stuffer = new DotStuffer(settings.LineLengthLimit);
+                if (!await FlushContentAsync().ConfigureAwait(false) || !await session.PauseAsync(settings.PixDelay).ConfigureAwait(false))
+                {
+                    return ContentRead.End;
+                }
+            }
             Put(stuffer.AtLineStart ? ".\r\n"u8 : "\r\n.\r\n"u8);
             await FlushContentAsync().ConfigureAwait(false);
             return ContentRead.End;
@@ -489,8 +510,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
 
     private async ValueTask<bool> FlushContentAsync()
     {
-        session.Arm(settings.DataXferTimeout);
-        return await session.FlushAsync().ConfigureAwait(false) || Lost("sending message body");
+        return await session.FlushContentAsync().ConfigureAwait(false) || Lost("sending message body");
     }
 
     private void Write(ref DotStuffer stuffer, ReadOnlySpan<byte> content)

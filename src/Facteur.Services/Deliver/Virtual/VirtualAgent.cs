@@ -25,6 +25,7 @@ public sealed class VirtualAgent : IDeliveryAgent
     private readonly MailboxLocks _locks;
     private readonly bool _strictOwner;
     private readonly bool _softBounce;
+    private readonly DeliveryStatusFilter? _filter;
     private readonly bool _originalTo;
     private readonly string _delimiters;
     private readonly string _host;
@@ -59,6 +60,7 @@ public sealed class VirtualAgent : IDeliveryAgent
             config.Get(LocalParameters.DeliverLockDelay), config.Get(LocalParameters.StaleLockTime));
         _strictOwner = config.Get(LocalParameters.StrictMailboxOwnership);
         _softBounce = config.Get(CommonParameters.SoftBounce);
+        _filter = DeliveryStatusFilter.Of(config, DeliveryStatusParameters.Virtual, tables, log);
         _originalTo = config.Get(CommonParameters.EnableOriginalRecipient);
         _delimiters = config.Get(CommonParameters.RecipientDelimiter);
         _host = config.Get(CommonParameters.Myhostname);
@@ -81,7 +83,7 @@ public sealed class VirtualAgent : IDeliveryAgent
             var (status, isDamaged) = await DeliverOneAsync(request, recipient, content, cancel).ConfigureAwait(false);
             damaged |= isDamaged;
             results.Add(DeliveryLog.Write(
-                _log, request, recipient, status, new DeliveryTimes(start, 0, DeliveryTimes.Now(_time)), "virtual", softBounce: _softBounce));
+                _log, request, recipient, status, new DeliveryTimes(start, 0, DeliveryTimes.Now(_time)), "virtual", softBounce: _softBounce, filter: _filter));
         }
         return new DeliveryResult(request.RequestId, results, Damaged: damaged);
     }

@@ -77,6 +77,16 @@ internal sealed class AddressMapper(CleanupOptions options, IRewrite rewrite, IA
         var results = new List<string>();
         foreach (var text in Parse(value))
         {
+            if (text.Length == 0 && maps != options.VirtualAliases)
+            {
+                continue;
+            }
+            if (text.Length == 0)
+            {
+                // Postfix: the null address as a result is whoever mail for nobody goes to.
+                results.Add(await RewriteAsync(local: true, options.EmptyAddressRecipient, cancel).ConfigureAwait(false));
+                continue;
+            }
             var result = await RewriteAsync(local: true, text, cancel).ConfigureAwait(false);
             results.Add(propagate && extension.Length > 0 ? WithExtension(result, extension) : result);
         }
@@ -110,11 +120,16 @@ internal sealed class AddressMapper(CleanupOptions options, IRewrite rewrite, IA
         var bytes = System.Text.Encoding.UTF8.GetBytes(Printable.OneLine(value));
         _list.Parse(bytes, options.HeaderTokenLimit);
         var found = new List<string>();
-        foreach (var token in _list.Tokens)
+        for (var i = 0; i < _list.Tokens.Count; i++)
         {
+            var token = _list.Tokens[i];
             if (token.Kind == AddressTokenKind.Address && AddressList.AddressText(bytes.AsSpan(token.Start, token.Length)) is { Length: > 0 } text)
             {
                 found.Add(text);
+            }
+            else if (token.Kind == AddressTokenKind.Open && i + 1 < _list.Tokens.Count && _list.Tokens[i + 1].Kind == AddressTokenKind.Close)
+            {
+                found.Add("");
             }
         }
         return found;

@@ -4,6 +4,7 @@ using Facteur.Config;
 using Facteur.Config.Parameters;
 using Facteur.Contracts;
 using Facteur.Services.Receive.Smtpd.Restrictions;
+using Facteur.Services.Server;
 
 namespace Facteur.Services.Receive.Smtpd;
 
@@ -55,7 +56,7 @@ public sealed class SmtpdService : IDisposable
         Arrows = arrows;
         Time = time;
         Log = new SmtpdLog(log);
-        Settings = new SmtpdSettings(config, arrows);
+        Settings = new SmtpdSettings(config, arrows) { Dns = DnsReplyFilter.Of(arrows.Dns, config, UceParameters.DnsReplyFilter, arrows.Tables, log) };
         Stages = standAlone ? RestrictionStages.None : new RestrictionStages(config, arrows, Log, time);
         if (Stages.IsUnprotected)
         {

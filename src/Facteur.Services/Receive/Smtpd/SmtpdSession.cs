@@ -139,7 +139,7 @@ internal sealed class SmtpdSession
             }
             _refusal = NoticeClass.Of(reply, ReferenceEquals(reply, Context.Reply), Context.IsUnlisted);
         }
-        if (reply.Length > 3 && reply[0] is '4' or '5' && reply[1] == '2' && reply[2] == '1')
+        if (text.Length > 3 && text[0] is '4' or '5' && text[1] == '2' && text[2] == '1')
         {
             State = SmtpdState.Ended;
         }

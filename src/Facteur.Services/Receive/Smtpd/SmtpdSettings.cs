@@ -1,6 +1,7 @@
 using Facteur.Config;
 using Facteur.Config.Parameters;
 using Facteur.Net.Connections;
+using Facteur.Net.Dns;
 using Facteur.Services.Server;
 using Facteur.Tables;
 
@@ -47,6 +48,11 @@ internal sealed class SmtpdSettings
         PerRequestDeadline = config.Get(SmtpdParameters.PerRequestDeadline);
         NullAccessKey = config.Get(SmtpdParameters.NullAccessLookupKey);
         DoubleBounceSender = config.Get(CommonParameters.DoubleBounceSender);
+        Logins = config.Find("smtpd_sasl_auth_enable") == "yes";
+        SenderLoginMaps = Open(config, arrows, UceParameters.SenderLoginMaps);
+        HidesSession = config.Get(SmtpdParameters.HideClientSession);
+        ProbeSender = config.Get(VerifyParameters.Sender);
+        ProbeSenderTtl = (long)config.Get(VerifyParameters.SenderTtl).TotalSeconds;
         NoticeClasses = NoticeClass.Parse(config.Get(BounceParameters.NotifyClasses));
         ErrorNoticeRecipient = config.Get(BounceParameters.ErrorNoticeRecipient);
         ObsoleteFrom = config.Get(BounceParameters.HeaderFromFormat) == "obsolete";
@@ -122,7 +128,7 @@ internal sealed class SmtpdSettings
         RblReplyMaps = Open(config, arrows, UceParameters.RblReplyMaps);
         DefaultRblReply = config.Get(UceParameters.DefaultRblReply);
         Macros = new SmtpdMacros(config.Get(UceParameters.ExpansionFilter));
-        Footer = new RejectFooter(config.Get(UceParameters.RejectFooter), Open(config, arrows, UceParameters.RejectFooterMaps), Macros);
+        Footer = new RejectFooter(config.Get(UceParameters.RejectFooter), Open(config, arrows, UceParameters.RejectFooterMaps), Macros, Open(config, arrows, UceParameters.RejectFilterMaps));
         CommandFilter = Open(config, arrows, UceParameters.CommandFilter);
         LogPermitActions = new WordList(arrows.Tables, config.Get(UceParameters.LogPermitActions));
         MxBackupNetworks = config.Get(UceParameters.PermitMxBackupNetworks).Trim().Length == 0 ? null : Networks(config, arrows, UceParameters.PermitMxBackupNetworks);
@@ -170,9 +176,27 @@ internal sealed class SmtpdSettings
 
     public bool PerRequestDeadline { get; }
 
+    /// <summary>The DNS of restrictions, where smtpd_dns_reply_filter changes it.</summary>
+    public IDnsResolver? Dns { get; init; }
+
     public string NullAccessKey { get; }
 
     public string DoubleBounceSender { get; }
+
+    /// <summary>Clients may log in.</summary>
+    public bool Logins { get; }
+
+    /// <summary>Received: headers say nothing of the client.</summary>
+    public bool HidesSession { get; }
+
+    /// <summary>Who owns a sender's address.</summary>
+    public Maps SenderLoginMaps { get; }
+
+    /// <summary>address_verify_sender, as written.</summary>
+    public string ProbeSender { get; }
+
+    /// <summary>Seconds for which a number stands behind it; 0 for none.</summary>
+    public long ProbeSenderTtl { get; }
 
     public int LineLimit { get; }
 

@@ -44,6 +44,11 @@ internal sealed class RecipientResolver(TrivialRewriteOptions options, AddressRe
             if (at >= 0)
             {
                 var domain = left[(at + 1)..];
+                if (options.ResolveNumericDomain && HostName.IsIPv4(domain))
+                {
+                    domain = $"[{domain}]";
+                    left = $"{left.AsSpan(0, at + 1)}{domain}";
+                }
                 var match = domain.Length == 0 ? LookupStatus.NotFound : await local.MatchAsync(domain, cancel).ConfigureAwait(false);
                 if (match == LookupStatus.Error)
                 {
@@ -83,11 +88,6 @@ internal sealed class RecipientResolver(TrivialRewriteOptions options, AddressRe
     {
         var at = AddressOperator.Last(address, '@');
         var domain = address[(at + 1)..];
-        if (options.ResolveNumericDomain && HostName.IsIPv4(domain))
-        {
-            domain = $"[{domain}]";
-            address = $"{address.AsSpan(0, at + 1)}{domain}";
-        }
         var invalid = !isLocal && (domain.StartsWith('[') ? HostName.ParseLiteral(domain) is null : !HostName.IsValid(domain, options.SmtpUtf8));
         return new StrippedRecipient(address, domain, isLocal, invalid || (!options.AllowMinUser && address.StartsWith('-')));
     }

@@ -13,7 +13,7 @@ using Facteur.Testing;
 
 namespace Facteur.Services.Tests.Deliver.Smtp;
 
-public sealed class SmtpAgentTests : IAsyncDisposable
+public sealed partial class SmtpAgentTests : IAsyncDisposable
 {
     private const string Message = "Subject: x\n\n.dot\n..two\nx\n";
     private readonly TestLog _log = new();

@@ -39,9 +39,9 @@ internal static class PolicyRequest
         Add("size", Number(context.Size));
         Add("etrn_domain", context.EtrnDomain);
         Add("stress", settings.Stress);
-        // No session has a login, TLS or a certificate yet.
-        Add("sasl_method", "");
-        Add("sasl_username", "");
+        // No session has TLS or a certificate yet.
+        Add("sasl_method", context.SaslMethod);
+        Add("sasl_username", context.SaslUsername);
         Add("sasl_sender", "");
         Add("ccert_subject", "");
         Add("ccert_issuer", "");

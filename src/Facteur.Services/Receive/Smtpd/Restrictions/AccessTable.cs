@@ -38,6 +38,12 @@ internal sealed class AccessTable(Maps maps, string name, Func<string, Restricti
     public ValueTask<Verdict> RecipientAsync(RestrictionContext context, Subject subject) =>
         context.Recipient is { } recipient ? MailAsync(context, recipient, new Subject(recipient, Subject.RecipientAddress)) : new(Verdict.Dunno);
 
+    /// <summary>check_sasl_access: the login.</summary>
+    public async ValueTask<Verdict> LoginAsync(RestrictionContext context, Subject subject) =>
+        context.Settings.Logins && LoginRestrictions.HasLogin(context)
+            ? await OneAsync(context, SmtpdLog.Printable(context.SaslUsername), false, new Subject(context.SaslUsername, Subject.LoginName)).ConfigureAwait(false) ?? Verdict.Dunno
+            : Verdict.Dunno;
+
     /// <summary>check_address_map: whether the client's address is listed (local_header_rewrite_clients).</summary>
     public async ValueTask<Verdict> AddressMapAsync(RestrictionContext context, Subject subject)
     {

@@ -74,21 +74,21 @@ internal sealed class DnsList(string text, string domain, DnsListFilter? filter)
     public async ValueTask<(DnsListStatus Status, string Reason)> AskAsync(RestrictionContext context, string name)
     {
         var query = $"{name}.{HostName.WithoutFinalDot(domain)}";
-        var answer = await context.Arrows.Dns.AddressesAsync(query, false, context.Cancel).ConfigureAwait(false);
+        var answer = await context.Dns.AddressesAsync(query, false, context.Cancel).ConfigureAwait(false);
         if (answer.Status is DnsStatus.NameError or DnsStatus.NoData)
         {
             return (DnsListStatus.NotListed, "");
         }
         if (answer.Status != DnsStatus.Ok)
         {
-            context.Log.Warning($"{query}: RBL lookup error: Host or domain name not found. Name service error for name={query} type=A: {DnsWords.Reason(answer.Status)}");
+            context.Log.Warning($"{query}: RBL lookup error: {DnsWords.Sentence(query, "A", answer.Status)}");
             return (DnsListStatus.Failed, "");
         }
         if (filter is not null && !answer.Records.Any(filter.Matches))
         {
             return (DnsListStatus.NotListed, "");
         }
-        var texts = await context.Arrows.Dns.TextsAsync(query, context.Cancel).ConfigureAwait(false);
+        var texts = await context.Dns.TextsAsync(query, context.Cancel).ConfigureAwait(false);
         var reason = texts.Status == DnsStatus.Ok ? string.Join(" / ", texts.Records) : "";
         return (DnsListStatus.Listed, SmtpdLog.Printable(reason.Length > ReasonLimit ? reason[..ReasonLimit] : reason));
     }

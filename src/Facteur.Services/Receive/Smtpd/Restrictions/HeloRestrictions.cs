@@ -72,7 +72,7 @@ internal static class HeloRestrictions
         {
             return addresses;
         }
-        var mx = (await context.Arrows.Dns.MxAsync(ascii, context.Cancel).ConfigureAwait(false)).Status;
+        var mx = (await context.Dns.MxAsync(ascii, context.Cancel).ConfigureAwait(false)).Status;
         return mx == DnsStatus.Ok ? mx : addresses == DnsStatus.TryAgain ? addresses : mx;
     }
 

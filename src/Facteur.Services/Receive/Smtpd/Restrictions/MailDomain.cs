@@ -25,12 +25,12 @@ internal static class MailDomain
     /// <summary>Whether a host has addresses of any family.</summary>
     public static async ValueTask<DnsStatus> AddressesAsync(RestrictionContext context, string name)
     {
-        var v4 = (await context.Arrows.Dns.AddressesAsync(name, false, context.Cancel).ConfigureAwait(false)).Status;
+        var v4 = (await context.Dns.AddressesAsync(name, false, context.Cancel).ConfigureAwait(false)).Status;
         if (v4 == DnsStatus.Ok)
         {
             return v4;
         }
-        var v6 = (await context.Arrows.Dns.AddressesAsync(name, true, context.Cancel).ConfigureAwait(false)).Status;
+        var v6 = (await context.Dns.AddressesAsync(name, true, context.Cancel).ConfigureAwait(false)).Status;
         return v6 == DnsStatus.Ok ? v6 : v4 == DnsStatus.TryAgain ? v4 : v6;
     }
 
@@ -69,14 +69,14 @@ internal static class MailDomain
         var status = DnsStatus.NameError;
         if (HostName.ToAscii(domain) is { } ascii && HostName.IsValid(ascii))
         {
-            var mx = await context.Arrows.Dns.MxAsync(ascii, context.Cancel).ConfigureAwait(false);
+            var mx = await context.Dns.MxAsync(ascii, context.Cancel).ConfigureAwait(false);
             if (mx is { Status: DnsStatus.Ok, Records: [{ Host: "" }] })
             {
                 // RFC 7505 section 4.
                 return context.Reject(
                     isSender ? 550 : 556, isSender ? "5.7.27" : "5.1.10", $"<{address}>: {kind} rejected: Domain {domain} does not accept mail (nullMX)");
             }
-            status = mx.Status == DnsStatus.Ok ? mx.Status : await AddressesAsync(context, ascii).ConfigureAwait(false);
+            status = mx.Status is DnsStatus.Ok or DnsStatus.Filtered ? mx.Status : await AddressesAsync(context, ascii).ConfigureAwait(false);
             status = status != DnsStatus.Ok && mx.Status == DnsStatus.TryAgain ? DnsStatus.TryAgain : status;
         }
         return status switch
@@ -84,6 +84,7 @@ internal static class MailDomain
             DnsStatus.Ok => Verdict.Dunno,
             DnsStatus.TryAgain => context.DeferLater(context.Settings.UnknownAddressDefersIfPermit, 450, dsn, $"<{address}>: {kind} rejected: Domain not found"),
             DnsStatus.Invalid => context.Reject(context.Settings.UnknownAddressCode, dsn, $"<{address}>: {kind} rejected: Malformed DNS server reply"),
+            DnsStatus.Filtered => context.Reject(context.Settings.UnknownAddressCode, dsn, $"<{address}>: {kind} rejected: DNS reply filter policy"),
             _ => context.Reject(context.Settings.UnknownAddressCode, dsn, $"<{address}>: {kind} rejected: Domain not found"),
         };
     }

@@ -33,7 +33,7 @@ internal static class MxBackup
         {
             return Verdict.Dunno;
         }
-        var mx = await context.Arrows.Dns.MxAsync(ascii, context.Cancel).ConfigureAwait(false);
+        var mx = await context.Dns.MxAsync(ascii, context.Cancel).ConfigureAwait(false);
         if (mx.Status != DnsStatus.Ok)
         {
             if (mx.Status is DnsStatus.TryAgain or DnsStatus.Invalid)
@@ -87,8 +87,8 @@ internal static class MxBackup
 
     private static async ValueTask<List<IPAddress>> AddressesAsync(RestrictionContext context, string host, Subject about)
     {
-        var ipv4 = await context.Arrows.Dns.AddressesAsync(host, false, context.Cancel).ConfigureAwait(false);
-        var ipv6 = await context.Arrows.Dns.AddressesAsync(host, true, context.Cancel).ConfigureAwait(false);
+        var ipv4 = await context.Dns.AddressesAsync(host, false, context.Cancel).ConfigureAwait(false);
+        var ipv6 = await context.Dns.AddressesAsync(host, true, context.Cancel).ConfigureAwait(false);
         if (ipv4.Status != DnsStatus.Ok && ipv6.Status != DnsStatus.Ok)
         {
             Doubt(context, about, $"Unable to look up mail exchanger host {host}: {SmtpdLog.ResolverReason(ipv4.Status)}");

@@ -1,4 +1,5 @@
 using Facteur.Contracts;
+using Facteur.Net.Dns;
 
 namespace Facteur.Services.Receive.Smtpd.Restrictions;
 
@@ -15,6 +16,9 @@ internal sealed class RestrictionContext(SmtpdSettings settings, SmtpdArrows arr
     public SmtpdSettings Settings { get; } = settings;
 
     public SmtpdArrows Arrows { get; } = arrows;
+
+    /// <summary>The DNS, behind smtpd_dns_reply_filter.</summary>
+    public IDnsResolver Dns => Settings.Dns ?? Arrows.Dns;
 
     public SmtpdLog Log { get; } = log;
 

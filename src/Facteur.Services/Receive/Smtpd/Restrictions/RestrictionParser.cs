@@ -45,8 +45,7 @@ internal sealed class RestrictionParser : IDisposable
         ["permit_auth_destination"] = DestinationRestrictions.PermitAuth,
         ["reject_unauth_destination"] = DestinationRestrictions.RejectUnauth,
         ["defer_unauth_destination"] = DestinationRestrictions.DeferUnauth,
-        // No session has a login, TLS or a certificate yet: these find nothing.
-        ["permit_sasl_authenticated"] = BasicRestrictions.Dunno,
+        // No session has TLS or a certificate yet: these find nothing.
         ["permit_tls_clientcerts"] = BasicRestrictions.Dunno,
         ["permit_tls_all_clientcerts"] = BasicRestrictions.Dunno,
     };
@@ -60,10 +59,14 @@ internal sealed class RestrictionParser : IDisposable
         ["check_recipient_maps"] = "reject_unlisted_recipient",
     };
 
-    // Without a login there is nothing to compare: Postfix says so in the log and goes on.
-    private static readonly HashSet<string> Logins = new(StringComparer.OrdinalIgnoreCase)
+    // Where nobody can log in there is nothing to compare: Postfix says so in the log and goes on, also with XCLIENT's LOGIN.
+    private static readonly Dictionary<string, Func<RestrictionContext, Subject, ValueTask<Verdict>>> Logins = new(StringComparer.OrdinalIgnoreCase)
     {
-        "reject_sender_login_mismatch", "reject_authenticated_sender_login_mismatch", "reject_unauthenticated_sender_login_mismatch", "reject_known_sender_login_mismatch",
+        ["permit_sasl_authenticated"] = LoginRestrictions.Permit,
+        ["reject_sender_login_mismatch"] = LoginRestrictions.AnyAsync,
+        ["reject_authenticated_sender_login_mismatch"] = LoginRestrictions.Authenticated,
+        ["reject_unauthenticated_sender_login_mismatch"] = LoginRestrictions.UnauthenticatedAsync,
+        ["reject_known_sender_login_mismatch"] = LoginRestrictions.Known,
     };
 
     private static readonly HashSet<string> RelayStoppers = new(StringComparer.OrdinalIgnoreCase)
@@ -76,6 +79,7 @@ internal sealed class RestrictionParser : IDisposable
     private readonly SocketNames _sockets;
     private readonly List<string> _mapsRblDomains;
     private readonly PolicySettings _policy;
+    private readonly bool _logins;
     private readonly ConcurrentDictionary<(string, PolicySettings), PolicyClient> _policyClients = new();
     private readonly ITableSet _tables;
     private readonly SmtpdLog _log;
@@ -88,6 +92,7 @@ internal sealed class RestrictionParser : IDisposable
     {
         (_arrows, _tables, _log, _time) = (arrows, arrows.Tables, log, time);
         _sockets = arrows.Sockets ?? new SocketNames(config.Get(CommonParameters.QueueDirectory), Chroot: false);
+        _logins = config.Find("smtpd_sasl_auth_enable") == "yes";
         _mapsRblDomains = ListSyntax.Split(config.Get(UceParameters.MapsRblDomains));
         _policy = new PolicySettings(
             config.Get(UceParameters.PolicyDefaultAction), config.Get(UceParameters.PolicyContext), config.Get(UceParameters.PolicyTimeout),
@@ -193,10 +198,12 @@ internal sealed class RestrictionParser : IDisposable
         {
             return PolicyService(name, at < names.Count ? names[at++] : "");
         }
-        if (Logins.Contains(name))
+        if (Logins.TryGetValue(name, out var login))
         {
-            // Postfix: the first one is the second and the third.
-            return name.Equals("reject_sender_login_mismatch", StringComparison.OrdinalIgnoreCase)
+            // Postfix: reject_sender_login_mismatch is two others.
+            return _logins ? new Restriction(name, login)
+                : name.Equals("permit_sasl_authenticated", StringComparison.OrdinalIgnoreCase) ? new Restriction(name, BasicRestrictions.Dunno)
+                : name.Equals("reject_sender_login_mismatch", StringComparison.OrdinalIgnoreCase)
                 ? Warns(name, "restriction `reject_authenticated_sender_login_mismatch' ignored: no SASL support", "restriction `reject_unauthenticated_sender_login_mismatch' ignored: no SASL support")
                 : Warns(name, $"restriction `{name}' ignored: no SASL support");
         }
@@ -265,8 +272,9 @@ internal sealed class RestrictionParser : IDisposable
         "check_recipient_access" => t => t.RecipientAsync,
         "check_etrn_access" => t => t.EtrnAsync,
         "check_address_map" => t => t.AddressMapAsync,
-        // No session has a login or a certificate yet: nothing is looked up.
-        "check_ccert_access" or "check_sasl_access" => _ => BasicRestrictions.Dunno,
+        "check_sasl_access" => t => t.LoginAsync,
+        // No session has a certificate yet: nothing is looked up.
+        "check_ccert_access" => _ => BasicRestrictions.Dunno,
         _ => ServerAccess.Find(name) is var (about, kind) ? t => new ServerAccess(t, name, kind) is var hosts ? (context, _) => hosts.CheckAsync(context, about) : BasicRestrictions.Dunno : null,
     };
 

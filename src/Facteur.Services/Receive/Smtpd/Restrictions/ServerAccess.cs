@@ -76,7 +76,7 @@ internal sealed class ServerAccess(AccessTable table, string restriction, Server
 
     private async ValueTask<IReadOnlyList<string>> HostsAsync(RestrictionContext context, string name, string domain)
     {
-        var dns = context.Arrows.Dns;
+        var dns = context.Dns;
         if (kind == ServerKind.A)
         {
             return [domain];
@@ -105,8 +105,8 @@ internal sealed class ServerAccess(AccessTable table, string restriction, Server
 
     private async ValueTask<Verdict?> AddressesAsync(RestrictionContext context, string host, Subject subject)
     {
-        var ipv4 = await context.Arrows.Dns.AddressesAsync(host, false, context.Cancel).ConfigureAwait(false);
-        var ipv6 = await context.Arrows.Dns.AddressesAsync(host, true, context.Cancel).ConfigureAwait(false);
+        var ipv4 = await context.Dns.AddressesAsync(host, false, context.Cancel).ConfigureAwait(false);
+        var ipv6 = await context.Dns.AddressesAsync(host, true, context.Cancel).ConfigureAwait(false);
         if (ipv4.Status != DnsStatus.Ok && ipv6.Status != DnsStatus.Ok)
         {
             if (kind == ServerKind.A)

@@ -23,6 +23,7 @@ internal readonly record struct Subject(string Name, string Class)
     public const string HeloCommand = "Helo command";
     public const string SenderAddress = "Sender address";
     public const string RecipientAddress = "Recipient address";
+    public const string LoginName = "SASL login name";
     public const string EtrnCommand = "Etrn command";
     public const string DataCommand = "Data command";
     public const string EndOfData = "End-of-data";

@@ -1,3 +1,4 @@
+using Facteur.Mail.Addresses;
 using Facteur.Mail.Dsn;
 using Facteur.Mail.Envelopes;
 using Facteur.Mail.Smtp;
@@ -28,6 +29,7 @@ internal static class RcptVerb
         {
             return await session.RefuseAsync(SmtpdReplies.MustDeclareSmtputf8).ConfigureAwait(false);
         }
+        address = await OfProbesAsync(session, address).ConfigureAwait(false);
         var notify = DsnNotify.None;
         var original = "";
         for (var i = 3; i < tokens.Count; i++)
@@ -66,6 +68,17 @@ internal static class RcptVerb
         context.RecipientCount = transaction.Recipients.Count;
         session.State = SmtpdState.Recipients;
         return await session.AcceptAsync(SmtpdReplies.RecipientOk).ConfigureAwait(false);
+    }
+
+    /// <summary>Postfix: the sender of probes of these days (address_verify_sender_ttl) is the one that is always there; of other days nobody knows it.</summary>
+    private static async ValueTask<string> OfProbesAsync(SmtpdSession session, string address)
+    {
+        if (session.Settings is not { ProbeSenderTtl: > 0 and var life, ProbeSender: var configured })
+        {
+            return address;
+        }
+        var complete = await session.Service.Arrows.Rewrite.RewriteAsync(true, configured, session.Context.Cancel).ConfigureAwait(false);
+        return complete is not null && ProbeSender.IsValid(address, complete, life, session.Service.Time.GetUtcNow().ToUnixTimeSeconds()) ? complete : address;
     }
 
     private static string? Option(SmtpdSession session, CommandToken token, ref DsnNotify notify, ref string original)
