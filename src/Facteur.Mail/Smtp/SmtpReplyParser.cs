@@ -26,7 +26,7 @@ public static class SmtpReplyParser
 
     /// <summary>Reads one reply.</summary>
     /// <param name="buffer">What the peer sent.</param>
-    /// <param name="wantText">Whether the text is wanted even of a 2xx or 3xx reply.</param>
+    /// <param name="wantText">Whether the text is wanted even of a 2xx reply or 354.</param>
     /// <param name="code">200 to 599.</param>
     /// <param name="text">All lines with their codes, joined by line feeds, printable, bounded; "" when not made.</param>
     /// <param name="end">Behind the reply.</param>
@@ -76,7 +76,7 @@ public static class SmtpReplyParser
         if (found == ReplyParse.Done)
         {
             end = buffer.GetPosition(length);
-            text = wantText || code >= 400 ? SmtpReplyText.Make(bytes[..length]) : "";
+            text = wantText || code is >= 300 and not 354 ? SmtpReplyText.Make(bytes[..length]) : "";
         }
         else if (found == ReplyParse.More && bytes.Length > ReplyLimit)
         {

@@ -26,7 +26,7 @@ internal static class SmtpFailures
     internal static DeliveryStatus Refused(SmtpHost host, in SmtpReply reply, bool soften)
     {
         var status = Of(host, reply, $"host {host.NameAddress} refused to talk to me: {SmtpReplyText.OneLine(reply.Text)}");
-        return soften && status.Outcome == DeliveryOutcome.Bounced
+        return soften && reply.Code >= 500
             ? status with { Outcome = DeliveryOutcome.Deferred, Status = status.Status with { Class = 4 }, Action = DsnAction.Delayed } : status;
     }
 
@@ -68,9 +68,11 @@ internal static class SmtpFailures
 
     private static DeliveryStatus Of(SmtpHost host, in SmtpReply reply, string reason)
     {
-        // A reply that fits nowhere (2xx or 3xx in place of another) is tried again.
-        var hard = reply.Code >= 500;
-        var status = reply.Code >= 400 ? SmtpReplyText.Status(reply.Code, reply.Text) : new EnhancedStatus(4, 5, 0);
+        // Postfix: a reply that fits nowhere (2xx or 3xx in place of another) is the peer's mistake, and final.
+        var fits = reply.Code >= 400;
+        var hard = !fits || reply.Code >= 500;
+        var status = fits ? SmtpReplyText.Status(reply.Code, reply.Text) : new EnhancedStatus(5, 5, 0);
+        reason = reply.IsOk ? $"Protocol error: {reason}" : reason;
         reason = reason.Length > DeliveryStatus.ReasonLimit ? reason[..DeliveryStatus.ReasonLimit] : reason;
         return new DeliveryStatus(
             hard ? DeliveryOutcome.Bounced : DeliveryOutcome.Deferred, status, reason, hard ? DsnAction.Failed : DsnAction.Delayed,

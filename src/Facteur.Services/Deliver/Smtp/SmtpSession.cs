@@ -30,6 +30,7 @@ internal sealed class SmtpSession : IAsyncDisposable
     private long _deadline = long.MaxValue;
     private long _armed = long.MaxValue;
     private volatile bool _timedOut;
+    private bool _last;
 
     internal SmtpSession(Connection connection, SmtpHost host, SmtpSettings settings, SmtpLog log, TimeProvider time, SmtpTranscript? transcript = null)
     {
@@ -71,12 +72,15 @@ internal sealed class SmtpSession : IAsyncDisposable
 
     /// <summary>Whether the limits allow another delivery.</summary>
     internal bool MayBeReused =>
-        IsUsable && (_settings.ReuseCount == 0 || Uses < _settings.ReuseCount) && _time.GetElapsedTime(_created) < _settings.ReuseTime;
+        IsUsable && !_last && (_settings.ReuseCount == 0 || Uses < _settings.ReuseCount) && _time.GetElapsedTime(_created) < _settings.ReuseTime;
 
     internal System.IO.Pipelines.PipeWriter Output => Transcript is null ? _connection.Output : _recorder ??= new TranscriptWriter(_connection.Output, Transcript);
 
     /// <summary>What was said, for the postmaster; null when nobody wants to know.</summary>
     internal SmtpTranscript? Transcript { get; }
+
+    /// <summary>No delivery after this one.</summary>
+    internal void MayNotBeReused() => _last = true;
 
     /// <summary>Greeting, EHLO and STARTTLS.</summary>
     /// <param name="request">The delivery it is for.</param>

@@ -79,16 +79,19 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
         else if (code / 100 == 3)
         {
             // RFC 2920 section 3.1: a server may ask for content although it refused all recipients.
-            if (settings.Lmtp)
-            {
-                // RFC 2033 4.2: a reply to the dot for each recipient that was accepted, so there would be none to wait for.
-                session.Abort();
-                return;
-            }
             Put(".\r\n"u8);
             await session.FlushAsync().ConfigureAwait(false);
             session.Arm(settings.DataDoneTimeout);
-            await session.ReadAsync(false).ConfigureAwait(false);
+            if (settings.Lmtp)
+            {
+                // RFC 2033 4.2: a reply to the dot for each recipient that was accepted, so there is none to wait for. A server may think otherwise: it hears no more than QUIT.
+                session.MayNotBeReused();
+            }
+            else
+            {
+                await session.ReadAsync(false).ConfigureAwait(false);
+            }
+            IsClean = true;
         }
     }
 
@@ -335,7 +338,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
     private async ValueTask<int> DataReplyAsync()
     {
         session.Arm(settings.DataInitTimeout);
-        var reply = await session.ReadAsync(false).ConfigureAwait(false);
+        var reply = await session.ReadAsync(true).ConfigureAwait(false);
         if (reply.IsLost)
         {
             Lost("sending DATA command");

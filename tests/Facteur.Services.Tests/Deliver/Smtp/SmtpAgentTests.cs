@@ -318,6 +318,20 @@ public sealed partial class SmtpAgentTests : IAsyncDisposable
         Assert.Equal(status, result.DestinationFailed);
     }
 
+    /// <summary>Postfix: what fits nowhere will not do better later.</summary>
+    [Theory]
+    [InlineData("MAIL FROM", "350 huh", "host 127.0.0.1[127.0.0.1] said: 350 huh (in reply to MAIL FROM command)")]
+    [InlineData("RCPT TO", "350 huh", "host 127.0.0.1[127.0.0.1] said: 350 huh (in reply to RCPT TO command)")]
+    [InlineData("DATA", "250 what", "Protocol error: host 127.0.0.1[127.0.0.1] said: 250 what (in reply to DATA command)")]
+    [InlineData(".EOM", "354 more", "host 127.0.0.1[127.0.0.1] said: 354 more (in reply to end of DATA command)")]
+    [InlineData("CONNECT", "350 huh", "host 127.0.0.1[127.0.0.1] refused to talk to me: 350 huh")]
+    public async Task A_reply_of_another_class_than_may_come_is_final_and_its_text_is_kept(string at, string reply, string reason)
+    {
+        var peer = Peer().On(at, reply);
+        var status = Assert.Single((await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["x@y.example"])).Recipients).Status;
+        Assert.Equal(("5.5.0", DeliveryOutcome.Bounced, reason), (status.Status.ToString(), status.Outcome, status.Reason));
+    }
+
     [Fact]
     public async Task Garbage_is_no_reply()
     {
@@ -581,7 +595,8 @@ public sealed partial class SmtpAgentTests : IAsyncDisposable
         peer.On("RCPT", "550 5.1.1 no").On("DATA", "354 go");
         var result = await Deliver(Agent(true), $"127.0.0.1:{peer.Port}", ["a@d.example"]).AsTask().WaitAsync(TimeSpan.FromSeconds(20));
         Assert.Equal(DeliveryOutcome.Bounced, result.Recipients[0].Status.Outcome);
-        Assert.Empty(peer.Messages);
+        Assert.Equal("", Assert.Single(peer.Messages));
+        Assert.Contains("QUIT", peer.Commands);
     }
 
     [Fact]
@@ -803,7 +818,8 @@ public sealed partial class SmtpAgentTests : IAsyncDisposable
         var peer = Peer().On("MAIL", "550 5.7.1 no such sender");
         var result = await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["a@y.example", "b@y.example"], DeliveryFlags.KeepConnection);
         Assert.All(result.Recipients, r => Assert.Equal("host 127.0.0.1[127.0.0.1] said: 550 5.7.1 no such sender (in reply to MAIL FROM command)", r.Status.Reason));
-        Assert.Contains("RSET", peer.Commands);
+        // The server asked for content all the same, and the dot ended the transaction.
+        Assert.DoesNotContain("RSET", peer.Commands);
     }
 
     [Fact]
