@@ -93,6 +93,12 @@ public static class CleanupParameters
     /// <summary>verp_delimiter_filter.</summary>
     public static readonly StringParameter VerpDelimiterFilter = new("verp_delimiter_filter", "-=+", "Characters that may be delimiters of VERP.", 1);
 
+    /// <summary>force_mime_input_conversion.</summary>
+    public static readonly BoolParameter ForceMimeInputConversion = new("force_mime_input_conversion", "no", "Whether 8-bit content becomes quoted-printable when it comes in.");
+
+    /// <summary>non_empty_end_of_header_action.</summary>
+    public static readonly StringParameter NonEmptyEndOfHeaderAction = new("non_empty_end_of_header_action", "fix_quietly", "What is done about headers that no empty line ends: fix_quietly, add_header or reject.", 1);
+
     /// <summary>All rows.</summary>
     public static IReadOnlyList<Parameter> All { get; } =
     [
@@ -101,5 +107,6 @@ public static class CleanupParameters
         PropagateUnmatchedExtensions, VirtualAliasMaps, VirtualAliasExpansionLimit, VirtualAliasRecursionLimit, VirtualAliasAddressLengthLimit,
         MessageDropHeaders, UndisclosedRecipientsHeader, HeaderFromFormat, FullNameEncodingCharset, HeaderAddressTokenLimit, DuplicateFilterLimit,
         CleanupReplaceStrayCrLf, Smtputf8AutodetectClasses, MessageStripCharacters, MessageRejectCharacters, DefaultVerpDelimiters, VerpDelimiterFilter,
+        ForceMimeInputConversion, NonEmptyEndOfHeaderAction,
     ];
 }

@@ -21,6 +21,8 @@ internal sealed class CleanupMessage : ICleanupMessage
 
     private static readonly byte[] LineEnd = [(byte)'\n'];
 
+    private static readonly byte[] UnterminatedHeader = [.. "MIME-Error: "u8, .. Encoding.ASCII.GetBytes(MessageChecks.Unterminated), (byte)'\n'];
+
     private static ReadOnlySpan<byte> EncodingHeader => "Content-Transfer-Encoding"u8;
 
     private readonly CleanupService _service;
@@ -41,6 +43,7 @@ internal sealed class CleanupMessage : ICleanupMessage
     private readonly bool _detectUtf8;
     private readonly MessageChecks? _checks;
     private readonly SearchValues<byte>? _rejects;
+    private readonly MimeDowngrade? _convert;
     private CleanupStatus _status;
     private string? _statusText;
     private string? _refused;
@@ -48,6 +51,7 @@ internal sealed class CleanupMessage : ICleanupMessage
     private int _hops;
     private bool _resent;
     private bool _inBody;
+    private bool _unterminated;
     private bool _ended;
 
     public CleanupMessage(CleanupService service, IIncoming incoming, ulong id, Envelope envelope)
@@ -80,6 +84,8 @@ internal sealed class CleanupMessage : ICleanupMessage
         _detectUtf8 = _options.DetectUtf8.Contains(envelope.Origin);
         var rules = _options.Checks is not null && (envelope.Flags & MessageFlags.NoHeaderBodyChecks) == 0
             && (_options.CheckedOrigins.Contains(envelope.Origin) || envelope.Flags.HasFlag(MessageFlags.Requeued));
+        _convert = _options.ConvertsMime && (envelope.Flags & MessageFlags.NoHeaderBodyChecks) == 0 && _options.CheckedOrigins.Contains(envelope.Origin)
+            ? new MimeDowngrade(_options.ConvertedLimits) : null;
         _checks = rules || _options.IsStrict ? new MessageChecks(_options, _log, QueueId, envelope, rules) : null;
     }
 
@@ -133,21 +139,7 @@ internal sealed class CleanupMessage : ICleanupMessage
                 content.Span.Replace(replaced, (byte)'\r', (byte)' ');
                 content = replaced.AsMemory(0, content.Length);
             }
-            if (_checks is not null)
-            {
-                await CheckedAsync(content, last: false, cancel).ConfigureAwait(false);
-                return;
-            }
-            while (!_inBody && _status == CleanupStatus.Ok)
-            {
-                var found = Scan(ref content);
-                if (found == HeaderScan.NeedInput)
-                {
-                    return;
-                }
-                await FoundAsync(found, cancel).ConfigureAwait(false);
-            }
-            await OutAsync(content, cancel).ConfigureAwait(false);
+            await TakeAsync(_convert is null ? content : _convert.Convert(content), cancel).ConfigureAwait(false);
         }
         finally
         {
@@ -162,6 +154,25 @@ internal sealed class CleanupMessage : ICleanupMessage
         }
     }
 
+    private async ValueTask TakeAsync(ReadOnlyMemory<byte> content, CancellationToken cancel)
+    {
+        if (_checks is not null)
+        {
+            await CheckedAsync(content, last: false, cancel).ConfigureAwait(false);
+            return;
+        }
+        while (!_inBody && _status == CleanupStatus.Ok)
+        {
+            var found = Scan(ref content);
+            if (found == HeaderScan.NeedInput)
+            {
+                return;
+            }
+            await FoundAsync(found, cancel).ConfigureAwait(false);
+        }
+        await OutAsync(content, cancel).ConfigureAwait(false);
+    }
+
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<CleanupResult> CompleteAsync(CancellationToken cancel)
     {
@@ -170,6 +181,14 @@ internal sealed class CleanupMessage : ICleanupMessage
             // The client is told that it was queued.
             Cancel();
             return new CleanupResult(CleanupStatus.Ok);
+        }
+        if (_convert is not null)
+        {
+            await TakeAsync(_convert.Finish(), cancel).ConfigureAwait(false);
+            if (_convert.TooDeep)
+            {
+                Fail(CleanupStatus.Rejected, "5.6.0 MIME nesting exceeds safety limit");
+            }
         }
         if (_checks is not null)
         {
@@ -217,6 +236,7 @@ internal sealed class CleanupMessage : ICleanupMessage
     {
         Cancel();
         _scanner.Dispose();
+        _convert?.Dispose();
         _checks?.Dispose();
         _sink.Dispose();
         return default;
@@ -323,6 +343,7 @@ internal sealed class CleanupMessage : ICleanupMessage
                     break;
                 case MimeScan.EndOfHeaders when parts.Place == HeaderPlace.Primary:
                     _checks.EndOfHeaders();
+                    _unterminated = parts.BodyFollows && !parts.BlankLine && _options.HeaderEnd != HeaderEndAction.FixQuietly;
                     await EndOfHeadersAsync(parts.BlankLine || parts.BodyFollows, default, cancel).ConfigureAwait(false);
                     FailChecked();
                     break;
@@ -331,6 +352,11 @@ internal sealed class CleanupMessage : ICleanupMessage
                     await OutAsync(parts.BlankLine ? LineEnd : default, cancel).ConfigureAwait(false);
                     break;
                 case MimeScan.Body:
+                    if (_unterminated)
+                    {
+                        _unterminated = false;
+                        _checks.HeaderNotTerminated(parts.Text.Span);
+                    }
                     await CheckedLineAsync(await _checks.BodyAsync(cancel).ConfigureAwait(false), parts.EndsLine, cancel).ConfigureAwait(false);
                     break;
             }
@@ -473,6 +499,10 @@ internal sealed class CleanupMessage : ICleanupMessage
     private async ValueTask EndOfHeadersAsync(bool line, ReadOnlyMemory<byte> body, CancellationToken cancel)
     {
         _inBody = true;
+        if (_options.HeaderEnd == HeaderEndAction.AddHeader && (_unterminated || (_checks is null && !_scanner.BlankLine && body.Length > 0)))
+        {
+            await OutAsync(UnterminatedHeader, cancel).ConfigureAwait(false);
+        }
         if (_rewriteHeaders || _options.AlwaysAddHeaders)
         {
             var missing = _service.Missing.Make(ref _seen, _resent, Arrival, QueueId, _envelope.Sender, _envelope.FullName);

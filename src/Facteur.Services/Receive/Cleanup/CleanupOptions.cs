@@ -26,6 +26,18 @@ internal readonly record struct ClassedMaps(Maps Maps, AddressClasses Classes)
     public bool AppliesTo(AddressClasses place) => !Maps.IsEmpty && (Classes & place) != 0;
 }
 
+/// <summary>non_empty_end_of_header_action.</summary>
+internal enum HeaderEndAction : byte
+{
+    /// <summary>The missing line is put there.</summary>
+    FixQuietly = 0,
+
+    /// <summary>And a header says so.</summary>
+    AddHeader = 1,
+
+    Reject = 2,
+}
+
 /// <summary>The parameters of cleanup(8), read once per configuration.</summary>
 internal sealed record CleanupOptions
 {
@@ -84,6 +96,15 @@ internal sealed record CleanupOptions
         StrictHeaders = strict || config.Get(ContentCheckParameters.Strict7BitHeaders);
         StrictBody = ReadsMime && (strict || config.Get(ContentCheckParameters.Strict8BitMimeBody));
         StrictEncoding = ReadsMime && config.Get(ContentCheckParameters.StrictMimeEncodingDomain);
+        ConvertsMime = ReadsMime && config.Get(CleanupParameters.ForceMimeInputConversion);
+        ConvertedLimits = MimeLimits with { HeaderSize = Math.Max(HeaderSizeLimit, 1 << 20) };
+        HeaderEnd = config.Get(CleanupParameters.NonEmptyEndOfHeaderAction) switch
+        {
+            "fix_quietly" => HeaderEndAction.FixQuietly,
+            "add_header" => HeaderEndAction.AddHeader,
+            "reject" => HeaderEndAction.Reject,
+            var other => throw new ConfigException($"non_empty_end_of_header_action = {other}: expected fix_quietly, add_header or reject"),
+        };
         DetectEightBit = config.Get(ContentCheckParameters.Detect8BitEncodingHeader);
         CheckedOrigins = CheckedClasses(config.Get(ContentCheckParameters.InternalMailFilterClasses));
 
@@ -93,6 +114,13 @@ internal sealed record CleanupOptions
 
         AddressClasses Classes(StringParameter parameter) => ParseClasses(parameter.Name, config.Get(parameter));
     }
+
+    /// <summary>8-bit content becomes 7-bit content when it comes in.</summary>
+    public bool ConvertsMime { get; }
+
+    public MimeLimits ConvertedLimits { get; }
+
+    public HeaderEndAction HeaderEnd { get; }
 
     public string Myhostname { get; }
 
@@ -183,7 +211,7 @@ internal sealed record CleanupOptions
     public IReadOnlySet<MessageOrigin> CheckedOrigins { get; }
 
     /// <summary>Something is looked for in the parts of a message, whatever its origin.</summary>
-    public bool IsStrict => StrictHeaders || StrictBody || StrictEncoding;
+    public bool IsStrict => StrictHeaders || StrictBody || StrictEncoding || HeaderEnd == HeaderEndAction.Reject;
 
     /// <summary>Bytes taken out of content, or null.</summary>
     public SearchValues<byte>? StripCharacters { get; }

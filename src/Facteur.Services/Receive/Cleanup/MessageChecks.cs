@@ -12,6 +12,9 @@ internal sealed class MessageChecks(CleanupOptions options, CleanupLog log, stri
     /// <summary>Recipients that rules may add; Postfix has no limit but memory.</summary>
     private const int BccLimit = 1000;
 
+    /// <summary>What is wrong with a body that follows its headers without an empty line.</summary>
+    public const string Unterminated = "message header was not terminated by empty line";
+
     private readonly ContentChecks? _checks = rules ? options.Checks : null;
     private MimeErrors _errors;
     private bool _stopped;
@@ -61,6 +64,15 @@ internal sealed class MessageChecks(CleanupOptions options, CleanupLog log, stri
         }
     }
 
+    /// <summary>The first line of the body, where an empty one belongs (non_empty_end_of_header_action).</summary>
+    public void HeaderNotTerminated(ReadOnlySpan<byte> line)
+    {
+        if (options.HeaderEnd == HeaderEndAction.Reject)
+        {
+            Wrong(MimeErrors.HeaderEnd, Unterminated, line);
+        }
+    }
+
     /// <summary>Checks the line of a body that was found.</summary>
     public ValueTask<CheckedLine> BodyAsync(CancellationToken cancel)
     {
@@ -80,7 +92,8 @@ internal sealed class MessageChecks(CleanupOptions options, CleanupLog log, stri
         var text = (_errors & MimeErrors.Nesting) != 0 ? "5.6.0 MIME nesting exceeds safety limit"
             : (_errors & MimeErrors.EightBitHeader) != 0 ? "5.6.0 improper use of 8-bit data in message header"
             : (_errors & MimeErrors.EightBitBody) != 0 ? "5.6.0 improper use of 8-bit data in message body"
-            : (_errors & MimeErrors.EncodingDomain) != 0 ? "5.6.0 invalid message/* or multipart/* encoding domain" : null;
+            : (_errors & MimeErrors.EncodingDomain) != 0 ? "5.6.0 invalid message/* or multipart/* encoding domain"
+            : (_errors & MimeErrors.HeaderEnd) != 0 ? $"5.6.0 {Unterminated}" : null;
         if (text is not null && Status == CleanupStatus.Ok)
         {
             (Status, StatusText) = (CleanupStatus.Rejected, text);
@@ -224,5 +237,6 @@ internal sealed class MessageChecks(CleanupOptions options, CleanupLog log, stri
         EightBitHeader = 2,
         EightBitBody = 4,
         EncodingDomain = 8,
+        HeaderEnd = 16,
     }
 }

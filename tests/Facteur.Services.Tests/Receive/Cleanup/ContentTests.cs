@@ -18,6 +18,8 @@ public sealed class ContentTests
     [InlineData("To: joe @ host.example (x)\n", "To: joe @ host.example (x)\n")]
     [InlineData("To: <@a.example,@b.example:joe@c.example>\n", "To: <joe@c.example>\n")]
     [InlineData("To: undisclosed-recipients:;\n", "To: undisclosed-recipients:;\n")]
+    // As Postfix 3.7 rewrites it.
+    [InlineData("To: bob, @route.example:dave@c.example, nobody:;\n", "To: bob@dest.example, dave@c.example, nobody: ;\n")]
     [InlineData("To: grp: dave, John Q. Public <john>;, eve\n", "To: grp: dave@dest.example, John Q.Public <john@dest.example>;,\n\teve@dest.example\n")]
     [InlineData("To: b\u00f6b <bob>\n", "To: b\u00f6b <bob@dest.example>\n")]
     [InlineData("Cc: <>\n", "Cc: <>\n")]

@@ -43,6 +43,40 @@ public sealed class MessageChecksTests
     }
 
     [Theory]
+    [InlineData("fix_quietly", "", "Received: by mx\nX: 1\n\nno header\nb\n", null)]
+    [InlineData("add_header", "", "Received: by mx\nX: 1\nMIME-Error: message header was not terminated by empty line\n\nno header\nb\n", null)]
+    [InlineData("add_header", "{/^Y/ IGNORE}", "Received: by mx\nX: 1\nMIME-Error: message header was not terminated by empty line\n\nno header\nb\n", null)]
+    [InlineData("reject", "", "", "5.6.0 message header was not terminated by empty line")]
+    [InlineData("reject", "{/^Y/ IGNORE}", "", "5.6.0 message header was not terminated by empty line")]
+    public async Task Headers_that_no_empty_line_ends(string action, string rules, string expected, string? refused)
+    {
+        foreach (var piece in new[] { 1, 1000 })
+        {
+            var bench = Bench(("non_empty_end_of_header_action", action), ("header_checks", rules.Length > 0 ? $"regexp:{{{rules}}}" : ""));
+            var result = await SendAsync(bench, Head + "X: 1\nno header\nb\n", piece);
+            Assert.Equal((refused is null ? CleanupStatus.Ok : CleanupStatus.Rejected, refused), (result.Status, result.Text));
+            if (refused is null)
+            {
+                Assert.Equal(expected, bench.Text);
+            }
+            bench = Bench(("non_empty_end_of_header_action", action));
+            Assert.Equal(CleanupStatus.Ok, (await SendAsync(bench, Head + "X: 1\n\nno header\n", piece)).Status);
+            Assert.Equal(Head + "X: 1\n\nno header\n", bench.Text);
+        }
+    }
+
+    [Theory]
+    [InlineData("yes", "no", "quoted-printable\n\ncaf=E9 =3D\n")]
+    [InlineData("yes", "yes", "8bit\n\ncaf\u00e9 =\n")]
+    [InlineData("no", "no", "8bit\n\ncaf\u00e9 =\n")]
+    public async Task Content_may_be_converted_when_it_comes_in(string convert, string disabled, string expected)
+    {
+        var bench = Bench(("force_mime_input_conversion", convert), ("disable_mime_input_processing", disabled));
+        Assert.Equal(CleanupStatus.Ok, (await SendAsync(bench, Head + "MIME-Version: 1.0\nContent-Transfer-Encoding: 8bit\n\ncaf\u00e9 =\n", 7)).Status);
+        Assert.Equal(Head + "MIME-Version: 1.0\nContent-Transfer-Encoding: " + expected, bench.Text);
+    }
+
+    [Theory]
     [InlineData("{/^ign/ IGNORE}", "ign\nb\n", "b\n", "")]
     [InlineData("{/^rep (.*)/ REPLACE $1 was}", "rep that\nb\n", "that was\nb\n", "replace: body rep that@: that was")]
     [InlineData("{/^pre/ PREPEND before}", "pre\nb", "before\npre\nb\n", "prepend: body pre@: before")]

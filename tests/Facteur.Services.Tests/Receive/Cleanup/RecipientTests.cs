@@ -17,19 +17,19 @@ public sealed class RecipientTests
         var tables = new MemoryTables()
             .Add(
                 "hash:virtual", ("info@virt.example", "alice, bob@dest.example"), ("chain@virt.example", "info@virt.example"), ("remote@virt.example", "x@remote.example"),
-                ("loop@virt.example", "loop@virt.example"), ("alice", "carol@dest.example"), ("self@virt.example", "self@virt.example, dave"),
+                ("loop@virt.example", "loop@virt.example"), ("alice", "carol@dest.example"), ("self@virt.example", "self@virt.example, dave"), ("nobody@virt.example", "<>"),
                 ("case@virt.example", "\"alice smith\"@remote.example"), ("@other.example", "@elsewhere.example"))
             .AddPattern("regexp:virtual", key => key == "list-foo@virt.example" ? "foo@remote.example" : null);
         var bench = new CleanupBench(tables, ("virtual_alias_maps", "hash:virtual, regexp:virtual"), ("recipient_delimiter", "+"));
         await bench.SendAsync(
             CleanupBench.From("a@sender.example"), Content,
             ["info@virt.example", "chain@virt.example", "INFO+tag@Virt.Example", "list-foo@virt.example", "loop@virt.example", "remote+x@virt.example", "case@virt.example",
-                "self@virt.example", "alice@dest.example", "u@other.example"]);
+                "self@virt.example", "alice@dest.example", "u@other.example", "nobody@virt.example"]);
         Assert.Equal(
             "carol@dest.example|info@virt.example bob@dest.example|info@virt.example carol@dest.example|chain@virt.example bob@dest.example|chain@virt.example "
             + "carol+tag@dest.example|INFO+tag@Virt.Example bob+tag@dest.example|INFO+tag@Virt.Example foo@remote.example|list-foo@virt.example "
             + "loop@virt.example|loop@virt.example x+x@remote.example|remote+x@virt.example \"alice smith\"@remote.example|case@virt.example "
-            + "self@virt.example|self@virt.example dave@dest.example|self@virt.example carol@dest.example|alice@dest.example u@elsewhere.example|u@other.example",
+            + "self@virt.example|self@virt.example dave@dest.example|self@virt.example carol@dest.example|alice@dest.example u@elsewhere.example|u@other.example MAILER-DAEMON@dest.example|nobody@virt.example",
             bench.Recipients);
         Assert.Equal("rfc822;remote+x@virt.example", bench.Envelope.Recipients.Single(r => r.Address == "x+x@remote.example").DsnOriginalRecipient);
     }

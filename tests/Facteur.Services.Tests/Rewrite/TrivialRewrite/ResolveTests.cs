@@ -25,6 +25,12 @@ public sealed class ResolveTests
     }
 
     [Theory]
+    [InlineData("alice@127.0.0.1", "local:mx.dest.example alice@[127.0.0.1] Local")]
+    [InlineData("alice@192.0.2.9", "smtp:[192.0.2.9] alice@[192.0.2.9] Default")]
+    public async Task A_bare_address_of_this_system_is_local_where_it_counts_as_one(string address, string expected) =>
+        Assert.Equal(expected, await Resolve(Service(("resolve_numeric_domain", "yes")), address));
+
+    [Theory]
     [InlineData("alice@dest.example", "local:mx.dest.example alice@dest.example Local")]
     [InlineData("alice@DEST.Example", "local:mx.dest.example alice@DEST.Example Local")]
     [InlineData("alice", "local:mx.dest.example alice@mx.dest.example Local")]
