@@ -70,7 +70,8 @@ internal static class SmtpCommands
     {
         var client = envelope.OriginalClient;
         var address = client.Address.Contains(':') ? "IPv6:" + client.Address : client.Address;
-        var ident = envelope.Attributes.Value(MessageAttributes.LogIdent) is { Length: > 0 } said ? said : queueId;
+        // Postfix: mail that was made here has no name in another's log.
+        var ident = envelope.Attributes.Value(MessageAttributes.LogIdent) is { Length: > 0 } said ? said : envelope.Origin == MessageOrigin.Smtpd ? queueId : "";
         return Xforward(output, offered, [(SmtpExtensions.XforwardName, " NAME=", client.Name), (SmtpExtensions.XforwardAddress, " ADDR=", address),
                 (SmtpExtensions.XforwardPort, " PORT=", client.Port > 0 ? client.Port.ToString(CultureInfo.InvariantCulture) : "")])
             + Xforward(output, offered, [(SmtpExtensions.XforwardProtocol, " PROTO=", client.Protocol), (SmtpExtensions.XforwardHelo, " HELO=", client.Helo),
@@ -79,14 +80,14 @@ internal static class SmtpCommands
 
     private static int Xforward(PipeWriter output, SmtpExtensions offered, ReadOnlySpan<(SmtpExtensions Wanted, string Label, string Value)> attributes)
     {
-        const string unavailable = "[UNAVAILABLE]";
-        var (known, length) = (false, Overhead);
+        var length = Overhead;
+        var known = 0;
         foreach (var (wanted, label, value) in attributes)
         {
-            known |= (offered & wanted) != 0 && value.Length > 0;
-            length += label.Length + (9 * value.Length) + unavailable.Length;
+            known += Sends(wanted, value) ? 1 : 0;
+            length += label.Length + (9 * value.Length);
         }
-        if (!known)
+        if (known == 0)
         {
             return 0;
         }
@@ -94,15 +95,18 @@ internal static class SmtpCommands
         line.Put("XFORWARD"u8);
         foreach (var (wanted, label, value) in attributes)
         {
-            if ((offered & wanted) != 0)
+            if (Sends(wanted, value))
             {
                 line.Text(label);
-                line.XText(value.Length > 0 ? value : unavailable);
+                line.XText(value);
             }
         }
         line.Put("\r\n"u8);
         output.Advance(line.Length);
         return 1;
+
+        // Postfix: what is not known is not said; a client's name, address or port may be known to be unknown.
+        bool Sends(SmtpExtensions wanted, string value) => (offered & wanted) != 0 && value.Length > 0 && (wanted == SmtpExtensions.XforwardHelo || value != "unknown");
     }
 
     private static string Original(EnvelopeRecipient recipient) =>
