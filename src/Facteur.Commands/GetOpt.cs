@@ -5,8 +5,10 @@ namespace Facteur.Commands;
 /// </summary>
 /// <param name="arguments">The arguments, without the command's name.</param>
 /// <param name="options">Letters; "x:" takes an argument, "x::" takes one only when it is attached.</param>
-public sealed class GetOpt(IReadOnlyList<string> arguments, string options)
+/// <param name="reads">What a word of options is read as; it is given the word and the next one, or null at the end.</param>
+public sealed class GetOpt(IReadOnlyList<string> arguments, string options, Func<string, string?, string>? reads = null)
 {
+    private string _word = "";
     private int _index;
     private int _at;
 
@@ -31,7 +33,7 @@ public sealed class GetOpt(IReadOnlyList<string> arguments, string options)
         {
             return false;
         }
-        var word = arguments[_index];
+        var word = _word;
         var letter = word[_at++];
         var row = letter == ':' ? -1 : options.IndexOf(letter, StringComparison.Ordinal);
         if (row < 0)
@@ -63,6 +65,7 @@ public sealed class GetOpt(IReadOnlyList<string> arguments, string options)
             _index++;
             return false;
         }
+        _word = reads?.Invoke(word, _index + 1 < arguments.Count ? arguments[_index + 1] : null) ?? word;
         _at = 1;
         return true;
     }

@@ -104,7 +104,19 @@ internal sealed class SendmailOptions
         {
             Mode = Path.GetFileName(context.Name) switch { "mailq" => SendmailMode.List, "newaliases" => SendmailMode.Newaliases, _ => SendmailMode.Enqueue },
         };
-        var reader = new GetOpt(context.Arguments, Letters);
+        var reader = new GetOpt(context.Arguments, Letters, OldVerp);
+
+        // Postfix: -V was -XV once, alone before a word of two characters or with two characters of its own.
+        string OldVerp(string word, string? next)
+        {
+            if (!(word == "-V" && next?.Length == 2) && !(word.StartsWith("-V", StringComparison.Ordinal) && word.Length == 4))
+            {
+                return word;
+            }
+            options.Warnings.Add($"option {word} is deprecated with Postfix 2.3; specify -X{word[1..]} instead");
+            return $"-X{word[1..]}";
+        }
+
         while (reader.Next() && options.Error is null)
         {
             if (reader.Option == '?')

@@ -117,6 +117,8 @@ public sealed class SendmailTests : IDisposable
     [InlineData("-N|sometimes", "bad -N option value -- ignored", "|S USER|R bob|")]
     [InlineData("-R|some", "bad -R option value -- ignored", "|S USER|R bob|")]
     [InlineData("-V|", "bad -V option value -- ignored", "|S USER|R bob|")]
+    [InlineData("-V|-f|joe", "option -V is deprecated with Postfix 2.3; specify -XV instead", "|S joe|V +=|R bob|")]
+    [InlineData("-V-=", "option -V-= is deprecated with Postfix 2.3; specify -XV-= instead", "|S USER|V -=|R bob|")]
     [InlineData("-f|a@x.example, b@x.example", "-f option specified malformed sender: a@x.example, b@x.example", "|S a@x.example|R bob|")]
     public void Options_that_make_no_sense_are_said_and_the_message_goes(string arguments, string warning, string records)
     {

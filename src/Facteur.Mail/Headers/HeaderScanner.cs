@@ -20,7 +20,7 @@ public enum HeaderScan : byte
 
 /// <summary>
 /// Cuts a header section, fed in pieces, into logical headers. Holds at most one header: what a header has beyond the size limit is
-/// dropped in records of the line limit, as in Postfix's queue files. Bytes are not changed.
+/// dropped in records of the line limit, as in Postfix's queue files. Blanks between a name and its colon go away, as in Postfix: no pattern is evaded by them.
 /// </summary>
 /// <param name="sizeLimit">header_size_limit.</param>
 /// <param name="lineLimit">line_length_limit.</param>
@@ -70,7 +70,7 @@ public sealed class HeaderScanner(int sizeLimit, int lineLimit) : IDisposable
             if (_first && (end >= 0 || _linePosition >= lineLimit))
             {
                 _first = false;
-                if (HeaderField.NameLength(_buffer.AsSpan(0, _length)) == 0)
+                if (!DropBlanks())
                 {
                     return NotHeader(ref input, end >= 0);
                 }
@@ -92,7 +92,7 @@ public sealed class HeaderScanner(int sizeLimit, int lineLimit) : IDisposable
             _length = 0;
             _taken = false;
         }
-        if (_length > 0 && (!_first || HeaderField.NameLength(_buffer.AsSpan(0, _length)) > 0))
+        if (_length > 0 && (!_first || DropBlanks()))
         {
             _first = false;
             return Take(HeaderScan.Header);
@@ -163,6 +163,20 @@ public sealed class HeaderScanner(int sizeLimit, int lineLimit) : IDisposable
         _taken = true;
         _headers++;
         return found;
+    }
+
+    /// <returns>Whether what was read begins as a header does.</returns>
+    private bool DropBlanks()
+    {
+        var line = _buffer.AsSpan(0, _length);
+        var name = HeaderField.NameLength(line);
+        if (name > 0 && line[name] != (byte)':')
+        {
+            var colon = line.IndexOf((byte)':');
+            line[colon..].CopyTo(line[name..]);
+            _length -= colon - name;
+        }
+        return name > 0;
     }
 
     private void Append(ReadOnlySpan<byte> piece)

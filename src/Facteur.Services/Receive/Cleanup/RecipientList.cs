@@ -54,13 +54,13 @@ internal sealed class RecipientList(CleanupOptions options, AddressMapper mapper
     public async ValueTask AddAsync(EnvelopeRecipient given, CancellationToken cancel)
     {
         var address = await StandardAsync(given.Address.Length > 0 ? given.Address : options.EmptyAddressRecipient, cancel).ConfigureAwait(false);
-        var original = given.OriginalAddress.Length > 0 ? given.OriginalAddress : given.Address;
+        var original = given.OriginalAddress.Length > 0 ? given.OriginalAddress : given.Address.Length > 0 ? given.Address : address;
         await ExpandAsync(
             new EnvelopeRecipient(
                 address,
-                !options.OriginalRecipients && !IsProbe ? "" : original.Length > 0 ? original : address,
-                // Postfix: of mail that came by SMTP without ORCPT the type stays rfc822.
-                given.DsnOriginalRecipient.Length > 0 ? given.DsnOriginalRecipient : $"{(Ascii.IsValid(address) || FromNetwork ? "rfc822" : "utf-8")};{address}",
+                !options.OriginalRecipients && !IsProbe ? "" : original,
+                // Postfix: of mail that came by SMTP without ORCPT as it was given, before any table, and the type stays rfc822.
+                given.DsnOriginalRecipient.Length > 0 ? given.DsnOriginalRecipient : FromNetwork ? $"rfc822;{original}" : $"{(Ascii.IsValid(address) ? "rfc822" : "utf-8")};{address}",
                 given.Notify),
             cancel).ConfigureAwait(false);
         if (Bcc && !options.RecipientBcc.IsEmpty && await mapper.BccAsync(options.RecipientBcc, address, cancel).ConfigureAwait(false) is { } bcc)

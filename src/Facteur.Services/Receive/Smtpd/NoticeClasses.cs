@@ -46,17 +46,14 @@ internal static class NoticeClass
         return classes;
     }
 
-    /// <summary>The class of a reply that refuses; none of another.</summary>
+    /// <summary>The class of a reply that no restriction gave; none of one that does not refuse.</summary>
     /// <param name="reply">The reply.</param>
-    /// <param name="byRule">A restriction gave it.</param>
-    /// <param name="unlisted">That restriction was about an address that nobody has.</param>
-    public static NoticeClasses Of(string reply, bool byRule, bool unlisted) =>
+    public static NoticeClasses Of(string reply) =>
         reply[0] is not ('4' or '5') && reply != SmtpdReplies.Forbidden ? NoticeClasses.None
-        : reply.Contains("Temporary lookup failure", StringComparison.Ordinal) || reply is SmtpdReplies.WriteError or SmtpdReplies.NoSpace or SmtpdReplies.LookupError ? NoticeClasses.Resource
-        : reply.Contains("Server configuration error", StringComparison.Ordinal) || reply == SmtpdReplies.Internal ? NoticeClasses.Software
-        : (byRule && unlisted) || reply is SmtpdReplies.TooLarge or SmtpdReplies.TooManyHops ? NoticeClasses.Bounce
-        // Postfix: whatever a rule says, also of malformed names, is policy.
-        : byRule || IsPolicy(reply) ? NoticeClasses.Policy
+        : reply is SmtpdReplies.WriteError or SmtpdReplies.NoSpace or SmtpdReplies.LookupError ? NoticeClasses.Resource
+        : reply == SmtpdReplies.Internal || reply.StartsWith("421 4.3.5 ", StringComparison.Ordinal) ? NoticeClasses.Software
+        : reply is SmtpdReplies.TooLarge or SmtpdReplies.TooManyHops ? NoticeClasses.Bounce
+        : IsPolicy(reply) ? NoticeClasses.Policy
         : NoticeClasses.Protocol;
 
     private static bool IsPolicy(string reply) =>

@@ -129,7 +129,8 @@ internal sealed class SmtpdSession
             await Channel.FlushAsync().ConfigureAwait(false);
             await Task.Delay(Settings.ErrorSleepTime, Service.Time, Cancel).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
-        var text = Settings.Footer.IsEmpty ? reply : await Settings.Footer.AddAsync(reply, Context).ConfigureAwait(false);
+        var soft = Settings.SoftBounce && reply[0] == '5' ? Soften(reply) : reply;
+        var text = Settings.Footer.IsEmpty ? soft : await Settings.Footer.AddAsync(soft, Context).ConfigureAwait(false);
         Channel.Write(text);
         if (Transcript is not null)
         {
@@ -137,7 +138,7 @@ internal sealed class SmtpdSession
             {
                 Transcript.Out(line);
             }
-            _refusal = NoticeClass.Of(reply, ReferenceEquals(reply, Context.Reply), Context.IsUnlisted);
+            _refusal = ReferenceEquals(reply, Context.Reply) ? Context.NoticeClass : NoticeClass.Of(reply);
         }
         if (text.Length > 3 && text[0] is '4' or '5' && text[1] == '2' && text[2] == '1')
         {
@@ -145,6 +146,10 @@ internal sealed class SmtpdSession
         }
         await Channel.FlushIfManyAsync().ConfigureAwait(false);
     }
+
+    // Postfix: soft_bounce holds for every reply, whoever gave it.
+    private static string Soften(string reply) => string.Join("\r\n", reply.Split("\r\n").Select(l =>
+        l is ['5', _, _, var more, '5', '.', ..] ? $"4{l[1..3]}{more}4{l[5..]}" : l is ['5', ..] ? $"4{l[1..]}" : l));
 
     /// <summary>Answers with a refusal.</summary>
     public async ValueTask<bool> RefuseAsync(string reply)

@@ -43,7 +43,8 @@ public sealed class ContentTests
         var bench = new CleanupBench();
         var content = "Received: x\nTo: bob,\n\tcarol (x)\nFrom : joe\nBcc: eve\nResent-Bcc: bob\n\nbody";
         await bench.SendAsync(CleanupBench.From("a@b.example"), content, ["bob@dest.example"]);
-        Assert.Equal("Received: x\nTo: bob,\n\tcarol (x)\nFrom : joe\n\nbody\n", bench.Text);
+        // But for blanks in front of a colon, by which patterns would be evaded.
+        Assert.Equal("Received: x\nTo: bob,\n\tcarol (x)\nFrom: joe\n\nbody\n", bench.Text);
         bench = new CleanupBench(null, ("remote_header_rewrite_domain", "invalid.example"));
         await bench.SendAsync(CleanupBench.From("a@b.example"), "Received: x\nTo: bob\nFrom: joe@x.example\nDate: d\nMessage-Id: <m>\n\nbody", ["bob@dest.example"]);
         Assert.Equal("Received: x\nTo: bob@invalid.example\nFrom: joe@x.example\nDate: d\nMessage-Id: <m>\n\nbody\n", bench.Text);
@@ -202,10 +203,12 @@ public sealed class ContentTests
             var bench = new CleanupBench(null, ("message_drop_headers", ""));
             var result = bench.SendAsync(CleanupBench.From("a@b.example", MessageOrigin.Smtpd), "Received: x\n" + text, ["bob@dest.example"], piece).Result;
             Assert.Equal(CleanupStatus.Ok, result.Status);
-            // Apart from an empty line, a last LF and a name for mailbox lines nothing is added.
-            Assert.Equal(("Received: x\n" + text).Replace("\n", ""), bench.Text.Replace("\n", "").Replace("Mailbox-Line: ", ""));
+            // Apart from an empty line, a last LF and a name for mailbox lines nothing is added; blanks in front of the colon of a header go away.
+            Assert.Equal(Plain("Received: x\n" + text), Plain(bench.Text.Replace("Mailbox-Line: ", "")));
             Assert.EndsWith("\n", bench.Text);
         }, iter: 3000);
+
+        static string Plain(string text) => text.Replace("\n", "").Replace(" ", "").Replace("\t", "");
     }
 
     [Fact]

@@ -17,6 +17,7 @@ public sealed class MessageChecksTests
     [InlineData("{/^X-Old/ PREPEND X-Pre:yes}", "X-Old: v\n\n", "X-Pre:yes\nX-Old: v\n\n", "prepend: header X-Old: v@: X-Pre:yes")]
     [InlineData("{/^X-Old/ warn   a  b}", "X-Old: v\n\tw\n\n", "X-Old: v\n\tw\n\n", "warning: header X-Old: v??w@: a  b")]
     [InlineData("{/^X-Old/ INFO}", "X-Old: v\n\n", "X-Old: v\n\n", "info: header X-Old: v@")]
+    [InlineData("{/^X-Old: v/ WARN seen}", "X-Old \t: v\n\n", "X-Old: v\n\n", "warning: header X-Old: v@: seen")]
     [InlineData("{/^X-Old/ DUNNO}, {/^X/ IGNORE}", "X-Old: v\nX-Older: w\n\n", "X-Old: v\nX-Older: w\n\n", "")]
     [InlineData("{/^X-Old/ OK}", "X-Old: v\n\n", "X-Old: v\n\n", "")]
     [InlineData("{/^X-Old/ PASS trusted}, {/^X/ REJECT}", "X-Old: v\nX: 1\n\nb\n", "X-Old: v\nX: 1\n\nb\n", "pass: header X-Old: v@: trusted")]

@@ -93,6 +93,23 @@ public sealed class RestrictionTests
     {
         var world = World(("soft_bounce", "yes"), ("smtpd_recipient_restrictions", "reject"));
         Assert.Equal("454 4.7.1 <alice@dest.example>: Recipient address rejected: Access denied", await RcptAsync(world));
+        // Also what no restriction refuses.
+        var client = await world.Connect().HelloAsync();
+        Assert.Equal("400 4.5.2 Error: command not recognized", await client.CommandAsync("BOGUS"));
+        Assert.StartsWith("403 4.5.1 Error: need MAIL", await client.CommandAsync("RCPT TO:<a@b.example>"), StringComparison.Ordinal);
+    }
+
+    /// <summary>Who wrote an IPv4 address as an IPv6 one is known by the same address to all that asks.</summary>
+    [Fact]
+    public async Task A_client_that_XCLIENT_names_by_a_mapped_address_is_an_IPv4_client()
+    {
+        var world = World(("smtpd_authorized_xclient_hosts", SmtpdWorld.Stranger), ("smtpd_client_restrictions", "check_client_access t:clients"));
+        world.Tables["t:clients"] = new() { ["198.51.100"] = "REJECT by network" };
+        var client = await world.Connect().HelloAsync();
+        Assert.StartsWith("220 ", await client.CommandAsync("XCLIENT ADDR=IPV6:::ffff:198.51.100.7"), StringComparison.Ordinal);
+        await client.CommandAsync("EHLO c.example");
+        await client.CommandAsync("MAIL FROM:<a@sender.example>");
+        Assert.Equal("554 5.7.1 <client.good.example[198.51.100.7]>: Client host rejected: by network", await client.CommandAsync("RCPT TO:<alice@dest.example>"));
     }
 
     [Fact]

@@ -96,27 +96,22 @@ internal sealed class RestrictionContext(SmtpdSettings settings, SmtpdArrows arr
     /// <summary>The reply after <see cref="Verdict.Reject"/>.</summary>
     public string Reply { get; private set; } = "";
 
-    /// <summary>The reply is about an address that nobody has: the class bounce of notify_classes, not policy.</summary>
-    public bool IsUnlisted { get; private set; }
+    /// <summary>Of which class of notify_classes that is. It is never read out of the reply, which may hold the client's own words.</summary>
+    public NoticeClasses NoticeClass { get; private set; }
 
     public Verdict Reject(int code, string dsn, string text) => Reject(code, dsn, text, convertible: true);
 
     /// <summary>Refuses an address that nobody has.</summary>
-    public Verdict RejectUnlisted(int code, string dsn, string text)
-    {
-        var verdict = Reject(code, dsn, text);
-        IsUnlisted = verdict == Verdict.Reject;
-        return verdict;
-    }
+    public Verdict RejectUnlisted(int code, string dsn, string text) => Reject(code, dsn, text, convertible: true, NoticeClasses.Bounce);
 
     /// <summary>The configuration is at fault: never turned into a warning.</summary>
-    public Verdict ServerError() => Reject(451, "4.3.5", "Server configuration error", convertible: false);
+    public Verdict ServerError() => Reject(451, "4.3.5", "Server configuration error", convertible: false, NoticeClasses.Software);
 
     /// <summary>A table or the rewriter can't answer now: never turned into a warning.</summary>
-    public Verdict TemporaryLookupFailure(string name) => Reject(451, "4.3.0", $"<{name}>: Temporary lookup failure", convertible: false);
+    public Verdict TemporaryLookupFailure(string name) => Reject(451, "4.3.0", $"<{name}>: Temporary lookup failure", convertible: false, NoticeClasses.Resource);
 
     /// <summary>A resource is short: never turned into a warning.</summary>
-    public Verdict OutOfSpace() => Reject(452, "4.3.1", "Insufficient system storage", convertible: false);
+    public Verdict OutOfSpace() => Reject(452, "4.3.1", "Insufficient system storage", convertible: false, NoticeClasses.Resource);
 
     /// <summary>Keeps a refusal for when all else permits; refuses at once where that is not wanted or a warning was asked for.</summary>
     public Verdict DeferLater(bool wanted, int code, string dsn, string text)
@@ -200,7 +195,8 @@ internal sealed class RestrictionContext(SmtpdSettings settings, SmtpdArrows arr
         return resolution;
     }
 
-    private Verdict Reject(int code, string dsn, string text, bool convertible)
+    // Postfix: whatever a rule says, also of malformed names, is policy.
+    private Verdict Reject(int code, string dsn, string text, bool convertible, NoticeClasses notice = NoticeClasses.Policy)
     {
         var warn = WarnIfReject && convertible;
         if (!warn && DeferIfReject is { } earlier && code >= 500)
@@ -221,7 +217,7 @@ internal sealed class RestrictionContext(SmtpdSettings settings, SmtpdArrows arr
         {
             return Verdict.Dunno;
         }
-        (Reply, IsUnlisted) = (reply, false);
+        (Reply, NoticeClass) = (reply, notice);
         return Verdict.Reject;
     }
 }

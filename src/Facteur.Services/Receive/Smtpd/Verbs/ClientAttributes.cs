@@ -50,9 +50,14 @@ internal static class ClientAttributes
         const string prefix = "IPv6:";
         var isIpv6 = value.StartsWith(prefix, StringComparison.OrdinalIgnoreCase);
         var text = isIpv6 ? value[prefix.Length..] : value;
-        return IPAddress.TryParse(text, out var address) && !text.Contains('%')
-            && (isIpv6 ? ipv6 && address.AddressFamily == AddressFamily.InterNetworkV6
-                : ipv4 && address.AddressFamily == AddressFamily.InterNetwork && text.Count(c => c == '.') == 3) ? address : null;
+        if (!IPAddress.TryParse(text, out var address) || text.Contains('%')
+            || !(isIpv6 ? ipv6 && address.AddressFamily == AddressFamily.InterNetworkV6
+                : ipv4 && address.AddressFamily == AddressFamily.InterNetwork && text.Count(c => c == '.') == 3))
+        {
+            return null;
+        }
+        // As of a socket's address: tables and lists know the client by one address.
+        return address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
     }
 
     /// <summary>A port, or null.</summary>
