@@ -11,7 +11,11 @@ internal readonly record struct FileStamp(ulong Inode, long Size, long Seconds, 
 {
     public bool Exists => Inode != 0;
 
-    public static unsafe FileStamp Of(string path)
+    /// <summary>Of what is read for a path: the copy that was given in its place, where there is one, which may be older than the file itself.</summary>
+    public static FileStamp Of(string path) => OnDisk(SealedFiles.PathOf(path));
+
+    /// <summary>Of the file itself.</summary>
+    public static unsafe FileStamp OnDisk(string path)
     {
         Stat stat;
         return Libc.stat(path, &stat) == 0 ? new(stat.Inode, stat.Size, stat.Modified.Seconds, stat.Modified.Nanoseconds) : default;

@@ -37,6 +37,9 @@ public sealed class PrivilegeTests
             // 2: a filter.
             Assert.Equal("2", status["Seccomp:"][0]);
         }
+        // Whose process may be looked into by others of its user (ptrace, /proc) owns its files there; of another they are root's.
+        Assert.Equal(0, UnixFile.Status($"/proc/{pid}/environ", followLinks: false, out var environment));
+        Assert.Equal(0u, environment.Uid);
         // Every role looks itself whether what any user may do is denied to it; only what is wrong is said.
         Assert.DoesNotContain("is not confined", instance.Log, StringComparison.Ordinal);
     }
@@ -83,6 +86,48 @@ public sealed class PrivilegeTests
         });
         Client.Send(instance.Smtp, "s@out.test", "one@secret.test", "Subject: x\n\nby a secret way\n");
         instance.Delivered("plain", "by a secret way");
+    }
+
+    [Fact]
+    public void What_was_roots_alone_is_served_as_it_is_now_and_never_again_as_it_was()
+    {
+        NeedsRoot();
+        string[] names = ["renewed", "opened", "removed"];
+        using var instance = Owned($"""
+            virtual_alias_domains = secret.test
+            virtual_alias_maps = {string.Join(", ", names.Select(n => $"texthash:$config_directory/{n}"))}
+            """, top =>
+        {
+            foreach (var name in names)
+            {
+                Write(top, name, "plain", 0x180);
+            }
+        });
+        Client.Send(instance.Smtp, "s@out.test", "renewed@secret.test opened@secret.test removed@secret.test", "Subject: x\n\nbefore\n");
+        instance.Delivered("plain", "before");
+        Write(instance.Top, "renewed", "two", 0x180);
+        // Whoever may read it by its name gets no copy any more.
+        Write(instance.Top, "opened", "two", 0x1A4);
+        File.Delete($"{instance.Top}/etc/removed");
+        // No reload: master looks, and the tables do, which are asked all the time.
+        Poll.Until(() =>
+        {
+            Thread.Sleep(300);
+            Assert.StartsWith("250", Client.Send(instance.Smtp, "s@out.test", "renewed@secret.test opened@secret.test removed@secret.test", "Subject: x\n\nmeanwhile\n"), StringComparison.Ordinal);
+            return instance.Log.Contains("to=<two@box.test>, orig_to=<renewed@secret.test>", StringComparison.Ordinal)
+                && instance.Log.Contains("to=<two@box.test>, orig_to=<opened@secret.test>", StringComparison.Ordinal);
+        }, () => instance.Log);
+        instance.Reload();
+        Assert.StartsWith("451 4.3.0", Client.Send(instance.Smtp, "s@out.test", "removed@secret.test", "Subject: x\n\n"), StringComparison.Ordinal);
+
+        static void Write(string top, string name, string box, uint mode)
+        {
+            // By a rename: at no moment it is another's, or half of it.
+            var path = $"{top}/etc/{name}";
+            File.WriteAllText($"{path}.new", $"{name}@secret.test {box}@box.test\n");
+            Assert.Equal(0, Libc.chmod($"{path}.new", mode));
+            File.Move($"{path}.new", path, overwrite: true);
+        }
     }
 
     [Fact]

@@ -26,7 +26,7 @@ internal static class IndexedTable
         {
             var file = LmdbFile.Open(index);
             var content = new LmdbContent(file, request.Options);
-            WarnWhenOlder(request, index, stamp, FileStamp.Of(path));
+            WarnWhenOlder(request, index, FileStamp.OnDisk(index), FileStamp.OnDisk(path));
             return new FileContent(content, [(index, stamp)], IsText: false, file.Owner);
         }
         return LoadText(request, path, index);

@@ -1,3 +1,5 @@
+using System.IO.Pipelines;
+using System.Net;
 using Facteur.Config;
 using Facteur.Config.MasterCf;
 using Facteur.Contracts;
@@ -6,6 +8,7 @@ using Facteur.Mail.Envelopes;
 using Facteur.Services.Master;
 using Facteur.Services.Support.Anvil;
 using Facteur.Services.Tests.Deliver;
+using Facteur.Services.Tests.Receive.Smtpd;
 using Facteur.Tables;
 using Facteur.Testing;
 
@@ -133,6 +136,30 @@ public sealed class GenerationTests : IDisposable, IRewrite
         var result = await generation.AgentOf(service)!.DeliverAsync(_room.Request("Subject: x\n\n", ["a@dest.example"], nexthop: $"unix:{name}"), default);
         Assert.Equal(outcome, Assert.Single(result.Recipients).Status.Outcome);
     }
+
+    [Theory]
+    [InlineData("y", "/private/policy", "554 5.7.1 <unknown[127.0.7.1]>: Client host rejected: by policy")]
+    [InlineData("y", "private/policy", "554 5.7.1 <unknown[127.0.7.1]>: Client host rejected: by policy")]
+    [InlineData("y", "/../private/policy", "554 5.7.1 <unknown[127.0.7.1]>: Client host rejected: by policy")]
+    [InlineData("n", "private/policy", "554 5.7.1 <unknown[127.0.7.1]>: Client host rejected: by policy")]
+    [InlineData("n", "/private/policy", "451 4.3.5 <unknown[127.0.7.1]>: Client host rejected: Server configuration problem")]
+    public async Task The_chroot_field_says_the_same_of_policy_services(string chroot, string name, string greeting)
+    {
+        Directory.CreateDirectory(_room.Path("private"));
+        using var server = new PolicyServer(_ => "action=REJECT by policy\n\n", _room.Path("private/policy"));
+        await using var generation = Make(
+            ("queue_directory", _room.Directory), ("smtpd_delay_reject", "no"), ("smtpd_client_restrictions", $"check_policy_service unix:{name}"),
+            ("smtpd_policy_service_try_limit", "1"), ("smtpd_peername_lookup", "no"));
+        var (input, output) = (new Pipe(), new Pipe());
+        var smtpd = generation.Smtpd(Assert.Single(MasterCfFile.Parse("master.cf", $"smtp inet n - {chroot} - - smtpd\n").ReadEntries([])));
+        var session = smtpd.ServeAsync(new Ends(input.Reader, output.Writer), new IPEndPoint(IPAddress.Parse("127.0.7.1"), 9), new IPEndPoint(IPAddress.Loopback, 25), default);
+        using var said = new StreamReader(output.Reader.AsStream());
+        Assert.Equal(greeting, await said.ReadLineAsync(TestContext.Current.CancellationToken).AsTask().WaitAsync(TimeSpan.FromSeconds(10)));
+        await input.Writer.CompleteAsync();
+        await session.WaitAsync(TimeSpan.FromSeconds(10));
+    }
+
+    private sealed record Ends(PipeReader Input, PipeWriter Output) : IDuplexPipe;
 
     private Generation Make(params (string, string)[] config)
     {

@@ -1,5 +1,6 @@
 using Facteur.Tables.Index;
 using Facteur.Tables.Types;
+using Facteur.Unix;
 
 namespace Facteur.Tables.Tests.Types;
 
@@ -45,6 +46,37 @@ public sealed class FileTableTests
             Assert.Equal("= 1", tables.Find("texthash:@E@/t", "a"));
         }
         Assert.Equal("warning: table texthash:@E@/t has changed, but: open database @E@/t: No such file or directory; its old content stays in use", Assert.Single(tables.Said));
+    }
+
+    [Fact]
+    public void A_copy_that_is_read_in_a_files_place_is_what_is_seen_to_change()
+    {
+        using var tables = new TestTables();
+        var path = tables.Write("t", "a copied\n");
+        Give("a copied\n");
+        Assert.Equal("= copied", tables.Find("texthash:@E@/t", "a"));
+        tables.Advance(10);
+        // The next copy is not here yet: a look meanwhile must not take this change for one that was read.
+        tables.Write("t", "a renewed\n");
+        tables.Advance(5);
+        Assert.Equal("= copied", tables.Find("texthash:@E@/t", "a"));
+        Give("a renewed\n");
+        tables.Advance(5);
+        Assert.Equal("= renewed", tables.Find("texthash:@E@/t", "a"));
+        tables.Write("t", "a everybody's\n");
+        tables.Advance(5);
+        Assert.Equal("= renewed", tables.Find("texthash:@E@/t", "a"));
+        SealedFiles.Forget(path);
+        tables.Advance(5);
+        Assert.Equal("= everybody's", tables.Find("texthash:@E@/t", "a"));
+        Assert.Equal(Enumerable.Repeat("info: table texthash:@E@/t has changed -- reloaded", 2), tables.Said);
+
+        void Give(string text)
+        {
+            var copy = tables.Write("copy", text);
+            SealedFiles.Add(path, Libc.open(copy, Libc.O_RDONLY | Libc.O_CLOEXEC, 0));
+            File.Delete(copy);
+        }
     }
 
     [Theory]

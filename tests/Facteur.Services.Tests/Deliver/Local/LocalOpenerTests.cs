@@ -112,6 +112,17 @@ public sealed class LocalOpenerTests : IDisposable
     }
 
     [Fact]
+    public void Threads_that_open_have_rights_over_files_and_nobodys_groups()
+    {
+        File.WriteAllText(_room.Path("mine"), "");
+        Assert.Equal(0, Ask(Read("daemon", _room.Path("mine"))).Errno);
+        var opening = Directory.GetDirectories($"/proc/{Parent.Pid}/task").Select(t => File.ReadAllLines($"{t}/status"))
+            .Where(s => s.Contains("CapPrm:\t00000000000000cf")).ToArray(); // CHOWN, DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER, SETGID, SETUID
+        Assert.NotEmpty(opening);
+        Assert.All(opening, status => Assert.Equal("Groups:", status.Single(l => l.StartsWith("Groups:", StringComparison.Ordinal)).Trim()));
+    }
+
+    [Fact]
     public void Nothing_is_opened_for_root_and_the_mail_systems_users()
     {
         Spool(0x3FF);

@@ -103,6 +103,9 @@ public sealed class LocalParentTests : IDisposable
         ParentProcess.Until(() => Run(parent, Identity(User), "id -un; echo $PPID").GetAwaiter().GetResult() == first);
         var helper = Assert.Single(parent.Helpers);
         Assert.Equal($"{User} {helper} ", first.Output);
+        // Nobody of its user looks into it (ptrace, pidfd_getfd): the kernel gives its files in /proc to root then.
+        Assert.Equal(0, UnixFile.Status($"/proc/{helper}/environ", false, out var environment));
+        Assert.Equal(0u, environment.Uid);
         if (FileIdentity.CanChange)
         {
             foreach (var line in File.ReadLines($"/proc/{helper}/status").Where(l => l.StartsWith("Uid:", StringComparison.Ordinal) || l.StartsWith("Gid:", StringComparison.Ordinal)))

@@ -498,7 +498,7 @@ public sealed partial class SmtpAgentTests : IAsyncDisposable
     [Fact]
     public async Task Servers_that_do_not_answer_QUIT_do_not_hold_up_the_end()
     {
-        var agent = Agent();
+        var agent = Agent(("smtp_skip_quit_response", "no"));
         for (var i = 0; i < 5; i++)
         {
             await Deliver(agent, $"[127.0.0.1]:{Peer().On("QUIT", "hang").Port}", ["x@y.example"], DeliveryFlags.KeepConnection);

@@ -73,6 +73,19 @@ public sealed class ProbeAndVerpTests
         Assert.Equal(CleanupStatus.Ok, (await bench.SendAsync(CleanupBench.From("", MessageOrigin.Bounce), content, ["b@dest.example"])).Status);
     }
 
+    // Postfix: what receive_override_options takes header and body checks from.
+    [Theory]
+    [InlineData(MessageOrigin.Smtpd, MessageFlags.None, CleanupStatus.Rejected)]
+    [InlineData(MessageOrigin.Smtpd, MessageFlags.NoHeaderBodyChecks, CleanupStatus.Ok)]
+    [InlineData(MessageOrigin.Smtpd, MessageFlags.NoAddressMappings, CleanupStatus.Rejected)]
+    [InlineData(MessageOrigin.Pickup, MessageFlags.None, CleanupStatus.Rejected)]
+    [InlineData(MessageOrigin.Pickup, MessageFlags.NoHeaderBodyChecks, CleanupStatus.Ok)]
+    public async Task Characters_are_refused_where_headers_and_bodies_are_checked(MessageOrigin origin, MessageFlags flags, CleanupStatus status)
+    {
+        var bench = new CleanupBench(null, ("message_reject_characters", "\\002"));
+        Assert.Equal(status, (await bench.SendAsync(CleanupBench.From("a@sender.example", origin, flags), "Subject: x\n\nbo\u0002dy\n", ["b@dest.example"])).Status);
+    }
+
     [Fact]
     public void An_escape_that_is_none_is_named() =>
         Assert.Contains("message_strip_characters", Assert.Throws<ConfigException>(() => new CleanupBench(null, ("message_strip_characters", "\\x"))).Message, StringComparison.Ordinal);
