@@ -9,6 +9,9 @@ namespace Facteur.Commands;
 /// <summary>The two files as postconf sees them, and the names in them.</summary>
 internal sealed class PostconfFiles
 {
+    /// <summary>What ends a run after the warning about an expression.</summary>
+    internal const string MacroError = "macro processing error";
+
     private PostconfFiles(MainCfFile main, MasterCfFile? master, IConfig actual, IConfig defaults)
     {
         Main = main;
@@ -53,9 +56,13 @@ internal sealed class PostconfFiles
     }
 
     /// <summary>Expands a value; the settings of a service come first.</summary>
-    internal string Expand(string value, IReadOnlyDictionary<string, string>? locals = null) =>
-        Expander.Expand(value, name => locals is not null && locals.TryGetValue(name, out var local) ? local
-            : Main.Entries.TryGetValue(name, out var entry) ? entry.Value : DefaultOf(name, actual: true)).Text;
+    /// <exception cref="ConfigException">The value's expression is not well formed.</exception>
+    internal string Expand(string value, IReadOnlyDictionary<string, string>? locals = null)
+    {
+        var expanded = Expander.Expand(value, name => locals is not null && locals.TryGetValue(name, out var local) ? local
+            : Main.Entries.TryGetValue(name, out var entry) ? entry.Value : DefaultOf(name, actual: true));
+        return expanded.Error is null ? expanded.Text : throw new ConfigException(MacroError);
+    }
 
     private static MainCfFile ReadMain(CommandContext context, PostconfOptions options, string directory)
     {
@@ -84,7 +91,9 @@ internal sealed class PostconfFiles
             return null;
         }
         Say(context, options, path);
-        var file = MasterCfFile.Parse(path, ConfigText.Read(path).Text);
+        var warnings = new List<string>();
+        var file = MasterCfFile.Parse(path, ConfigText.Read(path).Text, warnings);
+        warnings.ForEach(context.Warn);
         return file.Errors.Count > 0 ? throw new ConfigException(file.Errors[0]) : file;
     }
 

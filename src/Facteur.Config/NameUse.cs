@@ -21,6 +21,7 @@ public sealed class NameUse
     private readonly Dictionary<string, string> _services = new(StringComparer.Ordinal);
     private readonly HashSet<string> _used = new(StringComparer.Ordinal);
     private readonly List<string> _warnings = [];
+    private readonly List<string> _malformed = [];
     private readonly List<string> _unusedInMain = [];
     private readonly List<string> _unusedInMaster = [];
     private readonly HashSet<(string Type, string Path)> _tableFiles = [];
@@ -36,6 +37,9 @@ public sealed class NameUse
 
     /// <summary>Undefined names and malformed braces, as warnings.</summary>
     public IReadOnlyList<string> Warnings => _warnings;
+
+    /// <summary>What is wrong with the expressions of values.</summary>
+    public IReadOnlyList<string> Malformed => _malformed;
 
     /// <summary>"file: unused parameter: name=value" for main.cf.</summary>
     public IReadOnlyList<string> UnusedInMain => _unusedInMain;
@@ -71,16 +75,16 @@ public sealed class NameUse
                 _services[name] = value;
             }
         }
+        foreach (var line in _master?.Lines ?? [])
+        {
+            LookAtEntry(line);
+        }
         foreach (var (name, entry) in _main.Entries)
         {
             if (IsParameter(name))
             {
-                LookAt(name, entry.Value, _main.Path, NoLocals);
+                LookAt(name, entry.Value, _main.Path, _main.Path, NoLocals);
             }
-        }
-        foreach (var line in _master?.Lines ?? [])
-        {
-            LookAtEntry(line);
         }
         foreach (var (name, entry) in _main.Entries)
         {
@@ -102,15 +106,15 @@ public sealed class NameUse
         var locals = Settings(line);
         foreach (var (name, value) in locals)
         {
-            LookAt(name, value, _master!.Path, locals);
+            LookAt(name, value, _master!.Path, $"master.cf:{line.Name}/{line.Type}", locals);
         }
     }
 
     // Also the values of the names it refers to, each once.
-    private void LookAt(string name, string value, string file, Dictionary<string, string> locals)
+    private void LookAt(string name, string value, string file, string place, Dictionary<string, string> locals)
     {
-        var pending = new Stack<(string Name, string Value, string File)>();
-        pending.Push((name, value, file));
+        var pending = new Stack<(string Name, string Value, string File, string Place)>();
+        pending.Push((name, value, file, place));
         void Use(string used, string from)
         {
             if (locals.ContainsKey(used))
@@ -121,7 +125,7 @@ public sealed class NameUse
             {
                 if (_used.Add(used) && !IsParameter(used))
                 {
-                    pending.Push((used, entry.Value, _main.Path));
+                    pending.Push((used, entry.Value, _main.Path, _main.Path));
                 }
             }
             else if (!IsParameter(used) && !LegacyNames.Value.Contains(used))
@@ -133,8 +137,10 @@ public sealed class NameUse
         {
             if (!RawParameters.Contains(next.Name))
             {
-                Expander.Scan(next.Value, used => Use(used, next.File));
-                LookAtTables(Expander.Expand(next.Value, n => ValueOf(n, locals)).Text, next.File, used => Use(used, next.File));
+                Note(Expander.Scan(next.Value, used => Use(used, next.File)));
+                var expanded = Expander.Expand(next.Value, n => ValueOf(n, locals));
+                Note(expanded.Error);
+                LookAtTables(expanded.Text, next.Place, locals, used => Use(used, next.File));
             }
             if (next.Name == "smtpd_restriction_classes")
             {
@@ -146,6 +152,14 @@ public sealed class NameUse
         }
     }
 
+    private void Note(string? malformed)
+    {
+        if (malformed is not null && !_malformed.Contains(malformed))
+        {
+            _malformed.Add(malformed);
+        }
+    }
+
     private string? ValueOf(string name, Dictionary<string, string> locals) =>
         locals.TryGetValue(name, out var local) ? local
         : name == "config_directory" && !_main.Entries.ContainsKey(name) ? Path.GetDirectoryName(_main.Path)
@@ -153,7 +167,7 @@ public sealed class NameUse
         : ParameterRegistry.Find(name)?.Default;
 
     // type:/path, type:name, {type:name …} and type:{type:name …}, to any depth, without recursion.
-    private void LookAtTables(string value, string file, Action<string> use)
+    private void LookAtTables(string value, string file, Dictionary<string, string> locals, Action<string> use)
     {
         if (!value.Contains(':', StringComparison.Ordinal) && !value.Contains('{', StringComparison.Ordinal))
         {
@@ -165,12 +179,12 @@ public sealed class NameUse
         {
             foreach (var word in Braces.Split(text, " \t\r\n,"))
             {
-                LookAtTable(word, file, use, pending);
+                LookAtTable(word, file, locals, use, pending);
             }
         }
     }
 
-    private void LookAtTable(string word, string file, Action<string> use, Stack<string> pending)
+    private void LookAtTable(string word, string file, Dictionary<string, string> locals, Action<string> use, Stack<string> pending)
     {
         var rest = word;
         var type = "";
@@ -198,7 +212,7 @@ public sealed class NameUse
                 _tableFiles.Add((type, rest));
                 return;
             }
-            foreach (var name in DatabaseParameters.Of(type, rest).Where(_main.Entries.ContainsKey))
+            foreach (var name in DatabaseParameters.Of(type, rest).Where(name => locals.ContainsKey(name) || _main.Entries.ContainsKey(name)))
             {
                 use(name);
             }
