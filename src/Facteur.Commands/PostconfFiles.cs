@@ -2,7 +2,6 @@ using Facteur.Config;
 using Facteur.Config.Expansion;
 using Facteur.Config.MainCf;
 using Facteur.Config.MasterCf;
-using Facteur.Config.Parameters;
 
 namespace Facteur.Commands;
 
@@ -45,15 +44,9 @@ internal sealed class PostconfFiles
     }
 
     /// <summary>A parameter's default as it is printed.</summary>
-    internal string? DefaultOf(string name, bool actual)
-    {
-        if (Names.Services.TryGetValue(name, out var value))
-        {
-            return ParameterRegistry.Find(name)?.Default ?? value;
-        }
-        return name is "myhostname" or "mydomain" or "mynetworks" or "process_id" or "process_name"
-            ? (actual ? Actual : Defaults).Find(name) : ParameterRegistry.Find(name)?.Default;
-    }
+    internal string? DefaultOf(string name, bool actual) =>
+        name is "myhostname" or "mydomain" or "mynetworks" or "process_id" or "process_name"
+            ? (actual ? Actual : Defaults).Find(name) : Names.DefaultOf(name);
 
     /// <summary>Expands a value; the settings of a service come first.</summary>
     /// <exception cref="ConfigException">The value's expression is not well formed.</exception>

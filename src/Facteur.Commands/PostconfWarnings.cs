@@ -25,7 +25,7 @@ internal static class PostconfWarnings
             }
             catch (ConfigException e)
             {
-                context.Warn($"open \"{type}\" configuration \"{path}\"{e.Message[($"open {path}".Length)..]}");
+                context.Warn($"open \"{type}\" configuration \"{path}\"{(Directory.Exists(path) ? ": not a regular file" : e.Message[$"open {path}".Length..])}");
             }
         }
     }

@@ -43,6 +43,25 @@ public sealed partial class PostconfOracleTests
         Assert.True(compared > 0);
     }
 
+    /// <summary>The defaults of release 3.11.6, where its "postconf -d" is at hand: FACTEUR_POSTCONF_DEFAULTS names the file.</summary>
+    [Fact]
+    public void Defaults_are_what_the_recording_says()
+    {
+        var file = Environment.GetEnvironmentVariable("FACTEUR_POSTCONF_DEFAULTS");
+        if (file is null)
+        {
+            Assert.Skip("needs a recording: set FACTEUR_POSTCONF_DEFAULTS");
+        }
+        var directory = Directory.CreateTempSubdirectory("facteur-postconf-").FullName;
+        File.WriteAllText($"{directory}/main.cf", "");
+        var output = CommandRun.Postconf("-c", directory, "-d").Output;
+        Directory.Delete(directory, recursive: true);
+        // The host's name, networks and processes, the product's name, and what the recorded build had no library for.
+        string[] own = ["myhostname", "mydomain", "mynetworks", "process_id", "mail_name", "smtputf8_enable"];
+        IEnumerable<string> Compared(string text) => text.TrimEnd().Split('\n').Where(line => !own.Contains(line.Split(' ')[0]));
+        Assert.Equal(Compared(File.ReadAllText(file)), Compared(output));
+    }
+
     private static string Own(string name)
     {
         var directory = Directory.CreateTempSubdirectory("facteur-postconf-").FullName;

@@ -1,0 +1,175 @@
+using System.Diagnostics;
+using Xunit.Sdk;
+
+namespace Facteur.Commands.Tests;
+
+/// <summary>The same files and arguments given to us and to the postconf of an installed Postfix: output, exit status and errors are the same.</summary>
+public sealed class PostconfDifferentialTests : IDisposable
+{
+    private const string Installed = "/usr/sbin/postconf";
+
+    private const string Main = """
+        # comment
+        compatibility_level = 3.6
+        mail_name = Postfix
+        myhostname = mx.example.org
+        mynetworks = 127.0.0.0/8 [::1]/128
+        alias_maps = hash:/etc/aliases, $virtual_alias_maps
+        virtual_alias_maps = proxy:ldap:people, mysql:{ x }
+        people_server_host = ldap.example.org
+        people_search_base = dc=example
+        people_nosuch = 1
+        smtpd_restriction_classes = insiders, $more
+        more = outsiders
+        insiders = check_recipient_access inline:{ {a = b c}, d=e }, $policy
+        policy = check_policy_service unix:private/policy
+        smtpd_recipient_restrictions = permit_mynetworks, reject_unknown_recipient_domain, insiders,
+        	# in between
+            reject_unauth_destination
+        smtp-amavis_destination_concurrency_limit = 2
+        amavis_destination_recipient_limit = 1
+        nosuch_destination_recipient_limit = 1
+        policy_time_limit = 3600
+        relayhost = ${more?{[relay.example.org]}:{}}
+        smtp_bind_address = ${{$compatibility_level} <level {3.10} ? {192.0.2.1} : {192.0.2.2}}
+        never_used = $neither
+        mailbox_command = /usr/bin/deliver -d $user $(nothing)
+        smtpd_banner = $undefined $$ ${empty:{none}}  two   blanks
+        local_transport = ${{$myhostname} == {mx.example.org} ? { local:x } : {no}}
+
+        """;
+
+    private const string Master = """
+        smtp      inet  n       -       y       -       -       smtpd
+          -o smtpd_client_restrictions=$mua_client -o mua_client=permit
+        submission inet n       -       y       -       -       smtpd -v -o syslog_name=postfix/$service_name
+          -o { smtpd_helo_restrictions = permit_mynetworks, reject }
+          -o nobody_uses=this -vo alias_maps=$outsider
+        smtp-amavis unix -      -       n       -       2       smtp
+        amavis    unix  -       -       n       1000?   10      lmtp -o virtual_alias_maps=ldap:mine -o mine_server_host=there -o mine_unknown=1
+        maildrop  unix  -       n       n       -       -       pipe
+          flags=DRXhu user=vmail argv=/usr/local/bin/maildrop -w 90 -d ${user}@${nexthop} ${extension} ${recipient}
+        policy    unix  -       n       n       -       0       spawn user=nobody argv=/usr/bin/policy
+
+        """;
+
+    private readonly string _directory = Directory.CreateTempSubdirectory("facteur-postconf-").FullName;
+
+    public void Dispose() => Directory.Delete(_directory, recursive: true);
+
+    [Theory]
+    [InlineData("-n")]
+    [InlineData("-nf")]
+    [InlineData("-nx")]
+    [InlineData("-nxf")]
+    [InlineData("-nh")]
+    [InlineData("-nH")]
+    [InlineData("-n -C builtin")]
+    [InlineData("-n -C service")]
+    [InlineData("-n -C user")]
+    [InlineData("-C service")]
+    [InlineData("-d -C service")]
+    [InlineData("-x -C user,service")]
+    [InlineData("-M")]
+    [InlineData("-Mf")]
+    [InlineData("-Mx")]
+    [InlineData("-M smtp/inet policy")]
+    [InlineData("-M */unix nosuch")]
+    [InlineData("-F")]
+    [InlineData("-Ff maildrop")]
+    [InlineData("-Fh smtp/inet/chroot amavis/*/process_limit")]
+    [InlineData("-FH policy")]
+    [InlineData("-P")]
+    [InlineData("-Px")]
+    [InlineData("-Ph submission")]
+    [InlineData("-PH")]
+    [InlineData("-P */*/syslog_name smtp/inet/nosuch")]
+    [InlineData("-h myhostname insiders nosuch smtp-amavis_destination_concurrency_limit")]
+    [InlineData("-d relayhost policy_time_limit amavis_initial_destination_concurrency")]
+    [InlineData("-x -o more=yes relayhost")]
+    [InlineData("-o added=$myhostname -o relayhost=$added -x relayhost")]
+    [InlineData("-p smtpd_banner local_transport")]
+    [InlineData("-l")]
+    [InlineData("-T nosuch")]
+    [InlineData("-e foo=bar smtpd_banner=x myhostname=y never_used=")]
+    [InlineData("relayhost=[other]")]
+    [InlineData("-X never_used people_nosuch nowhere")]
+    [InlineData("-# smtpd_recipient_restrictions more")]
+    [InlineData("-MX amavis/unix nosuch/unix")]
+    [InlineData("-M# maildrop/unix")]
+    [InlineData("-Fe smtp/inet/chroot=n */unix/process_limit=7")]
+    [InlineData("-Pe smtp/inet/mua_client=reject smtp/inet/new=1 policy/unix/x=y")]
+    [InlineData("-PX submission/inet/nobody_uses smtp/inet/mua_client")]
+    public Task Answers(string arguments) => Same(Main, Master, arguments);
+
+    // A fatal error costs Postfix a second each.
+    [Theory]
+    [InlineData("relayhost = ${x\n", "", "-n")]
+    [InlineData("relayhost = a $ b\n", "", "-x")]
+    [InlineData("relayhost = ${{a} ~ {b} ? {c}}\n", "", "-n")]
+    [InlineData("relayhost = ${{a} == {b} ? {c} d}\n", "", "-n")]
+    [InlineData("relayhost = $relayhost\n", "", "-n")]
+    [InlineData("good = 1\nbad\n", "", "-n")]
+    [InlineData("good = 1\n", "smtp inet n - n - - smtpd\nsmtp inut n - n - - smtpd\n", "-n")]
+    [InlineData("good = 1\n", "smtp inet n - q - - smtpd\n", "-M")]
+    [InlineData("good = 1\n", "smtp inet n - n - ten smtpd\n", "-P")]
+    [InlineData("good = 1\n", "smtp inet n - n - - smtpd -o { x\n", "-P")]
+    [InlineData("good = 1\n", "smtp inet n - n - - smtpd -o relayhost=$good${ argv\n", "-n")]
+    [InlineData("good = 1\n", "smtp inet n - n\n", "-n")]
+    [InlineData("good = 1\n", "", "-dn")]
+    [InlineData("good = 1\n", "", "-Mh")]
+    [InlineData("good = 1\n", "", "-pM")]
+    [InlineData("good = 1\n", "", "-e")]
+    [InlineData("good = 1\n", "", "-e x")]
+    [InlineData("good = 1\n", "", "-X")]
+    [InlineData("good = 1\n", "", "-C nosuch")]
+    [InlineData("good = 1\n", "", "-Me x/y")]
+    [InlineData("good = 1\n", "", "-M a/b/c")]
+    [InlineData("good = 1\n", "", "-t a b")]
+    [InlineData("good = 1\n", "", "-bx")]
+    public Task Errors(string main, string master, string arguments) => Same(main, master, arguments);
+
+    private async Task Same(string main, string master, string arguments)
+    {
+        // Our own names may be links to our executable.
+        if (!File.Exists(Installed) || new FileInfo(Installed).LinkTarget is not null)
+        {
+            throw SkipException.ForSkip("needs the postconf of a Postfix");
+        }
+        Write(main, master);
+        var theirs = await Theirs(arguments);
+        var theirFiles = Files();
+        Write(main, master);
+        var (status, output, error) = CommandRun.Postconf(["-c", _directory, .. arguments.Split(' ')]);
+        Assert.Equal(theirs.Output, output);
+        Assert.Equal(theirs.Status, status);
+        Assert.Equal(Lines(theirs.Error), Lines(error));
+        Assert.Equal(theirFiles, Files());
+    }
+
+    private void Write(string main, string master)
+    {
+        File.WriteAllText($"{_directory}/main.cf", main);
+        File.WriteAllText($"{_directory}/master.cf", master);
+    }
+
+    private string Files() => File.ReadAllText($"{_directory}/main.cf") + "----\n" + File.ReadAllText($"{_directory}/master.cf");
+
+    private async Task<(int Status, string Output, string Error)> Theirs(string arguments)
+    {
+        var start = new ProcessStartInfo("/bin/sh") { RedirectStandardOutput = true, RedirectStandardError = true };
+        // Its messages begin with the name that it was called by.
+        foreach (var argument in (string[])["-c", $"cd /; PATH={Path.GetDirectoryName(Installed)}; exec postconf \"$@\"", "postconf", "-c", _directory, .. arguments.Split(' ')])
+        {
+            start.ArgumentList.Add(argument);
+        }
+        start.Environment.Remove("MAIL_CONFIG");
+        using var process = Process.Start(start)!;
+        var (output, error) = (process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken), process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken));
+        await process.WaitForExitAsync(TestContext.Current.CancellationToken);
+        return (process.ExitCode, await output, await error);
+    }
+
+    // Postfix walks hash tables: warnings come in any order, some several times; later releases also warn of old names.
+    private static IEnumerable<string> Lines(string text) => text.Split('\n').Distinct().Order(StringComparer.Ordinal);
+}
