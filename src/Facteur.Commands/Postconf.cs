@@ -63,7 +63,10 @@ public static class Postconf
             return wrong;
         }
         var files = PostconfFiles.Read(context, options);
-        PostconfWarnings.Before(context, files);
+        if (options.Action != 'd')
+        {
+            PostconfWarnings.Before(context, files);
+        }
         var show = new PostconfShow(context, options, files);
         string? failed = null;
         switch (options.Mode)
@@ -81,7 +84,7 @@ public static class Postconf
                 show.Main();
                 break;
         }
-        if (!options.Has('q'))
+        if (!options.Has('q') && options.Action != 'd')
         {
             PostconfWarnings.After(context, files, options.Mode == 'p');
         }

@@ -60,6 +60,10 @@ internal sealed class PostconfFiles
     private static MainCfFile ReadMain(CommandContext context, PostconfOptions options, string directory)
     {
         var path = $"{directory}/main.cf";
+        if (options.Action == 'd')
+        {
+            return MainCfFile.Parse(path, "");
+        }
         Say(context, options, path);
         var file = MainCfFile.Parse(path, ConfigText.Read(path).Text);
         foreach (var warning in file.WarningsBeforeError)

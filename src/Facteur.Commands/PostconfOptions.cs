@@ -12,7 +12,7 @@ internal sealed class PostconfOptions
         + "-P [-fhH] [service[/type[/name]] ...] | -Pe service/type/name=value | -PX service/type/name | -b [file] | -t [file] | -T mode | -a | -A | -l | -m";
 
     // One of these chooses what is shown or done.
-    private const string Modes = "aAlmbtTMFP";
+    private const string Modes = "aAlmbtTMFPp";
     private const string Actions = "denX#";
 
     private readonly HashSet<char> _flags = [];
@@ -109,6 +109,10 @@ internal sealed class PostconfOptions
     {
         var modes = _flags.Where(Modes.Contains).Order().ToList();
         var actions = _flags.Where(Actions.Contains).Order().ToList();
+        if (modes is ['b', 't'])
+        {
+            return "specify one of -b and -t";
+        }
         if (modes.Count > 1)
         {
             return $"specify one of{string.Concat(modes.Select(m => $" -{m}"))}";

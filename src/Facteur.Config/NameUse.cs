@@ -124,6 +124,10 @@ public sealed class NameUse
             }
             var expanded = Expander.Expand(value, n => ValueOf(n, place.Own));
             Note(expanded.Error);
+            if (name == "compatibility_level" && CompatibilityLevel.Parse(expanded.Text) is null)
+            {
+                Note($"malformed compatibility level syntax: \"{expanded.Text}\"");
+            }
             LookAtTables(expanded.Text, place);
             if (name == "smtpd_restriction_classes")
             {
@@ -195,6 +199,10 @@ public sealed class NameUse
             {
                 break;
             }
+            if (rest is ['{', ..])
+            {
+                return;
+            }
         }
         if (rest is ['{', ..])
         {
@@ -213,7 +221,7 @@ public sealed class NameUse
             }
             foreach (var name in DatabaseParameters.Of(type, rest))
             {
-                (place.SetOf(name) ?? _used).Add(name);
+                place.SetOf(name)?.Add(name);
             }
         }
     }

@@ -135,8 +135,8 @@ public sealed class Expander
         }
         else if (body[at] is '?' or ':')
         {
-            var set = IsSet(name, depth);
-            Choose(body, at, set, output, depth);
+            // As in Postfix, the value as it is written counts, not what it stands for.
+            Choose(body, at, _valueOf(name) is { Length: > 0 }, output, depth);
         }
         else if (body[at] == '{')
         {
@@ -297,13 +297,6 @@ public sealed class Expander
         {
             return domain;
         }
-    }
-
-    private bool IsSet(string name, int depth)
-    {
-        var output = new StringBuilder();
-        Append(name, output, depth);
-        return output.Length > 0;
     }
 
     private void Append(string name, StringBuilder output, int depth)

@@ -54,6 +54,7 @@ public sealed partial class PostconfOracleTests
         }
         var directory = Directory.CreateTempSubdirectory("facteur-postconf-").FullName;
         File.WriteAllText($"{directory}/main.cf", "");
+        File.WriteAllLines($"{directory}/master.cf", ((string[])["error", "lmtp", "local", "relay smtp", "retry error", "smtp", "virtual"]).Select(t => $"{t.Split(' ')[0]} unix - - n - - {t.Split(' ')[^1]}"));
         var output = CommandRun.Postconf("-c", directory, "-d").Output;
         Directory.Delete(directory, recursive: true);
         // The host's name, networks and processes, the product's name, and what the recorded build had no library for.
