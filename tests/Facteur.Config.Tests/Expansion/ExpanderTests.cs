@@ -79,7 +79,6 @@ public sealed class ExpanderTests
     [InlineData("${shout{a}}", "unknown function \"shout\"")]
     [InlineData("$loop", "unreasonable macro call nesting: \"loop\"")]
     [InlineData("$up", "unreasonable macro call nesting")]
-    
     public void Errors_are_values(string text, string error) => Assert.StartsWith(error, Expand(text).Error);
 
     [Fact]
