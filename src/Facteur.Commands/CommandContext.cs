@@ -14,7 +14,7 @@ public sealed record CommandContext(
     string Name, IReadOnlyList<string> Arguments, Stream Input, TextWriter Output, TextWriter Error, TimeProvider Time, IReadOnlyDictionary<string, string> Environment)
 {
     /// <summary>Writes "name: warning: text" to standard error.</summary>
-    public void Warn(string text) => Error.WriteLine($"{Name}: warning: {text}");
+    public void Warn(string text) => Error.WriteLine($"{Name}: warning: {Printable(text)}");
 
     /// <summary>Writes "name: fatal: text" to standard error.</summary>
     /// <param name="text">What is wrong.</param>
@@ -22,9 +22,13 @@ public sealed record CommandContext(
     /// <returns>The exit status.</returns>
     public int Fatal(string text, int status = 1)
     {
-        Error.WriteLine($"{Name}: fatal: {text}");
+        Error.WriteLine($"{Name}: fatal: {Printable(text)}");
         return status;
     }
+
+    // Postfix: a control character that a file or an argument brings into a message is a question mark.
+    private static string Printable(string text) =>
+        text.Any(c => char.IsControl(c) && c != '\n') ? string.Concat(text.Select(c => char.IsControl(c) && c != '\n' ? '?' : c)) : text;
 
     /// <summary>Reads main.cf as each command does: warnings and errors go to standard error.</summary>
     /// <param name="directory">The argument of -c, or null.</param>

@@ -16,6 +16,10 @@ public static class Postconf
         }
         try
         {
+            if (options.Mode == 'T')
+            {
+                return PostconfTls.Show(context, options.TlsMode);
+            }
             return Run(context, options) is { } failed ? context.Fatal(failed) : 0;
         }
         catch (ConfigException e)
@@ -30,7 +34,7 @@ public static class Postconf
         'm' => List(context, [.. TableTypes.Names]),
         'a' => List(context, ["dovecot"]),
         'A' => List(context, ["cyrus"]),
-        'b' or 't' or 'T' => $"option -{options.Mode} is not supported",
+        'b' or 't' => PostconfTemplates.Show(context, options),
         _ when options.Action is 'e' or 'X' or '#' => Edit(new PostconfEdit(context, options), options.Mode),
         _ => Show(context, options),
     };
@@ -59,7 +63,10 @@ public static class Postconf
             return wrong;
         }
         var files = PostconfFiles.Read(context, options);
-        PostconfWarnings.Before(context, files);
+        if (options.Action != 'd')
+        {
+            PostconfWarnings.Before(context, files);
+        }
         var show = new PostconfShow(context, options, files);
         string? failed = null;
         switch (options.Mode)
@@ -77,7 +84,10 @@ public static class Postconf
                 show.Main();
                 break;
         }
-        PostconfWarnings.After(context, files, options.Mode == 'p');
+        if (!options.Has('q') && options.Action != 'd')
+        {
+            PostconfWarnings.After(context, files, options.Mode == 'p');
+        }
         return failed;
     }
 

@@ -57,10 +57,10 @@ internal sealed class PostconfEdit(CommandContext context, PostconfOptions optio
             if (options.Action == 'e')
             {
                 line = MasterLine.Parse(entry, 0, out var bad);
-                bad = line is null ? $"{bad}: \"{operand}\"" : CheckFields(line, entry);
+                bad = line is null ? $"{bad}: \"{operand}\"" : MasterCfFile.InvalidField(line);
                 if (bad is not null)
                 {
-                    return bad;
+                    return line is null ? bad : $"{bad} in \"{entry}\"";
                 }
             }
             changes[(name, type)] = line;
@@ -211,18 +211,6 @@ internal sealed class PostconfEdit(CommandContext context, PostconfOptions optio
             return value.Trim().Length == 0 ? $"invalid command field \"\" in \"{value}\"" : null;
         }
         return MasterCfFile.CheckField(index, value) is null && Braces.Split(value, " \t").Count == 1 ? null : $"invalid {field} field \"{value}\" in \"{value}\"";
-    }
-
-    private static string? CheckFields(MasterLine line, string entry)
-    {
-        for (var i = 0; i < MasterLine.FieldNames.Count; i++)
-        {
-            if (MasterCfFile.CheckField(i, line.Fields[i]) is not null)
-            {
-                return $"invalid {MasterLine.FieldNames[i]} field \"{line.Fields[i]}\" in \"{entry}\"";
-            }
-        }
-        return null;
     }
 
     private string? Rewrite(string file, Func<string, string> change, IEnumerable<string> names)

@@ -2,13 +2,15 @@ using Facteur.Config;
 using Facteur.Config.Expansion;
 using Facteur.Config.MainCf;
 using Facteur.Config.MasterCf;
-using Facteur.Config.Parameters;
 
 namespace Facteur.Commands;
 
 /// <summary>The two files as postconf sees them, and the names in them.</summary>
 internal sealed class PostconfFiles
 {
+    /// <summary>What ends a run after the warning about an expression.</summary>
+    internal const string MacroError = "macro processing error";
+
     private PostconfFiles(MainCfFile main, MasterCfFile? master, IConfig actual, IConfig defaults)
     {
         Main = main;
@@ -42,24 +44,26 @@ internal sealed class PostconfFiles
     }
 
     /// <summary>A parameter's default as it is printed.</summary>
-    internal string? DefaultOf(string name, bool actual)
-    {
-        if (Names.Services.TryGetValue(name, out var value))
-        {
-            return ParameterRegistry.Find(name)?.Default ?? value;
-        }
-        return name is "myhostname" or "mydomain" or "mynetworks" or "process_id" or "process_name"
-            ? (actual ? Actual : Defaults).Find(name) : ParameterRegistry.Find(name)?.Default;
-    }
+    internal string? DefaultOf(string name, bool actual) =>
+        name is "myhostname" or "mydomain" or "mynetworks" or "process_id" or "process_name"
+            ? (actual ? Actual : Defaults).Find(name) : Names.DefaultOf(name);
 
     /// <summary>Expands a value; the settings of a service come first.</summary>
-    internal string Expand(string value, IReadOnlyDictionary<string, string>? locals = null) =>
-        Expander.Expand(value, name => locals is not null && locals.TryGetValue(name, out var local) ? local
-            : Main.Entries.TryGetValue(name, out var entry) ? entry.Value : DefaultOf(name, actual: true)).Text;
+    /// <exception cref="ConfigException">The value's expression is not well formed.</exception>
+    internal string Expand(string value, IReadOnlyDictionary<string, string>? locals = null)
+    {
+        var expanded = Expander.Expand(value, name => locals is not null && locals.TryGetValue(name, out var local) ? local
+            : Main.Entries.TryGetValue(name, out var entry) ? entry.Value : DefaultOf(name, actual: true));
+        return expanded.Error is null ? expanded.Text : throw new ConfigException(MacroError);
+    }
 
     private static MainCfFile ReadMain(CommandContext context, PostconfOptions options, string directory)
     {
         var path = $"{directory}/main.cf";
+        if (options.Action == 'd')
+        {
+            return MainCfFile.Parse(path, "");
+        }
         Say(context, options, path);
         var file = MainCfFile.Parse(path, ConfigText.Read(path).Text);
         foreach (var warning in file.WarningsBeforeError)
@@ -84,7 +88,9 @@ internal sealed class PostconfFiles
             return null;
         }
         Say(context, options, path);
-        var file = MasterCfFile.Parse(path, ConfigText.Read(path).Text);
+        var warnings = new List<string>();
+        var file = MasterCfFile.Parse(path, ConfigText.Read(path).Text, warnings);
+        warnings.ForEach(context.Warn);
         return file.Errors.Count > 0 ? throw new ConfigException(file.Errors[0]) : file;
     }
 

@@ -6,13 +6,13 @@ namespace Facteur.Commands;
 internal sealed class PostconfOptions
 {
     internal const string Usage =
-        "usage: postconf [-dfhHjnpvx] [-c config_dir] [-C class,...] [-o name=value] [name ...] | [-e] name=value ... | -X name ... | -# name ... | "
+        "usage: postconf [-dfhHjnpqvx] [-c config_dir] [-C class,...] [-o name=value] [name ...] | [-e] name=value ... | -X name ... | -# name ... | "
         + "-M [-f] [service[/type] ...] | -Me service/type=entry | -MX service/type | -M# service/type | "
         + "-F [-fhH] [service[/type[/field]] ...] | -Fe service/type/field=value | "
-        + "-P [-fhH] [service[/type[/name]] ...] | -Pe service/type/name=value | -PX service/type/name | -a | -A | -l | -m";
+        + "-P [-fhH] [service[/type[/name]] ...] | -Pe service/type/name=value | -PX service/type/name | -b [file] | -t [file] | -T mode | -a | -A | -l | -m";
 
     // One of these chooses what is shown or done.
-    private const string Modes = "aAlmbtTMFP";
+    private const string Modes = "aAlmbtTMFPp";
     private const string Actions = "denX#";
 
     private readonly HashSet<char> _flags = [];
@@ -28,6 +28,9 @@ internal sealed class PostconfOptions
 
     internal int Verbose { get; private set; }
 
+    /// <summary>The argument of -T.</summary>
+    internal string TlsMode { get; private set; } = "";
+
     /// <summary>The letter of the mode: one of aAlmbtTMFP, or p for main.cf.</summary>
     internal char Mode { get; private set; } = 'p';
 
@@ -39,7 +42,7 @@ internal sealed class PostconfOptions
     /// <summary>Reads the arguments; says what is wrong, or null.</summary>
     internal string? Read(IReadOnlyList<string> arguments, TextWriter error, string name)
     {
-        var options = new GetOpt(arguments, "aAbc:C:deEfFhHjlmMno:pPtT:vxX#");
+        var options = new GetOpt(arguments, "aAbc:C:deEfFhHjlmMno:pPqtT:vxX#");
         while (options.Next())
         {
             switch (options.Option)
@@ -65,6 +68,10 @@ internal sealed class PostconfOptions
                     break;
                 case 'v':
                     Verbose++;
+                    break;
+                case 'T':
+                    TlsMode = options.Argument;
+                    _flags.Add('T');
                     break;
                 default:
                     _flags.Add(options.Option);
@@ -102,6 +109,10 @@ internal sealed class PostconfOptions
     {
         var modes = _flags.Where(Modes.Contains).Order().ToList();
         var actions = _flags.Where(Actions.Contains).Order().ToList();
+        if (modes is ['b', 't'])
+        {
+            return "specify one of -b and -t";
+        }
         if (modes.Count > 1)
         {
             return $"specify one of{string.Concat(modes.Select(m => $" -{m}"))}";

@@ -61,9 +61,18 @@ internal sealed class PostconfShow(CommandContext context, PostconfOptions optio
             for (var i = 0; i < MasterLine.FieldNames.Count; i++)
             {
                 var field = MasterLine.FieldNames[i];
-                if (Wanted(line.Name, line.Type, field))
+                if (!Wanted(line.Name, line.Type, field))
                 {
-                    Print($"{line.Name}/{line.Type}/{field}", field == "command" ? MasterFormat.Command(line) : line.Fields[i]);
+                    continue;
+                }
+                var name = $"{line.Name}/{line.Type}/{field}";
+                if (field == "command" && !options.Has('H'))
+                {
+                    context.Output.WriteLine(MasterFormat.Command(line, options.Has('h') ? "" : $"{name} = ", _fold));
+                }
+                else
+                {
+                    Print(name, line.Fields[i]);
                 }
             }
         }

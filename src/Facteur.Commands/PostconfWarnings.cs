@@ -9,9 +9,13 @@ internal static class PostconfWarnings
     /// <summary>Names that are set nowhere, and tables whose settings can't be read.</summary>
     internal static void Before(CommandContext context, PostconfFiles files)
     {
-        foreach (var warning in files.Names.Warnings)
+        foreach (var warning in files.Names.Warnings.Concat(files.Names.Malformed))
         {
             context.Warn(warning);
+        }
+        if (files.Names.Malformed.Count > 0)
+        {
+            throw new ConfigException(PostconfFiles.MacroError);
         }
         foreach (var (type, path) in files.Names.TableFiles)
         {
@@ -21,7 +25,7 @@ internal static class PostconfWarnings
             }
             catch (ConfigException e)
             {
-                context.Warn($"open \"{type}\" configuration \"{path}\"{e.Message[($"open {path}".Length)..]}");
+                context.Warn($"open \"{type}\" configuration \"{path}\"{(Directory.Exists(path) ? ": not a regular file" : e.Message[$"open {path}".Length..])}");
             }
         }
     }

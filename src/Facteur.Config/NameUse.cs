@@ -21,6 +21,7 @@ public sealed class NameUse
     private readonly Dictionary<string, string> _services = new(StringComparer.Ordinal);
     private readonly HashSet<string> _used = new(StringComparer.Ordinal);
     private readonly List<string> _warnings = [];
+    private readonly List<string> _malformed = [];
     private readonly List<string> _unusedInMain = [];
     private readonly List<string> _unusedInMaster = [];
     private readonly HashSet<(string Type, string Path)> _tableFiles = [];
@@ -36,6 +37,9 @@ public sealed class NameUse
 
     /// <summary>Undefined names and malformed braces, as warnings.</summary>
     public IReadOnlyList<string> Warnings => _warnings;
+
+    /// <summary>What is wrong with the expressions of values.</summary>
+    public IReadOnlyList<string> Malformed => _malformed;
 
     /// <summary>"file: unused parameter: name=value" for main.cf.</summary>
     public IReadOnlyList<string> UnusedInMain => _unusedInMain;
@@ -64,24 +68,26 @@ public sealed class NameUse
 
     private void Run()
     {
-        foreach (var line in _master?.Lines ?? [])
+        var lines = _master?.Lines ?? [];
+        foreach (var line in lines)
         {
             foreach (var (name, value) in TransportParameters.Of(line.Name, line.Type, line.Command))
             {
                 _services[name] = value;
             }
         }
-        foreach (var (name, entry) in _main.Entries)
+        var ofServices = lines.Select(Settings).ToList();
+        var usedByService = ofServices.ConvertAll(_ => new HashSet<string>(StringComparer.Ordinal));
+        for (var i = 0; i < lines.Count; i++)
         {
-            if (IsParameter(name))
-            {
-                LookAt(name, entry.Value, _main.Path, NoLocals);
-            }
+            var (own, used) = (ofServices[i], usedByService[i]);
+            var place = new Place(_master!.Path, $"master.cf:{lines[i].Name}/{lines[i].Type}", own, name => own.ContainsKey(name) ? used : _main.Entries.ContainsKey(name) ? _used : null);
+            LookAt(own, place);
         }
-        foreach (var line in _master?.Lines ?? [])
-        {
-            LookAtEntry(line);
-        }
+        var everywhere = ofServices.SelectMany(own => own.Keys).ToHashSet(StringComparer.Ordinal);
+        LookAt(
+            _main.Entries.Select(e => new KeyValuePair<string, string>(e.Key, e.Value.Value)),
+            new Place(_main.Path, _main.Path, NoLocals, name => _main.Entries.ContainsKey(name) || everywhere.Contains(name) ? _used : null));
         foreach (var (name, entry) in _main.Entries)
         {
             if (!IsParameter(name) && !IsUser(name))
@@ -89,71 +95,82 @@ public sealed class NameUse
                 _unusedInMain.Add($"{_main.Path}: unused parameter: {name}={entry.Value}");
             }
         }
-        foreach (var line in _master?.Lines ?? [])
+        for (var i = 0; i < lines.Count; i++)
         {
-            NoteUnused(line);
+            foreach (var (name, value) in ofServices[i])
+            {
+                if (!IsParameter(name) && !_used.Contains(name) && !usedByService[i].Contains(name) && !LegacyNames.Value.Contains(name))
+                {
+                    _unusedInMaster.Add($"{_master!.Path}: unused parameter: {name}={value}");
+                }
+            }
         }
     }
 
     private static readonly Dictionary<string, string> NoLocals = [];
 
-    private void LookAtEntry(MasterLine line)
-    {
-        var locals = Settings(line);
-        foreach (var (name, value) in locals)
-        {
-            LookAt(name, value, _master!.Path, locals);
-        }
-    }
+    /// <summary>Where settings stand: the file that warnings about names tell, what those about braces tell, a service's own settings, and which set a name that is set is noted in.</summary>
+    private sealed record Place(string File, string Label, Dictionary<string, string> Own, Func<string, HashSet<string>?> SetOf);
 
-    // Also the values of the names it refers to, each once.
-    private void LookAt(string name, string value, string file, Dictionary<string, string> locals)
+    // $name counts in every value. What is a list of tables or classes is known of parameters only.
+    private void LookAt(IEnumerable<KeyValuePair<string, string>> settings, Place place)
     {
-        var pending = new Stack<(string Name, string Value, string File)>();
-        pending.Push((name, value, file));
-        void Use(string used, string from)
+        foreach (var (name, value) in settings.Where(s => !RawParameters.Contains(s.Key)))
         {
-            if (locals.ContainsKey(used))
+            Note(Expander.Scan(value, used => Use(used, place)));
+            if (!IsParameter(name))
             {
-                _used.Add(used);
+                continue;
             }
-            else if (_main.Entries.TryGetValue(used, out var entry))
+            var expanded = Expander.Expand(value, n => ValueOf(n, place.Own));
+            Note(expanded.Error);
+            if (name == "compatibility_level" && CompatibilityLevel.Parse(expanded.Text) is null)
             {
-                if (_used.Add(used) && !IsParameter(used))
+                Note($"malformed compatibility level syntax: \"{expanded.Text}\"");
+            }
+            LookAtTables(expanded.Text, place);
+            if (name == "smtpd_restriction_classes")
+            {
+                foreach (var used in expanded.Text.Split(Separators, StringSplitOptions.RemoveEmptyEntries))
                 {
-                    pending.Push((used, entry.Value, _main.Path));
-                }
-            }
-            else if (!IsParameter(used) && !LegacyNames.Value.Contains(used))
-            {
-                _warnings.Add($"{from}: undefined parameter: {used}");
-            }
-        }
-        while (pending.TryPop(out var next))
-        {
-            if (!RawParameters.Contains(next.Name))
-            {
-                Expander.Scan(next.Value, used => Use(used, next.File));
-                LookAtTables(Expander.Expand(next.Value, n => ValueOf(n, locals)).Text, next.File, used => Use(used, next.File));
-            }
-            if (next.Name == "smtpd_restriction_classes")
-            {
-                foreach (var used in Expander.Expand(next.Value, n => ValueOf(n, locals)).Text.Split(Separators, StringSplitOptions.RemoveEmptyEntries))
-                {
-                    Use(used, next.File);
+                    Use(used, place);
                 }
             }
         }
     }
 
-    private string? ValueOf(string name, Dictionary<string, string> locals) =>
-        locals.TryGetValue(name, out var local) ? local
+    private void Use(string name, Place place)
+    {
+        if (place.SetOf(name) is { } set)
+        {
+            set.Add(name);
+        }
+        else if (!IsParameter(name) && !LegacyNames.Value.Contains(name))
+        {
+            _warnings.Add($"{place.File}: undefined parameter: {name}");
+        }
+    }
+
+    private void Note(string? malformed)
+    {
+        if (malformed is not null && !_malformed.Contains(malformed))
+        {
+            _malformed.Add(malformed);
+        }
+    }
+
+    private string? ValueOf(string name, Dictionary<string, string> own) =>
+        own.TryGetValue(name, out var local) ? local
         : name == "config_directory" && !_main.Entries.ContainsKey(name) ? Path.GetDirectoryName(_main.Path)
         : _main.Entries.TryGetValue(name, out var entry) ? entry.Value
-        : ParameterRegistry.Find(name)?.Default;
+        : DefaultOf(name);
+
+    /// <summary>The default of a parameter that exists with this master.cf; null when there is none.</summary>
+    public string? DefaultOf(string name) =>
+        IsBuiltin(name) ? ParameterRegistry.Find(name)!.Default : _services.TryGetValue(name, out var value) ? ParameterRegistry.Find(name)?.Default ?? value : null;
 
     // type:/path, type:name, {type:name …} and type:{type:name …}, to any depth, without recursion.
-    private void LookAtTables(string value, string file, Action<string> use)
+    private void LookAtTables(string value, Place place)
     {
         if (!value.Contains(':', StringComparison.Ordinal) && !value.Contains('{', StringComparison.Ordinal))
         {
@@ -165,12 +182,12 @@ public sealed class NameUse
         {
             foreach (var word in Braces.Split(text, " \t\r\n,"))
             {
-                LookAtTable(word, file, use, pending);
+                LookAtTable(word, place, pending);
             }
         }
     }
 
-    private void LookAtTable(string word, string file, Action<string> use, Stack<string> pending)
+    private void LookAtTable(string word, Place place, Stack<string> pending)
     {
         var rest = word;
         var type = "";
@@ -182,12 +199,16 @@ public sealed class NameUse
             {
                 break;
             }
+            if (rest is ['{', ..])
+            {
+                return;
+            }
         }
         if (rest is ['{', ..])
         {
             if (Braces.Strip(rest, out var inner) is { } wrong)
             {
-                _warnings.Add($"{file}: {wrong}");
+                _warnings.Add($"{place.Label}: {wrong}");
             }
             pending.Push(inner);
         }
@@ -198,20 +219,9 @@ public sealed class NameUse
                 _tableFiles.Add((type, rest));
                 return;
             }
-            foreach (var name in DatabaseParameters.Of(type, rest).Where(_main.Entries.ContainsKey))
+            foreach (var name in DatabaseParameters.Of(type, rest))
             {
-                use(name);
-            }
-        }
-    }
-
-    private void NoteUnused(MasterLine line)
-    {
-        foreach (var (name, value) in Settings(line))
-        {
-            if (!IsParameter(name) && !_used.Contains(name) && !LegacyNames.Value.Contains(name))
-            {
-                _unusedInMaster.Add($"{_master!.Path}: unused parameter: {name}={value}");
+                place.SetOf(name)?.Add(name);
             }
         }
     }

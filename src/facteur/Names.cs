@@ -46,6 +46,7 @@ internal static class Names
         "spool" => SpoolCommand.Run(context, OpenSpool),
         LocalParent.Name => LocalParent.Run(context.Arguments),
         HelperProcess.Name => HelperProcess.Run(context.Arguments),
+        "parameters" => ParametersCommand.Run(context),
         "names" => List(context),
         _ => Unknown(context),
     };

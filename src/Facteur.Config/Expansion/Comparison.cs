@@ -7,19 +7,28 @@ internal static class Comparison
 {
     private static readonly string[] Operators = ["==", "!=", "<", "<=", ">=", ">"];
 
-    /// <summary>Whether a word is an operator.</summary>
-    internal static bool IsOperator(string word) => Operators.Contains(Plain(word));
+    /// <summary>The operator that a text starts with; empty when there is none.</summary>
+    internal static string OperatorAt(ReadOnlySpan<char> text)
+    {
+        var end = 0;
+        while (end < text.Length && text[end] is '=' or '!' or '<' or '>')
+        {
+            end++;
+        }
+        var word = text[..end].ToString();
+        return Operators.Contains(word) ? word : "";
+    }
 
     /// <summary>Whether the comparison holds.</summary>
-    internal static bool Holds(string left, string op, string right, out string? wrong)
+    internal static bool Holds(string left, string op, string right, bool byLevel, out string? wrong)
     {
         wrong = null;
         int order;
-        if (op.EndsWith("level", StringComparison.Ordinal))
+        if (byLevel)
         {
             if (CompatibilityLevel.Parse(left) is not { } a || CompatibilityLevel.Parse(right) is not { } b)
             {
-                wrong = $"malformed compatibility level: {{{left}}} {op} {{{right}}}";
+                wrong = $"malformed compatibility level syntax: \"{(CompatibilityLevel.Parse(left) is null ? left : right)}\"";
                 return false;
             }
             order = a.CompareTo(b);
@@ -32,10 +41,8 @@ internal static class Comparison
         {
             order = string.CompareOrdinal(left, right);
         }
-        return Plain(op) switch { "==" => order == 0, "!=" => order != 0, "<" => order < 0, "<=" => order <= 0, ">=" => order >= 0, _ => order > 0 };
+        return op switch { "==" => order == 0, "!=" => order != 0, "<" => order < 0, "<=" => order <= 0, ">=" => order >= 0, _ => order > 0 };
     }
-
-    private static string Plain(string word) => word.EndsWith("level", StringComparison.Ordinal) ? word[..^5] : word;
 
     private static long? Number(string text) => long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;
 }

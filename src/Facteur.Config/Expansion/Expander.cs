@@ -135,8 +135,8 @@ public sealed class Expander
         }
         else if (body[at] is '?' or ':')
         {
-            var set = IsSet(name, depth);
-            Choose(body, at, set, output, depth);
+            // As in Postfix, the value as it is written counts, not what it stands for.
+            Choose(body, at, _valueOf(name) is { Length: > 0 }, output, depth);
         }
         else if (body[at] == '{')
         {
@@ -148,7 +148,7 @@ public sealed class Expander
         }
     }
 
-    // {left} operator {right} ? {a} : {b}
+    // {left} operator {right} ? {a} : {b}; alone it stands for "true" or for nothing.
     private void Relational(string body, int start, StringBuilder output, int depth)
     {
         var at = start;
@@ -156,46 +156,62 @@ public sealed class Expander
         {
             return;
         }
-        var word = at;
-        while (at < body.Length && body[at] != '{')
+        var op = Comparison.OperatorAt(body.AsSpan(at));
+        if (op.Length == 0)
         {
-            at++;
-        }
-        var op = body[word..at].Trim();
-        if (!Comparison.IsOperator(op))
-        {
-            Fail($"bad operator \"{op}\" in \"${{{body}}}\": expected one of == != < <= >= > and the same with \"level\"");
+            // Postfix's own words, with its quotes.
+            Fail($"\"==\" or \"!=\"\" or \"<\"\" or \"<=\"\" or \">=\"\" or \">\" expected at: \"...{left}}}>>>{body[at..]}\"");
             return;
         }
+        at += op.Length;
+        var end = at;
+        while (end < body.Length && char.IsAsciiLetterOrDigit(body[end]))
+        {
+            end++;
+        }
+        var byLevel = body.AsSpan(at, end - at) is "level";
+        if (end > at && !byLevel)
+        {
+            Fail($"bad operator suffix at: \"...{op}>>>{body[at..end]}\"");
+            return;
+        }
+        at = end;
         if (!Operand(body, ref at, depth, out var right))
         {
             return;
         }
-        var holds = Comparison.Holds(left, op, right, out var wrong);
-        if (wrong is not null && !_allBranches)
+        var wrong = (string?)null;
+        var holds = !_allBranches && Comparison.Holds(left, op, right, byLevel, out wrong);
+        if (wrong is not null)
         {
             Fail(wrong);
-            return;
         }
-        if (at >= body.Length || body[at] is not ('?' or ':'))
+        else if (at >= body.Length)
+        {
+            output.Append(holds ? "true" : "");
+        }
+        else if (body[at] is not ('?' or ':'))
         {
             Fail($"\"?\" or \":\" expected at: \"...}}>>>{body[at..]}\"");
-            return;
         }
-        Choose(body, at, holds, output, depth);
+        else
+        {
+            Choose(body, at, holds, output, depth);
+        }
     }
 
     private bool Operand(string body, ref int at, int depth, out string value)
     {
         value = "";
-        var close = at < body.Length && body[at] == '{' ? Braces.Close(body, at) : -1;
+        var open = SkipSpace(body, at);
+        var close = open < body.Length && body[open] == '{' ? Braces.Close(body, open) : -1;
         if (close < 0)
         {
             Fail($"\"{{expression}}\" expected at: \"...{body[..at]}>>>{body[at..]}\"");
             return false;
         }
         var output = new StringBuilder();
-        Run(body[(at + 1)..close].Trim(), output, depth + 1);
+        Run(body[(open + 1)..close], output, depth + 1);
         value = output.ToString();
         at = SkipSpace(body, close + 1);
         return _error is null;
@@ -216,20 +232,26 @@ public sealed class Expander
                 Fail($"missing '}}' in \"{trimmed}\"");
                 return;
             }
-            text = trimmed[1..close].Trim();
+            // As in Postfix, blanks inside the braces count.
+            text = trimmed[1..close];
             var rest = trimmed[(close + 1)..].Trim();
             if (rest is [':', ..] && whenSet)
             {
                 other = rest[1..].TrimStart();
-                if (other is ['{', ..] && Braces.Strip(other, out other) is { } wrong)
+                if (other is ['{', ..])
                 {
-                    Fail(wrong);
-                    return;
+                    var end = Braces.Close(other, 0);
+                    if (end < 0 || !other.AsSpan(end + 1).IsWhiteSpace())
+                    {
+                        Fail(end < 0 ? $"missing '}}' in \"{other}\"" : $"unexpected input at: \"...{other[1..end]}}}>>>{other[(end + 1)..].Trim()}\"");
+                        return;
+                    }
+                    other = other[1..end];
                 }
             }
             else if (rest.Length > 0)
             {
-                Fail($"unexpected input at: \"...{text}}}>>>{rest}\"");
+                Fail(whenSet ? $"\":\" expected at: \"...{text}}}>>>{rest}\"" : $"unexpected input at: \"...{text}}}>>>{rest}\"");
                 return;
             }
         }
@@ -277,16 +299,13 @@ public sealed class Expander
         }
     }
 
-    private bool IsSet(string name, int depth)
-    {
-        var output = new StringBuilder();
-        Append(name, output, depth);
-        return output.Length > 0;
-    }
-
     private void Append(string name, StringBuilder output, int depth)
     {
-        if (_valueOf(name) is { Length: > 0 } value)
+        if (depth >= MaxDepth)
+        {
+            Fail($"unreasonable macro call nesting: \"{name}\"");
+        }
+        else if (_valueOf(name) is { Length: > 0 } value)
         {
             Run(value, output, depth + 1);
         }

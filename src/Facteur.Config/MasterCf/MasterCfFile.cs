@@ -22,14 +22,19 @@ public sealed class MasterCfFile
     /// <summary>Reads a text.</summary>
     /// <param name="path">The file's name, for errors.</param>
     /// <param name="text">Its text.</param>
-    public static MasterCfFile Parse(string path, string text)
+    /// <param name="warnings">Where given, it takes what is wrong with arguments, and a field's value that is not valid is an error: what postconf(1) makes of a file.</param>
+    public static MasterCfFile Parse(string path, string text, ICollection<string>? warnings = null)
     {
         var file = new MasterCfFile(path);
         foreach (var logical in LogicalLine.Split(text))
         {
-            if (MasterLine.Parse(logical.Text, logical.First, out var wrong) is not { } line)
+            if (MasterLine.Parse(logical.Text, logical.First, out var wrong, warnings) is not { } line)
             {
                 file._errors.Add(file.At(logical.First, wrong!));
+            }
+            else if (warnings is not null && InvalidField(line) is { } invalid)
+            {
+                file._errors.Add($"{invalid} in \"{logical.Text}\"");
             }
             else
             {
@@ -79,6 +84,13 @@ public sealed class MasterCfFile
             _ => (value.Length > 0, "a word"),
         };
         return good ? null : $"field \"{MasterLine.FieldNames[field]}\": bad value: \"{value}\": expected {expected}";
+    }
+
+    /// <summary>Names the first field whose value is not valid; null when all are.</summary>
+    public static string? InvalidField(MasterLine line)
+    {
+        var field = Enumerable.Range(0, MasterLine.FieldNames.Count).FirstOrDefault(i => CheckField(i, line.Fields[i]) is not null, -1);
+        return field < 0 ? null : $"invalid {MasterLine.FieldNames[field]} field \"{line.Fields[field]}\"";
     }
 
     private static MasterEntry? Entry(MasterLine line, bool chrootByDefault, out string? wrong)

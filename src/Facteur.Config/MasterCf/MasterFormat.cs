@@ -26,11 +26,14 @@ public static class MasterFormat
         return output.ToString();
     }
 
-    /// <summary>Command and arguments on one line, as "postconf -F" shows them.</summary>
-    public static string Command(MasterLine line)
+    /// <summary>Command and arguments, as "postconf -F" shows them.</summary>
+    /// <param name="line">The service.</param>
+    /// <param name="before">What stands before the command on its line.</param>
+    /// <param name="fold">Whether to fold.</param>
+    public static string Command(MasterLine line, string before, bool fold)
     {
-        var output = new StringBuilder(line.Command);
-        AppendArguments(output, line, fold: false, setting: null);
+        var output = new StringBuilder(before).Append(line.Command);
+        AppendArguments(output, line, fold, setting: null);
         return output.ToString();
     }
 

@@ -55,7 +55,8 @@ public sealed record MasterLine(IReadOnlyList<string> Fields, IReadOnlyList<stri
     /// <param name="text">The line.</param>
     /// <param name="number">Its number.</param>
     /// <param name="wrong">What is wrong, or null.</param>
-    public static MasterLine? Parse(string text, int number, out string? wrong)
+    /// <param name="warnings">Where given, it takes what is wrong with an argument, and the line is taken as far as it can be read.</param>
+    public static MasterLine? Parse(string text, int number, out string? wrong, ICollection<string>? warnings = null)
     {
         var words = Braces.Split(text, Blanks);
         if (words.Count < FieldNames.Count)
@@ -69,10 +70,19 @@ public sealed record MasterLine(IReadOnlyList<string> Fields, IReadOnlyList<stri
             var word = words[i];
             if (word is ['{', ..])
             {
-                if (Braces.Strip(word, out word) is { } unbalanced)
+                wrong = Braces.Strip(word, out word);
+                if (warnings is not null && i > FieldNames.Count && words[i - 1].EndsWith('o') && words[i - 1] is ['-', ..])
                 {
-                    wrong = unbalanced;
+                    var setting = MainCf.MainCfFile.SplitNameValue(word, out _, out _);
+                    wrong = setting is null ? wrong : $"{(wrong is null ? "" : $"{wrong}\n")}{setting}: \"{word}\"";
+                }
+                if (wrong is not null && warnings is null)
+                {
                     return null;
+                }
+                foreach (var line in wrong?.Split('\n') ?? [])
+                {
+                    warnings!.Add($"master.cf: {line}");
                 }
             }
             arguments.Add(word);

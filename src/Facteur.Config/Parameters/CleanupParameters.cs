@@ -88,7 +88,7 @@ public static class CleanupParameters
     public static readonly StringParameter MessageRejectCharacters = new("message_reject_characters", "", "Characters for which content is refused, with escapes as in C.");
 
     /// <summary>default_verp_delimiters.</summary>
-    public static readonly StringParameter DefaultVerpDelimiters = new("default_verp_delimiters", "+=", "The two delimiters of VERP when none are given.", 2);
+    public static readonly StringParameter DefaultVerpDelimiters = new("default_verp_delimiters", "+=", "The two delimiters of VERP when none are given.", 2, 2);
 
     /// <summary>verp_delimiter_filter.</summary>
     public static readonly StringParameter VerpDelimiterFilter = new("verp_delimiter_filter", "-=+", "Characters that may be delimiters of VERP.", 1);

@@ -43,7 +43,7 @@ public static class CommonParameters
     public static readonly StringParameter QueueDirectory = new("queue_directory", "/var/spool/postfix", "Where the queues live; the working directory of services.", 1);
 
     /// <summary>hash_queue_names.</summary>
-    public static readonly StringParameter HashQueueNames = new("hash_queue_names", "deferred, defer", "Queues that Postfix spreads over directories: where mail is exported to.");
+    public static readonly StringParameter HashQueueNames = new("hash_queue_names", "deferred, defer", "Queues that Postfix spreads over directories: where mail is exported to.", 1);
 
     /// <summary>hash_queue_depth.</summary>
     public static readonly IntParameter HashQueueDepth = new("hash_queue_depth", "1", "How deep it spreads them.", 1);
@@ -94,7 +94,7 @@ public static class CommonParameters
     public static readonly IntParameter HopcountLimit = new("hopcount_limit", "50", "Received: headers a message may have.", 1);
 
     /// <summary>maximal_queue_lifetime.</summary>
-    public static readonly TimeParameter MaximalQueueLifetime = new("maximal_queue_lifetime", "5d", "How long mail is tried.", 0, 'd');
+    public static readonly TimeParameter MaximalQueueLifetime = new("maximal_queue_lifetime", "5d", "How long mail is tried.", 0, 'd', 8640000);
 
     /// <summary>enable_original_recipient.</summary>
     public static readonly BoolParameter EnableOriginalRecipient = new("enable_original_recipient", "yes", "Whether the original recipient is kept.");

@@ -31,6 +31,15 @@ public abstract class Parameter(string name, string defaultValue, string summary
     /// <summary>What Facteur does with it.</summary>
     public ParameterClass Class { get; init; }
 
+    /// <summary>Why there is nothing to do; empty where the summary says it, and for other classes.</summary>
+    public string Reason { get; init; } = "";
+
+    /// <summary>The type in words: text, yes or no, number, time.</summary>
+    public abstract string TypeName { get; }
+
+    /// <summary>The range in words; empty where there is none.</summary>
+    public virtual string Range => "";
+
     /// <summary>Says what is wrong with an expanded value, or null.</summary>
     public abstract string? Check(string value);
 }
@@ -40,10 +49,18 @@ public abstract class Parameter(string name, string defaultValue, string summary
 /// <param name="defaultValue">Its default.</param>
 /// <param name="summary">One sentence.</param>
 /// <param name="minLength">Fewest characters: 1 when it may not be empty.</param>
-public sealed class StringParameter(string name, string defaultValue, string summary, int minLength = 0) : Parameter(name, defaultValue, summary)
+/// <param name="maxLength">Most characters; 0 for no bound.</param>
+public sealed class StringParameter(string name, string defaultValue, string summary, int minLength = 0, int maxLength = 0) : Parameter(name, defaultValue, summary)
 {
     /// <inheritdoc/>
-    public override string? Check(string value) => value.Length < minLength ? $"bad string length {value.Length} < {minLength}: {Name} = {value}" : null;
+    public override string TypeName => "text";
+
+    /// <inheritdoc/>
+    public override string Range => maxLength > 0 ? $"{minLength} to {maxLength} characters" : minLength == 1 ? "not empty" : minLength > 1 ? $"{minLength} characters or more" : "";
+
+    /// <inheritdoc/>
+    public override string? Check(string value) => value.Length < minLength ? $"bad string length {value.Length} < {minLength}: {Name} = {value}"
+        : maxLength > 0 && value.Length > maxLength ? $"bad string length {value.Length} > {maxLength}: {Name} = {value}" : null;
 }
 
 /// <summary>yes or no.</summary>
@@ -55,6 +72,9 @@ public sealed class BoolParameter(string name, string defaultValue, string summa
     /// <summary>The value, or null when it is not a boolean.</summary>
     public static bool? Parse(string value) =>
         value.Equals("yes", StringComparison.OrdinalIgnoreCase) ? true : value.Equals("no", StringComparison.OrdinalIgnoreCase) ? false : null;
+
+    /// <inheritdoc/>
+    public override string TypeName => "yes or no";
 
     /// <inheritdoc/>
     public override string? Check(string value) => Parse(value) is null ? $"bad boolean configuration: {Name} = {value}" : null;
@@ -75,6 +95,12 @@ public sealed class IntParameter(string name, string defaultValue, string summar
     public long Max { get; } = max;
 
     /// <inheritdoc/>
+    public override string TypeName => "number";
+
+    /// <inheritdoc/>
+    public override string Range => Max > 0 ? $"{Min} to {Max}" : Min == int.MinValue ? "" : $"{Min} or more";
+
+    /// <inheritdoc/>
     public override string? Check(string value)
     {
         if (!long.TryParse(value, System.Globalization.NumberStyles.AllowLeadingSign, System.Globalization.CultureInfo.InvariantCulture, out var number))
@@ -92,7 +118,8 @@ public sealed class IntParameter(string name, string defaultValue, string summar
 /// <param name="summary">One sentence.</param>
 /// <param name="minSeconds">Least value in seconds.</param>
 /// <param name="unit">The unit of a number without one.</param>
-public sealed class TimeParameter(string name, string defaultValue, string summary, long minSeconds = 0, char unit = 's') : Parameter(name, defaultValue, summary)
+/// <param name="maxSeconds">Greatest value in seconds; 0 for no bound.</param>
+public sealed class TimeParameter(string name, string defaultValue, string summary, long minSeconds = 0, char unit = 's', long maxSeconds = 0) : Parameter(name, defaultValue, summary)
 {
     /// <summary>The unit of a number without one.</summary>
     public char Unit { get; } = unit;
@@ -110,10 +137,17 @@ public sealed class TimeParameter(string name, string defaultValue, string summa
     }
 
     /// <inheritdoc/>
+    public override string TypeName => "time";
+
+    /// <inheritdoc/>
+    public override string Range => maxSeconds > 0 ? $"{minSeconds} to {maxSeconds} seconds" : minSeconds > 0 ? $"{minSeconds} second or more" : "";
+
+    /// <inheritdoc/>
     public override string? Check(string value)
     {
         var seconds = ParseSeconds(value, Unit);
         return seconds is null ? $"parameter {Name}: bad time value or unit: {value}"
-            : seconds < minSeconds ? $"invalid {Name} parameter value {seconds} < {minSeconds}" : null;
+            : seconds < minSeconds ? $"invalid {Name} parameter value {seconds} < {minSeconds}"
+            : maxSeconds > 0 && seconds > maxSeconds ? $"invalid {Name} parameter value {seconds} > {maxSeconds}" : null;
     }
 }

@@ -19,7 +19,7 @@ public static class QmgrParameters
     public static readonly TimeParameter QueueRunDelay = new("queue_run_delay", "300s", "Least time between attempts of a deferred message, where it is longer than minimal_backoff_time.", 1);
 
     /// <summary>bounce_queue_lifetime.</summary>
-    public static readonly TimeParameter BounceQueueLifetime = new("bounce_queue_lifetime", "5d", "How long mail from the null sender is tried.", 0, 'd');
+    public static readonly TimeParameter BounceQueueLifetime = new("bounce_queue_lifetime", "5d", "How long mail from the null sender is tried.", 0, 'd', 8640000);
 
     /// <summary>delay_warning_time.</summary>
     public static readonly TimeParameter DelayWarningTime = new("delay_warning_time", "0h", "After how long the sender is told that mail is delayed; 0 for never.", 0, 'h');

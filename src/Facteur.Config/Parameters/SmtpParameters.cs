@@ -52,8 +52,8 @@ public sealed class SmtpParameters
         TlsCAfile = Text("tls_CAfile", "", "File of the authorities that are trusted.");
         TlsExcludeCiphers = Text("tls_exclude_ciphers", "", "Suites and classes of suites that are not offered.");
         TlsMandatoryExcludeCiphers = Text("tls_mandatory_exclude_ciphers", "", "More of them where TLS is mandatory.");
-        TlsMandatoryProtocols = Text("tls_mandatory_protocols", ">=TLSv1", "Protocols where TLS is mandatory.", 1);
-        TlsProtocols = Text("tls_protocols", ">=TLSv1", "Protocols where TLS is opportunistic.", 1);
+        TlsMandatoryProtocols = Text("tls_mandatory_protocols", ">=TLSv1", "Protocols where TLS is mandatory.");
+        TlsProtocols = Text("tls_protocols", ">=TLSv1", "Protocols where TLS is opportunistic.");
         TlsLoglevel = Text("tls_loglevel", "0", "1 logs each handshake.");
         TlsSecurityLevel = Text(
             "tls_security_level", lmtp ? "" : "${{$compatibility_level} <level {3.11} ? {} : {may}}", "none, may or encrypt.");

@@ -5,7 +5,7 @@ public static class SmtpdParameters
 {
     /// <summary>smtpd_banner.</summary>
     public static readonly StringParameter Banner = new(
-        "smtpd_banner", "$myhostname ESMTP $mail_name", "Text after the 220 of the greeting.");
+        "smtpd_banner", "$myhostname ESMTP $mail_name", "Text after the 220 of the greeting.", 1);
 
     /// <summary>smtpd_helo_required.</summary>
     public static readonly BoolParameter HeloRequired = new(
@@ -81,7 +81,7 @@ public static class SmtpdParameters
 
     /// <summary>smtpd_forbid_bare_newline.</summary>
     public static readonly StringParameter ForbidBareNewline = new(
-        "smtpd_forbid_bare_newline", "normalize", "What becomes of lines that end in LF without CR: normalize, yes, reject, note or no.");
+        "smtpd_forbid_bare_newline", "normalize", "What becomes of lines that end in LF without CR: normalize, yes, reject, note or no.", 1);
 
     /// <summary>smtpd_forbid_bare_newline_exclusions.</summary>
     public static readonly StringParameter ForbidBareNewlineExclusions = new(
@@ -273,15 +273,15 @@ public static class SmtpdParameters
 
     /// <summary>reject_tempfail_action.</summary>
     public static readonly StringParameter RejectTempfailAction = new(
-        "reject_tempfail_action", "defer_if_permit", "What a reject restriction does when it can't decide now: defer or defer_if_permit.");
+        "reject_tempfail_action", "defer_if_permit", "What a reject restriction does when it can't decide now: defer or defer_if_permit.", 1);
 
     /// <summary>unknown_address_tempfail_action.</summary>
     public static readonly StringParameter UnknownAddressTempfailAction = new(
-        "unknown_address_tempfail_action", "$reject_tempfail_action", "The same for reject_unknown_sender_domain and _recipient_domain.");
+        "unknown_address_tempfail_action", "$reject_tempfail_action", "The same for reject_unknown_sender_domain and _recipient_domain.", 1);
 
     /// <summary>unknown_helo_hostname_tempfail_action.</summary>
     public static readonly StringParameter UnknownHeloHostnameTempfailAction = new(
-        "unknown_helo_hostname_tempfail_action", "$reject_tempfail_action", "The same for reject_unknown_helo_hostname.");
+        "unknown_helo_hostname_tempfail_action", "$reject_tempfail_action", "The same for reject_unknown_helo_hostname.", 1);
 
     /// <summary>fast_flush_domains.</summary>
     public static readonly StringParameter FastFlushDomains = new(

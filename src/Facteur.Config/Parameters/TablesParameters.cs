@@ -3,8 +3,8 @@ namespace Facteur.Config.Parameters;
 /// <summary>Parameters of lookup tables.</summary>
 public static class TablesParameters
 {
-    /// <summary>default_database_type. Postfix's own default depends on how it was built; indexes here are LMDB files.</summary>
-    public static readonly StringParameter DefaultDatabaseType = new("default_database_type", "lmdb", "The type of a table that postmap, postalias and newaliases are given without one.", 1);
+    /// <summary>default_database_type. The index of a hash: table is an LMDB file here.</summary>
+    public static readonly StringParameter DefaultDatabaseType = new("default_database_type", "hash", "The type of a table that postmap, postalias and newaliases are given without one.", 1);
 
     /// <summary>alias_database.</summary>
     public static readonly StringParameter AliasDatabase = new("alias_database", "$default_database_type:/etc/aliases", "The alias tables that newaliases rebuilds.");

@@ -18,7 +18,7 @@ public static class UceParameters
     /// <summary>default_rbl_reply.</summary>
     public static readonly StringParameter DefaultRblReply = new(
         "default_rbl_reply", "$rbl_code Service unavailable; $rbl_class [$rbl_what] blocked using $rbl_domain${rbl_reason?; $rbl_reason}",
-        "The reply for what a DNS list names, where rbl_reply_maps has none.");
+        "The reply for what a DNS list names, where rbl_reply_maps has none.", 1);
 
     /// <summary>permit_mx_backup_networks.</summary>
     public static readonly StringParameter PermitMxBackupNetworks = new(

@@ -174,6 +174,10 @@ public sealed class PostconfTests : IDisposable
     [InlineData("specify one of -e -n", "-n", "foo=1")]
     [InlineData("specify one of -X -e", "-X", "a=b")]
     [InlineData("specify one of -F -M", "-MF")]
+    [InlineData("specify one of -M -p", "-pM")]
+    [InlineData("specify one of -b and -t", "-bt")]
+    [InlineData("with option -b, do not specify -x", "-bx")]
+    [InlineData("options -b and -t require at most one template file", "-t", "a", "b")]
     [InlineData("specify one of -h -H", "-hH", "foo")]
     [InlineData("with option -M, do not specify -n", "-Mn")]
     [InlineData("with option -M, do not specify -h", "-Mh")]
@@ -200,9 +204,9 @@ public sealed class PostconfTests : IDisposable
     [Fact]
     public void An_unknown_option_shows_the_usage()
     {
-        var (status, _, error) = Run("-q");
+        var (status, _, error) = Run("-k");
         Assert.Equal(1, status);
-        Assert.StartsWith("postconf: invalid option -- 'q'\npostconf: fatal: usage: postconf ", error, StringComparison.Ordinal);
+        Assert.StartsWith("postconf: invalid option -- 'k'\npostconf: fatal: usage: postconf ", error, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -213,6 +217,106 @@ public sealed class PostconfTests : IDisposable
     {
         File.WriteAllText($"{_directory}/{file}", text);
         Fails(error, option);
+    }
+
+    [Theory]
+    [InlineData("relayhost = ${x\n", "truncated macro reference: \"${x\"")]
+    [InlineData("relayhost = ${x?{a}b}\n", "\":\" expected at: \"...a}>>>b\"")]
+    [InlineData("x = $x\nrelayhost = $x\n", "unreasonable macro call nesting: \"x\"")]
+    [InlineData("compatibility_level = new\n", "malformed compatibility level syntax: \"new\"")]
+    public void A_malformed_expression_is_fatal_whatever_is_asked(string main, string warning)
+    {
+        File.WriteAllText($"{_directory}/main.cf", main);
+        foreach (var option in (string[])["-n", "-M", "-P"])
+        {
+            var (status, output, error) = Run(option);
+            Assert.Equal((1, ""), (status, output));
+            Assert.EndsWith($"postconf: warning: {warning}\npostconf: fatal: macro processing error\n", error, StringComparison.Ordinal);
+        }
+    }
+
+    [Theory]
+    [InlineData("smtp inut n - n - - smtpd", "invalid type field \"inut\"")]
+    [InlineData("smtp inet n - n x - smtpd", "invalid wakeup field \"x\"")]
+    [InlineData("smtp inet n - n - -1 smtpd", "invalid process_limit field \"-1\"")]
+    public void A_field_that_is_not_valid_is_fatal(string line, string error)
+    {
+        File.WriteAllText($"{_directory}/master.cf", line + "\n");
+        Fails($"{error} in \"{line}\"", "-n");
+    }
+
+    [Fact]
+    public void An_argument_that_is_not_well_formed_is_shown_and_warned_of()
+    {
+        File.WriteAllText($"{_directory}/master.cf", "smtp inet n - n - - smtpd -o { foo\nx unix - - n - - pipe argv {a}b\n");
+        var (status, output, error) = Run("-M");
+        Assert.Equal((0, "smtp       inet  n       -       n       -       -       smtpd -o foo\nx          unix  -       -       n       -       -       pipe argv a\n"), (status, output));
+        Assert.Contains("postconf: warning: master.cf: missing '}' in \"{ foo\"\n", error, StringComparison.Ordinal);
+        Assert.Contains("postconf: warning: master.cf: missing '=' after attribute name: \"foo\"\n", error, StringComparison.Ordinal);
+        Assert.Contains("postconf: warning: master.cf: syntax error after '}' in \"{a}b\"\n", error, StringComparison.Ordinal);
+    }
+
+    // Which names are used: (main.cf, options of a service, unused, undefined).
+    [Theory]
+    [InlineData("a=1|relayhost=$a", "", "", "")]
+    [InlineData("a=$b", "", "a", "b")]
+    [InlineData("a=1", "-o relayhost=$a", "", "")]
+    [InlineData("a=1", "-o relayhost=$a -o a=2", "a", "")]
+    [InlineData("relayhost=$a", "-o a=2", "", "")]
+    [InlineData("a=1", "-o a=2", "a a", "")]
+    [InlineData("smtpd_restriction_classes=a, $b|b=c|c=1", "", "", "a")]
+    [InlineData("a=1", "-o smtpd_restriction_classes=a", "", "")]
+    [InlineData("alias_maps=proxy:ldap:a, !mysql:b|a_server_host=x|a_nosuch=y|b_hosts=z", "", "a_nosuch b_hosts", "")]
+    [InlineData("a_hosts=1", "-o alias_maps=unionmap:{mysql:a}", "", "")]
+    [InlineData("alias_maps=mysql:a", "-o a_hosts=1", "", "")]
+    [InlineData("x=mysql:a|a_hosts=1", "", "a_hosts x", "")]
+    [InlineData("x=mysql:a|a_hosts=1|relayhost=$x", "", "", "")]
+    [InlineData("other-name_destination_recipient_limit=1|nosuch_destination_recipient_limit=1", "", "nosuch_destination_recipient_limit", "")]
+    [InlineData("mailbox_command=$user|fallback_relay=x|virtual_maps=y", "", "", "")]
+    public void Names_that_are_used(string main, string options, string unused, string undefined)
+    {
+        File.WriteAllText($"{_directory}/main.cf", main.Replace('|', '\n') + "\n");
+        File.WriteAllText($"{_directory}/master.cf", $"smtp inet n - n - - smtpd {options}\nother-name unix - - n - - smtp\n");
+        var error = Run("-n").Error;
+        string Found(string text) => string.Join(' ', error.Split('\n').Where(l => l.Contains(text, StringComparison.Ordinal)).Select(l => l[(l.IndexOf(text, StringComparison.Ordinal) + text.Length)..].Split('=')[0]).Order(StringComparer.Ordinal));
+        Assert.Equal((unused, undefined), (Found("unused parameter: "), Found("undefined parameter: ")));
+        Assert.DoesNotContain("parameter:", Run("-nq").Error.Replace("undefined parameter:", "", StringComparison.Ordinal), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Defaults_need_no_main_cf_and_warn_of_nothing()
+    {
+        File.WriteAllText($"{_directory}/main.cf", "not well formed\n");
+        Assert.Equal((0, "biff = yes\n", ""), Run("-d", "biff"));
+    }
+
+    [Fact]
+    public void Templates_of_reports_as_written_and_expanded()
+    {
+        var path = $"{_directory}/bounce.cf";
+        File.WriteAllText(path, "failure_template = <<END\nCharset: utf-8\nFrom: Mail <m>\nSubject: Lost\nPostmaster-Subject: Copy\n\nAt $myhostname, $maximal_queue_lifetime_days days, $$5.\nEND\n");
+        Assert.StartsWith("failure_template = <<EOF\nCharset: utf-8\nFrom: Mail <m>\nSubject: Lost\nPostmaster-Subject: Copy\n\nAt $myhostname, $maximal_queue_lifetime_days days, $$5.\nEOF\n\ndelay_template = <<EOF\n", Run("-t", path).Output, StringComparison.Ordinal);
+        Assert.StartsWith("expanded_failure_text = <<EOF\nAt mx.example.org, 5 days, $5.\nEOF\n\nexpanded_delay_text = <<EOF\n", Run("-b", path).Output, StringComparison.Ordinal);
+        File.AppendAllText($"{_directory}/main.cf", $"bounce_template_file = {path}\n");
+        Assert.Contains("Subject: Lost\n", Run("-t").Output, StringComparison.Ordinal);
+        Assert.Contains("Subject: Undelivered Mail Returned to Sender\n", Run("-t", "").Output, StringComparison.Ordinal);
+        Assert.EndsWith("EOF\n", Run("-t", "").Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_templates_that_are_printed_can_be_read_back()
+    {
+        var printed = Run("-t", "").Output;
+        File.WriteAllText($"{_directory}/bounce.cf", printed);
+        Assert.Equal((0, printed, ""), Run("-t", $"{_directory}/bounce.cf"));
+    }
+
+    [Fact]
+    public void The_TLS_library()
+    {
+        Assert.Matches(@"^OpenSSL [0-9]+\.[0-9]+\.[0-9]+\n$", Run("-T", "run-version").Output);
+        Assert.Equal("dsa\necdsa\nrsa\n", Run("-T", "public-key-algorithms").Output);
+        Assert.Equal((1, "", "postconf: warning: unknown 'postconf -T' mode: x\n"), Run("-T", "x"));
     }
 
     [Fact]

@@ -10,6 +10,7 @@ public sealed class ExpanderTests
         ["a"] = "x",
         ["b"] = "$a$a",
         ["empty"] = "",
+        ["asEmpty"] = "$empty",
         ["n10"] = "10",
         ["n9"] = "9",
         ["level"] = "3.6",
@@ -31,8 +32,16 @@ public sealed class ExpanderTests
     [InlineData("$$a", "$a")]
     [InlineData("$a-$a", "x-x")]
     [InlineData("${a?yes}", "yes")]
+    [InlineData("${loop?x}", "x")]
+    [InlineData("${asEmpty?x}", "x")]
     [InlineData("${a?{yes}}", "yes")]
-    [InlineData("${a?{ yes }}", "yes")]
+    [InlineData("${a?{ yes }}", " yes ")]
+    [InlineData("${empty? { yes } : { no } }", " no ")]
+    [InlineData("${{ x } == {$a} ? {same} : {other}}", "other")]
+    [InlineData("${{$a} == {x}}", "true")]
+    [InlineData("${{$a} == {y}}", "")]
+    [InlineData("${{3.1} ==level {3.1.0} ? {same} : {other}}", "same")]
+    [InlineData("${{3}>level{2.9}?y:n}", "y:n")]
     [InlineData("${a? yes}", " yes")]
     [InlineData("${empty?yes}", "")]
     [InlineData("${empty:no}", "no")]
@@ -62,15 +71,14 @@ public sealed class ExpanderTests
     [InlineData("${}", "empty macro name: \"${}\"")]
     [InlineData("a $ b", "empty macro name: \"a $ b\"")]
     [InlineData("${a!b}", "attribute name syntax error at: \"...a>>>!b\"")]
-    [InlineData("${a?{b}c}", "unexpected input at: \"...b}>>>c\"")]
-    [InlineData("${{$a} ~ {x} ? {y}}", "bad operator \"~\"")]
-    [InlineData("${{$a} == {x}}", "\"?\" or \":\" expected at")]
-    [InlineData("${{$a} == x}", "bad operator \"== x\"")]
-    [InlineData("${{$a} <level {3} ? {y}}", "malformed compatibility level")]
+    [InlineData("${a:{b}:{c}}", "unexpected input at: \"...b}>>>:{c}\"")]
+    [InlineData("${a?{b}c}", "\":\" expected at: \"...b}>>>c\"")]
+    [InlineData("${{$a} ~ {x} ? {y}}", "\"==\" or \"!=\"\" or \"<\"\" or \"<=\"\" or \">=\"\" or \">\" expected at: \"...x}>>>~ {x} ? {y}\"")]
+    [InlineData("${{$a} == x}", "\"{expression}\" expected at: \"...{$a} ==>>> x\"")]
+    [InlineData("${{$a} <level {3} ? {y}}", "malformed compatibility level syntax: \"x\"")]
     [InlineData("${shout{a}}", "unknown function \"shout\"")]
-    [InlineData("$loop", "unreasonable macro call nesting")]
+    [InlineData("$loop", "unreasonable macro call nesting: \"loop\"")]
     [InlineData("$up", "unreasonable macro call nesting")]
-    [InlineData("${loop?x}", "unreasonable macro call nesting")]
     public void Errors_are_values(string text, string error) => Assert.StartsWith(error, Expand(text).Error);
 
     [Fact]

@@ -4,8 +4,8 @@ namespace Facteur.Config.Tests.Parameters;
 
 public sealed class ParameterRegistryTests
 {
-    // The product's own name; what the recorded build had no library for; and the kind of indexed table that newaliases makes here.
-    private static readonly string[] OwnDefaults = ["mail_name", "smtputf8_enable", "default_database_type"];
+    // The product's own name; what the recorded build had no library for.
+    private static readonly string[] OwnDefaults = ["mail_name", "smtputf8_enable"];
 
     private static readonly IReadOnlyList<Parameter> Table = [.. ParameterTable.Read()];
 

@@ -1,4 +1,5 @@
 using Facteur.Config;
+using Facteur.Config.Expansion;
 using Facteur.Config.Parameters;
 using Facteur.Contracts;
 using Facteur.Mail.Dsn;

@@ -1,12 +1,11 @@
 using System.Globalization;
 using System.Text;
-using Facteur.Config;
 using Facteur.Config.Parameters;
 
-namespace Facteur.Services.Report.Bounce;
+namespace Facteur.Config.Expansion;
 
 /// <summary>Expands $name in a template's text: any parameter, times in a unit of choice, and this host's names in readable form (bounce(5)).</summary>
-internal static class TemplateText
+public static class TemplateText
 {
     private static readonly (string Suffix, int Seconds)[] Units = [("_seconds", 1), ("_minutes", 60), ("_hours", 3600), ("_days", 86400), ("_weeks", 604800)];
 
