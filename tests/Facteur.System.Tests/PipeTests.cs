@@ -93,7 +93,7 @@ public sealed class PipeTests
         foreach (var box in (string[])["anyone", "two"])
         {
             var received = mail.Delivered(box, "Subject: clean");
-            Assert.Contains("\nX-Filtered: yes\nReturn-Path: <s@box.test>\nReceived: from client.test ", received, StringComparison.Ordinal);
+            Assert.Contains("\nX-Filtered: yes\nReceived: from client.test ", received, StringComparison.Ordinal);
             Assert.StartsWith("Return-Path: <s@box.test>\n", received, StringComparison.Ordinal);
             Assert.EndsWith("\n\n.text\n", received, StringComparison.Ordinal);
         }
