@@ -89,7 +89,7 @@ public sealed class PipeTests
         // Of what comes by SMTP alone: what sendmail brings has been there.
         File.WriteAllText(mail.MasterCf, File.ReadAllText(mail.MasterCf).Replace("- smtpd\n", "- smtpd -o content_filter=filter:dummy\n", StringComparison.Ordinal));
         mail.Start();
-        Client.Send(mail.Smtp, "s@box.test", "anyone@box.test two@box.test", "Subject: clean\n\n.text\n");
+        Client.Send(mail.Smtp, "s@box.test", "anyone@box.test two@box.test", "Subject: clean\n\n..text\n");
         foreach (var box in (string[])["anyone", "two"])
         {
             var received = mail.Delivered(box, "Subject: clean");
