@@ -100,10 +100,10 @@ public sealed class PipeTests
         mail.Logged("status=sent (delivered via filter service)");
         Client.Send(mail.Smtp, "s@box.test", "anyone@box.test", "Subject: virus\n\nx\n");
         mail.Logged("relay=filter, ");
-        mail.Logged("status=bounced (service unavailable. Command output: it has a virus)");
+        mail.Logged("status=bounced (service unavailable. Command output: it has a virus )");
         mail.Delivered("s", "it has a virus");
         Client.Send(mail.Smtp, "s@box.test", "anyone@box.test", "Subject: later\n\nx\n");
-        mail.Logged("status=deferred (temporary failure. Command output: not now)");
+        mail.Logged("status=deferred (temporary failure. Command output: not now )");
         // Whose sender is nobody still has one for the script.
         Client.Send(mail.Smtp, "", "postmaster@box.test", "Subject: null\n\nx\n");
         Assert.StartsWith("Return-Path: <>\n", mail.Delivered("postmaster", "Subject: null"), StringComparison.Ordinal);

@@ -20,7 +20,7 @@ public enum HeaderScan : byte
 
 /// <summary>
 /// Cuts a header section, fed in pieces, into logical headers. Holds at most one header: what a header has beyond the size limit is
-/// dropped in records of the line limit, as in Postfix's queue files. Bytes are not changed.
+/// dropped in records (lines, of long ones pieces of the line limit), of the first one at the byte, as Postfix does. Bytes are not changed.
 /// </summary>
 /// <param name="sizeLimit">header_size_limit.</param>
 /// <param name="lineLimit">line_length_limit.</param>
@@ -28,6 +28,9 @@ public sealed class HeaderScanner(int sizeLimit, int lineLimit) : IDisposable
 {
     private byte[] _buffer = ArrayPool<byte>.Shared.Rent(1024);
     private int _length;
+
+    // The records so far that are within the size limit.
+    private int _fitting;
     private int _linePosition;
     private int _headers;
     private bool _inLine;
@@ -67,6 +70,10 @@ public sealed class HeaderScanner(int sizeLimit, int lineLimit) : IDisposable
             Append(piece);
             _linePosition += piece.Length;
             input = input[piece.Length..];
+            if (end >= 0 || _linePosition % lineLimit == 0)
+            {
+                _fitting = _length <= sizeLimit ? _length : _fitting;
+            }
             if (_first && (end >= 0 || _linePosition >= lineLimit))
             {
                 _first = false;
@@ -92,6 +99,7 @@ public sealed class HeaderScanner(int sizeLimit, int lineLimit) : IDisposable
             _length = 0;
             _taken = false;
         }
+        _fitting = _length <= sizeLimit ? _length : _fitting;
         if (_length > 0 && (!_first || HeaderField.NameLength(_buffer.AsSpan(0, _length)) > 0))
         {
             _first = false;
@@ -136,6 +144,7 @@ public sealed class HeaderScanner(int sizeLimit, int lineLimit) : IDisposable
         }
         _keep = _length < sizeLimit;
         _first = _length == 0;
+        _fitting = _first ? 0 : _fitting;
         if (!_first)
         {
             Append("\n"u8);
@@ -160,6 +169,10 @@ public sealed class HeaderScanner(int sizeLimit, int lineLimit) : IDisposable
 
     private HeaderScan Take(HeaderScan found)
     {
+        if (found == HeaderScan.Header && _length > sizeLimit)
+        {
+            _length = _fitting > 0 ? _fitting : sizeLimit;
+        }
         _taken = true;
         _headers++;
         return found;
