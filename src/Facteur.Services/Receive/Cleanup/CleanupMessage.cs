@@ -21,7 +21,7 @@ internal sealed class CleanupMessage : ICleanupMessage
 
     private static readonly byte[] LineEnd = [(byte)'\n'];
 
-    private static readonly byte[] UnterminatedHeader = [.. "MIME-Error: "u8, .. Encoding.ASCII.GetBytes(MessageChecks.Unterminated), (byte)'\n'];
+    private static readonly byte[] UnterminatedHeader = [.. "MIME-Error: "u8, .. Encoding.UTF8.GetBytes(MessageChecks.Unterminated), (byte)'\n'];
 
     private static ReadOnlySpan<byte> EncodingHeader => "Content-Transfer-Encoding"u8;
 
