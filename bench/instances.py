@@ -118,6 +118,9 @@ class Postfix(Mta):
     def sendmail(self, recipient, text):
         return subprocess.run(['/usr/sbin/sendmail', '-C', self.dir + '/etc', recipient], input=text)
 
+    def postmap(self, table):
+        subprocess.run(['/usr/sbin/postmap', '-c', self.dir + '/etc', table], check=True)
+
 class Facteur(Mta):
     """With a process per role as it is installed: mail_owner postfix, setgid_group postdrop. In one process nothing changes its user, and mail_owner is root."""
     def __init__(self, top, bin, single=False, name='facteur'):
@@ -139,3 +142,6 @@ class Facteur(Mta):
 
     def sendmail(self, recipient, text):
         return subprocess.run([self.bin, 'sendmail', '-C', self.dir + '/etc', recipient], input=text)
+
+    def postmap(self, table):
+        subprocess.run([self.bin, 'postmap', '-c', self.dir + '/etc', table], check=True)

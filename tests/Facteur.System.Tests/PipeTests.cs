@@ -56,4 +56,57 @@ public sealed class PipeTests
         mail.Logged(", orig_queue_id=");
         mail.Verify();
     }
+
+    /// <summary>FILTER_README, "Simple content filter".</summary>
+    [Fact]
+    public void A_script_filters_mail_and_gives_it_back_to_sendmail()
+    {
+        if (Libc.geteuid() != 0)
+        {
+            Assert.Skip("needs root: the script runs as a user of its own");
+        }
+        using var mail = new Instance("mail_owner = games\nqueue_owner = news\nsetgid_group = news\nexport_environment = PATH DOTNET_ROOT\nimport_environment = PATH DOTNET_ROOT");
+        Assert.Equal(0, UserAccount.Find("games", out var games));
+        Directory.CreateDirectory($"{mail.Top}/log");
+        foreach (var directory in (string[])["log", "data"])
+        {
+            Assert.Equal(0, Libc.chown($"{mail.Top}/{directory}", games!.Uid, games.Gid));
+        }
+        mail.LogTo($"{mail.Top}/log/maillog");
+        var script = $"{mail.Top}/filter";
+        File.WriteAllText(script, $$"""
+            #!/bin/sh
+            # The script's user has no home, and none of it may be left behind.
+            text=$(cat; echo .)
+            case $text in
+                *"Subject: virus"*) echo "it has a virus"; exit 69;;
+                *"Subject: later"*) echo "not now"; exit 75;;
+            esac
+            printf 'X-Filtered: yes\n%s' "${text%.}" | "{{Program.Facteur}}" sendmail -C "{{mail.Top}}/etc" -G -i "$@" || exit 75
+            """);
+        Assert.Equal(0, Libc.chmod(script, 0x1ED));
+        File.AppendAllText(mail.MasterCf, $"filter unix - n n - 10 pipe\n  flags=Rq user=nobody null_sender= argv={script} -f ${{sender}} -- ${{recipient}}\n");
+        // Of what comes by SMTP alone: what sendmail brings has been there.
+        File.WriteAllText(mail.MasterCf, File.ReadAllText(mail.MasterCf).Replace("- smtpd\n", "- smtpd -o content_filter=filter:dummy\n", StringComparison.Ordinal));
+        mail.Start();
+        Client.Send(mail.Smtp, "s@box.test", "anyone@box.test two@box.test", "Subject: clean\n\n..text\n");
+        foreach (var box in (string[])["anyone", "two"])
+        {
+            var received = mail.Delivered(box, "Subject: clean");
+            Assert.Contains("\nX-Filtered: yes\nReceived: from client.test ", received, StringComparison.Ordinal);
+            Assert.StartsWith("Return-Path: <s@box.test>\n", received, StringComparison.Ordinal);
+            Assert.EndsWith("\n\n.text\n", received, StringComparison.Ordinal);
+        }
+        mail.Logged("status=sent (delivered via filter service)");
+        Client.Send(mail.Smtp, "s@box.test", "anyone@box.test", "Subject: virus\n\nx\n");
+        mail.Logged("relay=filter, ");
+        mail.Logged("status=bounced (service unavailable. Command output: it has a virus )");
+        mail.Delivered("s", "it has a virus");
+        Client.Send(mail.Smtp, "s@box.test", "anyone@box.test", "Subject: later\n\nx\n");
+        mail.Logged("status=deferred (temporary failure. Command output: not now )");
+        // Whose sender is nobody still has one for the script.
+        Client.Send(mail.Smtp, "", "postmaster@box.test", "Subject: null\n\nx\n");
+        Assert.StartsWith("Return-Path: <>\n", mail.Delivered("postmaster", "Subject: null"), StringComparison.Ordinal);
+        mail.Verify();
+    }
 }

@@ -52,6 +52,26 @@ public sealed class SendmailTests
     }
 
     [Fact]
+    public void Local_mail_may_have_a_cleanup_of_its_own()
+    {
+        using var mail = new Instance();
+        File.WriteAllText(mail.MasterCf, File.ReadAllText(mail.MasterCf).Replace("60 1 pickup\n", "60 1 pickup -o cleanup_service_name=strip\n", StringComparison.Ordinal)
+            + "strip unix n - n - 0 cleanup -o { header_checks = regexp:{{/^X-Secret/ IGNORE}} }\n");
+        mail.Start();
+        mail.Run("sendmail", Encoding.Latin1.GetBytes("X-Secret: a\nSubject: inside\n\nx\n"), "-f", "s@box.test", "one@box.test").Fine();
+        Client.Send(mail.Smtp, "s@box.test", "two@box.test", "X-Secret: b\nSubject: outside\n\nx\n");
+        Assert.DoesNotContain("X-Secret", mail.Delivered("one", "Subject: inside"), StringComparison.Ordinal);
+        Assert.Contains("\nX-Secret: b\n", mail.Delivered("two", "Subject: outside"), StringComparison.Ordinal);
+        // A name that leads nowhere is said at once, and what runs goes on.
+        mail.Set("cleanup_service_name = nowhere");
+        mail.Postfix("reload");
+        mail.Logged("cleanup_service_name = nowhere: expected the name of a cleanup service in master.cf");
+        Client.Send(mail.Smtp, "s@box.test", "two@box.test", "Subject: again\n\nx\n");
+        mail.Delivered("two", "Subject: again");
+        mail.Verify();
+    }
+
+    [Fact]
     public void A_program_talks_SMTP_with_sendmail_while_the_system_is_up_and_while_it_is_down()
     {
         using var mail = Instance.Started("smtpd_client_restrictions = reject\nsmtpd_timeout = 1s");

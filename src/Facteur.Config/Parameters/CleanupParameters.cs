@@ -93,6 +93,9 @@ public static class CleanupParameters
     /// <summary>verp_delimiter_filter.</summary>
     public static readonly StringParameter VerpDelimiterFilter = new("verp_delimiter_filter", "-=+", "Characters that may be delimiters of VERP.", 1);
 
+    /// <summary>cleanup_service_name.</summary>
+    public static readonly StringParameter CleanupServiceName = new("cleanup_service_name", "cleanup", "The service that mail goes to.", 1);
+
     /// <summary>force_mime_input_conversion.</summary>
     public static readonly BoolParameter ForceMimeInputConversion = new("force_mime_input_conversion", "no", "Whether 8-bit content becomes quoted-printable when it comes in.");
 
@@ -107,6 +110,6 @@ public static class CleanupParameters
         PropagateUnmatchedExtensions, VirtualAliasMaps, VirtualAliasExpansionLimit, VirtualAliasRecursionLimit, VirtualAliasAddressLengthLimit,
         MessageDropHeaders, UndisclosedRecipientsHeader, HeaderFromFormat, FullNameEncodingCharset, HeaderAddressTokenLimit, DuplicateFilterLimit,
         CleanupReplaceStrayCrLf, Smtputf8AutodetectClasses, MessageStripCharacters, MessageRejectCharacters, DefaultVerpDelimiters, VerpDelimiterFilter,
-        ForceMimeInputConversion, NonEmptyEndOfHeaderAction,
+        CleanupServiceName, ForceMimeInputConversion, NonEmptyEndOfHeaderAction,
     ];
 }

@@ -53,7 +53,7 @@ public static class HostName
 
     /// <summary>
     /// The A-label form, or null when there is none (RFC 5890, with the mapping of UTS 46 as far as it matters for names that people type: case, full
-    /// width, dots of other scripts, invisible characters; nontransitional, so that "ß" stays; letters are taken as they are composed).
+    /// width, dots of other scripts, invisible characters, letters written with marks; nontransitional, so that "ß" stays).
     /// </summary>
     public static string? ToAscii(string name)
     {
@@ -95,7 +95,7 @@ public static class HostName
                     break;
             }
         }
-        return text.ToString();
+        return LetterComposition.Compose(text.ToString());
     }
 
     /// <summary>The address of a domain literal, "[192.0.2.1]" or "[IPv6:2001:db8::1]"; null when it is none.</summary>

@@ -20,7 +20,8 @@ public enum HeaderScan : byte
 
 /// <summary>
 /// Cuts a header section, fed in pieces, into logical headers. Holds at most one header: what a header has beyond the size limit is
-/// dropped in records of the line limit, as in Postfix's queue files. Blanks between a name and its colon go away, as in Postfix: no pattern is evaded by them.
+/// dropped in records (lines, of long ones pieces of the line limit), of the first one at the byte, as Postfix does. Blanks between a name and its colon
+/// go away, as in Postfix: no pattern is evaded by them.
 /// </summary>
 /// <param name="sizeLimit">header_size_limit.</param>
 /// <param name="lineLimit">line_length_limit.</param>
@@ -28,6 +29,9 @@ public sealed class HeaderScanner(int sizeLimit, int lineLimit) : IDisposable
 {
     private byte[] _buffer = ArrayPool<byte>.Shared.Rent(1024);
     private int _length;
+
+    // The records so far that are within the size limit.
+    private int _fitting;
     private int _linePosition;
     private int _headers;
     private bool _inLine;
@@ -75,6 +79,10 @@ public sealed class HeaderScanner(int sizeLimit, int lineLimit) : IDisposable
                     return NotHeader(ref input, end >= 0);
                 }
             }
+            if (end >= 0 || _linePosition % lineLimit == 0)
+            {
+                _fitting = _length <= sizeLimit ? _length : _fitting;
+            }
             if (end >= 0)
             {
                 input = input[1..];
@@ -92,7 +100,9 @@ public sealed class HeaderScanner(int sizeLimit, int lineLimit) : IDisposable
             _length = 0;
             _taken = false;
         }
-        if (_length > 0 && (!_first || DropBlanks()))
+        var isHeader = _length > 0 && (!_first || DropBlanks());
+        _fitting = _length <= sizeLimit ? _length : _fitting;
+        if (isHeader)
         {
             _first = false;
             return Take(HeaderScan.Header);
@@ -136,6 +146,7 @@ public sealed class HeaderScanner(int sizeLimit, int lineLimit) : IDisposable
         }
         _keep = _length < sizeLimit;
         _first = _length == 0;
+        _fitting = _first ? 0 : _fitting;
         if (!_first)
         {
             Append("\n"u8);
@@ -160,6 +171,10 @@ public sealed class HeaderScanner(int sizeLimit, int lineLimit) : IDisposable
 
     private HeaderScan Take(HeaderScan found)
     {
+        if (found == HeaderScan.Header && _length > sizeLimit)
+        {
+            _length = _fitting > 0 ? _fitting : sizeLimit;
+        }
         _taken = true;
         _headers++;
         return found;

@@ -195,7 +195,7 @@ public sealed class Explainer : IAsyncDisposable
     private async Task CleanUpAsync(string sender, IReadOnlyList<string> recipients, CancellationToken cancel)
     {
         var envelope = new Envelope { Sender = sender, Origin = MessageOrigin.Pickup, Flags = MessageFlags.RewriteLocal, Client = ClientInfo.Local };
-        if (await _generation.DefaultCleanup.OpenAsync(envelope, cancel).ConfigureAwait(false) is not { } message)
+        if (await _generation.PickupCleanup.OpenAsync(envelope, cancel).ConfigureAwait(false) is not { } message)
         {
             return;
         }

@@ -159,6 +159,8 @@ internal sealed class Generation : IAsyncDisposable
                     _cleanups[entry.Name] = Cleanup(Config.With(entry.Overrides));
                 }
                 _cleanups.TryAdd("cleanup", Cleanup(Config));
+                DefaultCleanup = CleanupOf(Config);
+                PickupCleanup = CleanupOf(Entries.FirstOrDefault(e => e.Command == "pickup") is { } pickup ? Config.With(pickup.Overrides) : Config);
             }
             if (Has(RoleSet.Receive | RoleSet.Queue))
             {
@@ -207,7 +209,10 @@ internal sealed class Generation : IAsyncDisposable
     public bool Over => Volatile.Read(ref _users) == 0;
 
     /// <summary>The cleanup of mail made inside.</summary>
-    public ICleanup DefaultCleanup => _cleanups["cleanup"];
+    public ICleanup DefaultCleanup { get; } = null!;
+
+    /// <summary>The cleanup of local mail.</summary>
+    public ICleanup PickupCleanup { get; } = null!;
 
     public TableSet SharedTables => _shared;
 
@@ -217,7 +222,9 @@ internal sealed class Generation : IAsyncDisposable
     public IDeliveryAgent? AgentOf(string transport) => _agents.GetValueOrDefault(transport);
 
     /// <summary>The cleanup an entry names by cleanup_service_name.</summary>
-    public ICleanup CleanupOf(IConfig entry) => _cleanups.GetValueOrDefault(entry.Find("cleanup_service_name") ?? "cleanup", _cleanups["cleanup"]);
+    /// <exception cref="ConfigException">There is no such service.</exception>
+    public ICleanup CleanupOf(IConfig entry) => _cleanups.TryGetValue(entry.Get(CleanupParameters.CleanupServiceName), out var cleanup) ? cleanup
+        : throw new ConfigException($"cleanup_service_name = {entry.Get(CleanupParameters.CleanupServiceName)}: expected the name of a cleanup service in master.cf");
 
     /// <summary>The configuration of an entry, or of none.</summary>
     public IConfig Entry(string name, ServiceType type) => Entries.FirstOrDefault(e => e.Name == name && e.Type == type) is { } entry ? Config.With(entry.Overrides) : Config;

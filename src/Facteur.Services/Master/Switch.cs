@@ -45,7 +45,7 @@ internal sealed class CleanupSwitch(CurrentGeneration current) : ICleanup
         ICleanupMessage? message = null;
         try
         {
-            message = await generation.DefaultCleanup.OpenAsync(envelope, cancel).ConfigureAwait(false);
+            message = await (envelope.Origin == MessageOrigin.Pickup ? generation.PickupCleanup : generation.DefaultCleanup).OpenAsync(envelope, cancel).ConfigureAwait(false);
             return message is null ? null : new Message(message, generation);
         }
         finally

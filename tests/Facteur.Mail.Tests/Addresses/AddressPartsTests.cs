@@ -1,6 +1,7 @@
 using CsCheck;
 using Facteur.Mail.Addresses;
 using Facteur.Mail.Envelopes;
+using Facteur.Mail.Smtp;
 
 namespace Facteur.Mail.Tests.Addresses;
 
@@ -15,6 +16,25 @@ public sealed class AddressPartsTests
             // Quoted once more it does not change: an address has one form in all tables.
             Assert.Equal(quoted, AddressParts.Quote(AddressParts.Unquote(quoted)));
             Assert.True(quoted == raw || quoted is ['"', .., '"']);
+        });
+
+    [Fact]
+    public void Every_local_part_comes_through_a_command_as_it_is() =>
+        Gen.String[Gen.OneOf(Gen.Char[' ', '~'], Gen.Char['\u00a1', '\u04ff'], Gen.Char["\"\\@. <>:,;%!"])].Where(raw => raw.Length is > 0 and < 100).Sample(raw =>
+        {
+            foreach (var domain in (string[])["d.example", "[192.0.2.1]"])
+            {
+                var address = $"{AddressParts.Quote(raw)}@{domain}";
+                var tokens = new List<CommandToken>();
+                CommandLine.Tokenize($"RCPT TO:<{address}> NOTIFY=NEVER", tokens);
+                Assert.Equal(["RCPT", "TO:", $"<{address}>", "NOTIFY=NEVER"], tokens.Select(token => token.Text));
+                foreach (var strict in (bool[])[false, true])
+                {
+                    Assert.True(SmtpPath.TryParse(tokens[2].Text, strict, out var read));
+                    Assert.Equal(address, read);
+                    Assert.Equal((raw, domain), (AddressParts.Unquote(AddressParts.Split(read).Local), AddressParts.Split(read).Domain));
+                }
+            }
         });
 
     [Theory]

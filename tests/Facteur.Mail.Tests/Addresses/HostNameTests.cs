@@ -41,6 +41,16 @@ public sealed class HostNameTests
     [InlineData("\uff22\u00fccher.example", "xn--bcher-kva.example")]
     [InlineData("fa\u00df.example", "xn--fa-hia.example")]
     [InlineData("b\u00fc\u00adcher.example", "xn--bcher-kva.example")]
+    [InlineData("bu\u0308cher.example", "xn--bcher-kva.example")]
+    [InlineData("BU\u0308CHER.example", "xn--bcher-kva.example")]
+    [InlineData("vie\u0302\u0323t.example", "xn--vit-5kz.example")]
+    [InlineData("vie\u0323\u0302t.example", "xn--vit-5kz.example")]
+    [InlineData("vi\u00ea\u0323t.example", "xn--vit-5kz.example")]
+    [InlineData("vi\u1ec7t.example", "xn--vit-5kz.example")]
+    [InlineData("\u1112\u1161\u11ab\u1100\u1173\u11af.example", "xn--bj0bj06e.example")]
+    [InlineData("\ud55c\uae00.example", "xn--bj0bj06e.example")]
+    [InlineData("\u03b1\u0313\u0301.example", "xn--hng.example")]
+    [InlineData("\u0438\u0306.example", "xn--i1a.example")]
     public void Makes_a_labels(string name, string expected) => Assert.Equal(expected, HostName.ToAscii(name));
 
     [Fact]

@@ -56,6 +56,33 @@ public sealed class HeaderTests
         }
     }
 
+    /// <summary>As Postfix 3.7 does it with header_size_limit = 20.</summary>
+    [Theory]
+    [InlineData("A: 23456789\n 23456789\n", "A: 23456789")]
+    [InlineData("A: 2345678\n 2345678\n\t0\nB: 1\n", "A: 2345678\n 2345678|B: 1")]
+    [InlineData("A: 1\n 2\n 3456789012345\n 4\nB: 1\n", "A: 1\n 2|B: 1")]
+    [InlineData("A: 3456789012345678901234567890\n 2\nB: 1\n", "A: 34567890123456789|B: 1")]
+    [InlineData("A: 34567890123456789\n 2\nB: 1\n", "A: 34567890123456789|B: 1")]
+    public void A_header_beyond_the_limit_ends_with_the_last_line_that_fits(string section, string expected)
+    {
+        for (var piece = 1; piece <= section.Length; piece++)
+        {
+            using var scanner = new HeaderScanner(20, 100);
+            var found = new List<string>();
+            for (var at = 0; at < section.Length; at += piece)
+            {
+                ReadOnlySpan<byte> rest = Encoding.Latin1.GetBytes(section[at..Math.Min(at + piece, section.Length)]);
+                while (scanner.Next(ref rest) != HeaderScan.NeedInput)
+                {
+                    found.Add(Encoding.Latin1.GetString(scanner.Text.Span));
+                }
+            }
+            Assert.Equal(HeaderScan.Header, scanner.Finish());
+            found.Add(Encoding.Latin1.GetString(scanner.Text.Span));
+            Assert.Equal(expected, string.Join('|', found));
+        }
+    }
+
     [Theory]
     [InlineData(1, 0, "Sun, 1 Nov 2026 12:05:09 +0000 (UTC)")]
     [InlineData(22, 330, "Sun, 22 Nov 2026 17:35:09 +0530 (IST)")]

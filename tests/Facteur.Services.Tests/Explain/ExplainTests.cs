@@ -6,6 +6,7 @@ using Facteur.Net.Connections;
 using Facteur.Services.Explain;
 using Facteur.Services.Master;
 using Facteur.Services.Support.Anvil;
+using Facteur.Services.Tests.Receive.Smtpd;
 using Facteur.Testing;
 
 namespace Facteur.Services.Tests.Explain;
@@ -18,7 +19,9 @@ public sealed class ExplainTests : IDisposable
     private readonly StaticResolver _dns = new StaticResolver()
         .Add("192.0.2.1", "PTR mx.one.example").Add("mx.one.example", "A 192.0.2.1")
         .Add("192.0.2.2", "PTR forged.example").Add("forged.example", "A 192.0.2.99")
-        .Add("one.example", "MX 10 mx.one.example").Add("two.example", "A 192.0.2.1");
+        .Add("one.example", "MX 10 mx.one.example").Add("two.example", "A 192.0.2.1")
+        .Add("1.2.0.192.bl.example", "A 127.0.0.2", "TXT listed, at last").Add("2.2.0.192.bl.example", "A 127.0.0.9").Add("2.2.0.192.wl.example", "A 127.0.0.1")
+        .Add("two.example.rhs.example", "A 127.0.0.2").Add("mx.one.example.rhs.example", "A 127.0.0.2");
 
     public void Dispose() => Directory.Delete(_directory, recursive: true);
 
@@ -172,9 +175,12 @@ public sealed class ExplainTests : IDisposable
         string[] plain =
         [
             "permit_mynetworks", "reject_unauth_destination", "permit_auth_destination", "reject_unknown_client_hostname", "reject_non_fqdn_helo_hostname", "reject_invalid_helo_hostname",
-            "reject_unknown_sender_domain", "reject_unlisted_sender", "reject_unlisted_recipient", "strict", "warn_if_reject reject_unknown_client_hostname", "reject_non_fqdn_recipient",
+            "reject_rbl_client bl.example", "reject_rbl_client bl.example=127.0.0.[1..3]", "permit_dnswl_client wl.example", "reject_rhsbl_sender rhs.example", "warn_if_reject reject_rhsbl_helo rhs.example",
+            "check_sender_mx_access texthash:DIR/t1", "check_recipient_a_access texthash:DIR/t2", "check_policy_service POLICY", "reject_unknown_sender_domain", "reject_unlisted_sender", "reject_unlisted_recipient", "strict", "warn_if_reject reject_unknown_client_hostname", "reject_non_fqdn_recipient",
         ];
         string[] places = ["client", "helo", "sender", "recipient"];
+        using var policy = new PolicyServer(request => request.Contains("sender=a@", StringComparison.Ordinal) ? "action=450 4.7.1 policy\n\n"
+            : request.Contains("helo_name=plain", StringComparison.Ordinal) ? "action=DEFER_IF_PERMIT policy\n\n" : request.Contains("recipient=ann", StringComparison.Ordinal) ? "action=OK\n\n" : "action=DUNNO\n\n");
         static Gen<string> One(string[] of) => Gen.Int[0, of.Length - 1].Select(i => of[i]);
         var restriction = Gen.OneOf(
             One(plain), Gen.Select(One(places), Gen.Int[0, 3], (place, table) => $"check_{place}_access {(table == 3 ? "regexp" : "texthash")}:DIR/t{table}"));
@@ -193,7 +199,7 @@ public sealed class ExplainTests : IDisposable
                             (row, line) => $"{(t == 3 ? $"/^{row.Item1.Replace(".", "\\.", StringComparison.Ordinal)}$/" : row.Item1)} {string.Format(null, row.Item2, $"at-t{t}-line-{line + 1}.")}");
                         Write($"t{t}", string.Join('\n', rows) + "\n");
                     }
-                    string List(int i) => string.Join(", ", lists[i]).Replace("DIR", _directory, StringComparison.Ordinal);
+                    string List(int i) => string.Join(", ", lists[i]).Replace("DIR", _directory, StringComparison.Ordinal).Replace("POLICY", policy.Endpoint, StringComparison.Ordinal);
                     var load = Load($"""
                         smtpd_restriction_classes = strict
                         strict = check_sender_access texthash:{_directory}/t0, reject_unknown_client_hostname

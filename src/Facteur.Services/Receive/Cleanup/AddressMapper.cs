@@ -83,8 +83,8 @@ internal sealed class AddressMapper(CleanupOptions options, IRewrite rewrite, IA
             }
             if (text.Length == 0)
             {
-                // Postfix: the null address as a result is whoever mail for nobody goes to.
-                results.Add(await RewriteAsync(local: true, options.EmptyAddressRecipient, cancel).ConfigureAwait(false));
+                // Postfix: the null address as a result is whoever mail for nobody goes to, on this host.
+                results.Add(options.EmptyAddressRecipient.Contains('@') ? options.EmptyAddressRecipient : $"{options.EmptyAddressRecipient}@{options.Myhostname}");
                 continue;
             }
             var result = await RewriteAsync(local: true, text, cancel).ConfigureAwait(false);

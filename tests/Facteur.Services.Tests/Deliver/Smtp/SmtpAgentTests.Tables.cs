@@ -1,3 +1,4 @@
+using CsCheck;
 using Facteur.Mail.Dsn;
 using Facteur.Mail.Envelopes;
 using Facteur.Services.Deliver.Smtp;
@@ -138,5 +139,32 @@ public sealed partial class SmtpAgentTests
         var result = await Deliver(
             Agent(("smtp_per_request_deadline", "yes"), ("smtp_min_data_rate", "1"), ("smtp_data_xfer_timeout", "20s")), $"[127.0.0.1]:{peer.Port}", ["a@remote.example"]);
         Assert.Equal(DeliveryOutcome.Sent, Assert.Single(result.Recipients).Status.Outcome);
+    }
+
+    private static readonly Gen<string> Hostile = Gen.Frequency(
+        (4, Gen.Int[0, 12].Select(i => "a 5.<>\":=-40%"[i])), (2, Gen.Int[0, 7].Select(i => "\0\t\x1b\x7f\x85\u2028\b\r"[i])), (1, Gen.Char['\x01', '\u02ff'])).Array[0, 20].Select(c => new string(c).Replace("\n", " "));
+
+    /// <summary>Whatever a server says and whatever tables make of it: a result is one line, and so is a line of the log.</summary>
+    [Fact]
+    public async Task Nothing_a_server_says_adds_a_line()
+    {
+        _tables.AddPattern("filter", line => line.Contains('5') ? $"{line}\n250 fine\r\n" : null).AddPattern("status", line => line.Contains('a') ? $"{line[..3]}.9 x{line}\ny" : null);
+        var plain = Agent(("smtp_header_checks", ""));
+        var filtered = Agent(("smtp_reply_filter", "filter"), ("smtp_delivery_status_filter", "status"));
+        await Gen.Select(Hostile, Hostile).SampleAsync(
+            async (greeting, reply) =>
+            {
+                await using var peer = new SmtpPeer().On("CONNECT", $"220 {greeting}").On("RCPT TO:", $"550 5.1.1 {reply}");
+                foreach (var agent in new[] { plain, filtered })
+                {
+                    var result = await Deliver(agent, $"[127.0.0.1]:{peer.Port}", ["a@remote.example"]);
+                    foreach (var status in result.Recipients.Select(recipient => recipient.Status))
+                    {
+                        Assert.All((string?[])[status.Reason, status.DiagnosticText, status.RemoteMta, status.Relay], text => Assert.False(text?.Any(char.IsControl) ?? false, text));
+                    }
+                }
+                Assert.All(_log.Lines, line => Assert.DoesNotContain(line, char.IsControl));
+            },
+            iter: 40, threads: 1);
     }
 }

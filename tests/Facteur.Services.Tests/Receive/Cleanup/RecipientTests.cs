@@ -29,7 +29,7 @@ public sealed class RecipientTests
             "carol@dest.example|info@virt.example bob@dest.example|info@virt.example carol@dest.example|chain@virt.example bob@dest.example|chain@virt.example "
             + "carol+tag@dest.example|INFO+tag@Virt.Example bob+tag@dest.example|INFO+tag@Virt.Example foo@remote.example|list-foo@virt.example "
             + "loop@virt.example|loop@virt.example x+x@remote.example|remote+x@virt.example \"alice smith\"@remote.example|case@virt.example "
-            + "self@virt.example|self@virt.example dave@dest.example|self@virt.example carol@dest.example|alice@dest.example u@elsewhere.example|u@other.example MAILER-DAEMON@dest.example|nobody@virt.example",
+            + "self@virt.example|self@virt.example dave@dest.example|self@virt.example carol@dest.example|alice@dest.example u@elsewhere.example|u@other.example MAILER-DAEMON@mx.dest.example|nobody@virt.example",
             bench.Recipients);
         Assert.Equal("rfc822;remote+x@virt.example", bench.Envelope.Recipients.Single(r => r.Address == "x+x@remote.example").DsnOriginalRecipient);
     }

@@ -78,6 +78,27 @@ public sealed class OpenRelayTests
         }
     }
 
+    /// <summary>We relay for a friend and an access table says OK to all of us: neither may be asked to carry it further.</summary>
+    [Theory]
+    [InlineData("192.0.2.9")]
+    [InlineData("::ffff:192.0.2.9")]
+    public async Task A_stranger_reaches_nobody_through_friends(string clientAddress)
+    {
+        var through = Recipients.Where(recipient => recipient.Contains("dest.example", StringComparison.Ordinal)).Concat(
+            Recipients.Where(recipient => recipient.Contains("@dest.example", StringComparison.Ordinal)).Select(recipient => recipient.Replace("@dest.example", "@relay.example", StringComparison.Ordinal)));
+        foreach (var recipient in through)
+        {
+            var world = World(("smtpd_recipient_restrictions", "check_recipient_access t:ok, permit_mx_backup, permit_auth_destination, reject"), ("relay_domains", "relay.example"));
+            world.Tables["t:ok"] = new() { ["dest.example"] = "OK", ["relay.example"] = "OK" };
+            var client = await world.Connect(clientAddress).HelloAsync();
+            await client.CommandAsync("MAIL FROM:<spam@dest.example>");
+            var reply = await client.CommandAsync($"RCPT TO:{recipient}");
+            await client.FinishAsync();
+            Assert.True(reply![0] is '4' or '5', $"{clientAddress} {recipient}: {reply}");
+            Assert.Empty(world.Cleanup.Messages);
+        }
+    }
+
     [Theory]
     [InlineData("127.0.0.9", "<victim@remote.example>", '2')]
     [InlineData("::ffff:127.0.0.9", "<victim@remote.example>", '2')]
@@ -94,11 +115,11 @@ public sealed class OpenRelayTests
         Assert.Equal(first, reply![0]);
     }
 
-    private static SmtpdWorld World()
+    private static SmtpdWorld World(params (string Name, string Value)[] main)
     {
-        var world = new SmtpdWorld(("smtpd_relay_restrictions", "permit_mynetworks, reject_unauth_destination"));
+        var world = new SmtpdWorld([("smtpd_relay_restrictions", "permit_mynetworks, reject_unauth_destination"), .. main]);
         var tables = new MemoryTables();
-        var config = new TestConfig(("relay_domains", ""), ("inet_interfaces", "127.0.0.25, 127.0.0.1"));
+        var config = new TestConfig(("relay_domains", main.FirstOrDefault(value => value.Name == "relay_domains").Value ?? ""), ("inet_interfaces", "127.0.0.25, 127.0.0.1"));
         world.Rewriting = new TrivialRewriteService(
             config, tables, new MemoryAddressMaps("+", "dest.example"), new MemoryMatchLists(tables), address => address.Equals(IPAddress.Parse("127.0.0.25")) || IPAddress.IsLoopback(address) && address.ToString() == "127.0.0.1",
             new ServiceLog(new TestLog(), "postfix/trivial-rewrite"));
