@@ -1,3 +1,4 @@
+using Facteur.Tables.Cache;
 using Facteur.Tables.Index;
 using Facteur.Tables.Text;
 
@@ -21,7 +22,7 @@ internal static class IndexedTable
         var kind = IndexKind.Of(request.Type);
         var index = path + kind.Suffix;
         var stamp = FileStamp.Of(index);
-        if (stamp.Exists || request.Type is "lmdb" or "cdb")
+        if (stamp.Exists || (request.Type is "lmdb" or "cdb" && !FileStamp.Of(path + CacheFile.Suffix).Exists))
         {
             var content = Read(request, kind.Open(index), index, stamp);
             if (request.Type is "hash" or "btree" && FileStamp.Of(path + ".db") is var other && IsOlder(stamp, other))
@@ -29,6 +30,10 @@ internal static class IndexedTable
                 request.Events.Warning($"{path}.db is newer than {index}, which is used; run \"{Maker(request)} {request.FullName}\" here after a change");
             }
             return content;
+        }
+        if (!stamp.Exists && FileStamp.Of(path + CacheFile.Suffix) is { Exists: true } cache)
+        {
+            return new FileContent(new IndexContent(request.FullName, ReadCache(path + CacheFile.Suffix), request.Options), [(path + CacheFile.Suffix, cache)], IsText: false, uint.MaxValue);
         }
         var berkeley = FileStamp.Of(path + ".db");
         if (request.Type is "hash" or "btree" && berkeley.Exists)
@@ -46,6 +51,31 @@ internal static class IndexedTable
             request.Events.Warning($"database {index} is older than source file {request.Argument}");
         }
         return new FileContent(new IndexContent(request.FullName, entries, request.Options), [(index, stamp)], IsText: false, entries.Owner);
+    }
+
+    /// <summary>A table that the system itself writes is in a file of its own: postmap -q and -s show it under its name.</summary>
+    private static EntryStore ReadCache(string path)
+    {
+        var entries = new EntryStore();
+        try
+        {
+            CacheFile.Read(path, Take, out _);
+            return entries;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new TableException($"open database {path}: {TableSource.Reason(path, e)}");
+        }
+
+        void Take(string key, string? value)
+        {
+            if (value is null)
+            {
+                entries.Remove(System.Text.Encoding.UTF8.GetBytes(key));
+                return;
+            }
+            entries.Add(System.Text.Encoding.UTF8.GetBytes(key), System.Text.Encoding.UTF8.GetBytes(value), replace: true);
+        }
     }
 
     private static FileContent LoadText(TableRequest request, string path, string index)
