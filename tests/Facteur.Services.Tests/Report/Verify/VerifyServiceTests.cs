@@ -154,7 +154,7 @@ public sealed class VerifyServiceTests : ICleanup, IDisposable
         {
             service.Probed(Address, new AddressVerdict(AddressStatus.Ok, "good"));
         }
-        Assert.StartsWith("facteur address verification cache, format 1\n", await System.IO.File.ReadAllTextAsync(File));
+        Assert.StartsWith("facteur cache, format 1\n", await System.IO.File.ReadAllTextAsync(File));
         using (var service = Service(("address_verify_map", $"btree:{_directory}/none/verify_cache")))
         {
             service.Probed(Address, new AddressVerdict(AddressStatus.Ok, "good"));
