@@ -310,7 +310,7 @@ internal sealed class PosixSyntax
         {
             return null;
         }
-        var name = System.Text.Encoding.ASCII.GetString(_pattern, _at + 2, end - 2);
+        var name = System.Text.Encoding.Latin1.GetString(_pattern, _at + 2, end - 2);
         _at += end + 2;
         return name;
     }

@@ -90,7 +90,7 @@ public sealed class BoundedRegexTests
     {
         var regex = BoundedRegex.Of("^(a*)*(a*)*(a*)*(a*)*(a*)*\\1x$"u8, PosixRegex.Extended)!;
         var started = Stopwatch.GetTimestamp();
-        Assert.Equal(Matched.Failed, regex.Match([.. Encoding.ASCII.GetBytes(new string('a', 3000)), 0], [], out var error));
+        Assert.Equal(Matched.Failed, regex.Match([.. Encoding.Latin1.GetBytes(new string('a', 3000)), 0], [], out var error));
         Assert.Equal("more than 1000000 steps for a pattern with a back-reference", error);
         Assert.InRange(Stopwatch.GetElapsedTime(started).TotalSeconds, 0, 10);
         // What libc 2.36 never answers.
