@@ -9,6 +9,7 @@ return args is [var mode, ..]
         "sink" => await Sink.RunAsync(options),
         "idle" => await Idle.RunAsync(options),
         "cleanup" => await CleanupCost.RunAsync(options),
+        "tables" => await TableCost.RunAsync(options),
         "fill" => Fill.Run(options),
         _ => Usage(),
     }
@@ -21,5 +22,6 @@ static int Usage()
     Console.Error.WriteLine("       Facteur.Load idle --port N --connections N holds connections after EHLO until its input ends");
     Console.Error.WriteLine("       Facteur.Load fill --journal DIR [--messages N] [--due N] [--size BYTES] writes a spool of deferred messages");
     Console.Error.WriteLine("       Facteur.Load cleanup [--messages N]        what rewriting and checks of one message cost");
+    Console.Error.WriteLine("       Facteur.Load tables [--entries N] [--postmap PROGRAM,PROGRAM]  what lookups cost, and how long a postmap takes");
     return 64;
 }

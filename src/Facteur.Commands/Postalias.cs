@@ -4,5 +4,5 @@ namespace Facteur.Commands;
 public static class Postalias
 {
     /// <summary>Runs the command; its exit status.</summary>
-    public static int Run(CommandContext context) => TableCommand.Run(context, new TableCommandOptions { Aliases = true }, "c:d:finNopq:rsuvw", "[-Nfinoprsuvw]");
+    public static int Run(CommandContext context) => TableCommand.Run(context, new TableCommandOptions { Aliases = true }, "c:d:fijnNopq:rsuvw", "[-Nfinoprsuvw]");
 }

@@ -5,5 +5,5 @@ public static class Postmap
 {
     /// <summary>Runs the command; its exit status.</summary>
     public static int Run(CommandContext context) =>
-        TableCommand.Run(context, new TableCommandOptions(), "bc:d:fFhimnNopq:rsuUvw", "[-bfFhimnNoprsuUvw]");
+        TableCommand.Run(context, new TableCommandOptions(), "bc:d:fFhijmnNopq:rsuUvw", "[-bfFhimnNoprsuUvw]");
 }

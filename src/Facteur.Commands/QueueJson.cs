@@ -36,8 +36,8 @@ internal static class QueueJson
         return text.Append("]}").ToString();
     }
 
-    // RFC 8259 section 7.
-    private static void Quote(StringBuilder text, string value)
+    /// <summary>A JSON string (RFC 8259 section 7).</summary>
+    public static void Quote(StringBuilder text, string value)
     {
         text.Append('"');
         foreach (var c in value)

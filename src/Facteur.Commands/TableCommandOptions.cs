@@ -41,6 +41,9 @@ internal sealed record TableCommandOptions
     /// <summary>-b: lines of its body are keys.</summary>
     public bool Body { get; init; }
 
+    /// <summary>-j: answers are JSON objects, one a line.</summary>
+    public bool Json { get; init; }
+
     /// <summary>-m: it is read as MIME.</summary>
     public bool Mime { get; init; }
 
@@ -75,6 +78,7 @@ internal sealed record TableCommandOptions
             'F' => options with { FileValues = true },
             'h' => options with { Headers = true },
             'i' => options with { Incremental = true },
+            'j' => options with { Json = true },
             'm' => options with { Mime = true },
             'n' => options with { Tables = options.Tables with { NulTerminated = false } },
             'N' => options with { Tables = options.Tables with { NulTerminated = true } },

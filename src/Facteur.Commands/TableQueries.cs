@@ -1,5 +1,6 @@
 using System.Text;
 using Facteur.Tables;
+using Facteur.Tables.Text;
 
 namespace Facteur.Commands;
 
@@ -8,7 +9,6 @@ internal sealed class TableQueries(CommandContext context, TableCommandOptions o
 {
     private readonly Encoding _encoding = options.Tables.Utf8 ? Encoding.UTF8 : Encoding.Latin1;
 
-    private string Separator => options.Aliases ? ":\t" : "\t";
 
     /// <summary>-s.</summary>
     public int List(string name)
@@ -19,7 +19,7 @@ internal sealed class TableQueries(CommandContext context, TableCommandOptions o
         }
         foreach (var (key, value) in table.Entries())
         {
-            context.Output.Write($"{Shown(key)}{Separator}{Shown(Content(name, key, value))}\n");
+            WritePair(key, Content(name, key, value));
         }
         return 0;
     }
@@ -31,7 +31,14 @@ internal sealed class TableQueries(CommandContext context, TableCommandOptions o
         {
             if (Find(set.OpenOrThrow(name), key) is { } value)
             {
-                context.Output.Write($"{Shown(value)}\n");
+                if (options.Json)
+                {
+                    WritePair(key, value);
+                }
+                else
+                {
+                    context.Output.Write($"{Shown(value)}\n");
+                }
                 return 0;
             }
         }
@@ -50,17 +57,30 @@ internal sealed class TableQueries(CommandContext context, TableCommandOptions o
         {
             if (options.Tables.Utf8 && !System.Text.Unicode.Utf8.IsValid(line))
             {
-                context.Warn($"ignoring a key that is not UTF-8: \"{Encoding.Latin1.GetString(line)}\"");
+                names.ToList().ForEach(n => context.Warn($"{n}: non-UTF-8 key \"{Printable.Of(line)}\": malformed UTF-8 or invalid codepoint"));
                 continue;
             }
             var key = _encoding.GetString(line);
             if (tables.Select(t => Find(t, key)).FirstOrDefault(v => v is not null) is { } value)
             {
                 found = true;
-                context.Output.Write($"{Shown(key)}{Separator}{Shown(value)}\n");
+                WritePair(key, value);
             }
         }
         return found ? 0 : 1;
+    }
+
+    private void WritePair(string key, string value)
+    {
+        if (!options.Json)
+        {
+            context.Output.Write($"{Shown(key)}{(options.Aliases ? ":\t" : "\t")}{Shown(value)}\n");
+            return;
+        }
+        var text = new StringBuilder("{");
+        QueueJson.Quote(text, Shown(key));
+        QueueJson.Quote(text.Append(": "), Shown(value));
+        context.Output.Write(text.Append("}\n").ToString());
     }
 
     private string? Find(ITable table, string key)

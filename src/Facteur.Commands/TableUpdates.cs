@@ -14,7 +14,7 @@ internal sealed class TableUpdates(CommandContext context, TableCommandOptions o
     {
         var path = PathOf(table, "does not support bulk-mode creation.");
         var (content, source) = options.Incremental ? (InputLines.ReadAll(context.Input), "stdin") : (ReadSource(path), path);
-        using var index = options.Incremental && IndexFile.Exists(path)
+        using var index = options.Incremental && IndexFile.Exists(table, path)
             ? IndexFile.Load(table, path, options.Tables)
             : IndexFile.Create(table, path, options.Tables);
         var entries = options.Aliases

@@ -1,3 +1,4 @@
+using Facteur.Tables.Index;
 using Facteur.Tables.Types;
 using Facteur.Unix;
 
@@ -9,18 +10,25 @@ public static class TableTypes
     private static readonly Dictionary<string, TableOpener> Openers = new(StringComparer.Ordinal)
     {
         ["btree"] = IndexedTable.Open,
+        ["cdb"] = IndexedTable.Open,
         ["cidr"] = CidrTable.Open,
+        ["dbm"] = IndexedTable.Open,
         ["debug"] = DebugTable.Open,
         ["environ"] = EnvironTable.Open,
         ["fail"] = FailTable.Open,
         ["hash"] = IndexedTable.Open,
         ["inline"] = InlineTable.Open,
+        ["internal"] = InternalTable.Open,
         ["lmdb"] = IndexedTable.Open,
+        ["netinfo"] = RefusedTable.Open,
+        ["nis"] = RefusedTable.Open,
+        ["nisplus"] = RefusedTable.Open,
         ["pcre"] = PcreTable.Open,
         ["pipemap"] = PipemapTable.Open,
         ["proxy"] = ProxyTable.Open,
         ["randmap"] = RandmapTable.Open,
         ["regexp"] = RegexpTable.Open,
+        ["sdbm"] = IndexedTable.Open,
         ["static"] = StaticTable.Open,
         ["texthash"] = TexthashTable.Open,
         ["unionmap"] = UnionmapTable.Open,
@@ -28,10 +36,10 @@ public static class TableTypes
     };
 
     /// <summary>All types that this system supports, sorted (postconf -m).</summary>
-    public static IReadOnlyList<string> Names { get; } = [.. Openers.Keys.Where(type => type != "pcre" || Pcre2.IsAvailable).Order(StringComparer.Ordinal)];
+    public static IReadOnlyList<string> Names { get; } = [.. Openers.Where(row => row.Value != RefusedTable.Open && (row.Key != "pcre" || Pcre2.IsAvailable)).Select(row => row.Key).Order(StringComparer.Ordinal)];
 
     /// <summary>Types that postmap and postalias can write.</summary>
-    public static bool IsIndexed(string type) => type is "hash" or "btree" or "lmdb";
+    public static bool IsIndexed(string type) => IndexKind.Types.Contains(type);
 
     internal static TableOpener? Find(string type) => Openers.GetValueOrDefault(type);
 }

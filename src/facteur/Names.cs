@@ -18,7 +18,7 @@ internal static class Names
     /// <summary>All names that ./build gives the executable.</summary>
     public static IReadOnlyList<string> All { get; } =
     [
-        "sendmail", "mailq", "newaliases", "rmail", "postfix", "postconf", "postmap", "postalias", "postqueue", "postsuper", "postcat", "postlog", "postdrop", "postkick",
+        "sendmail", "mailq", "newaliases", "rmail", "postfix", "postconf", "postmap", "postalias", "postqueue", "postsuper", "postcat", "postlog", "postdrop", "postkick", "postlock",
     ];
 
     /// <summary>Runs the command of a context's name.</summary>
@@ -42,6 +42,7 @@ internal static class Names
         "postlog" => Postlog.Run(context, config => MailLog.OfCommand(config, context.Time)),
         "postdrop" => Postdrop.Run(context),
         "postkick" => Postkick.Run(context, Access),
+        "postlock" => Postlock.Run(context),
         "explain" => Explain.Run(context, question => ExplainAnswer.Run(context, question)),
         "spool" => SpoolCommand.Run(context, OpenSpool),
         LocalParent.Name => LocalParent.Run(context.Arguments),

@@ -117,6 +117,54 @@ public sealed class PostmapTests
     }
 
     [Fact]
+    public void Answers_are_JSON_with_j()
+    {
+        using var directory = new TableDirectory();
+        var table = "lmdb:" + directory.Write("t", "a one \"two\" \\\nb \u00fc\n");
+        Assert.Equal(0, TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "", table).Status);
+        Assert.Equal("{\"a\": \"one \\\"two\\\" \\\\\"}\n", TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "", "-jq", "a", table).Output);
+        Assert.Equal("{\"b\": \"\u00fc\"}\n", TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "b\nc\n", "-jq", "-", table).Output);
+        Assert.Equal(2, TableCommandRun.Of(Postalias.Run, "postalias", directory.Path, "", "-js", table).Output.Split("}\n{").Length);
+    }
+
+    [Fact]
+    public void A_CDB_file_is_made_asked_listed_and_changed()
+    {
+        using var directory = new TableDirectory();
+        var table = "cdb:" + directory.Write("t", "b 2\na 1\nB 3\n");
+        Assert.Equal(new TableCommandRun(0, "", $"postmap: warning: {table}: duplicate entry: \"b\"\n"), TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "", table));
+        Assert.Equal("b\t2\na\t1\n", TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "", "-s", table).Output);
+        Assert.Equal(0, TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "c 3\n", "-i", table).Status);
+        Assert.Equal(0, TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "", "-d", "b", table).Status);
+        Assert.Equal("a\t1\nc\t3\n", TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "", "-s", table).Output);
+        Assert.Equal(["t", "t.cdb"], Directory.GetFiles(directory.Path, "t.*").Select(Path.GetFileName).Order());
+    }
+
+    [Theory]
+    [InlineData("nis")]
+    [InlineData("nisplus")]
+    [InlineData("netinfo")]
+    public void Types_of_networks_that_are_gone_are_refused_by_name(string type)
+    {
+        using var directory = new TableDirectory();
+        Assert.StartsWith($"postmap: fatal: unsupported dictionary type: {type}: NIS", TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "", "-q", "a", type + ":mail.aliases").Error);
+    }
+
+    /// <summary>As Debian's Postfix 3.7 says it.</summary>
+    [Fact]
+    public void What_is_not_UTF8_in_an_index_is_no_answer()
+    {
+        using var directory = new TableDirectory();
+        var path = Path.Combine(directory.Path, "t");
+        File.WriteAllBytes(path, [(byte)'j', (byte)' ', 0xff, (byte)'\n']);
+        var table = "lmdb:" + path;
+        Assert.Equal(0, TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "", "-u", table).Status);
+        Assert.Equal(
+            new TableCommandRun(1, "", $"postmap: fatal: table {table}: query error: {table}: key \"j\": non-UTF-8 value \"?\": malformed UTF-8 or invalid codepoint\n"),
+            TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "", "-q", "j", table));
+    }
+
+    [Fact]
     public void Newaliases_makes_what_alias_maps_reads()
     {
         using var directory = new TableDirectory();

@@ -100,7 +100,7 @@ internal static unsafe class SecretFile
         try
         {
             // An index is named without its ending.
-            name = name.EndsWith(".lmdb", StringComparison.Ordinal) ? name[..^5] : name;
+            name = Path.GetExtension(name) is ".lmdb" or ".db" or ".cdb" ? Path.ChangeExtension(name, null) : name;
             return name.Length > 0 && ((string[])["main.cf", "master.cf"]).Select(f => Path.Combine(directory, f)).Any(f => File.Exists(f) && File.ReadAllText(f).Contains(name, StringComparison.Ordinal));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)

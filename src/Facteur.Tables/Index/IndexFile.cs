@@ -1,7 +1,7 @@
+using System.Buffers;
 using System.Runtime.InteropServices;
 using System.Text;
 using Facteur.Tables.Text;
-using Facteur.Tables.Types;
 using Facteur.Unix;
 using Microsoft.Win32.SafeHandles;
 
@@ -13,9 +13,10 @@ namespace Facteur.Tables.Index;
 /// </summary>
 public sealed class IndexFile : IDisposable
 {
-    private readonly SortedDictionary<byte[], byte[]> _entries = new(ByteOrder.Instance);
+    private readonly EntryStore _entries = new();
     private readonly string _table;
     private readonly string _source;
+    private readonly IndexKind _kind;
     private readonly TableOptions _options;
     private readonly Encoding _encoding;
     private readonly int _lock;
@@ -25,13 +26,14 @@ public sealed class IndexFile : IDisposable
     {
         _table = table;
         _source = source;
+        _kind = IndexKind.Of(table[..table.IndexOf(':', StringComparison.Ordinal)]);
         _options = options;
         _encoding = options.Utf8 ? Encoding.UTF8 : Encoding.Latin1;
         _lock = @lock;
-        _nul = options.NulTerminated != false;
+        _nul = options.NulTerminated ?? _kind.NulTerminated;
     }
 
-    private string Path => IndexedTable.IndexPath(_source);
+    private string Path => _source + _kind.Suffix;
 
     /// <summary>An index without entries.</summary>
     /// <param name="table">"type:path".</param>
@@ -43,15 +45,17 @@ public sealed class IndexFile : IDisposable
     /// <exception cref="TableException">It is not there or damaged.</exception>
     public static IndexFile Load(string table, string source, TableOptions options)
     {
-        var index = new IndexFile(table, source, options, Lock(IndexedTable.IndexPath(source)));
+        var index = new IndexFile(table, source, options, Lock(PathOf(table, source)));
         try
         {
-            foreach (var (key, value) in LmdbFile.Open(index.Path).Entries())
+            var first = true;
+            foreach (var (key, value) in index._kind.Open(index.Path).Entries())
             {
-                index._entries[key] = value;
+                index._entries.Add(key, value, replace: true);
+                // What is there says whether keys end with NUL: both forms of one key would be two entries.
+                index._nul = first ? options.NulTerminated ?? key is [.., 0] : index._nul;
+                first = false;
             }
-            // What is there says whether keys end with NUL: both forms of one key would be two entries.
-            index._nul = options.NulTerminated ?? (index._entries.Count == 0 || index._entries.First().Key is [.., 0]);
             return index;
         }
         catch (TableException)
@@ -62,7 +66,7 @@ public sealed class IndexFile : IDisposable
     }
 
     /// <summary>Whether there is an index.</summary>
-    public static bool Exists(string source) => FileStamp.Of(IndexedTable.IndexPath(source)).Exists;
+    public static bool Exists(string table, string source) => FileStamp.Of(PathOf(table, source)).Exists;
 
     /// <summary>Adds an entry; false when there is one with its key.</summary>
     /// <param name="key">The key; it is folded here.</param>
@@ -71,21 +75,27 @@ public sealed class IndexFile : IDisposable
     /// <exception cref="TableException">No LMDB file holds such a key.</exception>
     public bool Add(string key, string value, bool replace)
     {
-        var bytes = Bytes(KeyFold.Fold(key, _options));
-        if (bytes.Length is 0 or > LmdbFormat.MaxKey)
+        key = KeyFold.Fold(key, _options);
+        var (keyLength, valueLength) = (LengthOf(key), LengthOf(value));
+        if (key.Length == 0 || keyLength > _kind.MaxKey)
         {
             throw new TableException($"error updating {_table}: MDB_BAD_VALSIZE: Unsupported size of key/DB name/data, or wrong DUPFIXED size");
         }
-        if (replace)
+        var rented = ArrayPool<byte>.Shared.Rent(keyLength + valueLength);
+        try
         {
-            _entries[bytes] = Bytes(value);
-            return true;
+            Put(key, rented);
+            Put(value, rented.AsSpan(keyLength));
+            return _entries.Add(rented.AsSpan(0, keyLength), rented.AsSpan(keyLength, valueLength), replace);
         }
-        return _entries.TryAdd(bytes, Bytes(value));
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(rented);
+        }
     }
 
     /// <summary>Removes an entry; false when there is none with its key.</summary>
-    public bool Remove(string key) => _entries.Remove(Bytes(KeyFold.Fold(key, _options)));
+    public bool Remove(string key) => _entries.Remove(_encoding.GetBytes(KeyFold.Fold(key, _options) + (_nul ? "\0" : "")));
 
     /// <summary>
     /// Writes the index. A new one has the owner of the text and its read permissions for others; one that is there keeps its own.
@@ -102,7 +112,7 @@ public sealed class IndexFile : IDisposable
             Check(descriptor, "open database", Path);
             using (var file = new FileStream(new SafeFileHandle(descriptor, ownsHandle: true), FileAccess.ReadWrite, 1 << 16))
             {
-                new LmdbWriter(file).Write(_entries);
+                _kind.Write(file, _entries);
                 file.Flush();
                 TakeOver(descriptor, inheritMode);
                 Check(Libc.fsync(descriptor), "sync", temporary);
@@ -181,7 +191,18 @@ public sealed class IndexFile : IDisposable
         }
     }
 
-    private byte[] Bytes(string text) => _encoding.GetBytes(_nul ? text + "\0" : text);
+    private static string PathOf(string table, string source) => source + IndexKind.Of(table[..table.IndexOf(':', StringComparison.Ordinal)]).Suffix;
+
+    private int LengthOf(string text) => _encoding.GetByteCount(text) + (_nul ? 1 : 0);
+
+    private void Put(string text, Span<byte> to)
+    {
+        var length = _encoding.GetBytes(text, to);
+        if (_nul)
+        {
+            to[length] = 0;
+        }
+    }
 
     private static void Check(int result, string what, string path)
     {

@@ -8,7 +8,7 @@ namespace Facteur.Tables.Index;
 /// An LMDB file read into memory as it was at one moment. Every offset in it is checked, so that a damaged file is an error and never more:
 /// nothing is mapped, so a file that shrinks can't kill the process.
 /// </summary>
-internal sealed class LmdbFile
+internal sealed class LmdbFile : IEntries
 {
     private const int MaxDepth = 32;
 
@@ -25,7 +25,6 @@ internal sealed class LmdbFile
         _root = root;
     }
 
-    /// <summary>Whose file it was when it was read.</summary>
     public uint Owner { get; private set; }
 
     /// <summary>Reads a file.</summary>
@@ -67,8 +66,6 @@ internal sealed class LmdbFile
         return new LmdbFile(path, data, pageSize, Long(data, meta + AtRoot));
     }
 
-    /// <summary>Finds a key's value.</summary>
-    /// <exception cref="TableException">The file is damaged.</exception>
     public bool TryGet(ReadOnlySpan<byte> key, out ReadOnlySpan<byte> value)
     {
         value = default;
@@ -95,8 +92,6 @@ internal sealed class LmdbFile
         throw Damaged("deeper than any tree");
     }
 
-    /// <summary>All entries in the order of their bytes.</summary>
-    /// <exception cref="TableException">The file is damaged.</exception>
     public IEnumerable<KeyValuePair<byte[], byte[]>> Entries()
     {
         var path = new Stack<(ulong Page, int Index)>();

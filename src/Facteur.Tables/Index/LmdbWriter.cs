@@ -12,13 +12,13 @@ internal sealed class LmdbWriter(Stream file)
     private int _lower, _upper;
 
     /// <summary>Writes the file.</summary>
-    /// <param name="entries">Sorted by the bytes of their keys; a key is 1 to 511 bytes.</param>
-    public void Write(IEnumerable<KeyValuePair<byte[], byte[]>> entries)
+    /// <param name="store">The entries; a key is 1 to 511 bytes.</param>
+    public void Write(EntryStore store)
     {
         file.SetLength(0);
         file.Write(new byte[2 * PageSize]);
         ulong count = 0;
-        var level = WriteLeaves(entries, ref count);
+        var level = WriteLeaves(store, ref count);
         var depth = level.Count == 0 ? 0 : 1;
         while (level.Count > 1)
         {
@@ -30,13 +30,15 @@ internal sealed class LmdbWriter(Stream file)
         WriteMeta(1, 1, level.Count == 0 ? NoPage : level[0].Page, depth, count);
     }
 
-    private List<(byte[] Key, ulong Page)> WriteLeaves(IEnumerable<KeyValuePair<byte[], byte[]>> entries, ref ulong count)
+    private List<(byte[] Key, ulong Page)> WriteLeaves(EntryStore store, ref ulong count)
     {
         var pages = new List<(byte[], ulong)>();
         byte[]? first = null;
         Begin();
-        foreach (var (key, value) in entries)
+        foreach (var entry in store.Sorted())
         {
+            var key = store.KeyOf(entry);
+            var value = store.ValueOf(entry);
             var big = NodeHeader + key.Length + value.Length > MaxNode;
             // Overflow pages are written at once, before the number of this leaf is known.
             var overflow = big ? WriteOverflow(value) : 0;
@@ -48,7 +50,7 @@ internal sealed class LmdbWriter(Stream file)
                 first = null;
                 Begin();
             }
-            first ??= key;
+            first ??= key.ToArray();
             var node = Add(size);
             BinaryPrimitives.WriteUInt32LittleEndian(node, (uint)value.Length);
             BinaryPrimitives.WriteUInt16LittleEndian(node[4..], big ? BigData : (ushort)0);
@@ -101,14 +103,14 @@ internal sealed class LmdbWriter(Stream file)
         return pages;
     }
 
-    private ulong WriteOverflow(byte[] value)
+    private ulong WriteOverflow(ReadOnlySpan<byte> value)
     {
         var count = (PageHeader - 1 + value.Length) / PageSize + 1;
         var pages = new byte[count * PageSize];
         BinaryPrimitives.WriteUInt64LittleEndian(pages, _next);
         BinaryPrimitives.WriteUInt16LittleEndian(pages.AsSpan(10), OverflowPage);
         BinaryPrimitives.WriteUInt32LittleEndian(pages.AsSpan(12), (uint)count);
-        value.CopyTo(pages, PageHeader);
+        value.CopyTo(pages.AsSpan(PageHeader));
         file.Write(pages);
         var first = _next;
         _next += (ulong)count;

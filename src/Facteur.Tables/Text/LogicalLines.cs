@@ -53,7 +53,7 @@ public static class LogicalLines
         var bytes = joined.GetBuffer().AsSpan(0, (int)joined.Length);
         if (utf8 && !System.Text.Unicode.Utf8.IsValid(bytes))
         {
-            events.Warning($"{path}, line {first}: non-UTF-8 input \"{Printable(bytes)}\" -- ignoring this line");
+            events.Warning($"{path}, line {first}: non-UTF-8 input \"{Printable.Of(bytes)}\" -- ignoring this line");
             return null;
         }
         var text = (utf8 ? Encoding.UTF8 : Encoding.Latin1).GetString(bytes);
@@ -66,14 +66,4 @@ public static class LogicalLines
     }
 
     internal static bool IsSpace(char c) => c is ' ' or '\t' or '\r' or '\n' or '\v' or '\f';
-
-    private static string Printable(ReadOnlySpan<byte> bytes)
-    {
-        var text = new StringBuilder(bytes.Length);
-        foreach (var b in bytes)
-        {
-            text.Append(b is >= 0x20 and < 0x7f ? (char)b : '?');
-        }
-        return text.ToString();
-    }
 }

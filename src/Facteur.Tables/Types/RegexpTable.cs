@@ -29,6 +29,27 @@ internal sealed class RegexpTable : ExpressionTable
         return bit != 0;
     }
 
-    private protected override IExpression? Compile(ReadOnlySpan<byte> pattern, uint options, out string error) =>
-        PosixRegex.Compile(pattern, (int)options, out error);
+    private protected override IExpression? Compile(ReadOnlySpan<byte> pattern, uint options, out string error)
+    {
+        var compiled = PosixRegex.Compile(pattern, (int)options, out error);
+        if (compiled is null)
+        {
+            return null;
+        }
+        try
+        {
+            if (BoundedRegex.Of(pattern, (int)options) is not { } bounded)
+            {
+                return compiled;
+            }
+            compiled.Dispose();
+            return bounded;
+        }
+        catch (TableException e)
+        {
+            compiled.Dispose();
+            error = e.Message + ": skipping this rule";
+            return null;
+        }
+    }
 }

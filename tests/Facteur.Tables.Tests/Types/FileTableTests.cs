@@ -87,7 +87,7 @@ public sealed class FileTableTests
         using var tables = new TestTables();
         tables.Write("t", "a 1\n");
         Assert.Equal("= 1", tables.Find($"{type}:@E@/t", "a"));
-        Assert.Equal($"warning: table {type}:@E@/t: no index @E@/t.lmdb: using the text of @E@/t; \"postmap {type}:@E@/t\" makes the index", Assert.Single(tables.Said));
+        Assert.Equal($"warning: table {type}:@E@/t: no index @E@/t.lmdb: using one made of @E@/t in memory; \"postmap {type}:@E@/t\" makes the file", Assert.Single(tables.Said));
         Postmap(tables, type, "t", ("a", "indexed"));
         tables.Advance(2);
         Assert.Equal("= indexed", tables.Find($"{type}:@E@/t", "a"));
@@ -101,16 +101,23 @@ public sealed class FileTableTests
     public void Beside_a_Berkeley_DB_file_an_edit_alone_changes_nothing()
     {
         using var tables = new TestTables();
-        tables.Write("t", "a 1\n");
-        tables.Write("t.db", "\0\0");
-        Assert.Equal("= 1", tables.Find("hash:@E@/t", "a"));
+        tables.Write("t", "a text\n");
+        var path = Path.Combine(tables.Directory, "t.db");
+        File.WriteAllBytes(path, Index.BerkeleyTests.Sample("hash"));
+        Assert.Equal("= v0-v0-", tables.Find("hash:@E@/t", "KEY0"));
+        Assert.Equal("-", tables.Find("hash:@E@/t", "a"));
         tables.Advance(10);
         tables.Write("t", "a 2\n");
         tables.Advance(10);
-        Assert.Equal("= 1", tables.Find("hash:@E@/t", "a"));
-        tables.Write("t.db", "\0\0\0");
+        Assert.Equal("= v0-v0-", tables.Find("hash:@E@/t", "key0"));
+        File.WriteAllText(path, "damaged");
         tables.Advance(10);
-        Assert.Equal("= 2", tables.Find("hash:@E@/t", "a"));
+        Assert.Equal("= v0-v0-", tables.Find("hash:@E@/t", "key0"));
+        Assert.Equal("warning: table hash:@E@/t has changed, but: open database @E@/t.db: not a Berkeley DB file; its old content stays in use", tables.Said[^1]);
+        Postmap(tables, "hash", "t", ("a", "indexed"));
+        tables.Advance(10);
+        Assert.Equal("= indexed", tables.Find("hash:@E@/t", "a"));
+        Assert.Equal("damaged", File.ReadAllText(path));
     }
 
     [Fact]

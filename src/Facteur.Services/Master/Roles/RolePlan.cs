@@ -73,7 +73,7 @@ public static class RolePlan
     private static IEnumerable<string> OutOfReach(ConfigLoad load) =>
         from name in (string[])[ShowqParameters.AuthorizedMailqUsers.Name, ShowqParameters.AuthorizedFlushUsers.Name, ShowqParameters.FastFlushDomains.Name]
         from path in Named(load.Config.Find(name) ?? "")
-        where !path.EndsWith(".lmdb", StringComparison.Ordinal) && !((string[])["/etc", "/usr", load.Config.ConfigDirectory]).Any(d => path.StartsWith(d + "/", StringComparison.Ordinal))
+        where Path.GetExtension(path) is not (".lmdb" or ".db" or ".cdb") && !((string[])["/etc", "/usr", load.Config.ConfigDirectory]).Any(d => path.StartsWith(d + "/", StringComparison.Ordinal))
         select $"{name}: {path}: the queue reads such files in config_directory and /etc only: nobody is found in it";
 
     private static IEnumerable<string> Named(string value)
@@ -89,6 +89,8 @@ public static class RolePlan
             if (colon > 0)
             {
                 yield return word[colon..] + ".lmdb";
+                yield return word[colon..] + ".db";
+                yield return word[colon..] + ".cdb";
             }
         }
     }

@@ -1,15 +1,18 @@
 using Facteur.Contracts;
+using Facteur.Tables;
 
 namespace Facteur.Services.Report.Verify;
 
 /// <summary>The log lines of verify(8).</summary>
-internal sealed class VerifyLog(ServiceLog log)
+internal sealed class VerifyLog(ServiceLog log) : ITableEvents
 {
     public void Cleaned(string map, int retained, int dropped) => log.Info($"cache {map} full cleanup: retained={retained} dropped={dropped} entries");
 
-    public void Damaged(string path, int entries) => log.Warning($"{path}: the file is damaged and is written anew; {entries} entries could be read");
+    public void Info(string text) => log.Info(text);
 
-    public void Unusable(string path, string reason) => log.Warning($"{path}: {reason}; results of probes are kept in memory only");
+    public void Warning(string text) => log.Warning(text);
+
+    public void Error(string text) => log.Error(text);
 
     public void TooManyWaiting(string address) => log.Warning($"too many probes wait for cleanup: none is sent for <{address}>");
 

@@ -36,7 +36,7 @@ public sealed class VerifyService : IAddressProbes, IProbeResults, IDisposable
     public VerifyService(IConfig config, ICleanup cleanup, ServiceLog log, TimeProvider time)
     {
         (_settings, _cleanup, _log, _time) = (new VerifySettings(config), cleanup, new VerifyLog(log), time);
-        _cache = new VerifyCache(_settings.Path, _log, time);
+        _cache = new VerifyCache(_settings.Map, _log, time);
         _cleaner = time.CreateTimer(static service => ((VerifyService)service!).Clean(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         ArmCleaner();
     }
@@ -48,10 +48,10 @@ public sealed class VerifyService : IAddressProbes, IProbeResults, IDisposable
     {
         var (before, after) = (_settings, new VerifySettings(config));
         _log = new VerifyLog(log);
-        if (before.Path != after.Path)
+        if (before.Map != after.Map)
         {
             _cache.Dispose();
-            _cache = new VerifyCache(after.Path, _log, _time);
+            _cache = new VerifyCache(after.Map, _log, _time);
         }
         _settings = after;
         ArmCleaner();

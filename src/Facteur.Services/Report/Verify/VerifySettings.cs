@@ -33,8 +33,5 @@ internal sealed class VerifySettings(IConfig config)
 
     public string MailName { get; } = config.Get(CommonParameters.MailName);
 
-    /// <summary>The cache's file: address_verify_map's path with ".cache", whatever the type; null without one.</summary>
-    public string? Path => Map.Length == 0 ? null : Map[(Map.LastIndexOf(':') + 1)..] + ".cache";
-
     private static long Seconds(IConfig config, TimeParameter parameter) => (long)config.Get(parameter).TotalSeconds;
 }

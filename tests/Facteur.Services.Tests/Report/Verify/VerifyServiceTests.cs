@@ -154,7 +154,7 @@ public sealed class VerifyServiceTests : ICleanup, IDisposable
         {
             service.Probed(Address, new AddressVerdict(AddressStatus.Ok, "good"));
         }
-        Assert.StartsWith("facteur address verification cache, format 1\n", await System.IO.File.ReadAllTextAsync(File));
+        Assert.StartsWith("facteur cache, format 1\n", await System.IO.File.ReadAllTextAsync(File));
         using (var service = Service(("address_verify_map", $"btree:{_directory}/none/verify_cache")))
         {
             service.Probed(Address, new AddressVerdict(AddressStatus.Ok, "good"));
@@ -163,7 +163,7 @@ public sealed class VerifyServiceTests : ICleanup, IDisposable
             _time.Advance(TimeSpan.FromSeconds(2));
             Assert.Equal("good again", (await service.QueryAsync(Address, default))!.Value.Text);
         }
-        Assert.Single(_log.Lines, line => line.Contains("results of probes are kept in memory only"));
+        Assert.Single(_log.Lines, line => line.Contains("its content is kept in memory only"));
     }
 
     [Fact]
@@ -179,7 +179,7 @@ public sealed class VerifyServiceTests : ICleanup, IDisposable
     [Fact]
     public void The_cache_is_bounded()
     {
-        using var cache = new VerifyCache(null, new VerifyLog(new ServiceLog(_log, "postfix/verify")), _time);
+        using var cache = new VerifyCache("", new VerifyLog(new ServiceLog(_log, "postfix/verify")), _time);
         for (var i = 0; i <= VerifyCache.Limit; i++)
         {
             cache.Set($"u{i}@remote.example", new VerifyEntry(AddressStatus.Ok, 0, i, ""));

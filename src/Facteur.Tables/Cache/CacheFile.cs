@@ -3,27 +3,30 @@ using System.Text;
 using Facteur.Unix;
 using Microsoft.Win32.SafeHandles;
 
-namespace Facteur.Services.Report.Verify;
+namespace Facteur.Tables.Cache;
 
 /// <summary>
-/// The cache's file: a line for each change, "checksum TAB address TAB entry"; of an address the last line holds. It is written anew when it is
-/// mostly changes. Nothing here is worth a sync: what a crash takes costs some probes. A line that is not whole is passed over.
+/// The file of a table that the system writes: a line for each change, "checksum TAB key TAB value", without the value when the key was removed;
+/// of a key the last line holds. It is written anew when it is mostly changes. Nothing here is worth a sync: what a crash takes can be found out again.
 /// </summary>
-internal static class VerifyFile
+internal static class CacheFile
 {
     /// <summary>Longest file that is read.</summary>
     public const long SizeLimit = 64 << 20;
 
-    private const string Head = "facteur address verification cache, format 1\n";
+    private const string Head = "facteur cache, format 1\n";
+
+    /// <summary>What follows the name of the table.</summary>
+    public const string Suffix = ".cache";
 
     /// <summary>Reads a file; none is an empty one.</summary>
     /// <param name="path">Its name.</param>
-    /// <param name="take">Gets each entry, the later of an address after the earlier.</param>
+    /// <param name="take">Gets each change, the later of a key after the earlier; null for one that was removed.</param>
     /// <param name="lines">How many lines it has.</param>
     /// <returns>Whether all of it made sense.</returns>
     /// <exception cref="IOException">It can't be read.</exception>
     /// <exception cref="UnauthorizedAccessException">It may not be read.</exception>
-    public static bool Read(string path, Action<string, VerifyEntry> take, out int lines)
+    public static bool Read(string path, Action<string, string?> take, out int lines)
     {
         lines = 0;
         if (!File.Exists(path))
@@ -40,9 +43,9 @@ internal static class VerifyFile
         while (whole && reader.ReadLine() is { } line)
         {
             lines++;
-            if (Parse(line, out var address, out var entry))
+            if (Parse(line, out var key, out var value))
             {
-                take(address, entry);
+                take(key, value);
             }
             else
             {
@@ -54,16 +57,16 @@ internal static class VerifyFile
     }
 
     /// <summary>Writes a file anew, beside the old one until it is whole.</summary>
-    public static void Replace(string path, IReadOnlyCollection<KeyValuePair<string, VerifyEntry>> entries)
+    public static void Replace(string path, IReadOnlyCollection<KeyValuePair<string, string>> entries)
     {
         var next = path + ".new";
         File.Delete(next);
         using (var writer = new StreamWriter(Open(next, Libc.O_EXCL)))
         {
             writer.Write(Head);
-            foreach (var (address, entry) in entries)
+            foreach (var (key, value) in entries)
             {
-                writer.Write(Line(address, entry));
+                writer.Write(Line(key, value));
             }
         }
         File.Move(next, path, overwrite: true);
@@ -79,26 +82,27 @@ internal static class VerifyFile
         }
     }
 
-    /// <summary>The line of an entry.</summary>
-    public static string Line(string address, in VerifyEntry entry)
+    /// <summary>The line of a change.</summary>
+    public static string Line(string key, string? value)
     {
-        var text = $"{address}\t{entry}";
+        var text = value is null ? key : $"{key}\t{value}";
         return string.Create(CultureInfo.InvariantCulture, $"{Sum(text):x8}\t{text}\n");
     }
 
     /// <summary>Whether a text can stand in a line.</summary>
     public static bool Fits(string text) => !text.AsSpan().ContainsAnyInRange('\0', '\x1f');
 
-    private static bool Parse(string line, out string address, out VerifyEntry entry)
+    private static bool Parse(string line, out string key, out string? value)
     {
-        (address, entry) = ("", default);
+        (key, value) = ("", null);
         if (line.Length < 10 || line[8] != '\t' || !uint.TryParse(line.AsSpan(0, 8), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var sum)
-            || sum != Sum(line.AsSpan(9)) || line.IndexOf('\t', 9) is not (> 9 and var tab))
+            || sum != Sum(line.AsSpan(9)))
         {
             return false;
         }
-        address = line[9..tab];
-        return VerifyEntry.TryParse(line.AsSpan(tab + 1), out entry);
+        var tab = line.IndexOf('\t', 9);
+        (key, value) = tab < 0 ? (line[9..], null) : (line[9..tab], line[(tab + 1)..]);
+        return true;
     }
 
     // FNV-1a: against what a crash or a full disk leaves, not against who may write here.
@@ -112,7 +116,7 @@ internal static class VerifyFile
         return sum;
     }
 
-    // Nobody else may read whom we know.
+    // What it holds is the mail system's own business.
     private static FileStream Open(string path, int flags)
     {
         var errno = UnixFile.Open(path, Libc.O_WRONLY | Libc.O_CREAT | flags, 0x180, out var file);

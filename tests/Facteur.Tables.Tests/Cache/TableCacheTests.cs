@@ -1,0 +1,126 @@
+using Facteur.Tables.Cache;
+
+namespace Facteur.Tables.Tests.Cache;
+
+public sealed class TableCacheTests
+{
+    private static TableCache Open(TestTables tables, string type = "btree", int limit = 1000) => new($"{type}:{tables.Directory}/c", limit, tables, tables);
+
+    private static string Show(TableCache cache) => string.Join(' ', cache.Entries().Select(e => $"{e.Key}={e.Value}"));
+
+    [Fact]
+    public void What_was_written_is_there_after_a_restart()
+    {
+        using var tables = new TestTables();
+        using (var cache = Open(tables))
+        {
+            cache.Update("a", "1");
+            cache.Update("b", "2 two");
+            cache.Update("a", "3");
+            cache.Update("odd\tkey", "in memory only");
+            cache.Update("c", "4");
+            cache.Delete("c");
+            cache.Delete("never");
+            Assert.True(cache.TryGet("odd\tkey", out _));
+            cache.Write();
+            Assert.Equal("= 3", tables.Find("btree:@E@/c", "a"));
+        }
+        using var again = Open(tables, "lmdb");
+        Assert.Equal("a=3 b=2 two", Show(again));
+        Assert.False(again.TryGet("c", out _));
+        Assert.Equal((1, 1), again.Clean((key, _) => key == "a"));
+        again.Write();
+        using var cleaned = Open(tables);
+        Assert.Equal("b=2 two", Show(cleaned));
+        Assert.Empty(tables.Said);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("rubbish\n")]
+    [InlineData("facteur cache, format 1\nrubbish\n")]
+    public void A_damaged_one_is_replaced(string content)
+    {
+        using var tables = new TestTables();
+        tables.Write("c.cache", content);
+        using (var cache = Open(tables))
+        {
+            Assert.Equal(0, cache.Count);
+            cache.Update("a", "1");
+        }
+        Assert.Equal("warning: @E@/c.cache: the file is damaged and is written anew; 0 entries could be read", Assert.Single(tables.Said));
+        using var again = Open(tables);
+        Assert.Equal("a=1", Show(again));
+        Assert.Single(tables.Said);
+    }
+
+    [Fact]
+    public void One_that_was_cut_keeps_what_can_be_read()
+    {
+        using var tables = new TestTables();
+        using (var cache = Open(tables))
+        {
+            cache.Update("a", "1");
+            cache.Update("b", "2");
+        }
+        var path = Path.Combine(tables.Directory, "c.cache");
+        File.WriteAllText(path, File.ReadAllText(path)[..^4]);
+        using var again = Open(tables);
+        Assert.Equal("a=1", Show(again));
+    }
+
+    [Fact]
+    public void Where_nothing_can_be_written_it_goes_on_in_memory()
+    {
+        using var tables = new TestTables();
+        System.IO.Directory.CreateDirectory(Path.Combine(tables.Directory, "c.cache"));
+        using var cache = Open(tables);
+        for (var i = 0; i < 3; i++)
+        {
+            cache.Update("a", "1");
+            cache.Write();
+        }
+        Assert.True(cache.TryGet("a", out _));
+        Assert.EndsWith("its content is kept in memory only", Assert.Single(tables.Said));
+    }
+
+    [Fact]
+    public void Beyond_its_limit_the_oldest_go()
+    {
+        using var tables = new TestTables();
+        using var cache = Open(tables, limit: 100);
+        for (var i = 0; i < 250; i++)
+        {
+            cache.Update($"k{i}", "v");
+            cache.Update("k0", "v");
+        }
+        Assert.InRange(cache.Count, 90, 100);
+        Assert.True(cache.TryGet("k0", out _) && cache.TryGet("k249", out _));
+        Assert.False(cache.TryGet("k1", out _));
+    }
+
+    [Fact]
+    public void What_Postfix_kept_is_taken_over_once()
+    {
+        using var tables = new TestTables();
+        File.WriteAllBytes(Path.Combine(tables.Directory, "c.db"), Index.BerkeleyTests.Sample("btree"));
+        using (var cache = Open(tables))
+        {
+            Assert.Equal(700, cache.Count);
+        }
+        Assert.Equal("info: @E@/c.cache: 700 entries are taken over from @E@/c.db", Assert.Single(tables.Said));
+        File.Delete(Path.Combine(tables.Directory, "c.db"));
+        using var again = Open(tables);
+        Assert.Equal(700, again.Count);
+    }
+
+    [Fact]
+    public void A_damaged_one_of_Postfix_is_left()
+    {
+        using var tables = new TestTables();
+        tables.Write("c.lmdb", "rubbish");
+        using var cache = Open(tables);
+        Assert.Equal(0, cache.Count);
+        Assert.Equal("warning: open database @E@/c.lmdb: not an LMDB file: nothing is taken over", Assert.Single(tables.Said));
+    }
+}
