@@ -15,20 +15,27 @@ public static class TableTypes
         ["fail"] = FailTable.Open,
         ["hash"] = IndexedTable.Open,
         ["inline"] = InlineTable.Open,
+        ["ldap"] = LdapTable.Open,
         ["lmdb"] = IndexedTable.Open,
+        ["memcache"] = MemcacheTable.Open,
+        ["mysql"] = MysqlTable.Open,
         ["pcre"] = PcreTable.Open,
+        ["pgsql"] = PgsqlTable.Open,
         ["pipemap"] = PipemapTable.Open,
         ["proxy"] = ProxyTable.Open,
         ["randmap"] = RandmapTable.Open,
         ["regexp"] = RegexpTable.Open,
+        ["socketmap"] = SocketmapTable.Open,
+        ["sqlite"] = SqliteTable.Open,
         ["static"] = StaticTable.Open,
+        ["tcp"] = TcpTable.Open,
         ["texthash"] = TexthashTable.Open,
         ["unionmap"] = UnionmapTable.Open,
         ["unix"] = UnixTable.Open,
     };
 
     /// <summary>All types that this system supports, sorted (postconf -m).</summary>
-    public static IReadOnlyList<string> Names { get; } = [.. Openers.Keys.Where(type => type != "pcre" || Pcre2.IsAvailable).Order(StringComparer.Ordinal)];
+    public static IReadOnlyList<string> Names { get; } = [.. Openers.Keys.Where(type => (type != "pcre" || Pcre2.IsAvailable) && (type != "sqlite" || Sqlite3.IsAvailable)).Order(StringComparer.Ordinal)];
 
     /// <summary>Types that postmap and postalias can write.</summary>
     public static bool IsIndexed(string type) => type is "hash" or "btree" or "lmdb";
