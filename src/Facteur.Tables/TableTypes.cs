@@ -1,3 +1,4 @@
+using Facteur.Tables.Databases;
 using Facteur.Tables.Types;
 using Facteur.Unix;
 
@@ -15,18 +16,19 @@ public static class TableTypes
         ["fail"] = FailTable.Open,
         ["hash"] = IndexedTable.Open,
         ["inline"] = InlineTable.Open,
-        ["ldap"] = LdapTable.Open,
+        ["ldap"] = ConfiguredTable.Of(LdapTable.Open),
         ["lmdb"] = IndexedTable.Open,
         ["memcache"] = MemcacheTable.Open,
-        ["mysql"] = MysqlTable.Open,
+        ["mongodb"] = ConfiguredTable.Of(MongodbTable.Open),
+        ["mysql"] = ConfiguredTable.Of(MysqlTable.Open),
         ["pcre"] = PcreTable.Open,
-        ["pgsql"] = PgsqlTable.Open,
+        ["pgsql"] = ConfiguredTable.Of(PgsqlTable.Open),
         ["pipemap"] = PipemapTable.Open,
         ["proxy"] = ProxyTable.Open,
         ["randmap"] = RandmapTable.Open,
         ["regexp"] = RegexpTable.Open,
         ["socketmap"] = SocketmapTable.Open,
-        ["sqlite"] = SqliteTable.Open,
+        ["sqlite"] = ConfiguredTable.Of(SqliteTable.Open),
         ["static"] = StaticTable.Open,
         ["tcp"] = TcpTable.Open,
         ["texthash"] = TexthashTable.Open,

@@ -71,7 +71,7 @@ public sealed class QuotingTests
     public void No_filter_breaks_the_reader() => Gen.String[Gen.Char["()&|!=*\\a0:~<> "]].Sample(text => { LdapFilter.TryWrite(text, new AsnWriter(AsnEncodingRules.BER)); });
 
     /// <summary>A server's lexer: the text in quotes, and what follows.</summary>
-    private static (string Text, string Rest) ReadSql(string sql, bool backslashes)
+    private static (string Text, string After) ReadSql(string sql, bool backslashes)
     {
         var (quote, text) = (sql[0], new StringBuilder());
         for (var i = 1; i < sql.Length; i++)

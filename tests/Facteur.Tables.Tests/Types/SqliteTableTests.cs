@@ -73,6 +73,23 @@ public sealed class SqliteTableTests
         Assert.StartsWith("! ", tables.Find("sqlite:@E@/table.cf", "user@example.com"), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Parameters_that_change_are_read_again()
+    {
+        using var tables = Made();
+        tables.Write("table.cf", $"dbpath = {tables.Directory}/db\nquery = SELECT 'old'\n");
+        Assert.Equal("= old", tables.Find("sqlite:@E@/table.cf", "key"));
+        tables.Write("table.cf", $"dbpath = {tables.Directory}/db\nquery = SELECT 'newer'\n");
+        tables.Advance(1.5);
+        Assert.Equal("= old", tables.Find("sqlite:@E@/table.cf", "key"));
+        tables.Advance(2);
+        Assert.Equal("= newer", tables.Find("sqlite:@E@/table.cf", "key"));
+        tables.Write("table.cf", "dbpath = /nonexistent\nquery = SELECT 'bad'\n");
+        tables.Advance(5);
+        Assert.Equal("= newer", tables.Find("sqlite:@E@/table.cf", "key"));
+        Assert.Contains("error: sqlite:@E@/table.cf: Can't open database: unable to open database file", tables.Said);
+    }
+
     [Theory]
     [InlineData("query = SELECT 1", "no dbpath")]
     [InlineData("dbpath = @E@/nosuch\nquery = SELECT 1", "Can't open database: unable to open database file")]
