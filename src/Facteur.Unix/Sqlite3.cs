@@ -19,7 +19,6 @@ public static unsafe partial class Sqlite3
     [LibraryImport(Library)] public static partial int sqlite3_prepare_v2(nint database, byte* query, int length, out nint statement, out byte* rest);
     [LibraryImport(Library)] public static partial int sqlite3_step(nint statement);
     [LibraryImport(Library)] public static partial int sqlite3_finalize(nint statement);
-    [LibraryImport(Library)] public static partial int sqlite3_column_count(nint statement);
     [LibraryImport(Library)] public static partial byte* sqlite3_column_text(nint statement, int column);
     [LibraryImport(Library)] public static partial int sqlite3_column_bytes(nint statement, int column);
     [LibraryImport(Library)] public static partial byte* sqlite3_errmsg(nint database);

@@ -10,7 +10,10 @@ internal abstract class SqlServerTable<T> : SqlTable
     private readonly ServerHosts<T> _hosts;
 
     /// <summary>Reads the hosts.</summary>
-    protected SqlServerTable(TableRequest request, SourceSettings settings)
+    /// <param name="request">The table.</param>
+    /// <param name="settings">Its parameters.</param>
+    /// <param name="address">A host as it is written in the hosts parameter; null when it is none.</param>
+    protected SqlServerTable(TableRequest request, SourceSettings settings, Func<string, ServerAddress?> address)
         : base(request, settings)
     {
         (User, Password, Database) = (settings.Text("user"), settings.Text("password"), settings.Text("dbname"));
@@ -20,7 +23,7 @@ internal abstract class SqlServerTable<T> : SqlTable
             Retry = TimeSpan.FromSeconds(settings.Number("retry_interval", 60, 1)),
             Idle = TimeSpan.FromSeconds(settings.Number("idle_interval", 60, 1, 1 << 20)),
         };
-        _hosts = new ServerHosts<T>((hosts.Count > 0 ? hosts : ["localhost"]).Select(Address), use, Time, ConnectAsync)
+        _hosts = new ServerHosts<T>((hosts.Count > 0 ? hosts : ["localhost"]).Select(h => address(h) ?? throw new TableException($"{Name}: bad host in hosts: {PgsqlUri.WithoutPassword(h)}")), use, Time, ConnectAsync)
         {
             OnConnectFailed = (host, reason) => Events.Warning($"connect to {Type} server {Shown(host)}: {reason}"),
             OnFailed = (host, reason) => Events.Warning(Failure(Shown(host), reason)),
@@ -40,9 +43,6 @@ internal abstract class SqlServerTable<T> : SqlTable
         var reply = await _hosts.AskAsync((connection, token) => AskAsync(connection, key, token), cancel).ConfigureAwait(false);
         return reply.Value is { } values ? Joined(values, key) : Lookup.Error($"{Name}: {reply.Reason}");
     }
-
-    /// <summary>A host as it is written in the hosts parameter.</summary>
-    protected abstract ServerAddress Address(string host);
 
     protected abstract ValueTask<Reply<T>> ConnectAsync(ServerAddress host, CancellationToken cancel);
 

@@ -26,14 +26,12 @@ internal sealed class MysqlTable : SqlServerTable<MysqlConnection>
     private static readonly HashSet<int> ServerTroubles = [1040, 1041, 1053, 1077, 1203, 1226, 1290, 1836, 1927, 2006, 2013, 3159, 4031];
 
     private readonly string _connection;
-    private readonly string _socket;
     private readonly bool _requireResultSet;
 
     private MysqlTable(TableRequest request, SourceSettings settings, Dictionary<string, string> options)
-        : base(request, settings)
+        : base(request, settings, host => Address(host, options.GetValueOrDefault("socket", DefaultSocket)))
     {
         _requireResultSet = settings.Flag("require_result_set", true);
-        _socket = options.GetValueOrDefault("socket", DefaultSocket);
         string Tls(string name, string option) => settings.Text(name, options.GetValueOrDefault(option, ""));
         var authority = Tls("tls_CAfile", "ssl-ca");
         var (certificate, key) = (Tls("tls_cert_file", "ssl-cert"), Tls("tls_key_file", "ssl-key"));
@@ -77,17 +75,6 @@ internal sealed class MysqlTable : SqlServerTable<MysqlConnection>
         return new MysqlTable(request, settings, group.Length > 0 || file.Length > 0 ? MysqlOptions.Read(file, ["client", group]) : []);
     }
 
-    protected override ServerAddress Address(string host)
-    {
-        if (host.StartsWith("unix:", StringComparison.Ordinal))
-        {
-            return new ServerAddress("", 0, host[5..]);
-        }
-        var address = ServerAddress.Parse(host, DefaultPort) ?? throw new TableException($"{Name}: bad host in hosts: {host}");
-        // The MySQL way: localhost is the socket.
-        return address.Host.Equals("localhost", StringComparison.OrdinalIgnoreCase) ? address with { Path = _socket } : address;
-    }
-
     protected override async ValueTask<Reply<MysqlConnection>> ConnectAsync(ServerAddress host, CancellationToken cancel)
     {
         var settings = new MySqlConnectionStringBuilder(_connection);
@@ -113,7 +100,7 @@ internal sealed class MysqlTable : SqlServerTable<MysqlConnection>
         catch (Exception e) when (e is MySqlException or InvalidOperationException or IOException or NotSupportedException or ArgumentException)
         {
             await connection.DisposeAsync().ConfigureAwait(false);
-            return Reply<MysqlConnection>.Broken(Words(e, host));
+            return Reply<MysqlConnection>.Broken(await WordsAsync(e, host, cancel).ConfigureAwait(false));
         }
     }
 
@@ -197,16 +184,24 @@ internal sealed class MysqlTable : SqlServerTable<MysqlConnection>
     private static string Date(DateTime time, string type) =>
         time.ToString(type == "DATE" ? "yyyy-MM-dd" : time.Ticks % TimeSpan.TicksPerSecond == 0 ? "yyyy-MM-dd HH:mm:ss" : "yyyy-MM-dd HH:mm:ss.ffffff", CultureInfo.InvariantCulture);
 
-    /// <summary>libmariadb's words.</summary>
-    private static string Words(Exception e, ServerAddress host)
+    // The MySQL way: localhost is the socket.
+    private static ServerAddress? Address(string host, string socket) =>
+        ServerAddress.Parse(host, DefaultPort) is not { } address ? null
+        : address.Host.Equals("localhost", StringComparison.OrdinalIgnoreCase) ? new ServerAddress("", 0, socket) : address;
+
+    /// <summary>libmariadb's words, with the system's: the client does not say why a server could not be reached.</summary>
+    private async ValueTask<string> WordsAsync(Exception e, ServerAddress host, CancellationToken cancel)
     {
-        for (var inner = e.InnerException; inner is not null; inner = inner.InnerException)
+        if (e is not MySqlException { ErrorCode: MySqlErrorCode.UnableToConnectToHost })
         {
-            if (inner is System.ComponentModel.Win32Exception system)
-            {
-                return host.IsUnix ? $"Can't connect to local server through socket '{host.Path}' ({system.NativeErrorCode})" : $"Can't connect to server on '{host.Host}' ({system.NativeErrorCode})";
-            }
+            return e.Message.ReplaceLineEndings(" ");
         }
-        return e.Message.ReplaceLineEndings(" ");
+        var again = await host.ConnectAsync(TimeSpan.FromSeconds(1), Time, cancel).ConfigureAwait(false);
+        if (again.Connection is { } connection)
+        {
+            await connection.DisposeAsync().ConfigureAwait(false);
+        }
+        var why = again.Error.Length > 0 ? again.Error : "no answer";
+        return host.IsUnix ? $"Can't connect to local server through socket '{host.Path}' ({why})" : $"Can't connect to server on '{host.Host}' ({why})";
     }
 }

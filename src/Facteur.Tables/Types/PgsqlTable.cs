@@ -12,13 +12,13 @@ internal sealed class PgsqlTable : SqlServerTable<NpgsqlConnection>
     private const int DefaultPort = 5432;
     private static readonly TimeSpan ConnectLimit = TimeSpan.FromSeconds(10);
 
-    /// <summary>Connection strings of the hosts parameter, by the address that stands for each.</summary>
+    /// <summary>What a host begins with that is a whole URI; its address has that as host, and no port.</summary>
     private static readonly string[] Uris = ["postgresql://", "postgres://"];
 
     private readonly ConcurrentDictionary<ServerAddress, NpgsqlDataSource> _sources = new();
 
     private PgsqlTable(TableRequest request, SourceSettings settings)
-        : base(request, settings)
+        : base(request, settings, Address)
     {
         if (settings.Text("encoding", "UTF8") is var encoding && !encoding.Replace("-", "", StringComparison.Ordinal).Equals("UTF8", StringComparison.OrdinalIgnoreCase))
         {
@@ -31,18 +31,6 @@ internal sealed class PgsqlTable : SqlServerTable<NpgsqlConnection>
         // Queries come as the administrator wrote them: a colon or @ in them is no parameter, and ";" is the server's to judge.
         AppContext.SetSwitch("Npgsql.EnableSqlRewriting", false);
         return new PgsqlTable(request, SourceSettings.Read(request));
-    }
-
-    protected override ServerAddress Address(string host)
-    {
-        if (Uris.Any(u => host.StartsWith(u, StringComparison.Ordinal)))
-        {
-            _ = PgsqlUri.Parse(host) ?? throw new TableException($"{Name}: bad connection URI in hosts: {PgsqlUri.WithoutPassword(host)}");
-            return new ServerAddress(host, 0, "");
-        }
-        host = host.StartsWith("unix:", StringComparison.Ordinal) ? host[5..] : host;
-        return host is ['/', ..] ? new ServerAddress("", DefaultPort, host)
-            : ServerAddress.Parse(host, DefaultPort) ?? throw new TableException($"{Name}: bad host in hosts: {host}");
     }
 
     protected override async ValueTask<Reply<NpgsqlConnection>> ConnectAsync(ServerAddress host, CancellationToken cancel)
@@ -115,8 +103,19 @@ internal sealed class PgsqlTable : SqlServerTable<NpgsqlConnection>
         }
     }
 
+    private static ServerAddress? Address(string host)
+    {
+        if (Uris.Any(u => host.StartsWith(u, StringComparison.Ordinal)))
+        {
+            return PgsqlUri.Parse(host) is null ? null : new ServerAddress(host, 0, "");
+        }
+        host = host.StartsWith("unix:", StringComparison.Ordinal) ? host[5..] : host;
+        return host is ['/', ..] ? new ServerAddress("", 0, host) : ServerAddress.Parse(host, DefaultPort);
+    }
+
     private static NpgsqlConnectionStringBuilder Settings(ServerAddress host) =>
-        host.Port == 0 ? PgsqlUri.Parse(host.Host)! : new NpgsqlConnectionStringBuilder { Host = host.IsUnix ? host.Path : host.Host, Port = host.IsUnix ? DefaultPort : host.Port };
+        host.IsUnix ? new NpgsqlConnectionStringBuilder { Host = host.Path, Port = DefaultPort }
+        : host.Port == 0 ? PgsqlUri.Parse(host.Host)! : new NpgsqlConnectionStringBuilder { Host = host.Host, Port = host.Port };
 
     private NpgsqlDataSource MakeSource(ServerAddress host)
     {

@@ -88,13 +88,11 @@ internal sealed class SqliteTable : SqlTable
             }
         }
         var status = Sqlite3.sqlite3_step(statement);
+        // Postfix: of each row the first column, where other databases give all.
         for (var more = true; more && status == Sqlite3.ROW; status = more ? Sqlite3.sqlite3_step(statement) : status)
         {
-            for (var column = 0; more && column < Sqlite3.sqlite3_column_count(statement); column++)
-            {
-                var text = Sqlite3.sqlite3_column_text(statement, column);
-                more = results.Add(text is null ? null : Encoding.UTF8.GetString(text, Sqlite3.sqlite3_column_bytes(statement, column)));
-            }
+            var text = Sqlite3.sqlite3_column_text(statement, 0);
+            more = results.Add(text is null ? null : Encoding.UTF8.GetString(text, Sqlite3.sqlite3_column_bytes(statement, 0)));
         }
         if (status is not (Sqlite3.ROW or Sqlite3.DONE))
         {

@@ -176,9 +176,10 @@ public sealed class LdapTableTests(LdapServer server) : IClassFixture<LdapServer
         using var tables = Tables(Mail, "ldap://127.0.0.1:@P@");
         Assert.Equal("= odd@example.org", tables.Find("ldap:@E@/table.cf", "a*(b)\\c@example.com"));
         server.Server.Kill();
-        Assert.StartsWith("! ", tables.Find("ldap:@E@/table.cf", "user@example.com"), StringComparison.Ordinal);
-        Assert.Contains($"warning: dict_ldap_connect: Unable to bind to server ldap://127.0.0.1:{server.Server.Port} with dn cn=admin,dc=example: -1 (Can't contact LDAP server)", tables.Said);
+        var found = tables.Find("ldap:@E@/table.cf", "user@example.com");
         server.Server.Start();
+        Assert.StartsWith("! ", found, StringComparison.Ordinal);
+        Assert.Contains($"warning: dict_ldap_connect: Unable to bind to server ldap://127.0.0.1:{server.Server.Port} with dn cn=admin,dc=example: -1 (Can't contact LDAP server)", tables.Said);
         tables.Advance(2);
         Assert.Equal("= odd@example.org", tables.Find("ldap:@E@/table.cf", "a*(b)\\c@example.com"));
         server.Server.Kill();

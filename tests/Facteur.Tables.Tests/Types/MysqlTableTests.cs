@@ -101,10 +101,10 @@ public sealed class MysqlTableTests(MysqlServer server) : IClassFixture<MysqlSer
         using var tables = Tables(Query, "127.0.0.1:@P@");
         Assert.Equal("= irish", tables.Find("mysql:@E@/table.cf", "o'brien"));
         server.Server.Kill();
-        Assert.StartsWith("! ", tables.Find("mysql:@E@/table.cf", "o'brien"), StringComparison.Ordinal);
-        Assert.StartsWith("! ", tables.Find("mysql:@E@/table.cf", "nobody"), StringComparison.Ordinal);
-        Assert.Contains("warning: connect to mysql server 127.0.0.1: Can't connect to server on '127.0.0.1' (111)", tables.Said);
+        var (found, other) = (tables.Find("mysql:@E@/table.cf", "o'brien"), tables.Find("mysql:@E@/table.cf", "nobody"));
         server.Server.Start();
+        Assert.Equal(("! ", "! "), (found[..2], other[..2]));
+        Assert.Contains("warning: connect to mysql server 127.0.0.1: Can't connect to server on '127.0.0.1' (Connection refused)", tables.Said);
         tables.Advance(30);
         Assert.StartsWith("! ", tables.Find("mysql:@E@/table.cf", "o'brien"), StringComparison.Ordinal);
         tables.Advance(31);
@@ -116,7 +116,7 @@ public sealed class MysqlTableTests(MysqlServer server) : IClassFixture<MysqlSer
     {
         using var tables = Tables("query = SELECT %u FROM alias LIMIT 1", "127.0.0.1:@P@");
         Assert.StartsWith("! ", tables.Find("mysql:@E@/table.cf", "nosuchfield@x"), StringComparison.Ordinal);
-        Assert.Contains("warning: mysql:@E@/table.cf: query failed: Unknown column 'nosuchfield' in 'field list'", tables.Said);
+        Assert.Contains(tables.Said, s => s.StartsWith("warning: mysql:@E@/table.cf: query failed: Unknown column 'nosuchfield' in ", StringComparison.Ordinal));
         Assert.Equal("= 8", tables.Find("mysql:@E@/table.cf", "8@x"));
     }
 
