@@ -80,7 +80,7 @@ internal sealed class ServerHosts<T> : IDisposable
         try
         {
             HashSet<Host>? tried = null;
-            var reason = "all servers failed less than a minute ago";
+            var reason = "all servers failed a moment ago";
             while (Choose(tried) is { } host)
             {
                 var kept = Take(host);
