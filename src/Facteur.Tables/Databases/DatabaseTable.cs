@@ -14,7 +14,7 @@ internal abstract class DatabaseTable : ITable
     protected const int MaxResult = 10 << 20;
 
     private readonly TableSet _set;
-    private readonly IDomainList? _domains;
+    private readonly DomainList? _domains;
     private readonly string _format;
     private readonly int _expansionLimit;
 

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
 
@@ -7,8 +8,8 @@ namespace Facteur.Tables.Mongo;
 /// <summary>Documents as MongoDB has them (bsonspec.org): written field by field, or from JSON.</summary>
 internal sealed class BsonWriter
 {
-    private readonly MemoryStream _bytes = new();
-    private readonly Stack<long> _open = new();
+    private readonly List<byte> _bytes = [];
+    private readonly Stack<int> _open = new();
 
     public BsonWriter() => Begin();
 
@@ -24,8 +25,8 @@ internal sealed class BsonWriter
         Head(2, name);
         var bytes = Encoding.UTF8.GetBytes(value);
         Int32(bytes.Length + 1);
-        _bytes.Write(bytes);
-        _bytes.WriteByte(0);
+        _bytes.AddRange(bytes);
+        _bytes.Add(0);
         return this;
     }
 
@@ -39,7 +40,7 @@ internal sealed class BsonWriter
     public BsonWriter Flag(string name, bool value)
     {
         Head(8, name);
-        _bytes.WriteByte(value ? (byte)1 : (byte)0);
+        _bytes.Add(value ? (byte)1 : (byte)0);
         return this;
     }
 
@@ -47,8 +48,8 @@ internal sealed class BsonWriter
     {
         Head(5, name);
         Int32(value.Length);
-        _bytes.WriteByte(0);
-        _bytes.Write(value);
+        _bytes.Add(0);
+        _bytes.AddRange(value);
         return this;
     }
 
@@ -56,7 +57,7 @@ internal sealed class BsonWriter
     public BsonWriter Document(string name, byte[] document)
     {
         Head(3, name);
-        _bytes.Write(document);
+        _bytes.AddRange(document);
         return this;
     }
 
@@ -109,7 +110,7 @@ internal sealed class BsonWriter
                 Head(1, name);
                 var bits = new byte[8];
                 BinaryPrimitives.WriteDoubleLittleEndian(bits, value.GetDouble());
-                _bytes.Write(bits);
+                _bytes.AddRange(bits);
                 break;
             case JsonValueKind.Array:
                 Head(4, name);
@@ -134,7 +135,7 @@ internal sealed class BsonWriter
         {
             case "$oid" when first.Value.GetString() is { Length: 24 } id:
                 Head(7, name);
-                _bytes.Write(Convert.FromHexString(id));
+                _bytes.AddRange(Convert.FromHexString(id));
                 break;
             case "$numberLong":
                 Long(name, long.Parse(first.Value.GetString()!, null));
@@ -153,36 +154,34 @@ internal sealed class BsonWriter
         Head(18, name);
         var bytes = new byte[8];
         BinaryPrimitives.WriteInt64LittleEndian(bytes, value);
-        _bytes.Write(bytes);
+        _bytes.AddRange(bytes);
     }
 
     private void Head(byte type, string name)
     {
-        _bytes.WriteByte(type);
+        _bytes.Add(type);
         // A NUL would end the name.
-        _bytes.Write(name.Contains('\0') ? throw new FormatException("a field's name has a NUL") : Encoding.UTF8.GetBytes(name));
-        _bytes.WriteByte(0);
+        _bytes.AddRange(name.Contains('\0') ? throw new FormatException("a field's name has a NUL") : Encoding.UTF8.GetBytes(name));
+        _bytes.Add(0);
     }
 
     private void Begin()
     {
-        _open.Push(_bytes.Position);
+        _open.Push(_bytes.Count);
         Int32(0);
     }
 
     private void End()
     {
-        _bytes.WriteByte(0);
-        var (start, end) = (_open.Pop(), _bytes.Position);
-        _bytes.Position = start;
-        Int32((int)(end - start));
-        _bytes.Position = end;
+        _bytes.Add(0);
+        var start = _open.Pop();
+        BinaryPrimitives.WriteInt32LittleEndian(CollectionsMarshal.AsSpan(_bytes)[start..], _bytes.Count - start);
     }
 
     private void Int32(int value)
     {
         Span<byte> bytes = stackalloc byte[4];
         BinaryPrimitives.WriteInt32LittleEndian(bytes, value);
-        _bytes.Write(bytes);
+        _bytes.AddRange(bytes);
     }
 }
