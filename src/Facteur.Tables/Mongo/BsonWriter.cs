@@ -70,7 +70,7 @@ internal sealed class BsonWriter
             using var document = JsonDocument.Parse(json, new JsonDocumentOptions { MaxDepth = 50 });
             return document.RootElement.ValueKind == JsonValueKind.Object ? FromObject(document.RootElement) : null;
         }
-        catch (Exception e) when (e is JsonException or FormatException or InvalidOperationException)
+        catch (Exception e) when (e is JsonException or FormatException or OverflowException or InvalidOperationException)
         {
             return null;
         }
