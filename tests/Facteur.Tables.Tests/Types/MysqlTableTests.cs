@@ -100,7 +100,8 @@ public sealed class MysqlTableTests(MysqlServer server) : IClassFixture<MysqlSer
     {
         using var tables = Tables(Query, "127.0.0.1:@P@");
         Assert.Equal("= irish", tables.Find("mysql:@E@/table.cf", "o'brien"));
-        server.Server.Kill();
+        // Heeded, for what was just written is not on disk yet.
+        server.Server.Kill("TERM");
         var (found, other) = (tables.Find("mysql:@E@/table.cf", "o'brien"), tables.Find("mysql:@E@/table.cf", "nobody"));
         server.Server.Start();
         Assert.Equal(("! ", "! "), (found[..2], other[..2]));
