@@ -21,12 +21,13 @@ public sealed class TableSet : ITableSet, IDisposable
     private int _nesting;
 
     /// <summary>Makes an empty set.</summary>
-    /// <param name="config">Says which tables hold aliases (alias_maps, alias_database).</param>
+    /// <param name="config">Says which tables hold aliases (alias_maps, alias_database), and the parameters of databases named without a path.</param>
     /// <param name="events">Where warnings go.</param>
     /// <param name="time">The clock.</param>
     /// <param name="options">How tables are opened.</param>
     public TableSet(IConfig config, ITableEvents events, TimeProvider time, TableOptions? options = null)
     {
+        Config = config;
         Events = events;
         Time = time;
         Options = options ?? new TableOptions();
@@ -39,6 +40,8 @@ public sealed class TableSet : ITableSet, IDisposable
 
     /// <summary>How tables are opened.</summary>
     public TableOptions Options { get; }
+
+    internal IConfig Config { get; }
 
     internal ITableEvents Events { get; }
 

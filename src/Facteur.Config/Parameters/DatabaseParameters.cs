@@ -17,6 +17,7 @@ public static class DatabaseParameters
         ["mysql"] = Words($"{Server} charset option_file option_group require_result_set tls_CAfile tls_CApath tls_cert_file tls_ciphers tls_key_file tls_verify_cert"),
         ["pgsql"] = Words($"{Server} encoding select_function"),
         ["sqlite"] = Words($"{Sql} dbpath"),
+        ["mongodb"] = Words("collection dbname domain expansion_limit projection query_filter result_attribute result_format uri"),
         ["memcache"] = Words("backup data_size_limit domain flags key_format line_size_limit max_try memcache retry_pause timeout ttl"),
     };
 

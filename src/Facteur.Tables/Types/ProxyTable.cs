@@ -1,6 +1,6 @@
 namespace Facteur.Tables.Types;
 
-/// <summary>proxy:type:name. Postfix asks proxymap(8) to share open tables between processes; here one process hosts many sessions, so the table is opened in it.</summary>
+/// <summary>proxy:type:name. Postfix asks proxymap(8), so that many processes share open tables and connections; here one process hosts many sessions, so the table is opened in it.</summary>
 internal static class ProxyTable
 {
     public static ITable Open(TableRequest request) =>

@@ -11,6 +11,11 @@ namespace Facteur.Services.Master.Roles;
 /// <summary>What master must do for a configuration, in lines it can read without knowing configurations: sockets, paths, the log.</summary>
 public static class RolePlan
 {
+    /// <summary>A table's file of parameters is larger by mistake only.</summary>
+    private const int MaxTableFile = 1 << 20;
+
+    private static readonly char[] Separators = [' ', '\t', ',', '{', '}', '(', ')', '='];
+
     /// <summary>Writes the plan of a configuration, or what is wrong with it.</summary>
     /// <param name="load">The configuration.</param>
     /// <param name="output">A line each, fields separated by tabs.</param>
@@ -52,6 +57,11 @@ public static class RolePlan
             // A table is replaced by a new file of its name: what is readable is the directory.
             Line("read", Directory.Exists(path) ? path : Path.GetDirectoryName(path) is { Length: > 1 } directory ? directory : path);
         }
+        // A database's file is named in a file that is named in main.cf; it is not for root alone to read, or the roles can't.
+        foreach (var path in Values(load).SelectMany(DatabaseFiles).SelectMany(NamedIn).Distinct(StringComparer.Ordinal))
+        {
+            Line("read", Path.GetDirectoryName(path) is { Length: > 1 } directory ? directory : path);
+        }
         foreach (var warning in load.Warnings.Concat(Entries.Missing(load)).Concat(OutOfReach(load)))
         {
             Line("warning", warning);
@@ -60,13 +70,35 @@ public static class RolePlan
     }
 
     /// <summary>All files that values name: "/path", "type:/path", "name=/path"; of indexed tables also the index.</summary>
-    private static IEnumerable<string> Paths(ConfigLoad load)
+    private static IEnumerable<string> Paths(ConfigLoad load) => Values(load).SelectMany(Named);
+
+    private static IEnumerable<string> Values(ConfigLoad load)
     {
         var path = Path.Combine(load.Config.ConfigDirectory, "main.cf");
         var names = File.Exists(path) ? MainCfFile.Parse(path, File.ReadAllText(path)).Entries.Keys : [];
         var values = names.Select(n => load.Config.Find(n) ?? "")
             .Concat(load.Entries.SelectMany(e => load.Config.With(e.Overrides) is var own ? e.Overrides.Select(o => own.Find(o.Key) ?? "") : []));
-        return values.Append(load.Config.Find("alias_maps") ?? "").SelectMany(Named);
+        return values.Append(load.Config.Find("alias_maps") ?? "");
+    }
+
+    /// <summary>The files of a value's tables that are databases.</summary>
+    private static IEnumerable<string> DatabaseFiles(string value) =>
+        from word in value.Split(Separators, StringSplitOptions.RemoveEmptyEntries)
+        let colon = word.IndexOf(":/", StringComparison.Ordinal)
+        where colon > 0 && DatabaseParameters.IsDatabase(word[..colon].Split(':')[^1])
+        select word[(colon + 1)..];
+
+    /// <summary>The paths that such a file names; none where its reader may not read it.</summary>
+    private static IEnumerable<string> NamedIn(string path)
+    {
+        try
+        {
+            return File.Exists(path) && new FileInfo(path).Length < MaxTableFile ? MainCfFile.Parse(path, File.ReadAllText(path)).Entries.Values.SelectMany(e => Named(e.Value)) : [];
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return [];
+        }
     }
 
     /// <summary>The lists that the queue reads itself (docs/security.md): it may read no directory for being named.</summary>
@@ -78,7 +110,7 @@ public static class RolePlan
 
     private static IEnumerable<string> Named(string value)
     {
-        foreach (var word in value.Split([' ', '\t', ',', '{', '}', '(', ')', '='], StringSplitOptions.RemoveEmptyEntries))
+        foreach (var word in value.Split(Separators, StringSplitOptions.RemoveEmptyEntries))
         {
             var colon = word.StartsWith('/') ? 0 : word.IndexOf(":/", StringComparison.Ordinal) + 1;
             if (colon == 0 && !word.StartsWith('/'))

@@ -1,0 +1,29 @@
+namespace Facteur.Tables.Databases;
+
+/// <summary>A table that is a query of a database.</summary>
+internal abstract class SqlTable : DatabaseTable
+{
+    private readonly string _query;
+
+    /// <summary>Reads the query: whole, or made of the parts of old configurations.</summary>
+    protected SqlTable(TableRequest request, SourceSettings settings)
+        : base(request, settings)
+    {
+        var function = request.Type == "pgsql" ? settings.Find("select_function") : null;
+        _query = settings.Find("query") ?? (function is { Length: > 0 } ? $"SELECT {function}('%s')" : OldQuery(settings));
+        Templates.Add(_query, isQuery: true);
+    }
+
+    /// <summary>The query for a key.</summary>
+    protected string Query(string key, KeyTemplates.Quoting quoting) => KeyTemplates.Query(_query, key, quoting);
+
+    /// <summary>Whether the query has a character.</summary>
+    protected bool QueryHas(char character) => _query.Contains(character);
+
+    private static string OldQuery(SourceSettings settings)
+    {
+        string Part(string name) => settings.Find(name) is { Length: > 0 } text ? text : throw new TableException($"db_common_sql_build_query: '{name}' parameter not defined");
+        var (table, field, where) = (Part("table"), Part("select_field"), Part("where_field"));
+        return $"SELECT {field} FROM {table} WHERE {where} = '%s' {settings.Text("additional_conditions")}".TrimEnd();
+    }
+}
