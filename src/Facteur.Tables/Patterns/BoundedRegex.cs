@@ -4,7 +4,7 @@ namespace Facteur.Tables.Patterns;
 
 /// <summary>
 /// A POSIX expression with back-references, matched here: libc may take exponential time for such a one, and nothing can stop it
-/// (docs/decisions/0026). The leftmost match counts, of those the longest, of those the one that takes the first way at each choice and
+/// (docs/decisions/0018). The leftmost match counts, of those the longest, of those the one that takes the first way at each choice and
 /// goes round a loop as often as it can. A match takes at most <see cref="StepLimit"/> steps. Safe for many threads.
 /// </summary>
 internal sealed class BoundedRegex : IExpression
