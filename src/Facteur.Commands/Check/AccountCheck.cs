@@ -79,15 +79,19 @@ internal sealed class AccountCheck(ConfigLoad load, SettingPlaces places, Findin
         return account;
     }
 
+    // local and virtual refuse to start with a limit that a message may exceed.
     private void Limits()
     {
         var message = load.Config.Get(CommonParameters.MessageSizeLimit);
-        foreach (var parameter in (IntParameter[])[LocalParameters.MailboxSizeLimit, VirtualParameters.MailboxLimit])
+        foreach (var (parameter, agent) in ((IntParameter, string)[])[(LocalParameters.MailboxSizeLimit, "local"), (VirtualParameters.MailboxLimit, "virtual")])
         {
             var mailbox = load.Config.Get(parameter);
-            if (mailbox > 0 && (message == 0 || mailbox < message))
+            var isSet = places.Main.Entries.ContainsKey(parameter.Name);
+            if (mailbox > 0 && (message == 0 || mailbox < message) && load.Entries.Any(e => e.Command == agent))
             {
-                Error(parameter, $"{parameter.Name} = {mailbox} is smaller than message_size_limit = {message}{(message == 0 ? " (no limit)" : "")}");
+                findings.Add(
+                    isSet ? FindingLevel.Error : FindingLevel.Warning, places.Of(null, isSet ? parameter.Name : CommonParameters.MessageSizeLimit.Name),
+                    $"{parameter.Name} = {mailbox} is smaller than message_size_limit = {message}{(message == 0 ? " (no limit)" : "")}: {agent}(8) does not deliver with it");
             }
         }
     }

@@ -53,6 +53,10 @@ internal sealed partial class Findings
         {
             Add(level, (match.Groups["file"].Value, line), match.Groups["service"] is { Success: true } service ? $"{service.Value}: {match.Groups["text"].Value}" : match.Groups["text"].Value);
         }
+        else if (FileFirst().Match(said) is { Success: true } file)
+        {
+            Add(level, (file.Groups["file"].Value, 0), file.Groups["text"].Value);
+        }
         else
         {
             Add(level, otherwise, said);
@@ -62,6 +66,10 @@ internal sealed partial class Findings
     // "file /etc/postfix/master.cf: line 3: text", "/etc/postfix/main.cf, line 3: text", "regexp map /etc/postfix/x, line 3: text"
     [GeneratedRegex(@"^(?:(?:file|[a-z]+ map) )?(?<file>/[^\s,:]+)(?:,|:) line (?<line>\d+): (?<text>.*)$", RegexOptions.Singleline)]
     private static partial Regex PlaceFirst();
+
+    // "/etc/postfix/main.cf: text"
+    [GeneratedRegex(@"^(?<file>/[^\s:]+\.cf): (?<text>.*)$", RegexOptions.Singleline)]
+    private static partial Regex FileFirst();
 
     // "text (/etc/postfix/main.cf, line 3)", "text (/etc/postfix/master.cf, line 3, service smtp/inet)"
     [GeneratedRegex(@"^(?<text>.*) \((?<file>/[^\s,]+), line (?<line>\d+)(?:, service (?<service>[^)]*))?\)$", RegexOptions.Singleline)]

@@ -54,7 +54,7 @@ public sealed class RelaySafety : IAsyncDisposable
         // Many sessions in a moment: limits and pauses for clients are no part of the question.
         _load = load with
         {
-            Entries = load.Entries.Count > 0 || File.Exists($"{load.Config.ConfigDirectory}/master.cf") ? [.. load.Entries.Select(e => e with { Overrides = Sound(load.Config, e.Overrides) })] : Alone(load),
+            Entries = load.Entries.Count > 0 ? [.. load.Entries.Select(e => e with { Overrides = Sound(load.Config, e.Overrides) })] : Alone(load),
             Config = load.Config.With([.. ((Parameter[])
             [
                 SmtpdParameters.ErrorSleepTime, SmtpdParameters.ClientConnectionCountLimit, SmtpdParameters.ClientConnectionRateLimit, SmtpdParameters.ClientMessageRateLimit,
@@ -85,7 +85,7 @@ public sealed class RelaySafety : IAsyncDisposable
     /// <summary>What master.cf asks for and this system does not do yet.</summary>
     public static IEnumerable<string> NotServed(ConfigLoad load) => Master.Roles.Entries.Missing(load);
 
-    /// <summary>Judges every smtpd of master.cf; where there is no master.cf, main.cf by the listener that every system has.</summary>
+    /// <summary>Judges every smtpd of master.cf; where it has no service, main.cf by the listener that every system has.</summary>
     /// <param name="limit">How long servers may take for the sessions of one listener: what they do not answer in that time is not shown.</param>
     /// <param name="cancel">The caller's end.</param>
     public async Task<IReadOnlyList<ListenerSafety>> JudgeAsync(TimeSpan limit, CancellationToken cancel)
@@ -172,6 +172,11 @@ public sealed class RelaySafety : IAsyncDisposable
         var closed = passages.FirstOrDefault(p => p.Passage.IsClosed);
         if (closed.List is not null && !claims)
         {
+            if (Here(entry, config) is null && ToAnyDomain(config) is { } rule
+                && await ShowAsync(smtpd, client, Written(config), passages, claims, cancel).ConfigureAwait(false) is { Count: > 0 } mapped)
+            {
+                return new ListenerSafety(entry, Relaying.Open, $"strangers may relay, by {rule}: {string.Join(", ", mapped)}") { Session = mapped };
+            }
             return new ListenerSafety(entry, Relaying.Closed, $"strangers can't relay: {closed.List.Name} refuses them ({PlaceOf(entry, closed.List.Name)})");
         }
         var here = Here(entry, config);
@@ -299,6 +304,31 @@ public sealed class RelaySafety : IAsyncDisposable
         return (recipients, null);
     }
 
+    /// <summary>A rule that lets the recipient say the domain that mail goes to ("$1@$2"), with its place; null when there is none.</summary>
+    private string? ToAnyDomain(IConfig config)
+    {
+        foreach (var parameter in (StringParameter[])[RecipientMapsParameters.VirtualAliasMaps, RecipientMapsParameters.CanonicalMaps, RecipientMapsParameters.RecipientCanonicalMaps])
+        {
+            foreach (var table in ListSyntax.Split(config.Get(parameter)).Where(t => t.Contains("regexp:", StringComparison.Ordinal) || t.Contains("pcre:", StringComparison.Ordinal)))
+            {
+                var answer = _answers.Of(table);
+                if (answer.Values.FirstOrDefault(v => v.Key.Contains("@$", StringComparison.Ordinal) || (v.Key.Contains('$') && !v.Key.Contains('@'))) is { Key: not null } found)
+                {
+                    return $"{parameter.Name}, \"{found.Key}\" for {found.Value[0]} ({_answers.PlaceOf(table, found.Value[0])})";
+                }
+            }
+        }
+        return null;
+    }
+
+    // Another site within the name of a recipient here.
+    private static List<string> Written(IConfig config)
+    {
+        var domains = ((string[])["mydestination", "virtual_alias_domains", "virtual_mailbox_domains", "relay_domains"]).SelectMany(name => ListSyntax.Split(config.Find(name) ?? ""))
+            .Where(d => !d.AsSpan().ContainsAny(":/!*")).Distinct().Take(4);
+        return [.. domains.SelectMany(domain => "=%#+-".Select(sign => $"someone{sign}{ForeignDomain}@{domain}").Append($"someone@{ForeignDomain}@{domain}").Append($"\"someone@{ForeignDomain}\"@{domain}"))];
+    }
+
     private static async Task<bool> ClaimsAsync(SmtpdService smtpd, IPAddress client, CancellationToken cancel) =>
         await MatchAsync(smtpd.Settings.XclientHosts, client, cancel).ConfigureAwait(false) == LookupStatus.Found;
 
@@ -360,7 +390,7 @@ public sealed class RelaySafety : IAsyncDisposable
         var name = forgery.ReverseName ?? $"mail.{OwnDomain}";
         var helo = forgery.Helo ?? $"mail.{OwnDomain}";
         var sender = forgery.Sender ?? $"someone@{OwnDomain}";
-        _dns.Set(client, name, [OwnDomain, $"mail.{OwnDomain}", helo, AddressParts.Domain(sender).ToString(), .. ForeignDomains]);
+        _dns.Set(client, name == ClientFacts.Unknown ? "" : name, [OwnDomain, $"mail.{OwnDomain}", helo, AddressParts.Domain(sender).ToString(), .. ForeignDomains]);
         var question = new SessionQuestion(client, null, helo, sender, [recipient], "") { Claim = forgery.Claim };
         var reply = await _explainer.SessionAsync(question, cancel).ConfigureAwait(false);
         if (reply is not ['2', ..] || _explainer.Taken is not { } taken)

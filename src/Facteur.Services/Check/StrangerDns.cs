@@ -14,7 +14,7 @@ internal sealed class StrangerDns : IDnsResolver
     private IPAddress _client = IPAddress.None;
     private string _name = "";
 
-    /// <summary>The next session's client, its name, and all other names that exist.</summary>
+    /// <summary>The next session's client, its name ("" for none), and all other names that exist.</summary>
     public void Set(IPAddress client, string name, IEnumerable<string> known)
     {
         (_client, _name) = (client, name);
@@ -32,7 +32,7 @@ internal sealed class StrangerDns : IDnsResolver
         : DnsAnswer<IPAddress>.None(DnsStatus.NoData));
 
     public ValueTask<DnsAnswer<string>> NamesAsync(IPAddress address, CancellationToken cancel) =>
-        new(address.Equals(_client) ? new DnsAnswer<string>(DnsStatus.Ok, [_name]) : DnsAnswer<string>.None(DnsStatus.NameError));
+        new(address.Equals(_client) && _name.Length > 0 ? new DnsAnswer<string>(DnsStatus.Ok, [_name]) : DnsAnswer<string>.None(DnsStatus.NameError));
 
     public ValueTask<DnsAnswer<string>> NameServersAsync(string name, CancellationToken cancel) =>
         new(_known.Contains(name) ? new DnsAnswer<string>(DnsStatus.Ok, [name]) : DnsAnswer<string>.None(DnsStatus.NameError));

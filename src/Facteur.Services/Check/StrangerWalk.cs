@@ -238,7 +238,9 @@ internal sealed class StrangerWalk(SmtpdService smtpd, IConfig config, MasterEnt
         }
         if (name == "check_client_access")
         {
-            return [null];
+            // Nobody has to have a name, and anybody can have one below a domain of the top; other names and addresses are given to those who are listed.
+            return keys.Select(key => isPattern ? null : key == ClientFacts.Unknown ? new Forgery(ReverseName: key)
+                : key.All(char.IsAsciiLetter) && key != "localhost" ? new Forgery(ReverseName: $"mail.stranger.{key}") : null);
         }
         return keys.Select(key => (isPattern ? Example(key) : key) is not { } text ? new Forgery()
             : name switch
