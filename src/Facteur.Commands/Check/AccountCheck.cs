@@ -90,7 +90,7 @@ internal sealed class AccountCheck(ConfigLoad load, SettingPlaces places, Findin
             if (mailbox > 0 && (message == 0 || mailbox < message) && load.Entries.Any(e => e.Command == agent))
             {
                 findings.Add(
-                    isSet ? FindingLevel.Error : FindingLevel.Warning, places.Of(null, isSet ? parameter.Name : CommonParameters.MessageSizeLimit.Name),
+                    FindingLevel.Error, places.Of(null, isSet ? parameter.Name : CommonParameters.MessageSizeLimit.Name),
                     $"{parameter.Name} = {mailbox} is smaller than message_size_limit = {message}{(message == 0 ? " (no limit)" : "")}: {agent}(8) does not deliver with it");
             }
         }

@@ -55,6 +55,7 @@ internal static class ServiceCheck
 
     private static void Program(MasterEntry entry, (string File, int Line) place, Findings findings)
     {
+        // Distributions ship entries for programs that are not installed: a warning.
         var what = $"service {entry.Name}/{entry.TypeName}";
         if (entry.Arguments.FirstOrDefault(a => a.StartsWith("argv=", StringComparison.Ordinal)) is not { Length: > 5 } argv)
         {
@@ -62,18 +63,18 @@ internal static class ServiceCheck
         }
         else if (argv["argv=".Length..] is ['/', ..] program && !File.Exists(program))
         {
-            findings.Add(FindingLevel.Error, place, $"{what}: argv={program}: No such file or directory");
+            findings.Add(FindingLevel.Warning, place, $"{what}: argv={program}: No such file or directory");
         }
         if (entry.Arguments.FirstOrDefault(a => a.StartsWith("user=", StringComparison.Ordinal)) is { Length: > 5 } user)
         {
             var names = user["user=".Length..].Split(':');
             if (!uint.TryParse(names[0], out _) && UserAccount.Find(names[0], out var account) == 0 && account is null)
             {
-                findings.Add(FindingLevel.Error, place, $"{what}: {user}: unknown user name");
+                findings.Add(FindingLevel.Warning, place, $"{what}: {user}: unknown user name");
             }
             if (names.Length > 1 && !uint.TryParse(names[1], out _) && GroupAccount.Find(names[1]) is null)
             {
-                findings.Add(FindingLevel.Error, place, $"{what}: {user}: unknown group name");
+                findings.Add(FindingLevel.Warning, place, $"{what}: {user}: unknown group name");
             }
         }
     }

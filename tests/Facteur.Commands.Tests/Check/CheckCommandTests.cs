@@ -64,7 +64,7 @@ public sealed class CheckCommandTests : IDisposable
     [InlineData("smtpd_tls_chain_files = DIR/open.pem", "DIR/main.cf:9: warning: smtpd_tls_chain_files: every user can read the private key in DIR/open.pem")]
     [InlineData("smtpd_tls_CAfile = DIR/none", "DIR/main.cf:9: error: smtpd_tls_CAfile: open DIR/none: No such file or directory")]
     [InlineData("mailbox_size_limit = 1000", "DIR/main.cf:9: error: mailbox_size_limit = 1000 is smaller than message_size_limit = 10240000: local(8) does not deliver with it")]
-    [InlineData("message_size_limit = 0", "DIR/main.cf:9: warning: mailbox_size_limit = 51200000 is smaller than message_size_limit = 0 (no limit): local(8) does not deliver with it")]
+    [InlineData("message_size_limit = 0", "DIR/main.cf:9: error: mailbox_size_limit = 51200000 is smaller than message_size_limit = 0 (no limit): local(8) does not deliver with it")]
     [InlineData("default_privs = mail", "DIR/main.cf:9: error: parameters default_privs and mail_owner specify the same user mail")]
     [InlineData("setgid_group = mail", "DIR/main.cf:9: error: parameters mail_owner and setgid_group: user mail and group mail have the same group ID: ")]
     [InlineData("setgid_group = nogroup", "DIR/main.cf:9: error: parameters default_privs and setgid_group: user nobody and group nogroup have the same group ID: ")]
@@ -82,8 +82,8 @@ public sealed class CheckCommandTests : IDisposable
     }
 
     [Theory]
-    [InlineData("gone unix - n n - - pipe flags=R user=mail argv=/no/such/program ${recipient}", "DIR/master.cf:4: error: service gone/unix: argv=/no/such/program: No such file or directory")]
-    [InlineData("who unix - n n - - pipe user=no-such-user argv=/bin/true", "DIR/master.cf:4: error: service who/unix: user=no-such-user: unknown user name")]
+    [InlineData("gone unix - n n - - pipe flags=R user=mail argv=/no/such/program ${recipient}", "DIR/master.cf:4: warning: service gone/unix: argv=/no/such/program: No such file or directory")]
+    [InlineData("who unix - n n - - pipe user=no-such-user argv=/bin/true", "DIR/master.cf:4: warning: service who/unix: user=no-such-user: unknown user name")]
     [InlineData("what unix - n n - - pipe user=mail", "DIR/master.cf:4: error: service what/unix: no argv=")]
     [InlineData("odd unix - n n - - smtpf", "DIR/master.cf:4: error: service odd/unix: no program smtpf; expected one of anvil, bounce, cleanup")]
     [InlineData("local unix - n n - - discard", "DIR/master.cf:2: warning: service local/unix is replaced by that of line 4")]
