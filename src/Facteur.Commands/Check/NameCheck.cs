@@ -57,10 +57,10 @@ internal static partial class NameCheck
     }
 
     // A setting's own lines; of a name that is referred to the lines that do.
-    private static IEnumerable<(string File, int Line)> Places(SettingPlaces places, string file, string name, string what)
+    private static List<(string File, int Line)> Places(SettingPlaces places, string file, string name, string what)
     {
         var refers = new Regex(@"\$[({]?" + Regex.Escape(name) + @"(?![A-Za-z0-9_])", RegexOptions.None, TimeSpan.FromSeconds(1));
-        List<(string, int)> found = file == places.MainPath
+        List<(string File, int Line)> found = file == places.MainPath
             ? [.. places.Main.Entries.Where(e => what == "undefined" ? refers.IsMatch(e.Value.Value) : e.Key == name).Select(e => places.Of(null, e.Key, what == "undefined" ? name : ""))]
             : [.. places.Master.Lines.Where(l => l.Settings.Any(s => what == "undefined" ? refers.IsMatch(s.Value) : s.Key == name)).Select(l => (places.MasterPath, l.Line))];
         return found.Count > 0 ? found : [(file, 0)];

@@ -136,19 +136,17 @@ internal sealed partial class TableCheck(ConfigLoad load, SettingPlaces places, 
                 || setting.EndsWith("_maps", StringComparison.Ordinal) || setting.EndsWith("_checks", StringComparison.Ordinal) || setting == "alias_database");
     }
 
-    private static IEnumerable<string> Words(string value)
+    private static List<string> Words(string value)
     {
-        List<string> words;
         try
         {
-            words = ListSyntax.Split(value);
+            return ListSyntax.Split(value);
         }
         catch (ConfigException)
         {
             // Its reader has said it, or says it when it starts.
             return [];
         }
-        return words;
     }
 
     // A backslash before a digit, itself not escaped.

@@ -1,4 +1,3 @@
-using Facteur.Config;
 using Facteur.Tables;
 using Facteur.Tables.Text;
 

@@ -43,7 +43,8 @@ public sealed class CheckCommandTests : IDisposable
     [InlineData("queue_run_delay = 5x", "DIR/main.cf:9: error: parameter queue_run_delay: bad time value or unit: 5x")]
     [InlineData("soft_bounce = perhaps", "DIR/main.cf:9: error: bad boolean configuration: soft_bounce = perhaps")]
     [InlineData("myorigin = a.example b.example", "DIR/main.cf:9: error: myorigin parameter setting must not contain multiple values: a.example b.example")]
-    [InlineData("virtual_alias_domains = ${x y", "DIR/main.cf: ")]
+    [InlineData("virtual_alias_domains = ${x y", "DIR/main.cf:9: error: parameter virtual_alias_domains: ")]
+    [InlineData("relay_domains = inline:{a=b}c", "DIR/main.cf: warning: syntax error after '}' in \"{a=b}c\"")]
     [InlineData("relayhost\n", "DIR/main.cf:9: error: missing '=' after attribute name: \"relayhost\"")]
     [InlineData("transport_maps = texthash:DIR/none", "DIR/main.cf:9: error: transport_maps: texthash:DIR/none can't be opened: open database DIR/none: No such file or directory")]
     [InlineData("smtpd_sender_restrictions =\n  reject_non_fqdn_sender,\n  check_sender_access hash:DIR/none", "DIR/main.cf:11: error: smtpd_sender_restrictions: hash:DIR/none can't be opened:")]
@@ -107,6 +108,21 @@ public sealed class CheckCommandTests : IDisposable
         Assert.DoesNotContain("the key in", output, StringComparison.Ordinal);
         Assert.DoesNotContain(": error: ", output, StringComparison.Ordinal);
         Assert.InRange(status, 0, 1);
+    }
+
+    [Fact]
+    public void An_index_older_than_its_text_is_named()
+    {
+        Write("map", "key value\n");
+        Write("main.cf", "compatibility_level = 3.11\n");
+        var context = new CommandContext("postmap", ["-c", _directory, $"lmdb:{_directory}/map"], Stream.Null, new StringWriter(), new StringWriter(), TimeProvider.System, new Dictionary<string, string>());
+        Assert.Equal(0, Postmap.Run(context));
+        var now = TimeProvider.System.GetUtcNow().UtcDateTime;
+        File.SetLastWriteTimeUtc($"{_directory}/map.lmdb", now.AddHours(-2));
+        File.SetLastWriteTimeUtc($"{_directory}/map", now.AddHours(-1));
+        var (status, output) = Run("transport_maps = lmdb:DIR/map");
+        Assert.Equal($"{_directory}/main.cf:9: warning: database {_directory}/map.lmdb is older than source file {_directory}/map\n", output);
+        Assert.Equal(1, status);
     }
 
     [Fact]
