@@ -3,7 +3,6 @@ using Facteur.Config;
 using Facteur.Config.MasterCf;
 using Facteur.Config.Parameters;
 using Facteur.Contracts;
-using Facteur.Mail.Addresses;
 using Facteur.Net.Dns;
 using Facteur.Services.Explain;
 using Facteur.Services.Master;
@@ -20,12 +19,7 @@ namespace Facteur.Services.Check;
 /// </summary>
 public sealed class RelaySafety : IAsyncDisposable
 {
-    /// <summary>The stranger's own domain, and another site.</summary>
-    internal const string OwnDomain = "stranger.example", ForeignDomain = "elsewhere.example";
-
-    private const int ReasonLimit = 5, SessionLimit = 60;
-
-    private static readonly string[] ForeignDomains = [ForeignDomain, "elsewhere-1.com", "elsewhere-1.net", "elsewhere-1.org", "elsewhere-1.de"];
+    private const int ReasonLimit = 5;
 
     // Far from each other: a network that holds two of them is nobody's own.
     private static readonly string[] Probes =
@@ -38,7 +32,7 @@ public sealed class RelaySafety : IAsyncDisposable
 
     private readonly ConfigLoad _load;
     private readonly SettingPlaces _places;
-    private readonly StrangerDns _dns = new();
+    private readonly StrangerSessions _sessions;
     private readonly List<(MasterEntry Entry, SmtpdService? Smtpd, string Wrong)> _smtpds = [];
     private readonly Explainer _explainer;
     private readonly TableSet _tables;
@@ -63,7 +57,9 @@ public sealed class RelaySafety : IAsyncDisposable
         };
         _time = time;
         _places = new SettingPlaces(load.Config.ConfigDirectory);
-        _explainer = new Explainer(_load, null, _dns, time);
+        var dns = new StrangerDns();
+        _explainer = new Explainer(_load, null, dns, time);
+        _sessions = new StrangerSessions(_explainer, dns);
         _tables = new TableSet(load.Config, new Unheard(), time, new TableOptions { Utf8 = load.Config.Get(CommonParameters.Smtputf8Enable) });
         _answers = new TableAnswers(_tables);
         // All tables are opened now: who calls may give up rights before sessions are served.
@@ -165,7 +161,7 @@ public sealed class RelaySafety : IAsyncDisposable
         _explainer.Serve(smtpd);
         var config = _load.Config.With(entry.Overrides);
         var (client, trustsAll) = await ClientAsync(smtpd, entry, cancel).ConfigureAwait(false);
-        var (recipients, relaysAll) = await RecipientsAsync(entry, config, cancel).ConfigureAwait(false);
+        var (recipients, relaysAll) = await RecipientsAsync(config, cancel).ConfigureAwait(false);
         var walk = new StrangerWalk(smtpd, config, entry, _places, _answers, trustsAll, relaysAll);
         var passages = Passages(smtpd, walk);
         var claims = await ClaimsAsync(smtpd, client, cancel).ConfigureAwait(false);
@@ -173,7 +169,7 @@ public sealed class RelaySafety : IAsyncDisposable
         if (closed.List is not null && !claims)
         {
             if (Here(entry, config) is null && ToAnyDomain(config) is { } rule
-                && await ShowAsync(smtpd, client, Written(config), passages, claims, cancel).ConfigureAwait(false) is { Count: > 0 } mapped)
+                && await _sessions.FindAsync(client, Written(config), [], claims, cancel).ConfigureAwait(false) is { Count: > 0 } mapped)
             {
                 return new ListenerSafety(entry, Relaying.Open, $"strangers may relay, by {rule}: {string.Join(", ", mapped)}") { Session = mapped };
             }
@@ -181,7 +177,7 @@ public sealed class RelaySafety : IAsyncDisposable
         }
         var here = Here(entry, config);
         var reasons = Reasons(entry, passages, walk, claims);
-        var shown = await ShowAsync(smtpd, client, recipients, passages, claims, cancel).ConfigureAwait(false);
+        var shown = await _sessions.FindAsync(client, recipients, passages.SelectMany(p => p.Passage.Openings), claims, cancel).ConfigureAwait(false);
         if (shown.Count > 0)
         {
             var by = string.Join("; ", reasons.Sure);
@@ -211,7 +207,7 @@ public sealed class RelaySafety : IAsyncDisposable
         {
             sure.Add($"{SmtpdParameters.AuthorizedXclientHosts.Name} ({SettingPlaces.Text(_places.Of(entry, SmtpdParameters.AuthorizedXclientHosts.Name))}): they say who they are");
         }
-        foreach (var (list, stage, passage) in passages.Where(p => p.Stage == Stage.Recipient || !p.Passage.IsSure))
+        foreach (var (list, _, passage) in passages.Where(p => p.Stage == Stage.Recipient || !p.Passage.IsSure))
         {
             if (!passage.IsSure)
             {
@@ -277,11 +273,12 @@ public sealed class RelaySafety : IAsyncDisposable
     }
 
     /// <summary>Recipients at other sites; when a list of our domains holds theirs too, that one first, and which list it is.</summary>
-    private async Task<(List<string> Recipients, string? RelaysAll)> RecipientsAsync(MasterEntry entry, IConfig config, CancellationToken cancel)
+    private async Task<(List<string> Recipients, string? RelaysAll)> RecipientsAsync(IConfig config, CancellationToken cancel)
     {
         var own = ListSyntax.Split(config.Get(CommonParameters.Myhostname)).FirstOrDefault() ?? "localhost";
-        List<string> recipients = [.. ForeignDomains.Take(1).Select(d => $"someone@{d}"), $"someone%{ForeignDomain}@{own}", $"{ForeignDomain}!someone", $"@{own}:someone@{ForeignDomain}", $"\"someone@{ForeignDomain}\"@{own}"];
-        foreach (var domain in ForeignDomains)
+        const string Site = StrangerSessions.ForeignDomain;
+        List<string> recipients = [$"someone@{Site}", $"someone%{Site}@{own}", $"{Site}!someone", $"@{own}:someone@{Site}", $"\"someone@{Site}\"@{own}"];
+        foreach (var domain in StrangerSessions.ForeignDomains)
         {
             Resolution resolution;
             try
@@ -326,7 +323,8 @@ public sealed class RelaySafety : IAsyncDisposable
     {
         var domains = ((string[])["mydestination", "virtual_alias_domains", "virtual_mailbox_domains", "relay_domains"]).SelectMany(name => ListSyntax.Split(config.Find(name) ?? ""))
             .Where(d => !d.AsSpan().ContainsAny(":/!*")).Distinct().Take(4);
-        return [.. domains.SelectMany(domain => "=%#+-".Select(sign => $"someone{sign}{ForeignDomain}@{domain}").Append($"someone@{ForeignDomain}@{domain}").Append($"\"someone@{ForeignDomain}\"@{domain}"))];
+        const string Site = StrangerSessions.ForeignDomain;
+        return [.. domains.SelectMany(domain => "=%#+-@".Select(sign => $"someone{sign}{Site}@{domain}").Append($"\"someone@{Site}\"@{domain}"))];
     }
 
     private static async Task<bool> ClaimsAsync(SmtpdService smtpd, IPAddress client, CancellationToken cancel) =>
@@ -348,70 +346,6 @@ public sealed class RelaySafety : IAsyncDisposable
         {
             return null;
         }
-    }
-
-    /// <returns>The first session in which mail for another site is taken; empty when there is none.</returns>
-    private async Task<IReadOnlyList<string>> ShowAsync(
-        SmtpdService smtpd, IPAddress client, List<string> recipients, List<(RestrictionList List, Stage Stage, Passage Passage)> passages, bool claims, CancellationToken cancel)
-    {
-        var forgeries = new List<Forgery> { new(), new(Sender: "") };
-        forgeries.AddRange(passages.SelectMany(p => p.Passage.Openings).Select(o => o.Forgery).OfType<Forgery>().Distinct());
-        if (claims)
-        {
-            forgeries.Insert(0, new Forgery(Claim: "ADDR=127.0.0.1 NAME=localhost"));
-        }
-        var tried = 0;
-        foreach (var forgery in forgeries)
-        {
-            foreach (var recipient in forgery.Recipient is { } one ? [one] : recipients)
-            {
-                if (++tried > SessionLimit)
-                {
-                    return [];
-                }
-                try
-                {
-                    if (await SessionAsync(client, forgery, recipient, cancel).ConfigureAwait(false) is { } session)
-                    {
-                        return session;
-                    }
-                }
-                catch (OperationCanceledException)
-                {
-                    return [];
-                }
-            }
-        }
-        return [];
-    }
-
-    private async Task<IReadOnlyList<string>?> SessionAsync(IPAddress client, Forgery forgery, string recipient, CancellationToken cancel)
-    {
-        var name = forgery.ReverseName ?? $"mail.{OwnDomain}";
-        var helo = forgery.Helo ?? $"mail.{OwnDomain}";
-        var sender = forgery.Sender ?? $"someone@{OwnDomain}";
-        _dns.Set(client, name == ClientFacts.Unknown ? "" : name, [OwnDomain, $"mail.{OwnDomain}", helo, AddressParts.Domain(sender).ToString(), .. ForeignDomains]);
-        var question = new SessionQuestion(client, null, helo, sender, [recipient], "") { Claim = forgery.Claim };
-        var reply = await _explainer.SessionAsync(question, cancel).ConfigureAwait(false);
-        if (reply is not ['2', ..] || _explainer.Taken is not { } taken)
-        {
-            return null;
-        }
-        foreach (var address in taken.Recipients.Select(r => r.Address).Where(a => ForeignDomains.Contains(AddressParts.Domain(a).ToString())))
-        {
-            var route = await _explainer.Generation.Rewrite.ResolveAsync(taken.Sender, address, cancel).ConfigureAwait(false);
-            const ResolveFlags Here = ResolveFlags.Local | ResolveFlags.VirtualAlias | ResolveFlags.VirtualMailbox | ResolveFlags.Fail | ResolveFlags.Error;
-            if ((route.Flags & Here) == 0 && route.Transport is not ("error" or "retry" or "discard"))
-            {
-                // Of the replies, from the end: QUIT, the message, DATA, RCPT.
-                return
-                [
-                    $"client {client}{(forgery.ReverseName is null ? "" : $" (named {name} by its own zone)")}", $"EHLO {helo}", .. forgery.Claim is null ? (string[])[] : [$"XCLIENT {forgery.Claim}"], $"MAIL FROM:<{sender}>", $"RCPT TO:<{recipient}>",
-                    $"reply {_explainer.Replies[^4]}",
-                ];
-            }
-        }
-        return null;
     }
 
     /// <summary>Tables say what is wrong with them elsewhere.</summary>

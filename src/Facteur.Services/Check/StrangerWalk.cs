@@ -234,7 +234,7 @@ internal sealed class StrangerWalk(SmtpdService smtpd, IConfig config, MasterEnt
         if (name == "check_recipient_access")
         {
             // "user@" is that user at any site; other keys name sites, and it is theirs to be listed.
-            return keys.Select(key => isPattern || key is not [not '@', .., '@'] ? null : new Forgery(Recipient: key + RelaySafety.ForeignDomain));
+            return keys.Select(key => isPattern || key is not [not '@', .., '@'] ? null : new Forgery(Recipient: key + StrangerSessions.ForeignDomain));
         }
         if (name == "check_client_access")
         {
@@ -247,7 +247,7 @@ internal sealed class StrangerWalk(SmtpdService smtpd, IConfig config, MasterEnt
             {
                 "check_helo_access" => new Forgery(Helo: text is ['.', ..] ? "host" + text : text),
                 "check_reverse_client_hostname_access" => new Forgery(ReverseName: text is ['.', ..] ? "host" + text : text),
-                _ => new Forgery(Sender: text == smtpd.Settings.NullAccessKey ? "" : text is ['@', ..] ? "someone" + text : text is [.., '@'] ? text + RelaySafety.OwnDomain
+                _ => new Forgery(Sender: text == smtpd.Settings.NullAccessKey ? "" : text is ['@', ..] ? "someone" + text : text is [.., '@'] ? text + StrangerSessions.OwnDomain
                     : text is ['.', ..] ? "someone@host" + text : text.Contains('@') ? text : "someone@" + text),
             });
     }
