@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text.RegularExpressions;
 using Facteur.Config;
 
 namespace Facteur.Commands.Check;
@@ -30,7 +29,7 @@ public sealed record Finding(string File, int Line, FindingLevel Level, string T
 }
 
 /// <summary>All that was found, each thing once.</summary>
-internal sealed partial class Findings
+internal sealed class Findings
 {
     private readonly HashSet<Finding> _all = [];
 
@@ -48,30 +47,44 @@ internal sealed partial class Findings
     /// <param name="otherwise">The place when they name none.</param>
     public void AddSaid(FindingLevel level, string said, (string File, int Line) otherwise)
     {
-        var match = PlaceFirst().Match(said) is { Success: true } first ? first : PlaceLast().Match(said);
-        if (match.Success && int.TryParse(match.Groups["line"].Value, NumberStyles.None, CultureInfo.InvariantCulture, out var line))
-        {
-            Add(level, (match.Groups["file"].Value, line), match.Groups["service"] is { Success: true } service ? $"{service.Value}: {match.Groups["text"].Value}" : match.Groups["text"].Value);
-        }
-        else if (FileFirst().Match(said) is { Success: true } file)
-        {
-            Add(level, (file.Groups["file"].Value, 0), file.Groups["text"].Value);
-        }
-        else
-        {
-            Add(level, otherwise, said);
-        }
+        var (place, text) = PlaceFirst(said) ?? PlaceLast(said) ?? FileFirst(said) ?? (otherwise, said);
+        Add(level, place, text);
     }
 
     // "file /etc/postfix/master.cf: line 3: text", "/etc/postfix/main.cf, line 3: text", "regexp map /etc/postfix/x, line 3: text"
-    [GeneratedRegex(@"^(?:(?:file|[a-z]+ map) )?(?<file>/[^\s,:]+)(?:,|:) line (?<line>\d+): (?<text>.*)$", RegexOptions.Singleline)]
-    private static partial Regex PlaceFirst();
-
-    // "/etc/postfix/main.cf: text"
-    [GeneratedRegex(@"^(?<file>/[^\s:]+\.cf): (?<text>.*)$", RegexOptions.Singleline)]
-    private static partial Regex FileFirst();
+    private static ((string File, int Line) Place, string Text)? PlaceFirst(string said)
+    {
+        const string Word = " line ";
+        var at = said.IndexOf(Word, StringComparison.Ordinal);
+        if (at < 1 || said[at - 1] is not (',' or ':') || Number(said.AsSpan(at + Word.Length), out var digits) is not { } line)
+        {
+            return null;
+        }
+        var (name, text) = (said.LastIndexOf(' ', at - 1) + 1, said[(at + Word.Length + digits)..]);
+        return said[name] == '/' && said[..name] is var what && (what is "" or "file " || what.EndsWith(" map ", StringComparison.Ordinal)) && text.StartsWith(": ", StringComparison.Ordinal)
+            ? ((said[name..(at - 1)], line), text[2..]) : null;
+    }
 
     // "text (/etc/postfix/main.cf, line 3)", "text (/etc/postfix/master.cf, line 3, service smtp/inet)"
-    [GeneratedRegex(@"^(?<text>.*) \((?<file>/[^\s,]+), line (?<line>\d+)(?:, service (?<service>[^)]*))?\)$", RegexOptions.Singleline)]
-    private static partial Regex PlaceLast();
+    private static ((string File, int Line) Place, string Text)? PlaceLast(string said)
+    {
+        var start = said.LastIndexOf(" (/", StringComparison.Ordinal);
+        if (start < 0 || said[^1] != ')' || said[(start + 2)..^1].Split(", ") is not [var file, var place, .. var service]
+            || !place.StartsWith("line ", StringComparison.Ordinal) || Number(place.AsSpan(5), out _) is not { } line)
+        {
+            return null;
+        }
+        return ((file, line), service is [var of, ..] ? $"{(of.StartsWith("service ", StringComparison.Ordinal) ? of["service ".Length..] : of)}: {said[..start]}" : said[..start]);
+    }
+
+    // "/etc/postfix/main.cf: text"
+    private static ((string File, int Line) Place, string Text)? FileFirst(string said) =>
+        said is ['/', ..] && said.IndexOf(".cf: ", StringComparison.Ordinal) is > 0 and var end && !said[..end].Contains(' ') ? ((said[..(end + 3)], 0), said[(end + 5)..]) : null;
+
+    private static int? Number(ReadOnlySpan<char> text, out int digits)
+    {
+        var end = text.IndexOfAnyExceptInRange('0', '9');
+        digits = end < 0 ? text.Length : end;
+        return int.TryParse(text[..digits], NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;
+    }
 }

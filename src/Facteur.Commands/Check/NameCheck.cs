@@ -1,12 +1,13 @@
-using System.Text.RegularExpressions;
 using Facteur.Config;
 using Facteur.Config.Parameters;
 
 namespace Facteur.Commands.Check;
 
 /// <summary>Names and values: what the loader says, each with its line; names that nothing uses, with the nearest parameter.</summary>
-internal static partial class NameCheck
+internal static class NameCheck
 {
+    private const string Deprecated = "support for parameter \"";
+
     public static void Run(ConfigLoad load, SettingPlaces places, Findings findings)
     {
         foreach (var error in load.Errors)
@@ -15,15 +16,19 @@ internal static partial class NameCheck
         }
         foreach (var warning in load.Warnings)
         {
-            if (Named().Match(warning) is { Success: true } match)
+            if (Named(warning, "unused parameter: ", '=') is var (file, unused))
             {
-                AddNamed(match.Groups["file"].Value, match.Groups["what"].Value, match.Groups["name"].Value, places, findings);
+                AddNamed(file, "unused", unused, places, findings);
             }
-            else if (Deprecated().Match(warning) is { Success: true } old)
+            else if (Named(warning, "undefined parameter: ", '=') is var (from, undefined))
             {
-                foreach (var place in Places(places, old.Groups["file"].Value, old.Groups["name"].Value, ""))
+                AddNamed(from, "undefined", undefined, places, findings);
+            }
+            else if (Named(warning, Deprecated, '"') is var (of, old))
+            {
+                foreach (var place in Places(places, of, old, ""))
                 {
-                    findings.Add(FindingLevel.Warning, place, old.Groups["text"].Value);
+                    findings.Add(FindingLevel.Warning, place, warning[(of.Length + 2)..]);
                 }
             }
             else
@@ -59,10 +64,9 @@ internal static partial class NameCheck
     // A setting's own lines; of a name that is referred to the lines that do.
     private static List<(string File, int Line)> Places(SettingPlaces places, string file, string name, string what)
     {
-        var refers = new Regex(@"\$[({]?" + Regex.Escape(name) + @"(?![A-Za-z0-9_])", RegexOptions.None, TimeSpan.FromSeconds(1));
         List<(string File, int Line)> found = file == places.MainPath
-            ? [.. places.Main.Entries.Where(e => what == "undefined" ? refers.IsMatch(e.Value.Value) : e.Key == name).Select(e => places.Of(null, e.Key, what == "undefined" ? name : ""))]
-            : [.. places.Master.Lines.Where(l => l.Settings.Any(s => what == "undefined" ? refers.IsMatch(s.Value) : s.Key == name)).Select(l => (places.MasterPath, l.Line))];
+            ? [.. places.Main.Entries.Where(e => what == "undefined" ? Refers(e.Value.Value, name) : e.Key == name).Select(e => places.Of(null, e.Key, what == "undefined" ? name : ""))]
+            : [.. places.Master.Lines.Where(l => l.Settings.Any(s => what == "undefined" ? Refers(s.Value, name) : s.Key == name)).Select(l => (places.MasterPath, l.Line))];
         return found.Count > 0 ? found : [(file, 0)];
     }
 
@@ -95,9 +99,29 @@ internal static partial class NameCheck
         return rows[a.Length % 3][b.Length];
     }
 
-    [GeneratedRegex(@"^(?<file>/[^:]+): (?<what>unused|undefined) parameter: (?<name>[^=\s]+)(?:=.*)?$", RegexOptions.Singleline)]
-    private static partial Regex Named();
+    /// <returns>Of "file: what name…" file and name.</returns>
+    private static (string File, string Name)? Named(string warning, string what, char end)
+    {
+        var at = warning.IndexOf(": " + what, StringComparison.Ordinal);
+        if (at < 0 || warning.AsSpan(0, at).Contains(' '))
+        {
+            return null;
+        }
+        var name = warning[(at + 2 + what.Length)..];
+        return (warning[..at], name.IndexOf(end, StringComparison.Ordinal) is >= 0 and var to ? name[..to] : name);
+    }
 
-    [GeneratedRegex("^(?<file>/[^:]+): (?<text>support for parameter \"(?<name>[^\"]+)\" .*)$")]
-    private static partial Regex Deprecated();
+    // $name, ${name…, $(name…
+    private static bool Refers(string value, string name)
+    {
+        for (var at = value.IndexOf(name, StringComparison.Ordinal); at > 0; at = value.IndexOf(name, at + 1, StringComparison.Ordinal))
+        {
+            var end = at + name.Length;
+            if ((value[at - 1] == '$' || (at > 1 && value[at - 2] == '$' && value[at - 1] is '{' or '(')) && (end == value.Length || !(char.IsAsciiLetterOrDigit(value[end]) || value[end] == '_')))
+            {
+                return true;
+            }
+        }
+        return false;
+    }
 }

@@ -1,4 +1,3 @@
-using System.Text.RegularExpressions;
 using Facteur.Config;
 using Facteur.Config.MasterCf;
 using Facteur.Config.Parameters;
@@ -11,7 +10,7 @@ namespace Facteur.Commands.Check;
 /// Tables that settings name: each is opened as services open it, and what its opening says (can't be opened, no index, an old one, a bad line) is found.
 /// Files in lists; back-references in patterns.
 /// </summary>
-internal sealed partial class TableCheck(ConfigLoad load, SettingPlaces places, Findings findings, TimeProvider time) : ITableEvents
+internal sealed class TableCheck(ConfigLoad load, SettingPlaces places, Findings findings, TimeProvider time) : ITableEvents
 {
     // Types of Postfix, whether this build has them or not: what is named so is a table, in whatever setting it stands.
     private static readonly HashSet<string> Types = new(StringComparer.Ordinal)
@@ -110,7 +109,7 @@ internal sealed partial class TableCheck(ConfigLoad load, SettingPlaces places, 
         {
             if (name.Contains("regexp:", StringComparison.Ordinal) && WrittenTable.Read(name) is { } written)
             {
-                foreach (var entry in written.Entries.Where(e => BackReference().IsMatch(e.Key)))
+                foreach (var entry in written.Entries.Where(e => HasBackReference(e.Key)))
                 {
                     findings.Add(FindingLevel.Note, entry.Line > 0 ? (written.Path, entry.Line) : _place, $"the pattern {entry.Key} has a back-reference: a match may take a time that grows exponentially");
                 }
@@ -149,7 +148,15 @@ internal sealed partial class TableCheck(ConfigLoad load, SettingPlaces places, 
         }
     }
 
-    // A backslash before a digit, itself not escaped.
-    [GeneratedRegex(@"(?<!\\)(?:\\\\)*\\[1-9]")]
-    private static partial Regex BackReference();
+    private static bool HasBackReference(string pattern)
+    {
+        for (var at = pattern.IndexOf('\\', StringComparison.Ordinal); at >= 0 && at + 1 < pattern.Length; at = pattern.IndexOf('\\', at + 2))
+        {
+            if (pattern[at + 1] is >= '1' and <= '9')
+            {
+                return true;
+            }
+        }
+        return false;
+    }
 }
