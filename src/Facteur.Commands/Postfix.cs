@@ -225,6 +225,10 @@ public static class Postfix
                 Say(context, $"warning: {warning}");
             }
         }
+        if (load.Warnings.Any(w => w.Contains(": support for parameter \"", StringComparison.Ordinal)))
+        {
+            context.Error.WriteLine($"{postconf}: warning: See https://www.postfix.org/DEPRECATION_README.html for details");
+        }
         var permissions = new PostfixPermissions(text => Say(context, text));
         if (!permissions.Make(load.Config))
         {

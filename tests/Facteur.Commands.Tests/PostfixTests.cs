@@ -53,6 +53,7 @@ public sealed class PostfixTests : IDisposable
         Assert.Equal("", output);
         foreach (var line in (string[])[
             "/usr/sbin/postconf: warning: TOP/etc/main.cf: unused parameter: foo=baz", "/usr/sbin/postconf: warning: TOP/etc/main.cf: support for parameter \"smtp_use_tls\" will be removed; instead, specify \"smtp_tls_security_level\"",
+            "/usr/sbin/postconf: warning: See https://www.postfix.org/DEPRECATION_README.html for details",
             "postfix/postlog: warning: TOP/etc/main.cf, line 7: overriding earlier entry: foo=bar"])
         {
             Assert.Contains(line.Replace("TOP", _top, StringComparison.Ordinal) + "\n", error, StringComparison.Ordinal);
