@@ -48,8 +48,8 @@ internal sealed class TableAnswers(TableSet tables)
         {
             return new TableAnswer(e.Message, true, false, values);
         }
-        // What is served counts: an index may be older than its text.
-        if (!table.IsPattern && Listed(table) is { } listed)
+        // What is served counts: an index may be older than its text. Of memcache only the backup could be listed.
+        if (!table.IsPattern && !name.Contains("memcache:", StringComparison.Ordinal) && Listed(table) is { } listed)
         {
             foreach (var (key, value) in listed)
             {
