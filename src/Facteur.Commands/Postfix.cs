@@ -43,6 +43,10 @@ public static class Postfix
         var command = options.Operands is [var first, ..] ? first : "";
         var operands = options.Operands.Skip(1).ToList();
         directory = Path.GetFullPath(ConfigLoader.FindDirectory(directory, context.Environment));
+        if (command == "check" && File.Exists($"{directory}/main.cf") && !File.Exists($"{directory}/master.cf"))
+        {
+            return Fail(context, $"no {directory}/master.cf file found");
+        }
         var load = ConfigLoader.Load(directory, new LoadOptions { ProcessName = "postfix" });
         if (load.Errors.Count > 0)
         {
@@ -204,15 +208,33 @@ public static class Postfix
 
     private static int Check(CommandContext context, ConfigLoad load, string queue)
     {
-        foreach (var warning in load.Warnings)
-        {
-            Say(context, $"warning: {warning}");
-        }
         if (!Directory.Exists(queue))
         {
-            return Fail(context, $"queue_directory {queue}: no such directory");
+            return context.Fatal($"chdir({queue}): No such file or directory");
         }
-        new PostfixPermissions(text => Say(context, text)).Check(load.Config);
+        var postconf = $"{load.Config.Get(SendmailParameters.CommandDirectory)}/postconf";
+        foreach (var warning in load.Warnings)
+        {
+            // Postfix: names that nothing uses are postconf's to tell, which is run by its whole name.
+            if (warning.StartsWith($"{load.Config.ConfigDirectory}/main.cf: ", StringComparison.Ordinal) || warning.StartsWith($"{load.Config.ConfigDirectory}/master.cf: ", StringComparison.Ordinal))
+            {
+                context.Error.WriteLine($"{postconf}: warning: {warning}");
+            }
+            else
+            {
+                Say(context, $"warning: {warning}");
+            }
+        }
+        if (load.Warnings.Any(w => w.Contains(": support for parameter \"", StringComparison.Ordinal)))
+        {
+            context.Error.WriteLine($"{postconf}: warning: See https://www.postfix.org/DEPRECATION_README.html for details");
+        }
+        var permissions = new PostfixPermissions(text => Say(context, text));
+        if (!permissions.Make(load.Config))
+        {
+            return Fail(context, "unable to create missing queue directories");
+        }
+        permissions.Check(load.Config);
         return 0;
     }
 

@@ -11,6 +11,7 @@ internal sealed class PostfixPermissions(Action<string> say)
     /// <summary>So many lines of one kind are said; a tree with a wrong owner has thousands of files.</summary>
     private const int LineLimit = 100;
     private const uint OthersWrite = 0x12; // 022
+    private const uint Socket = 0xC000, Fifo = 0x1000; // S_IFSOCK, S_IFIFO
 
     /// <summary>Makes what is missing and sets owners, groups and modes.</summary>
     /// <returns>Whether all was done.</returns>
@@ -47,7 +48,20 @@ internal sealed class PostfixPermissions(Action<string> say)
         return done;
     }
 
-    /// <summary>Says what is wrong; Postfix's warnings.</summary>
+    /// <summary>Makes directories that are missing, as Postfix's check does, with owner and mode.</summary>
+    /// <returns>Whether all are there.</returns>
+    public bool Make(IConfig config)
+    {
+        _ = PostfixFiles.Of(config, out var files);
+        var done = true;
+        foreach (var path in files?.Directories ?? [])
+        {
+            done &= Done(path, path.Make());
+        }
+        return done;
+    }
+
+    /// <summary>Says what is wrong; Postfix's warnings, in its order.</summary>
     public void Check(IConfig config)
     {
         if (PostfixFiles.Of(config, out var files) is { } wrong)
@@ -59,25 +73,53 @@ internal sealed class PostfixPermissions(Action<string> say)
         {
             Owners(config, files, queue);
             Groups(files, queue);
+            Chroot(queue, files.Directories[0].Uid, files.Directories[0].Uid == 0 ? "root" : files.MailOwner);
         }
         foreach (var file in Below($"{queue}/corrupt").Take(LineLimit))
         {
             say($"warning: damaged message: {Path.GetRelativePath(queue, file)}");
         }
+        Sendmail("/usr/lib/sendmail", "/usr/sbin/sendmail");
     }
 
     private void Owners(IConfig config, PostfixFiles files, string queue)
     {
         var (data, root, mail) = (config.Get(CommonParameters.DataDirectory), files.Directories[0].Uid, files.Directories[1].Uid);
         var name = root == 0 ? "root" : files.MailOwner;
-        Tree([$"{queue}/.", $"{queue}/pid"], root, name, othersToo: true);
-        Tree([$"{config.ConfigDirectory}/.", .. Below(config.ConfigDirectory)], root, name, othersToo: true);
-        Tree([$"{data}/.", .. Below(data)], mail, files.MailOwner, othersToo: true);
+        IReadOnlyList<string> own = [$"{queue}/.", $"{queue}/pid"];
+        Owned(own, root, name);
+        Writable(own, followLinks: false);
+        var tree = Tree($"{config.ConfigDirectory}/.");
+        Owned(tree, root, name);
+        Writable(tree, followLinks: true);
+        Links(tree);
+        tree = Tree($"{data}/.");
+        Owned(tree, mail, files.MailOwner);
+        Writable(tree, followLinks: false);
         // Not down into maildrop: it is the least trusted directory (Postfix).
         foreach (var path in files.Directories.Where(d => d.Path.StartsWith(queue + "/", StringComparison.Ordinal) && d.Uid != root))
         {
             var owner = path.Uid == mail ? files.MailOwner : config.Get(FacteurParameters.QueueOwner);
-            Tree([path.Path, .. path.Path == $"{queue}/maildrop" ? [] : Below(path.Path)], path.Uid, owner, othersToo: false);
+            Owned(path.Path == $"{queue}/maildrop" ? [path.Path] : [.. Tree(path.Path).Where(IsNoSocket)], path.Uid, owner);
+        }
+    }
+
+    /// <summary>What administrators put below queue_directory for services that they chroot: root's, and the same as outside (Postfix).</summary>
+    private void Chroot(string queue, uint root, string name)
+    {
+        foreach (var tree in ((string[])["bin", "etc", "lib", "sbin", "usr"]).Select(d => $"{queue}/{d}").Where(Directory.Exists).Select(Tree))
+        {
+            Owned(tree, root, name);
+            Limited(tree.Where(path => IsKind(path, Libc.S_IFREG) && File.Exists(path[queue.Length..]) && !Same(path, path[queue.Length..])), path => $"{path} and {path[queue.Length..]} differ");
+        }
+    }
+
+    private void Sendmail(string one, string other)
+    {
+        if (File.Exists(one) && File.Exists(other) && !Same(one, other))
+        {
+            say($"warning: {one} and {other} differ");
+            say("warning: Replace one by a symbolic link to the other");
         }
     }
 
@@ -103,28 +145,27 @@ internal sealed class PostfixPermissions(Action<string> say)
         }
     }
 
-    private void Tree(IEnumerable<string> paths, uint owner, string name, bool othersToo)
+    private void Owned(IReadOnlyList<string> paths, uint owner, string name) =>
+        Limited(paths.Where(path => UnixFile.Status(path, followLinks: false, out var status) == 0 && status.Uid != owner), path => $"not owned by {name}: {path}");
+
+    // Of a link that leads nowhere its own mode counts (find -L).
+    private void Writable(IReadOnlyList<string> paths, bool followLinks) =>
+        Limited(
+            paths.Where(path => ((followLinks && UnixFile.Status(path, followLinks: true, out var status) == 0) || UnixFile.Status(path, followLinks: false, out status) == 0) && (status.Mode & OthersWrite) != 0),
+            path => $"group or other writable: {path}");
+
+    private void Links(IReadOnlyList<string> paths) =>
+        Limited(
+            paths.Where(path => path != "/etc/postfix/./makedefs.out" && IsKind(path, Libc.S_IFLNK) && new FileInfo(path).LinkTarget?.Contains('/', StringComparison.Ordinal) == true),
+            path => $"symlink leaves directory: {path}");
+
+    private void Limited(IEnumerable<string> paths, Func<string, string> text)
     {
         var said = 0;
         foreach (var path in paths)
         {
-            if (UnixFile.Status(path, followLinks: false, out var status) != 0)
-            {
-                continue;
-            }
-            var kind = status.Mode & Libc.S_IFMT;
-            var exempt = !othersToo && kind is not (Libc.S_IFREG or Libc.S_IFDIR);
-            var (wrongOwner, writable) = (!exempt && status.Uid != owner, othersToo && kind != Libc.S_IFLNK && (status.Mode & OthersWrite) != 0);
-            if (wrongOwner)
-            {
-                say($"warning: not owned by {name}: {path}");
-            }
-            if (writable)
-            {
-                say($"warning: group or other writable: {path}");
-            }
-            said += (wrongOwner ? 1 : 0) + (writable ? 1 : 0);
-            if (said >= LineLimit)
+            say("warning: " + text(path));
+            if (++said == LineLimit)
             {
                 say("warning: and more");
                 return;
@@ -132,8 +173,41 @@ internal sealed class PostfixPermissions(Action<string> say)
         }
     }
 
+    private static bool IsNoSocket(string path) => UnixFile.Status(path, followLinks: false, out var status) == 0 && (status.Mode & Libc.S_IFMT) is not (Socket or Fifo);
+
+    private static bool IsKind(string path, uint kind) => UnixFile.Status(path, followLinks: false, out var status) == 0 && (status.Mode & Libc.S_IFMT) == kind;
+
+    private static bool Same(string one, string other)
+    {
+        try
+        {
+            using var first = new FileStream(one, FileMode.Open, FileAccess.Read);
+            using var second = new FileStream(other, FileMode.Open, FileAccess.Read);
+            var (a, b) = (new byte[1 << 16], new byte[1 << 16]);
+            while (true)
+            {
+                var (m, n) = (first.ReadAtLeast(a, a.Length, throwOnEndOfStream: false), second.ReadAtLeast(b, b.Length, throwOnEndOfStream: false));
+                if (m != n || !a.AsSpan(0, m).SequenceEqual(b.AsSpan(0, n)))
+                {
+                    return false;
+                }
+                if (m < a.Length)
+                {
+                    return true;
+                }
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // What can't be compared is not the same (cmp -s).
+            return false;
+        }
+    }
+
+    private static IReadOnlyList<string> Tree(string directory) => [directory, .. Below(directory)];
+
     private static IEnumerable<string> Below(string directory) => !Directory.Exists(directory) ? []
-        : Directory.EnumerateFileSystemEntries(directory, "*", new EnumerationOptions { RecurseSubdirectories = true, MaxRecursionDepth = 8, AttributesToSkip = FileAttributes.ReparsePoint, IgnoreInaccessible = true });
+        : Directory.EnumerateFileSystemEntries(directory, "*", new EnumerationOptions { RecurseSubdirectories = true, MaxRecursionDepth = 8, AttributesToSkip = 0, IgnoreInaccessible = true });
 
     private bool Done(OwnedPath path, int errno)
     {

@@ -43,6 +43,7 @@ internal static class Names
         "postdrop" => Postdrop.Run(context),
         "postkick" => Postkick.Run(context, Access),
         "postlock" => Postlock.Run(context),
+        "check" => CheckCommand.Run(context, load => CheckAnswer.Ask(context, load)),
         "explain" => Explain.Run(context, question => ExplainAnswer.Run(context, question)),
         "spool" => SpoolCommand.Run(context, OpenSpool),
         LocalParent.Name => LocalParent.Run(context.Arguments),

@@ -13,7 +13,7 @@ if (name is "facteur" or "facteur.dll")
 {
     if (args.Length == 0)
     {
-        Console.Error.WriteLine($"usage: facteur NAME [arguments]; names: {string.Join(' ', Names.All)}, and spool, explain");
+        Console.Error.WriteLine($"usage: facteur NAME [arguments]; names: {string.Join(' ', Names.All)}, and spool, explain, check");
         return 64;
     }
     (name, arguments) = (args[0], args[1..]);

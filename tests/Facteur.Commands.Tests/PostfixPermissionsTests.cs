@@ -61,17 +61,60 @@ public sealed class PostfixPermissionsTests : IDisposable
         Check();
         Assert.Equal(
             [
-                "damaged message: corrupt/4ABC", "group or other writable: TOP/etc/aliases", "group or other writable: TOP/spool/pid", "mode is not 710: TOP/spool/public", "mode is not 755: TOP/spool/pid",
-                "not owned by games: TOP/data/cache", "not owned by games: TOP/spool/corrupt/4ABC", "not owned by games: TOP/spool/journal/segment", "not owned by games: TOP/spool/maildrop",
-                "not owned by group mail: TOP/bin/postdrop", "not owned by group mail: TOP/spool/maildrop", "not owned by root: TOP/etc/aliases", "not owned by root: TOP/spool/.",
+                "damaged message: corrupt/4ABC", "group or other writable: TOP/etc/./aliases", "group or other writable: TOP/spool/pid", "mode is not 710: TOP/spool/public", "mode is not 755: TOP/spool/pid",
+                "not owned by games: TOP/data/./cache", "not owned by games: TOP/spool/corrupt/4ABC", "not owned by games: TOP/spool/journal/segment", "not owned by games: TOP/spool/maildrop",
+                "not owned by group mail: TOP/bin/postdrop", "not owned by group mail: TOP/spool/maildrop", "not owned by root: TOP/etc/./aliases", "not owned by root: TOP/spool/.",
                 "not set-gid or not owner+group+world executable: TOP/bin/postdrop",
             ], _said.Select(s => s.Replace(_top, "TOP")["warning: ".Length..]).Order(StringComparer.Ordinal));
         _said.Clear();
         Assert.True(Set());
         Check();
         // What an administrator has put there is the administrator's to mend.
-        Assert.Equal(3, _said.Count(s => s.Contains("/etc/aliases", StringComparison.Ordinal) || s.EndsWith("/data/cache", StringComparison.Ordinal)));
-        Assert.Equal("warning: damaged message: corrupt/4ABC", Assert.Single(_said, s => !s.Contains("/etc/aliases", StringComparison.Ordinal) && !s.EndsWith("/data/cache", StringComparison.Ordinal)));
+        Assert.Equal(3, _said.Count(s => s.Contains("/etc/./aliases", StringComparison.Ordinal) || s.EndsWith("/data/./cache", StringComparison.Ordinal)));
+        Assert.Equal("warning: damaged message: corrupt/4ABC", Assert.Single(_said, s => !s.Contains("/etc/./aliases", StringComparison.Ordinal) && !s.EndsWith("/data/./cache", StringComparison.Ordinal)));
+    }
+
+    /// <summary>What Postfix's "postfix check" said of the same tree, in its order.</summary>
+    [Fact]
+    public void All_is_said_in_the_order_of_Postfix()
+    {
+        Assert.True(Set());
+        File.WriteAllText($"{_top}/data/x", "x");
+        File.WriteAllText($"{_top}/etc/master.cf", "");
+        File.CreateSymbolicLink($"{_top}/etc/link", "/etc/hosts");
+        File.WriteAllText($"{_top}/spool/corrupt/AAA", "x");
+        Directory.CreateDirectory($"{_top}/spool/etc");
+        File.WriteAllText($"{_top}/spool/etc/hosts", "x");
+        File.Copy("/etc/passwd", $"{_top}/spool/etc/passwd");
+        Assert.Equal(0, Libc.chown($"{_top}/spool/etc/passwd", _owner, 0));
+        Assert.Equal(0, Libc.chown($"{_top}/spool", _owner, 0));
+        Assert.Equal(0, Libc.chmod($"{_top}/spool/pid", 0x1FF));
+        Assert.Equal(0, Libc.chown($"{_top}/etc/main.cf", _owner, 0));
+        Assert.Equal(0, Libc.chmod($"{_top}/etc/master.cf", 0x1B6));
+        File.CreateSymbolicLink($"{_top}/etc/inner", "master.cf");
+        Assert.Equal(0, Libc.chmod($"{_top}/data/x", 0x1B6));
+        Assert.Equal(0, Libc.chown($"{_top}/spool/public", _owner, 0));
+        Check();
+        string[] expected =
+        [
+            "not owned by root: TOP/spool/.", "group or other writable: TOP/spool/pid", "not owned by root: TOP/etc/./main.cf", "group or other writable: TOP/etc/./master.cf",
+            "group or other writable: TOP/etc/./inner", "symlink leaves directory: TOP/etc/./link", "not owned by games: TOP/data/./x", "group or other writable: TOP/data/./x",
+            "not owned by games: TOP/spool/corrupt/AAA", "not owned by group mail: TOP/spool/public", "mode is not 755: TOP/spool/pid", "not owned by root: TOP/spool/etc/passwd",
+            "TOP/spool/etc/hosts and /etc/hosts differ", "damaged message: corrupt/AAA",
+        ];
+        // Files of one directory come in any order.
+        var said = _said.Select(s => s.Replace(_top, "TOP")["warning: ".Length..]).ToList();
+        Assert.Equal(expected.Order(StringComparer.Ordinal), said.Order(StringComparer.Ordinal));
+        Assert.Equal(expected.Select(Kind).Distinct(), said.Select(Kind).Distinct());
+        static string Kind(string text) => $"{text.Split(':')[0].Split('/')[0]}{(text.Contains("/etc/./", StringComparison.Ordinal) ? "etc" : text.Contains("/data/", StringComparison.Ordinal) ? "data" : "")}";
+    }
+
+    [Fact]
+    public void Check_makes_what_is_missing()
+    {
+        Assert.True(new PostfixPermissions(_said.Add).Make(Load()));
+        Assert.Equal("spool/maildrop games mail 730", Describe("spool/maildrop"));
+        Assert.Empty(_said);
     }
 
     [Fact]

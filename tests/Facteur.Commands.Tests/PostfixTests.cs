@@ -36,6 +36,30 @@ public sealed class PostfixTests : IDisposable
     public void What_is_refused_is_said_as_Postfix_says_it(string arguments, string expected) =>
         Assert.Equal((1, expected.Replace("TOP", _top, StringComparison.Ordinal) + "\n", ""), Run(arguments.Split(' ')));
 
+    [Fact]
+    public void Check_without_its_files_ends_as_Postfix_s()
+    {
+        Directory.Delete($"{_top}/q");
+        Assert.Equal((1, $"postfix: fatal: chdir({_top}/q): No such file or directory\n", ""), Run("-c", $"{_top}/etc", "check"));
+        File.Delete($"{_top}/etc/master.cf");
+        Assert.Equal((1, $"postfix/postlog: fatal: no {_top}/etc/master.cf file found\n", ""), Run("-c", $"{_top}/etc", "check"));
+    }
+
+    [Fact]
+    public void Names_that_nothing_uses_are_postconf_s_to_tell()
+    {
+        Main("foo = bar\nfoo = baz\nsmtp_use_tls = yes");
+        var (_, error, output) = Run("-c", $"{_top}/etc", "check");
+        Assert.Equal("", output);
+        foreach (var line in (string[])[
+            "/usr/sbin/postconf: warning: TOP/etc/main.cf: unused parameter: foo=baz", "/usr/sbin/postconf: warning: TOP/etc/main.cf: support for parameter \"smtp_use_tls\" will be removed; instead, specify \"smtp_tls_security_level\"",
+            "/usr/sbin/postconf: warning: See https://www.postfix.org/DEPRECATION_README.html for details",
+            "postfix/postlog: warning: TOP/etc/main.cf, line 7: overriding earlier entry: foo=bar"])
+        {
+            Assert.Contains(line.Replace("TOP", _top, StringComparison.Ordinal) + "\n", error, StringComparison.Ordinal);
+        }
+    }
+
     [Theory]
     [InlineData("maillog_file = /dev/stdout", "not rotating '/dev/stdout'")]
     [InlineData("maillog_file = /nowhere/log", "maillog_file value '/nowhere/log' does not match any prefix in maillog_file_prefixes = TOP, /dev")]

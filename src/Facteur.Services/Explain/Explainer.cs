@@ -21,7 +21,11 @@ namespace Facteur.Services.Explain;
 /// <param name="Sender">MAIL FROM, without brackets; null: the session ends after EHLO.</param>
 /// <param name="Recipients">RCPT TO, without brackets.</param>
 /// <param name="Service">The master.cf entry of type inet that serves it: smtp, submission.</param>
-public sealed record SessionQuestion(IPAddress Client, string? Name, string? Helo, string? Sender, IReadOnlyList<string> Recipients, string Service);
+public sealed record SessionQuestion(IPAddress Client, string? Name, string? Helo, string? Sender, IReadOnlyList<string> Recipients, string Service)
+{
+    /// <summary>The arguments of XCLIENT, said after EHLO; null: it is not said.</summary>
+    public string? Claim { get; init; }
+}
 
 /// <summary>
 /// "facteur explain": the services of a configuration, made here as master makes them, answer one address or one session, and say what they do while
@@ -33,7 +37,8 @@ public sealed class Explainer : IAsyncDisposable
     private readonly ExplainedQueue _queue = new();
     private readonly Surroundings _around;
     private readonly Generation _generation;
-    private readonly SmtpdService? _smtpd;
+    private readonly List<string> _replies = [];
+    private SmtpdService? _smtpd;
 
     /// <summary>Makes the services and opens their tables.</summary>
     /// <param name="load">The configuration, without errors.</param>
@@ -67,6 +72,18 @@ public sealed class Explainer : IAsyncDisposable
     /// <summary>What was said.</summary>
     public Explanation Explanation { get; } = new();
 
+    /// <summary>The generation that answers.</summary>
+    internal Generation Generation => _generation;
+
+    /// <summary>The replies of the last session, of each its last line.</summary>
+    internal IReadOnlyList<string> Replies => _replies;
+
+    /// <summary>What the last session sent to the queue; null: nothing.</summary>
+    internal Envelope? Taken => _queue.Last;
+
+    /// <summary>The next sessions are this service's.</summary>
+    internal void Serve(SmtpdService smtpd) => _smtpd = smtpd;
+
     /// <summary>Plays a session, command by command.</summary>
     /// <returns>The reply to the last command that decided: of RCPT, of an earlier one that was refused, or of the end of the message.</returns>
     public async Task<string> SessionAsync(SessionQuestion question, CancellationToken cancel)
@@ -76,10 +93,16 @@ public sealed class Explainer : IAsyncDisposable
         await using (server.ConfigureAwait(false))
         await using (client.ConfigureAwait(false))
         {
+            _replies.Clear();
+            _queue.Last = null;
             Explanation.Begin($"connect from {question.Client}");
             var session = ServeAsync(server, remote, cancel);
             var reply = await ReplyAsync(client.Input, cancel).ConfigureAwait(false);
             var helo = question.Helo ?? (question.Name is null or "unknown" ? Literal(question.Client) : question.Name);
+            if (question.Claim is not null && IsGood(reply) && IsGood(reply = await CommandAsync(client, $"EHLO {helo}", cancel).ConfigureAwait(false)))
+            {
+                reply = await CommandAsync(client, $"XCLIENT {question.Claim}", cancel).ConfigureAwait(false);
+            }
             if (IsGood(reply) && IsGood(reply = await CommandAsync(client, $"EHLO {helo}", cancel).ConfigureAwait(false)) && question.Sender is not null
                 && IsGood(reply = await CommandAsync(client, $"MAIL FROM:<{question.Sender}>", cancel).ConfigureAwait(false)))
             {
@@ -180,6 +203,7 @@ public sealed class Explainer : IAsyncDisposable
                 Explanation.Add($"reply: {line}");
                 if (line.Length < 4 || line[3] != '-')
                 {
+                    _replies.Add(line);
                     return line;
                 }
                 continue;

@@ -32,7 +32,10 @@ internal static class BasicRestrictions
         var verdict = await inner.CheckAsync(context, subject).ConfigureAwait(false);
         context.WarnIfReject = outer;
         return verdict;
-    });
+    })
+    {
+        Warned = inner,
+    };
 
     public static Restriction Sleep(string name, TimeSpan length) => new(name, async (context, _) =>
     {
@@ -50,7 +53,10 @@ internal static class BasicRestrictions
     {
         context.Log.Warning(warning);
         return new(context.ServerError());
-    });
+    })
+    {
+        IsBroken = true,
+    };
 
     public static ValueTask<Verdict> UnauthPipelining(RestrictionContext context, Subject subject) =>
         new(context.ImproperPipelining

@@ -7,6 +7,12 @@ internal sealed class RestrictionList(Restriction[] items, string name = "")
 
     public bool IsEmpty => items.Length == 0;
 
+    /// <summary>The parameter, "" for a class or an entry of a table.</summary>
+    public string Name => name;
+
+    /// <summary>The restrictions, in order.</summary>
+    public IReadOnlyList<Restriction> Items => items;
+
     /// <summary>The list as the value of a parameter.</summary>
     public RestrictionList Of(string parameter) => IsEmpty ? this : new RestrictionList(items, parameter);
 

@@ -185,7 +185,7 @@ internal sealed class RestrictionParser : IDisposable
         }
         if (_classValues.ContainsKey(name))
         {
-            return new Restriction(name, (context, subject) => _classes[name].CheckAsync(context, subject));
+            return new Restriction(name, (context, subject) => _classes[name].CheckAsync(context, subject)) { Class = () => _classes[name] };
         }
         if (DnsListRestrictions.All.TryGetValue(name, out var listed))
         {
@@ -224,7 +224,7 @@ internal sealed class RestrictionParser : IDisposable
     }
 
     private Restriction Table(string name, string table, Func<AccessTable, Func<RestrictionContext, Subject, ValueTask<Verdict>>> access) =>
-        new(name, access(new AccessTable(Maps.Open(_tables, name, table), table, FromTable)));
+        new(name, access(new AccessTable(Maps.Open(_tables, name, table), table, FromTable))) { Argument = table };
 
     /// <summary>One that says nothing but a warning.</summary>
     private static Restriction Warns(string name, params string[] warnings) => new(name, (context, _) =>
@@ -245,7 +245,7 @@ internal sealed class RestrictionParser : IDisposable
         {
             client = _policyClients.GetOrAdd((endpoint.Name, settings), new PolicyClient(endpoint, settings, _arrows, _log, _time));
         }
-        return new Restriction(name, new PolicyRestriction(client, settings, FromTable).CheckAsync);
+        return new Restriction(name, new PolicyRestriction(client, settings, FromTable).CheckAsync) { Argument = argument };
     }
 
     private Restriction MapsRbl(string name)
@@ -279,7 +279,7 @@ internal sealed class RestrictionParser : IDisposable
     };
 
     /// <summary>The list in a table's entry, or null when it names a table: those must be open before the first client.</summary>
-    private RestrictionList? FromTable(string value)
+    public RestrictionList? FromTable(string value)
     {
         if (_fromTables.TryGetValue(value, out var known))
         {

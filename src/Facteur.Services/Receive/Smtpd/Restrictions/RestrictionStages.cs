@@ -51,6 +51,12 @@ internal sealed class RestrictionStages : IDisposable
         IsUnprotected = !parser.StopsRelaying(config.Get(SmtpdParameters.RelayRestrictions)) && !parser.StopsRelaying(config.Get(SmtpdParameters.RecipientRestrictions));
     }
 
+    /// <summary>The lists that a session meets, in order; HELO's is met only by who says HELO.</summary>
+    public IReadOnlyList<RestrictionList> Lists => [_client, _helo, _sender, .. _relayFirst ? (RestrictionList[])[_relay, _recipient] : [_recipient, _relay], _data, _endOfData];
+
+    /// <summary>The list that a table's entry stands for, or null when it names a table.</summary>
+    public RestrictionList? FromTable(string value) => _parser?.FromTable(value);
+
     /// <summary>Nothing keeps strangers from relaying: the service must not serve.</summary>
     public bool IsUnprotected { get; }
 

@@ -35,4 +35,17 @@ internal sealed record Deferral(int Code, string Dsn, string Text);
 /// <summary>A restriction, made once per configuration.</summary>
 /// <param name="Name">Its name as the administrator wrote it.</param>
 /// <param name="CheckAsync">Decides.</param>
-internal sealed record Restriction(string Name, Func<RestrictionContext, Subject, ValueTask<Verdict>> CheckAsync);
+internal sealed record Restriction(string Name, Func<RestrictionContext, Subject, ValueTask<Verdict>> CheckAsync)
+{
+    /// <summary>The table or policy service that it asks; "" when none.</summary>
+    public string Argument { get; init; } = "";
+
+    /// <summary>The list that a restriction class stands for; null when it is none.</summary>
+    public Func<RestrictionList>? Class { get; init; }
+
+    /// <summary>What it asks only to warn (warn_if_reject); null when it is not that.</summary>
+    public Restriction? Warned { get; init; }
+
+    /// <summary>It is written wrong and refuses everybody.</summary>
+    public bool IsBroken { get; init; }
+}

@@ -1,0 +1,100 @@
+using Facteur.Config;
+using Facteur.Config.Parameters;
+using Facteur.Unix;
+
+namespace Facteur.Commands.Check;
+
+/// <summary>Users and groups that must differ, who may write the configuration, limits that contradict each other, networks that hold neighbours.</summary>
+internal sealed class AccountCheck(ConfigLoad load, SettingPlaces places, Findings findings)
+{
+    private const uint OthersWrite = 0x12; // 022
+
+    public void Run()
+    {
+        Accounts();
+        foreach (var path in (string[])[load.Config.ConfigDirectory, places.MainPath, places.MasterPath])
+        {
+            if (UnixFile.Status(path, followLinks: true, out var status) == 0 && (status.Mode & OthersWrite) != 0)
+            {
+                findings.Add(FindingLevel.Warning, (path, 0), "group or other writable: who may write it decides what runs as any user");
+            }
+        }
+        Limits();
+        var style = load.Config.Find("mynetworks_style");
+        if (!places.Main.Entries.ContainsKey(CommonParameters.Mynetworks.Name) && style is "class" or "subnet")
+        {
+            findings.Add(style == "class" ? FindingLevel.Warning : FindingLevel.Note, places.Of(null, "mynetworks_style"),
+                $"mynetworks_style = {style}: mynetworks is {load.Config.Get(CommonParameters.Mynetworks)}: all of these hosts may relay");
+        }
+    }
+
+    private void Accounts()
+    {
+        var owner = User(CommonParameters.MailOwner);
+        var privs = User(LocalParameters.DefaultPrivs);
+        var group = load.Config.Get(CommonParameters.SetgidGroup);
+        var gid = GroupAccount.Find(group);
+        if (gid is null)
+        {
+            Error(CommonParameters.SetgidGroup, $"parameter setgid_group: unknown group name: {group}");
+        }
+        if (gid == 0)
+        {
+            Error(CommonParameters.SetgidGroup, $"parameter setgid_group: group {group} has privileged group ID");
+        }
+        if (owner is not null && owner.Uid == privs?.Uid)
+        {
+            Error(LocalParameters.DefaultPrivs, $"parameters default_privs and mail_owner specify the same user {privs.Name}");
+        }
+        else if (owner is not null && owner.Gid == privs?.Gid)
+        {
+            Error(LocalParameters.DefaultPrivs, $"parameters default_privs and mail_owner: users {privs.Name} and {owner.Name} have the same group ID: {owner.Gid}");
+        }
+        if (owner is not null && owner.Gid == gid)
+        {
+            Error(CommonParameters.SetgidGroup, $"parameters mail_owner and setgid_group: user {owner.Name} and group {group} have the same group ID: {gid}");
+        }
+        if (privs is not null && privs.Gid == gid)
+        {
+            Error(CommonParameters.SetgidGroup, $"parameters default_privs and setgid_group: user {privs.Name} and group {group} have the same group ID: {gid}");
+        }
+    }
+
+    private UserAccount? User(StringParameter parameter)
+    {
+        var name = load.Config.Get(parameter);
+        if (UserAccount.Find(name, out var account) != 0 || account is null)
+        {
+            Error(parameter, $"parameter {parameter.Name}: unknown user name value: {name}");
+            return null;
+        }
+        if (account.Uid == 0)
+        {
+            Error(parameter, $"parameter {parameter.Name}: user {name} has privileged user ID");
+        }
+        else if (account.Gid == 0)
+        {
+            Error(parameter, $"parameter {parameter.Name}: user {name} has privileged group ID");
+        }
+        return account;
+    }
+
+    // local and virtual refuse to start with a limit that a message may exceed.
+    private void Limits()
+    {
+        var message = load.Config.Get(CommonParameters.MessageSizeLimit);
+        foreach (var (parameter, agent) in ((IntParameter, string)[])[(LocalParameters.MailboxSizeLimit, "local"), (VirtualParameters.MailboxLimit, "virtual")])
+        {
+            var mailbox = load.Config.Get(parameter);
+            var isSet = places.Main.Entries.ContainsKey(parameter.Name);
+            if (mailbox > 0 && (message == 0 || mailbox < message) && load.Entries.Any(e => e.Command == agent))
+            {
+                findings.Add(
+                    FindingLevel.Error, places.Of(null, isSet ? parameter.Name : CommonParameters.MessageSizeLimit.Name),
+                    $"{parameter.Name} = {mailbox} is smaller than message_size_limit = {message}{(message == 0 ? " (no limit)" : "")}: {agent}(8) does not deliver with it");
+            }
+        }
+    }
+
+    private void Error(Parameter parameter, string text) => findings.Add(FindingLevel.Error, places.Of(null, parameter.Name), text);
+}

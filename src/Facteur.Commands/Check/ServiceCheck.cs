@@ -1,0 +1,96 @@
+using Facteur.Config;
+using Facteur.Config.MasterCf;
+using Facteur.Unix;
+
+namespace Facteur.Commands.Check;
+
+/// <summary>master.cf: programs that are unknown or not there, services that hide others, transports that no service serves.</summary>
+internal static class ServiceCheck
+{
+    private static readonly HashSet<string> Programs = new(StringComparer.Ordinal)
+    {
+        "anvil", "bounce", "cleanup", "defer", "discard", "dnsblog", "error", "flush", "lmtp", "local", "nqmgr", "oqmgr", "pickup", "pipe", "postlogd", "postscreen", "proxymap", "qmgr", "qmqpd", "scache",
+        "showq", "smtp", "smtpd", "spawn", "tlsmgr", "tlsproxy", "trace", "trivial-rewrite", "verify", "virtual",
+    };
+
+    private static readonly string[] Transports =
+    [
+        "local_transport", "virtual_transport", "relay_transport", "default_transport", "mailbox_transport", "fallback_transport", "error_transport", "address_verify_default_transport",
+    ];
+
+    /// <param name="load">The configuration.</param>
+    /// <param name="places">Where settings stand.</param>
+    /// <param name="notServed">What this system does not do yet, in its own words.</param>
+    /// <param name="findings">Takes what is found.</param>
+    public static void Run(ConfigLoad load, SettingPlaces places, IEnumerable<string> notServed, Findings findings)
+    {
+        foreach (var text in notServed)
+        {
+            findings.AddSaid(FindingLevel.Warning, text.StartsWith("master.cf", StringComparison.Ordinal) ? places.MasterPath + text["master.cf".Length..] : text, (places.MasterPath, 0));
+        }
+        foreach (var entry in load.Entries)
+        {
+            var place = (places.MasterPath, entry.Line);
+            if (!Programs.Contains(entry.Command))
+            {
+                findings.Add(FindingLevel.Error, place, $"service {entry.Name}/{entry.TypeName}: no program {entry.Command}; expected one of {string.Join(", ", Programs.Order(StringComparer.Ordinal))}");
+            }
+            if (entry.Command is "pipe" or "spawn")
+            {
+                Program(entry, place, findings);
+            }
+        }
+        foreach (var twice in places.Master.Lines.GroupBy(l => (l.Name, l.Type)).Where(g => g.Count() > 1))
+        {
+            foreach (var hidden in twice.SkipLast(1))
+            {
+                findings.Add(FindingLevel.Warning, (places.MasterPath, hidden.Line), $"service {hidden.Name}/{hidden.Type} is replaced by that of line {twice.Last().Line}");
+            }
+        }
+        if (load.Entries.Count > 0)
+        {
+            NoService(load, places, findings);
+        }
+    }
+
+    private static void Program(MasterEntry entry, (string File, int Line) place, Findings findings)
+    {
+        // Distributions ship entries for programs that are not installed: a warning.
+        var what = $"service {entry.Name}/{entry.TypeName}";
+        if (entry.Arguments.FirstOrDefault(a => a.StartsWith("argv=", StringComparison.Ordinal)) is not { Length: > 5 } argv)
+        {
+            findings.Add(FindingLevel.Error, place, $"{what}: no argv=: expected argv=/path/of/program and its arguments");
+        }
+        else if (argv["argv=".Length..] is ['/', ..] program && !File.Exists(program))
+        {
+            findings.Add(FindingLevel.Warning, place, $"{what}: argv={program}: No such file or directory");
+        }
+        if (entry.Arguments.FirstOrDefault(a => a.StartsWith("user=", StringComparison.Ordinal)) is { Length: > 5 } user)
+        {
+            var names = user["user=".Length..].Split(':');
+            if (!uint.TryParse(names[0], out _) && UserAccount.Find(names[0], out var account) == 0 && account is null)
+            {
+                findings.Add(FindingLevel.Warning, place, $"{what}: {user}: unknown user name");
+            }
+            if (names.Length > 1 && !uint.TryParse(names[1], out _) && GroupAccount.Find(names[1]) is null)
+            {
+                findings.Add(FindingLevel.Warning, place, $"{what}: {user}: unknown group name");
+            }
+        }
+    }
+
+    private static void NoService(ConfigLoad load, SettingPlaces places, Findings findings)
+    {
+        var served = load.Entries.Where(e => e.Type == ServiceType.Unix).Select(e => e.Name).ToHashSet(StringComparer.Ordinal);
+        foreach (var name in Transports.Where(places.Main.Entries.ContainsKey))
+        {
+            var value = load.Config.Find(name) ?? "";
+            var colon = value.IndexOf(':', StringComparison.Ordinal);
+            var transport = colon < 0 ? value : value[..colon];
+            if (transport.Length > 0 && !transport.Contains('$') && !served.Contains(transport))
+            {
+                findings.Add(FindingLevel.Error, places.Of(null, name), $"{name} = {value}: {places.MasterPath} has no service {transport}/unix");
+            }
+        }
+    }
+}

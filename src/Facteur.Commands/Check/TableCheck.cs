@@ -1,0 +1,162 @@
+using Facteur.Config;
+using Facteur.Config.MasterCf;
+using Facteur.Config.Parameters;
+using Facteur.Tables;
+using Facteur.Tables.Text;
+
+namespace Facteur.Commands.Check;
+
+/// <summary>
+/// Tables that settings name: each is opened as services open it, and what its opening says (can't be opened, no index, an old one, a bad line) is found.
+/// Files in lists; back-references in patterns.
+/// </summary>
+internal sealed class TableCheck(ConfigLoad load, SettingPlaces places, Findings findings, TimeProvider time) : ITableEvents
+{
+    // Types of Postfix, whether this build has them or not: what is named so is a table, in whatever setting it stands.
+    private static readonly HashSet<string> Types = new(StringComparer.Ordinal)
+    {
+        "btree", "cdb", "cidr", "dbm", "debug", "environ", "fail", "hash", "inline", "internal", "ldap", "lmdb", "memcache", "mongodb", "mysql", "netinfo", "nis", "nisplus", "pcre", "pgsql", "pipemap",
+        "proxy", "randmap", "regexp", "sdbm", "socketmap", "sqlite", "static", "tcp", "texthash", "unionmap",
+    };
+
+    // Lists of what others name, and files that services make themselves.
+    private static readonly HashSet<string> NotOpened = new(StringComparer.Ordinal) { "proxy_read_maps", "proxy_write_maps", "address_verify_map", "postscreen_cache_map" };
+
+    private static readonly string[] Lists =
+    [
+        "mydestination", "mynetworks", "relay_domains", "virtual_alias_domains", "virtual_mailbox_domains", "inet_interfaces", "proxy_interfaces", "smtpd_authorized_xclient_hosts",
+        "smtpd_authorized_xforward_hosts", "masquerade_domains",
+    ];
+
+    private readonly HashSet<string> _seen = new(StringComparer.Ordinal);
+    private (string File, int Line) _place;
+
+    public void Run()
+    {
+        using var tables = new TableSet(load.Config, this, time, new TableOptions { Utf8 = load.Config.Get(CommonParameters.Smtputf8Enable) });
+        foreach (var name in places.Main.Entries.Keys.Append(LocalParameters.AliasMaps.Name))
+        {
+            Setting(tables, null, name, load.Config.Find(name) ?? "");
+        }
+        foreach (var entry in load.Entries)
+        {
+            foreach (var name in entry.Overrides.Skip(2).Select(o => o.Key).Distinct())
+            {
+                Setting(tables, entry, name, ConfigOf(entry)?.Find(name) ?? "");
+            }
+        }
+    }
+
+    void ITableEvents.Info(string text)
+    {
+        // Nothing is wrong.
+    }
+
+    void ITableEvents.Warning(string text) => findings.AddSaid(FindingLevel.Warning, text, _place);
+
+    void ITableEvents.Error(string text) => findings.AddSaid(FindingLevel.Error, text, _place);
+
+    private IConfig? ConfigOf(MasterEntry entry)
+    {
+        try
+        {
+            return load.Config.With(entry.Overrides);
+        }
+        catch (ConfigException)
+        {
+            // The loader has said it.
+            return null;
+        }
+    }
+
+    private void Setting(TableSet tables, MasterEntry? entry, string name, string value)
+    {
+        if (NotOpened.Contains(name) || name.EndsWith("_session_cache_database", StringComparison.Ordinal))
+        {
+            return;
+        }
+        foreach (var word in Words(value))
+        {
+            var element = word.TrimStart('!');
+            var (file, line) = places.Of(entry, name, element);
+            _place = (file, line);
+            if (element is ['/', ..] && Lists.Contains(name))
+            {
+                if (!File.Exists(element))
+                {
+                    findings.Add(FindingLevel.Error, _place, $"{name}: open {element}: No such file or directory");
+                }
+            }
+            else if (IsTable(name, element) && _seen.Add(element))
+            {
+                Open(tables, name, element);
+            }
+        }
+    }
+
+    private void Open(TableSet tables, string setting, string name)
+    {
+        try
+        {
+            _ = tables.OpenOrThrow(name);
+        }
+        catch (TableException e)
+        {
+            findings.Add(FindingLevel.Error, _place, $"{setting}: {name} can't be opened: {e.Message}");
+            return;
+        }
+        try
+        {
+            if (name.Contains("regexp:", StringComparison.Ordinal) && WrittenTable.Read(name) is { } written)
+            {
+                foreach (var entry in written.Entries.Where(e => HasBackReference(e.Key)))
+                {
+                    findings.Add(FindingLevel.Note, entry.Line > 0 ? (written.Path, entry.Line) : _place, $"the pattern {entry.Key} has a back-reference: a match may take a time that grows exponentially");
+                }
+            }
+        }
+        catch (TableException)
+        {
+            // It was there a moment ago: who serves will say so.
+        }
+    }
+
+    // In a list of tables any word with a colon is one; elsewhere a colon may mean a transport or a port.
+    private static bool IsTable(string setting, string word)
+    {
+        var colon = word.IndexOf(':', StringComparison.Ordinal);
+        if (colon <= 0 || word[0] is '[' or '$')
+        {
+            return false;
+        }
+        var type = word[..colon];
+        return type.All(c => char.IsAsciiLetterOrDigit(c) || c == '_')
+            && (Types.Contains(type) || word is "unix:passwd.byname" or "unix:group.byname"
+                || setting.EndsWith("_maps", StringComparison.Ordinal) || setting.EndsWith("_checks", StringComparison.Ordinal) || setting == "alias_database");
+    }
+
+    private static List<string> Words(string value)
+    {
+        try
+        {
+            return ListSyntax.Split(value);
+        }
+        catch (ConfigException)
+        {
+            // Its reader has said it, or says it when it starts.
+            return [];
+        }
+    }
+
+    private static bool HasBackReference(string pattern)
+    {
+        for (var at = pattern.IndexOf('\\', StringComparison.Ordinal); at >= 0 && at + 1 < pattern.Length; at = pattern.IndexOf('\\', at + 2))
+        {
+            if (pattern[at + 1] is >= '1' and <= '9')
+            {
+                return true;
+            }
+        }
+        return false;
+    }
+}

@@ -1,0 +1,65 @@
+using Facteur.Commands.Check;
+using Facteur.Config;
+
+namespace Facteur.Commands;
+
+/// <summary>What the services say of a configuration.</summary>
+/// <param name="NotServed">What master.cf asks for and this system does not do yet.</param>
+/// <param name="Listeners">Whether strangers may relay, by listener.</param>
+public sealed record CheckedServices(IEnumerable<string> NotServed, IEnumerable<Finding> Listeners);
+
+/// <summary>"facteur check": everything that is wrong with a configuration, at once.</summary>
+public static class CheckCommand
+{
+    private const int WrongUsage = 64;
+
+    /// <summary>Checks and prints, a line each.</summary>
+    /// <param name="context">Arguments and streams.</param>
+    /// <param name="services">Asks the services; called last: after it the process may be another user's.</param>
+    /// <returns>0 when there is nothing worse than notes, 1 otherwise, 64 for wrong usage.</returns>
+    public static int Run(CommandContext context, Func<ConfigLoad, CheckedServices> services)
+    {
+        string? directory = null;
+        var options = new GetOpt(context.Arguments, "c:");
+        while (options.Next())
+        {
+            if (options.Option != 'c')
+            {
+                context.Error.WriteLine($"facteur check: {options.Error}");
+                return Usage(context);
+            }
+            directory = options.Argument;
+        }
+        if (options.Operands.Count > 0)
+        {
+            return Usage(context);
+        }
+        directory = Path.GetFullPath(ConfigLoader.FindDirectory(directory, context.Environment));
+        var load = ConfigLoader.Load(directory, new LoadOptions { ProcessName = "check" });
+        var (places, findings) = (new SettingPlaces(directory), new Findings());
+        NameCheck.Run(load, places, findings);
+        new AccountCheck(load, places, findings).Run();
+        DomainCheck.Run(load, places, findings);
+        new TableCheck(load, places, findings, context.Time).Run();
+        new CertificateCheck(load, places, findings, context.Time).Run();
+        var said = services(load);
+        ServiceCheck.Run(load, places, said.NotServed, findings);
+        foreach (var listener in said.Listeners)
+        {
+            findings.Add(listener.Level, (listener.File, listener.Line), listener.Text);
+        }
+        var worst = FindingLevel.Note;
+        foreach (var finding in findings.Sorted(places))
+        {
+            context.Output.WriteLine(finding);
+            worst = finding.Level > worst ? finding.Level : worst;
+        }
+        return worst > FindingLevel.Note ? 1 : 0;
+    }
+
+    private static int Usage(CommandContext context)
+    {
+        context.Error.WriteLine("usage: facteur check [-c config_dir]");
+        return WrongUsage;
+    }
+}

@@ -1,0 +1,88 @@
+using System.Net;
+using Facteur.Contracts;
+using Facteur.Mail.Addresses;
+using Facteur.Services.Explain;
+using Facteur.Services.Receive.Smtpd;
+
+namespace Facteur.Services.Check;
+
+/// <summary>Sessions of a stranger with the services themselves.</summary>
+internal sealed class StrangerSessions(Explainer explainer, StrangerDns dns)
+{
+    /// <summary>The stranger's own domain, and another site.</summary>
+    public const string OwnDomain = "stranger.example", ForeignDomain = "elsewhere.example";
+
+    private const int SessionLimit = 60;
+
+    /// <summary>Sites that are nobody's, below several domains of the top.</summary>
+    public static IReadOnlyList<string> ForeignDomains { get; } = [ForeignDomain, "elsewhere-1.com", "elsewhere-1.net", "elsewhere-1.org", "elsewhere-1.de"];
+
+    /// <summary>Tries what a stranger may say.</summary>
+    /// <param name="client">His address.</param>
+    /// <param name="recipients">Recipients at other sites, as he may write them.</param>
+    /// <param name="openings">Ways through the lists, for what has to be made up for them.</param>
+    /// <param name="claims">He may say XCLIENT.</param>
+    /// <param name="cancel">The end of patience.</param>
+    /// <returns>The first session in which mail for another site is taken; empty when there is none.</returns>
+    public async Task<IReadOnlyList<string>> FindAsync(IPAddress client, List<string> recipients, IEnumerable<Opening> openings, bool claims, CancellationToken cancel)
+    {
+        var forgeries = new List<Forgery> { new(), new(Sender: "") };
+        forgeries.AddRange(openings.Select(o => o.Forgery).OfType<Forgery>().Distinct());
+        if (claims)
+        {
+            forgeries.Insert(0, new Forgery(Claim: "ADDR=127.0.0.1 NAME=localhost"));
+        }
+        var tried = 0;
+        foreach (var forgery in forgeries)
+        {
+            foreach (var recipient in forgery.Recipient is { } one ? [one] : recipients)
+            {
+                if (++tried > SessionLimit)
+                {
+                    return [];
+                }
+                try
+                {
+                    if (await SessionAsync(client, forgery, recipient, cancel).ConfigureAwait(false) is { } session)
+                    {
+                        return session;
+                    }
+                }
+                catch (OperationCanceledException)
+                {
+                    return [];
+                }
+            }
+        }
+        return [];
+    }
+
+    private async Task<IReadOnlyList<string>?> SessionAsync(IPAddress client, Forgery forgery, string recipient, CancellationToken cancel)
+    {
+        var name = forgery.ReverseName ?? $"mail.{OwnDomain}";
+        var helo = forgery.Helo ?? $"mail.{OwnDomain}";
+        var sender = forgery.Sender ?? $"someone@{OwnDomain}";
+        dns.Set(client, name == ClientFacts.Unknown ? "" : name, [OwnDomain, $"mail.{OwnDomain}", helo, AddressParts.Domain(sender).ToString(), .. ForeignDomains]);
+        var question = new SessionQuestion(client, null, helo, sender, [recipient], "") { Claim = forgery.Claim };
+        var reply = await explainer.SessionAsync(question, cancel).ConfigureAwait(false);
+        if (reply is not ['2', ..] || explainer.Taken is not { } taken)
+        {
+            return null;
+        }
+        foreach (var address in taken.Recipients.Select(r => r.Address).Where(a => ForeignDomains.Contains(AddressParts.Domain(a).ToString())))
+        {
+            var route = await explainer.Generation.Rewrite.ResolveAsync(taken.Sender, address, cancel).ConfigureAwait(false);
+            const ResolveFlags Here = ResolveFlags.Local | ResolveFlags.VirtualAlias | ResolveFlags.VirtualMailbox | ResolveFlags.Fail | ResolveFlags.Error;
+            if ((route.Flags & Here) == 0 && route.Transport is not ("error" or "retry" or "discard"))
+            {
+                // Of the replies, from the end: QUIT, the message, DATA, RCPT.
+                return
+                [
+                    $"client {client}{(forgery.ReverseName is null ? "" : $" (named {name} by its own zone)")}", $"EHLO {helo}", .. forgery.Claim is null ? (string[])[] : [$"XCLIENT {forgery.Claim}"], $"MAIL FROM:<{sender}>", $"RCPT TO:<{recipient}>",
+                    $"reply {explainer.Replies[^4]}",
+                ];
+            }
+        }
+        return null;
+    }
+}
