@@ -574,8 +574,7 @@ internal sealed class LocalDelivery(
         var shown = new DeliveryRecipient(recipient.Index, recipient.Recipient with { Address = to, OriginalAddress = original });
         var times = new DeliveryTimes(_start, 0, DeliveryTimes.Now(rooms.Time));
         var result = DeliveryLog.Write(rooms.Log, request, shown, status, times, "local", softBounce: _settings.SoftBounce, filter: rooms.Filter).Status;
-        // A command's output ends with its last line's end: a blank in the log, and nothing in queue and reports.
-        _statuses.Add(result with { Reason = result.Reason.TrimEnd(), DiagnosticText = result.DiagnosticText?.TrimEnd() });
+        _statuses.Add(result);
     }
 
     private DeliveryStatus Combine()

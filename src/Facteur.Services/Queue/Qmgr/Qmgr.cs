@@ -604,7 +604,7 @@ internal sealed class Qmgr
         {
             return;
         }
-        message.Resolutions.Sort(ActiveMessage.InSendingOrder);
+        message.SortResolutions(Scheduler.QueueName);
         var now = NowMicros;
         foreach (var (index, resolution) in message.Resolutions)
         {

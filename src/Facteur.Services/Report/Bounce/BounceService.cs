@@ -260,8 +260,8 @@ public sealed class BounceService : IBounce
             Origin = MessageOrigin.Bounce,
             Flags = MessageFlags.RewriteLocal | (request.Original.Flags & MessageFlags.SmtpUtf8),
             Body = request.Original.Body,
-            // RFC 3461 section 6.2: nobody is told what became of a report.
-            Recipients = [new EnvelopeRecipient(to, Notify: DsnNotify.Never)],
+            // RFC 3461 section 6.2: nobody is told what became of a report; its sender sees to that, and NOTIFY is not given (as in Postfix).
+            Recipients = [new EnvelopeRecipient(to)],
             Closes = closes ? new ClosedRecipients(request.MessageId, indices) : null,
         };
     }

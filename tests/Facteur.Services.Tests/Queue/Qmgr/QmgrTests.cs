@@ -64,6 +64,17 @@ public sealed class QmgrTests
         Assert.Equal("[filter.example]", Assert.Single(sim.Requests).Nexthop);
     }
 
+    [Theory]
+    [InlineData("50", "User@one.example b@one.example \"q x\"@one.example a@two.example")]
+    [InlineData("1", "a@two.example b@one.example \"q x\"@one.example User@one.example")]
+    public void Recipients_go_in_the_order_of_Postfix(string limit, string expected)
+    {
+        var sim = new QmgrSimulation(("default_destination_recipient_limit", limit));
+        sim.Submit("a@b", [.. "\"q x\"@one.example,a@two.example,b@one.example,User@one.example".Split(',')]);
+        sim.Run(TimeSpan.FromSeconds(1));
+        Assert.Equal(expected, string.Join(' ', sim.Requests.SelectMany(r => r.Recipients).Select(r => r.Recipient.Address)));
+    }
+
     [Fact]
     public void Recipients_of_one_destination_share_deliveries_up_to_the_recipient_limit()
     {

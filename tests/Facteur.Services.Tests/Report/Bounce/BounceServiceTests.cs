@@ -25,7 +25,7 @@ public sealed class BounceServiceTests : IDisposable
         var (envelope, text) = Assert.Single(_resubmit.Sent);
         Assert.Equal("", envelope.Sender);
         Assert.Equal(MessageOrigin.Bounce, envelope.Origin);
-        Assert.Equal(("dave@dest.example", DsnNotify.Never), (envelope.Recipients[0].Address, envelope.Recipients[0].Notify));
+        Assert.Equal(("dave@dest.example", DsnNotify.None), (envelope.Recipients[0].Address, envelope.Recipients[0].Notify));
         Assert.Equal((7UL, 0), (envelope.Closes!.MessageId, Assert.Single(envelope.Closes.Recipients)));
         var intro = text.IndexOf("Mail system at", StringComparison.Ordinal);
         var afterIntro = text.IndexOf("\n<x@nosuchdom", StringComparison.Ordinal);
