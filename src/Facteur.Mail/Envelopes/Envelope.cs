@@ -158,6 +158,13 @@ public sealed class Envelope
         set => Attributes = Attributes.With(MessageAttributes.Filter, value);
     }
 
+    /// <summary>The address that gets the message once, instead of all recipients (REDIRECT), or "".</summary>
+    public string Redirect
+    {
+        get => Attributes.Value(MessageAttributes.Redirect);
+        set => Attributes = Attributes.With(MessageAttributes.Redirect, value);
+    }
+
     /// <summary>VERP: the two characters that stand for the first part of the recipient and its "@" in each sender, or "".</summary>
     public string Verp { get; set; } = "";
 
@@ -191,4 +198,12 @@ public sealed class Envelope
 
     /// <summary>Recipients of older messages that this message closes, or null.</summary>
     public ClosedRecipients? Closes { get; set; }
+
+    /// <summary>The same with other recipients.</summary>
+    public Envelope With(IReadOnlyList<EnvelopeRecipient> recipients)
+    {
+        var copy = (Envelope)MemberwiseClone();
+        copy.Recipients = recipients;
+        return copy;
+    }
 }

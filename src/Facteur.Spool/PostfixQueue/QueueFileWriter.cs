@@ -95,6 +95,10 @@ public sealed class QueueFileWriter
         {
             Put('L', envelope.ContentFilter);
         }
+        if (envelope.Redirect.Length > 0)
+        {
+            Put('>', envelope.Redirect);
+        }
         for (var i = 0; i < envelope.Recipients.Count; i++)
         {
             Recipient(envelope.Recipients[i], isDone(i));

@@ -563,9 +563,10 @@ internal sealed class CleanupMessage : ICleanupMessage
         {
             await _recipients.AddBccAsync(address, cancel).ConfigureAwait(false);
         }
-        if (_checks?.Redirect is { } target)
+        if ((_checks?.Redirect ?? _envelope.Redirect) is { Length: > 0 } target)
         {
-            await _recipients.RedirectAsync(target, cancel).ConfigureAwait(false);
+            // No table maps it (Postfix).
+            _envelope.Redirect = await _mapper.RewriteAsync(local: true, target, cancel).ConfigureAwait(false);
         }
         if (_recipients.ExpansionFailed)
         {

@@ -69,19 +69,6 @@ internal sealed class RecipientList(CleanupOptions options, AddressMapper mapper
         }
     }
 
-    /// <summary>All mail for the message goes to one address, which no table maps; the first recipient is named as the original (Postfix: REDIRECT).</summary>
-    public async ValueTask RedirectAsync(string target, CancellationToken cancel)
-    {
-        if (_recipients.Count == 0)
-        {
-            return;
-        }
-        var first = _recipients[0];
-        var address = await mapper.RewriteAsync(local: true, target, cancel).ConfigureAwait(false);
-        _recipients.Clear();
-        _recipients.Add(first with { Address = address, OriginalAddress = first.OriginalAddress.Length > 0 ? first.OriginalAddress : first.Address });
-    }
-
     /// <summary>Adds a copy. Nobody asked for reports about it, and the sender may not learn of it (RFC 3461 5.1 (d)).</summary>
     public async ValueTask AddBccAsync(string bcc, CancellationToken cancel)
     {

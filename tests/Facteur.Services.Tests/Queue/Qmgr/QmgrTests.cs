@@ -76,6 +76,34 @@ public sealed class QmgrTests
     }
 
     [Fact]
+    public void An_expanded_alias_with_a_member_that_failed_has_two_reports()
+    {
+        var sim = new QmgrSimulation();
+        sim.Deliver = request => (TimeSpan.Zero, QmgrSimulation.Fail(request, DeliveryStatus.Bounced(1, 1, "no") with { Action = DsnAction.Expanded }));
+        sim.Submit(new Envelope { Sender = "a@b", Recipients = [new EnvelopeRecipient("list@d", Notify: DsnNotify.Success | DsnNotify.Failure)] });
+        sim.Run(TimeSpan.FromSeconds(1));
+        Assert.Equal([(ReportKind.Failure, "no"), (ReportKind.Success, "alias expanded")], sim.Reports.Select(r => (r.Kind, r.Recipients[0].Status.Reason)).Order());
+        Assert.Empty(sim.Spool.Ids);
+    }
+
+    [Fact]
+    public void Redirected_mail_goes_to_one_address_once_and_names_the_first_recipient()
+    {
+        var sim = new QmgrSimulation();
+        var later = DeliveryStatus.Deferred(0, 0, "later");
+        sim.Deliver = request => (TimeSpan.Zero, sim.Requests.Count == 1 ? QmgrSimulation.Fail(request, later) : QmgrSimulation.Ok(request));
+        var recipients = new[] { "owner@d", "carol@d", "alice@d", "x@e" }.Select(a => new EnvelopeRecipient(a, a)).ToArray();
+        var id = sim.Submit(new Envelope { Sender = "a@b", Redirect = "dave@f", Recipients = recipients });
+        sim.Run(TimeSpan.FromSeconds(1));
+        Assert.Equal(4, sim.Spool.Read(id)!.Envelope.Recipients.Count);
+        sim.Run(TimeSpan.FromHours(1));
+        Assert.Equal(2, sim.Requests.Count);
+        Assert.All(sim.Requests, r => Assert.Equal(("dave@f", "alice@d"), (Assert.Single(r.Recipients).Recipient.Address, r.Recipients[0].Recipient.OriginalAddress)));
+        Assert.Empty(sim.Spool.Ids);
+        Assert.Contains("nrcpt=4", sim.Log.Lines[0], StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Recipients_of_one_destination_share_deliveries_up_to_the_recipient_limit()
     {
         var sim = new QmgrSimulation(("default_destination_recipient_limit", "3"));
