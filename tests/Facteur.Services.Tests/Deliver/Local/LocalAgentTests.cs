@@ -87,7 +87,7 @@ public sealed class LocalAgentTests : IDisposable
     [Fact]
     public async Task Other_transports_get_what_is_left_of_NOTIFY()
     {
-        var other = new Other();
+        var other = new Transport();
         _others["smtp"] = other;
         await Deliver("toghost@dest.example", DsnNotify.Success | DsnNotify.Failure, more: ("fallback_transport", "smtp:x"));
         await Deliver("ghost@dest.example", DsnNotify.Success | DsnNotify.Failure, more: ("fallback_transport", "smtp:x"));
@@ -116,7 +116,7 @@ public sealed class LocalAgentTests : IDisposable
         Assert.Contains("status=bounced (cannot append message to file DIR: ", Ends(), StringComparison.Ordinal);
     }
 
-    private sealed class Other : IDeliveryAgent
+    private sealed class Transport : IDeliveryAgent
     {
         public List<DsnNotify> Notify { get; } = [];
 
