@@ -96,7 +96,11 @@ public sealed record ClientInfo(string Name, string Address, int Port, string Re
 /// <param name="OriginalAddress">What the sender wrote (X-Original-To), or "" when the same is not known.</param>
 /// <param name="DsnOriginalRecipient">ORCPT as "type;address", decoded, or "".</param>
 /// <param name="Notify">NOTIFY.</param>
-public sealed record EnvelopeRecipient(string Address, string OriginalAddress = "", string DsnOriginalRecipient = "", DsnNotify Notify = DsnNotify.None);
+public sealed record EnvelopeRecipient(string Address, string OriginalAddress = "", string DsnOriginalRecipient = "", DsnNotify Notify = DsnNotify.None)
+{
+    /// <summary>It is there for the report alone that it was expanded: never delivered to, nor listed. These come behind all others.</summary>
+    public bool IsExpanded => (Notify & DsnNotify.Expanded) != 0;
+}
 
 /// <summary>Recipients of an older message whose report this message is; both become durable together.</summary>
 /// <param name="MessageId">The older message.</param>

@@ -510,14 +510,26 @@ internal sealed class Qmgr
                 message.States[outcome.Recipient] = outcome.Unreported ? RecipientState.Unreported : RecipientState.Done;
             }
         }
-        for (var i = 0; only >= 0 && i < message.States.Length; i++)
+        var real = message.States.Length;
+        for (var i = 0; i < message.States.Length; i++)
         {
-            message.States[i] = i == only ? message.States[i] : RecipientState.Done;
+            if (envelope.Recipients[i].IsExpanded)
+            {
+                real--;
+                if (message.States[i] == RecipientState.Open)
+                {
+                    (message.States[i], message.Statuses[i]) = (RecipientState.Unreported, DeliveryStatus.AliasExpanded);
+                }
+            }
+            else if (only >= 0 && i != only)
+            {
+                message.States[i] = RecipientState.Done;
+            }
         }
         var elsewhere = MarkElsewhere(message);
         var open = message.States.Count(s => s == RecipientState.Open);
         // Postfix: nrcpt= counts all recipients of the message at every attempt.
-        _log.Active(message, stored.Envelope.ContentSize, message.States.Length);
+        _log.Active(message, stored.Envelope.ContentSize, real);
         message.Pending = open + elsewhere + 1;
         message.Resolving++;
         for (var i = 0; i < message.States.Length; i++)
@@ -537,11 +549,11 @@ internal sealed class Qmgr
     /// </summary>
     private static (Envelope Envelope, int Only) Redirected(Envelope envelope)
     {
-        if (envelope.Redirect.Length == 0 || envelope.Recipients.Count == 0)
+        if (envelope.Redirect.Length == 0 || envelope.Recipients is [] or [{ IsExpanded: true }, ..])
         {
             return (envelope, -1);
         }
-        var first = Enumerable.Range(0, envelope.Recipients.Count).Aggregate(
+        var first = Enumerable.Range(0, envelope.Recipients.Count).Where(i => !envelope.Recipients[i].IsExpanded).Aggregate(
             (a, b) => ActiveMessage.CompareAddresses(envelope.Recipients[a].Address, envelope.Recipients[b].Address) <= 0 ? a : b);
         return (envelope.With([.. envelope.Recipients.Select((recipient, i) => i == first ? recipient with { Address = envelope.Redirect } : recipient)]), first);
     }

@@ -221,7 +221,7 @@ internal sealed class CleanupMessage : ICleanupMessage
             var shown = _status == CleanupStatus.Rejected && _envelope.Origin == MessageOrigin.Pickup && !_sink.Sent;
             return new CleanupResult(_status, _statusText, shown ? _sink.Rest.ToArray() : default);
         }
-        _envelope.Recipients = _recipients.Recipients;
+        _envelope.Recipients = _recipients.WithExpanded;
         _envelope.ContentSize = _sink.Size;
         _ended = true;
         var status = await _incoming.EndAsync(Id, _sink.Rest, _envelope, cancel).ConfigureAwait(false);

@@ -87,6 +87,20 @@ public sealed class QmgrTests
     }
 
     [Fact]
+    public void Aliases_that_cleanup_expanded_are_reported_once_and_never_delivered_to()
+    {
+        var sim = new QmgrSimulation();
+        sim.Deliver = request => (TimeSpan.Zero, sim.Requests.Count == 1 ? QmgrSimulation.Fail(request, DeliveryStatus.Deferred(0, 0, "later")) : QmgrSimulation.Ok(request));
+        sim.Submit(new Envelope { Sender = "a@b", Recipients = [new EnvelopeRecipient("x@d", Notify: DsnNotify.Never), new EnvelopeRecipient("list@e", Notify: DsnNotify.Success | DsnNotify.Expanded)] });
+        sim.Run(TimeSpan.FromHours(1));
+        Assert.Equal(["x@d", "x@d"], sim.Requests.Select(r => Assert.Single(r.Recipients).Recipient.Address));
+        var report = Assert.Single(sim.Reports);
+        Assert.Equal((ReportKind.Success, new RecipientResult(1, DeliveryStatus.AliasExpanded)), (report.Kind, Assert.Single(report.Recipients)));
+        Assert.Contains("nrcpt=1 ", sim.Log.Lines[0], StringComparison.Ordinal);
+        Assert.Empty(sim.Spool.Ids);
+    }
+
+    [Fact]
     public void Redirected_mail_goes_to_one_address_once_and_names_the_first_recipient()
     {
         var sim = new QmgrSimulation();
