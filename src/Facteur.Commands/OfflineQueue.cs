@@ -183,7 +183,7 @@ public sealed class OfflineQueue(ISpool spool, bool longIds, MaildropDirectory? 
         for (var i = 0; i < message.Envelope.Recipients.Count; i++)
         {
             var known = outcomes.TryGetValue(i, out var outcome);
-            if (!known || !outcome.Done || outcome.Unreported)
+            if (!message.Envelope.Recipients[i].IsExpanded && (!known || !outcome.Done || outcome.Unreported))
             {
                 var recipient = message.Envelope.Recipients[i];
                 var reason = known ? OutcomeDetail.Read(outcome.Detail.Span).Status?.Reason : null;

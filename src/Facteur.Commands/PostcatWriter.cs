@@ -177,6 +177,10 @@ internal sealed class PostcatWriter : IDisposable
         for (var i = 0; i < e.Recipients.Count; i++)
         {
             var recipient = e.Recipients[i];
+            if (recipient.IsExpanded)
+            {
+                break;
+            }
             Attribute("dsn_orig_rcpt", recipient.DsnOriginalRecipient);
             Attribute("notify_flags", recipient.Notify == DsnNotify.None ? "" : ((int)recipient.Notify).ToString(CultureInfo.InvariantCulture));
             Record('O', $"original_recipient: {(recipient.OriginalAddress.Length > 0 ? recipient.OriginalAddress : recipient.Address)}");

@@ -30,7 +30,11 @@ public enum ReportKind : byte
 /// <param name="Recipients">Whom to report on, all that failed (or are late, or were delivered). NOTIFY is looked at here, because postmaster copies list them all.</param>
 /// <param name="Closes">The durable report closes these recipients (not for Delay and Damage).</param>
 public sealed record ReportRequest(
-    ReportKind Kind, ulong MessageId, string QueueId, Envelope Original, ContentLayout Layout, IReadOnlyList<RecipientResult> Recipients, bool Closes);
+    ReportKind Kind, ulong MessageId, string QueueId, Envelope Original, ContentLayout Layout, IReadOnlyList<RecipientResult> Recipients, bool Closes)
+{
+    /// <summary>The list's owner, who is told in the sender's place; or null.</summary>
+    public string? Owner { get; init; }
+}
 
 /// <summary>How making a report ended.</summary>
 public enum ReportResult : byte

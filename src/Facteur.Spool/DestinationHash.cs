@@ -26,7 +26,7 @@ public static class DestinationHash
     public static uint Of(Envelope envelope)
     {
         uint mark = 0;
-        for (var i = 0; i < envelope.Recipients.Count; i++)
+        for (var i = 0; i < envelope.Recipients.Count && !envelope.Recipients[i].IsExpanded; i++)
         {
             var address = envelope.Recipients[i].Address.AsSpan();
             var next = Of(address[(address.LastIndexOf('@') + 1)..]);

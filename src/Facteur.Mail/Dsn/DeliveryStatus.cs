@@ -68,6 +68,9 @@ public sealed record DeliveryStatus(
     /// <summary>Longest reason kept, in characters; longer ones are cut.</summary>
     public const int ReasonLimit = 2048;
 
+    /// <summary>An alias whose members have taken its place: what its sender hears who asked for SUCCESS (RFC 3461 5.2.7.2).</summary>
+    public static DeliveryStatus AliasExpanded { get; } = new(DeliveryOutcome.Sent, EnhancedStatus.Ok, "alias expanded", DsnAction.Expanded);
+
     /// <summary>Sent, with the text after "status=sent".</summary>
     public static DeliveryStatus Sent(string reason, DsnAction action = DsnAction.Delivered) => new(DeliveryOutcome.Sent, EnhancedStatus.Ok, reason, action);
 

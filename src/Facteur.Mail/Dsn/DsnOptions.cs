@@ -18,6 +18,9 @@ public enum DsnNotify : byte
 
     /// <summary>NOTIFY includes DELAY.</summary>
     Delay = 8,
+
+    /// <summary>Not of the sender: no recipient, but an alias whose members have taken its place and whose sender asked for SUCCESS.</summary>
+    Expanded = 16,
 }
 
 /// <summary>How much of the message a report returns (RFC 3461 section 4.3).</summary>

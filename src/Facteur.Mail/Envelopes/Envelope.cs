@@ -96,7 +96,11 @@ public sealed record ClientInfo(string Name, string Address, int Port, string Re
 /// <param name="OriginalAddress">What the sender wrote (X-Original-To), or "" when the same is not known.</param>
 /// <param name="DsnOriginalRecipient">ORCPT as "type;address", decoded, or "".</param>
 /// <param name="Notify">NOTIFY.</param>
-public sealed record EnvelopeRecipient(string Address, string OriginalAddress = "", string DsnOriginalRecipient = "", DsnNotify Notify = DsnNotify.None);
+public sealed record EnvelopeRecipient(string Address, string OriginalAddress = "", string DsnOriginalRecipient = "", DsnNotify Notify = DsnNotify.None)
+{
+    /// <summary>It is there for the report alone that it was expanded: never delivered to, nor listed. These come behind all others.</summary>
+    public bool IsExpanded => (Notify & DsnNotify.Expanded) != 0;
+}
 
 /// <summary>Recipients of an older message whose report this message is; both become durable together.</summary>
 /// <param name="MessageId">The older message.</param>
@@ -158,6 +162,13 @@ public sealed class Envelope
         set => Attributes = Attributes.With(MessageAttributes.Filter, value);
     }
 
+    /// <summary>The address that gets the message once, instead of all recipients (REDIRECT), or "".</summary>
+    public string Redirect
+    {
+        get => Attributes.Value(MessageAttributes.Redirect);
+        set => Attributes = Attributes.With(MessageAttributes.Redirect, value);
+    }
+
     /// <summary>VERP: the two characters that stand for the first part of the recipient and its "@" in each sender, or "".</summary>
     public string Verp { get; set; } = "";
 
@@ -191,4 +202,12 @@ public sealed class Envelope
 
     /// <summary>Recipients of older messages that this message closes, or null.</summary>
     public ClosedRecipients? Closes { get; set; }
+
+    /// <summary>The same with other recipients.</summary>
+    public Envelope With(IReadOnlyList<EnvelopeRecipient> recipients)
+    {
+        var copy = (Envelope)MemberwiseClone();
+        copy.Recipients = recipients;
+        return copy;
+    }
 }

@@ -38,6 +38,9 @@ public sealed class MessageAttributes
     /// <summary>content_filter, or a FILTER action: transport:nexthop instead of each recipient's own.</summary>
     public const string Filter = "filter";
 
+    /// <summary>A REDIRECT action: the address that gets the message instead of its recipients.</summary>
+    public const string Redirect = "redirect";
+
     private readonly KeyValuePair<string, string>[] _pairs;
 
     /// <summary>Takes names and values.</summary>

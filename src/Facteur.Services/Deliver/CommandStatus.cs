@@ -54,6 +54,10 @@ internal static class CommandStatus
         return Unix(later ? DeliveryStatus.Deferred(subject, detail, words + about) : DeliveryStatus.Bounced(subject, detail, words + about), end, end.Number);
     }
 
+    /// <summary>The code of success that a command gave although it failed, and that counts for nothing; or null.</summary>
+    public static EnhancedStatus? Ignored(CommandEnd end) =>
+        end is { Kind: CommandEndKind.Exited, Number: not 0 } && EnhancedStatus.TryParsePrefix(end.Output, out var code, out _) && code.Class == 2 ? code : null;
+
     private static DeliveryStatus Unix(DeliveryStatus status, CommandEnd end, int exit) => status with
     {
         Reason = Cut(status.Reason),

@@ -318,6 +318,13 @@ internal sealed class Generation : IAsyncDisposable
     private CleanupService Cleanup(IConfig config) =>
         new(config, _around.Incoming, _around.Rewriting, _shared, _maps, _lists, ServiceLogOf(config, "cleanup"), _around.Time, _content);
 
+    /// <summary>The bounce(8) by which local(8) tells owners of lists, beside the queue's.</summary>
+    private BounceService OwnersBounce()
+    {
+        var bounce = Entry("bounce", ServiceType.Unix);
+        return new BounceService(bounce, _around.ForwardResubmit, _around.Reader, ServiceLogOf(bounce, "bounce"), _around.Time);
+    }
+
     private IDeliveryAgent? Agent(MasterEntry entry, TableSet trusted)
     {
         var config = Config.With(entry.Overrides);
@@ -325,7 +332,7 @@ internal sealed class Generation : IAsyncDisposable
         return entry.Command switch
         {
             "smtp" or "lmtp" => new SmtpAgent(config, entry.Command == "lmtp", entry.Arguments, SocketNames.Of(config, entry), _around.Dns, _around.Hosts, _lists, _around.Reader, _around.Threads, _around.ForwardResubmit, log, _around.Time, _content, _shared, _maps),
-            "local" => new LocalAgent(config, trusted, _around.Rewriting, _around.Reader, _around.ForwardResubmit, AgentOf, _around.Hands, _around.Threads, log, _around.Time),
+            "local" => new LocalAgent(config, trusted, _around.Rewriting, _around.Reader, _around.ForwardResubmit, AgentOf, _around.Hands, _around.Threads, log, _around.Time, OwnersBounce()),
             "virtual" => new VirtualAgent(config, trusted, _around.Reader, _around.Hands, log, _around.Time),
             "pipe" => new PipeAgent(config, entry.Name, entry.Arguments, _around.Reader, _around.Hands, _around.Threads, log, _around.Time, trusted),
             "error" => new ErrorAgent(config, entry.Name == "retry", log, _around.Time),

@@ -50,7 +50,8 @@ public static class DeliveryLog
             result = result with { Relay = relay };
         }
         log.Info(Line(request, recipient, status, times, relay, connectionUse, tls, word, resolution));
-        return new RecipientResult(recipient.Index, result);
+        // Postfix: a command's output ends with its last line's end: a blank in the log, and nothing in queue and reports.
+        return new RecipientResult(recipient.Index, result with { Reason = result.Reason.TrimEnd(), DiagnosticText = result.DiagnosticText?.TrimEnd() });
     }
 
     // Only a report of success names the relay.

@@ -95,9 +95,14 @@ public sealed class QueueFileWriter
         {
             Put('L', envelope.ContentFilter);
         }
+        if (envelope.Redirect.Length > 0)
+        {
+            Put('>', envelope.Redirect);
+        }
         for (var i = 0; i < envelope.Recipients.Count; i++)
         {
-            Recipient(envelope.Recipients[i], isDone(i));
+            // Postfix knows of an alias by its trace file alone.
+            Recipient(envelope.Recipients[i], isDone(i) || envelope.Recipients[i].IsExpanded);
         }
         Put('M', "");
         _contentStart = Position;
@@ -157,6 +162,7 @@ public sealed class QueueFileWriter
 
     private void Recipient(EnvelopeRecipient recipient, bool isDone)
     {
+        recipient = recipient with { Notify = recipient.Notify & ~DsnNotify.Expanded };
         Attribute("notify_flags", recipient.Notify == DsnNotify.None ? "" : Invariant($"{(int)recipient.Notify}"));
         Attribute("dsn_orig_rcpt", recipient.DsnOriginalRecipient);
         if (recipient.OriginalAddress.Length > 0)

@@ -24,12 +24,13 @@ public sealed class LocalAgent : IDeliveryAgent
     /// <param name="threads">Threads for what blocks.</param>
     /// <param name="log">The entry's log.</param>
     /// <param name="time">The clock.</param>
+    /// <param name="bounce">Tells owners of lists; null for nobody.</param>
     /// <exception cref="ConfigException">Values that can't be used.</exception>
     public LocalAgent(
         IConfig config, ITableSet tables, IRewrite rewrite, ISpoolReader reader, IResubmit resubmit, Func<string, IDeliveryAgent?> transports, UserHands hands,
-        BlockingThreads threads, ServiceLog log, TimeProvider time) =>
+        BlockingThreads threads, ServiceLog log, TimeProvider time, IBounce? bounce = null) =>
         _rooms = new LocalRooms(new LocalSettings(config, tables), rewrite, reader, resubmit, transports, hands.Hands, threads, log, time,
-            DeliveryStatusFilter.Of(config, DeliveryStatusParameters.Local, tables, log));
+            DeliveryStatusFilter.Of(config, DeliveryStatusParameters.Local, tables, log), bounce);
 
     /// <inheritdoc/>
     public async ValueTask<DeliveryResult> DeliverAsync(DeliveryRequest request, CancellationToken cancel)
@@ -61,4 +62,4 @@ public sealed class LocalAgent : IDeliveryAgent
 /// <summary>What every delivery of one agent shares.</summary>
 internal sealed record LocalRooms(
     LocalSettings Settings, IRewrite Rewrite, ISpoolReader Reader, IResubmit Resubmit, Func<string, IDeliveryAgent?> Transports, IUserHands Hands,
-    BlockingThreads Threads, ServiceLog Log, TimeProvider Time, DeliveryStatusFilter? Filter);
+    BlockingThreads Threads, ServiceLog Log, TimeProvider Time, DeliveryStatusFilter? Filter, IBounce? Bounce);

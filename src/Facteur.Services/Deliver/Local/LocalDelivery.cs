@@ -1,6 +1,7 @@
 using Facteur.Contracts;
 using Facteur.Mail.Addresses;
 using Facteur.Mail.Dsn;
+using Facteur.Mail.Envelopes;
 using Facteur.Services.Server;
 using Facteur.Tables;
 using Facteur.Unix;
@@ -34,6 +35,7 @@ internal sealed class LocalDelivery(
     private readonly LocalTransports _transports = new(rooms, request, recipient);
     private readonly long _start = DeliveryTimes.Now(rooms.Time);
     private bool _expanded;
+    private bool _tellsExpanded;
     private int _taken;
 
     /// <summary>The content is damaged.</summary>
@@ -45,7 +47,7 @@ internal sealed class LocalDelivery(
     public async ValueTask<RecipientResult> RunAsync(CancellationToken cancel)
     {
         var address = recipient.Recipient.Address;
-        _targets.Push(new LocalTarget { Token = new(AliasTokenKind.Address, address), Address = address, DeliveredTo = address });
+        _targets.Push(new LocalTarget { Token = new(AliasTokenKind.Address, address), Address = address, DeliveredTo = address, Notify = recipient.Recipient.Notify });
         while (_targets.TryPop(out var target))
         {
             if (++_taken > TargetLimit)
@@ -126,15 +128,9 @@ internal sealed class LocalDelivery(
     private async ValueTask LocalAsync(LocalTarget target, CancellationToken cancel)
     {
         var address = target.Address;
-        if (target.Level > NestingLimit)
-        {
-            LocalLog.NestingLimit(rooms.Log, address);
-            End(target, DeliveryStatus.Bounced(4, 6, "recipient nesting limit exceeded"));
-            return;
-        }
         if (loops.Contains(address))
         {
-            End(target, DeliveryStatus.Bounced(4, 6, $"mail forwarding loop for {address}"));
+            await EndAsync(target, DeliveryStatus.Bounced(4, 6, $"mail forwarding loop for {address}"), cancel).ConfigureAwait(false);
             return;
         }
         var part = Part(address);
@@ -146,6 +142,12 @@ internal sealed class LocalDelivery(
         if (await AliasAsync(target, part.Whole, "", cancel).ConfigureAwait(false)
             || (part.Extension is not null && await AliasAsync(target, part.User, _settings.PropagateAlias ? part.Unmatched : "", cancel).ConfigureAwait(false)))
         {
+            return;
+        }
+        if (target.Level > NestingLimit)
+        {
+            LocalLog.NestingLimit(rooms.Log, address);
+            End(target, DeliveryStatus.Bounced(4, 6, "recipient nesting limit exceeded"));
             return;
         }
         // Postfix: below a list, an :include: file and another user's .forward each address gets its own record in the queue.
@@ -164,6 +166,12 @@ internal sealed class LocalDelivery(
         {
             return false;
         }
+        if (target.Level > NestingLimit)
+        {
+            LocalLog.AliasLoop(rooms.Log, name);
+            End(target, DeliveryStatus.Bounced(4, 6, $"alias database loop for {name}"));
+            return true;
+        }
         if (alias.Failure is { } failure)
         {
             End(target, failure);
@@ -171,6 +179,7 @@ internal sealed class LocalDelivery(
         }
         Push(alias.Tokens, target with
         {
+            Notify = NotifyBelow(target),
             Level = target.Level + 1,
             Source = "alias",
             ExpandedFrom = name,
@@ -250,6 +259,7 @@ internal sealed class LocalDelivery(
         {
             Push(tokens, target with
             {
+                Notify = NotifyBelow(target),
                 Level = target.Level + 1,
                 Source = "forward",
                 ExpandedFrom = part.Whole,
@@ -333,7 +343,7 @@ internal sealed class LocalDelivery(
             seen.Forget("file", name);
         }
         Damaged |= damaged;
-        End(target, status);
+        await EndAsync(target, status, cancel).ConfigureAwait(false);
     }
 
     private async ValueTask CommandAsync(LocalTarget target, CancellationToken cancel)
@@ -365,7 +375,7 @@ internal sealed class LocalDelivery(
             seen.Forget("command", name);
         }
         Damaged |= damaged;
-        End(target, status);
+        await EndAsync(target, status, cancel).ConfigureAwait(false);
         return status.Outcome == DeliveryOutcome.Sent;
     }
 
@@ -508,7 +518,7 @@ internal sealed class LocalDelivery(
             return false;
         }
         var original = target.Owner is null ? Original : "";
-        var (status, damaged) = await _transports.DeliverAsync(service, target.Address, original, cancel).ConfigureAwait(false);
+        var (status, damaged) = await _transports.DeliverAsync(service, target.Address, original, target.Notify, cancel).ConfigureAwait(false);
         Damaged |= damaged;
         if (status.Outcome is not (DeliveryOutcome.Sent or DeliveryOutcome.Deliverable))
         {
@@ -548,6 +558,17 @@ internal sealed class LocalDelivery(
 
     private string Delivered(LocalTarget target) => _settings.FrozenDeliveredTo ? target.DeliveredTo : target.Address;
 
+    /// <summary>RFC 3461 5.2.7.2: an alias, and so a .forward, passes NOTIFY on without SUCCESS, which is answered here.</summary>
+    private DsnNotify NotifyBelow(LocalTarget target)
+    {
+        if ((target.Notify & DsnNotify.Success) == 0)
+        {
+            return target.Notify;
+        }
+        _tellsExpanded = true;
+        return target.Notify == DsnNotify.Success ? DsnNotify.Never : target.Notify & ~DsnNotify.Success;
+    }
+
     private void Push(List<AliasToken> tokens, LocalTarget parent)
     {
         _expanded = true;
@@ -569,13 +590,32 @@ internal sealed class LocalDelivery(
     // RFC 3461 5.2.7.3: below a list nothing of the original recipient is told.
     private void End(LocalTarget target, DeliveryStatus status) => Log(target.Address, target.Owner is null ? Original : "", status);
 
+    /// <summary>
+    /// Postfix, bounce_workaround: members that have a queue record of their own fail to the list's owner by its sender; a command, a file or a loop of the
+    /// list itself is told to the owner here, and not to who wrote to the list.
+    /// </summary>
+    private async ValueTask EndAsync(LocalTarget target, DeliveryStatus status, CancellationToken cancel)
+    {
+        End(target, status);
+        if (target.Owner is not { } owner || rooms.Bounce is null || _statuses[^1] is not { Outcome: DeliveryOutcome.Bounced } failed || request.Envelope.Sender.Length == 0)
+        {
+            return;
+        }
+        var report = new ReportRequest(
+            ReportKind.Failure, request.MessageId, request.QueueId, request.Envelope.With([new EnvelopeRecipient(target.Address)]), request.Layout, [new RecipientResult(0, failed)], Closes: false)
+        {
+            Owner = owner,
+        };
+        _statuses[^1] = await rooms.Bounce.ReportAsync(report, cancel).ConfigureAwait(false) == ReportResult.TryAgain
+            ? DeliveryStatus.Deferred(3, 0, $"cannot tell {owner} of a failure: {failed.Reason}") : DeliveryStatus.Sent($"{owner} was told of a failure: {failed.Reason}", DsnAction.None);
+    }
+
     private void Log(string to, string original, DeliveryStatus status)
     {
         var shown = new DeliveryRecipient(recipient.Index, recipient.Recipient with { Address = to, OriginalAddress = original });
         var times = new DeliveryTimes(_start, 0, DeliveryTimes.Now(rooms.Time));
         var result = DeliveryLog.Write(rooms.Log, request, shown, status, times, "local", softBounce: _settings.SoftBounce, filter: rooms.Filter).Status;
-        // A command's output ends with its last line's end: a blank in the log, and nothing in queue and reports.
-        _statuses.Add(result with { Reason = result.Reason.TrimEnd(), DiagnosticText = result.DiagnosticText?.TrimEnd() });
+        _statuses.Add(result);
     }
 
     private DeliveryStatus Combine()
@@ -584,9 +624,19 @@ internal sealed class LocalDelivery(
             ?? _statuses.Find(s => s.Outcome is DeliveryOutcome.Bounced or DeliveryOutcome.Undeliverable);
         if (worst is not null)
         {
-            return worst;
+            // Beside the failure the sender hears of the expansion.
+            return _tellsExpanded && worst.Outcome == DeliveryOutcome.Bounced ? worst with { Action = DsnAction.Expanded } : worst;
         }
-        var first = _statuses.Count > 0 ? _statuses[0] : DeliveryStatus.Sent("delivered with another recipient of the message");
+        if (_tellsExpanded && (request.Flags & DeliveryFlags.VerifyOnly) == 0)
+        {
+            return DeliveryStatus.AliasExpanded with { Relay = "local" };
+        }
+        var first = _statuses.Count > 0 ? _statuses[0] : DeliveryStatus.Sent("delivered with another recipient of the message", DsnAction.None);
+        if ((recipient.Recipient.Notify & DsnNotify.Success) != 0)
+        {
+            // Postfix: what was sent on keeps SUCCESS, and is told of when it arrives.
+            return first.Action == DsnAction.Expanded ? first with { Action = DsnAction.None } : first;
+        }
         return _expanded ? first with { Action = DsnAction.Expanded } : first;
     }
 

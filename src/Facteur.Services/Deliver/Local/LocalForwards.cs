@@ -26,12 +26,11 @@ internal sealed class LocalForwards(LocalRooms rooms, DeliveryRequest request, E
             _messages.Add((sender, target.DeliveredTo), list = []);
         }
         // RFC 3461 5.2.7.3: a mailing list, whose sender is its owner, passes no DSN options on.
-        // RFC 3461 5.2.7.2: an alias passes them on without SUCCESS, which is answered here.
         list.Add(target.Owner is not null
             ? new EnvelopeRecipient(address)
             : new EnvelopeRecipient(
                 address, original.OriginalAddress.Length > 0 ? original.OriginalAddress : original.Address, original.DsnOriginalRecipient,
-                original.Notify == DsnNotify.Success ? DsnNotify.Never : original.Notify & ~DsnNotify.Success));
+                target.Notify));
     }
 
     /// <summary>The sender of what a destination gets. The null sender stays: bounces must not bounce to a list's owner.</summary>

@@ -79,6 +79,10 @@ internal sealed class LocalMailbox(LocalRooms rooms, DeliveryRequest request, De
         {
             LocalLog.NotStarted(rooms.Log, command, end);
         }
+        else if (CommandStatus.Ignored(end) is { } code)
+        {
+            rooms.Log.Warning($"bounce_append: ignoring dsn code \"{code}\"");
+        }
         return (CommandStatus.Failure(command, end) ?? DeliveryStatus.Sent($"delivered to command: {command}"),
             end.Kind == CommandEndKind.NoContent && (ContentRead)end.Number == ContentRead.Damaged);
     }

@@ -1,3 +1,4 @@
+using Facteur.Mail.Dsn;
 using Facteur.Unix;
 
 namespace Facteur.Services.Deliver.Local;
@@ -31,6 +32,9 @@ internal sealed record LocalTarget
     /// queue, each with a record of its own there. Null for an alias without owner.
     /// </summary>
     public string? Forwarder { get; init; }
+
+    /// <summary>NOTIFY that is left for what it becomes.</summary>
+    public DsnNotify Notify { get; init; }
 
     /// <summary>The .forward files it comes from, the last one first.</summary>
     public ForwardChain? Forwards { get; init; }

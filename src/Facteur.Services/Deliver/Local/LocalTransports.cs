@@ -16,14 +16,15 @@ internal sealed class LocalTransports(LocalRooms rooms, DeliveryRequest request,
     /// <param name="transport">"transport:nexthop"; without a next hop it is the request's own.</param>
     /// <param name="address">Who it became by aliases and .forward.</param>
     /// <param name="original">Who the sender meant.</param>
+    /// <param name="notify">NOTIFY that is left for it.</param>
     /// <param name="cancel">The agent's end.</param>
     /// <returns>What became of it, and whether the content is damaged.</returns>
-    public async ValueTask<(DeliveryStatus Status, bool Damaged)> DeliverAsync(string transport, string address, string original, CancellationToken cancel)
+    public async ValueTask<(DeliveryStatus Status, bool Damaged)> DeliverAsync(string transport, string address, string original, DsnNotify notify, CancellationToken cancel)
     {
         var colon = transport.IndexOf(':');
         var name = colon < 0 ? transport : transport[..colon];
         var nexthop = colon < 0 ? "" : transport[(colon + 1)..];
-        var passed = new DeliveryRecipient(recipient.Index, recipient.Recipient with { Address = address, OriginalAddress = original });
+        var passed = new DeliveryRecipient(recipient.Index, recipient.Recipient with { Address = address, OriginalAddress = original, Notify = notify });
         // Two entries of local that name each other would never come to an end.
         if (name == request.Transport || (request.Flags & DeliveryFlags.Passed) != 0 || rooms.Transports(name) is not { } agent)
         {

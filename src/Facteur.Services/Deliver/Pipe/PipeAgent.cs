@@ -153,6 +153,10 @@ public sealed class PipeAgent : IDeliveryAgent
         {
             PipeLog.TimedOut(_log);
         }
+        else if (CommandStatus.Ignored(result) is { } code)
+        {
+            _log.Warning($"bounce_append: ignoring dsn code \"{code}\"");
+        }
         var output = result.Output.Trim();
         var sent = $"delivered via {_service} service{(output.Length > 0 ? $" ({output})" : "")}";
         return (

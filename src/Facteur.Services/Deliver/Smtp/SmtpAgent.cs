@@ -274,8 +274,8 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
         attempt.Tls = session.TlsStatus;
         delivery.FailAll(why, session, lastSite && lastHost);
         delivery.NextHost();
-        await _notice.SendAsync(delivery.Request, session).ConfigureAwait(false);
         await session.QuitAsync().ConfigureAwait(false);
+        await _notice.SendAsync(delivery.Request, session).ConfigureAwait(false);
     }
 
     private bool MayGoPlain(DeliveryRequest request) =>
@@ -301,16 +301,27 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
 
     private async ValueTask TransactAsync(SmtpDelivery delivery, SmtpSession session, bool final, string nexthop, bool keep)
     {
-        var isKept = false;
+        var (isKept, isClean) = (false, true);
         try
         {
             var transaction = new SmtpTransaction(delivery, session, _settings, _content, _log, final);
             await transaction.RunAsync().ConfigureAwait(false);
             // Postfix, smtp_stream_except: a destination whose hosts go away in the middle has failed as one without hosts.
             delivery.HostSpoke |= !transaction.IsLost;
-            await _notice.SendAsync(delivery.Request, session).ConfigureAwait(false);
-            var clean = transaction.IsClean || (session.IsUsable && await session.ResetAsync().ConfigureAwait(false));
-            isKept = clean && keep && session.MayBeReused && _cache.Put(nexthop, session);
+            if (keep && session.MayBeReused)
+            {
+                isClean = transaction.IsClean || await session.ResetAsync().ConfigureAwait(false);
+                if (isClean && session.MayBeReused)
+                {
+                    // Before another delivery may take it.
+                    await _notice.SendAsync(delivery.Request, session).ConfigureAwait(false);
+                    isKept = _cache.Put(nexthop, session);
+                }
+            }
+            else
+            {
+                isClean = transaction.IsClean;
+            }
         }
         catch
         {
@@ -322,8 +333,12 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
         {
             if (!isKept)
             {
-                await session.QuitAsync().ConfigureAwait(false);
+                await session.QuitAsync(reset: !isClean).ConfigureAwait(false);
             }
+        }
+        if (!isKept)
+        {
+            await _notice.SendAsync(delivery.Request, session).ConfigureAwait(false);
         }
     }
 

@@ -44,8 +44,8 @@ internal sealed class SmtpNotice
     /// <summary>Tells of a session, when there is something to tell. Never throws.</summary>
     public async ValueTask SendAsync(DeliveryRequest request, SmtpSession session)
     {
-        // Postfix: mail of this sender never gets a report, so that notices make no loops.
-        if (session.Transcript is not { HasErrors: true } transcript || request.Envelope.Origin == MessageOrigin.Notice
+        // Postfix: not while a report or a notice is sent, so that notices make no loops.
+        if (session.Transcript is not { HasErrors: true } transcript || request.Envelope.Sender.Length == 0 || request.Envelope.Origin == MessageOrigin.Notice
             || request.Envelope.Sender.Equals(_sender, StringComparison.OrdinalIgnoreCase) || !MaySend())
         {
             return;

@@ -323,13 +323,27 @@ internal sealed class SmtpSession : IAsyncDisposable
     }
 
     /// <summary>Says goodbye and closes.</summary>
-    internal async ValueTask QuitAsync()
+    /// <param name="reset">A transaction did not end by itself: RSET goes before it, in one piece where the server takes that (RFC 2920 3.1).</param>
+    internal async ValueTask QuitAsync(bool reset = false)
     {
+        var together = reset && (Extensions & SmtpExtensions.Pipelining) != 0;
+        if (reset && !together && IsUsable)
+        {
+            await ResetAsync().ConfigureAwait(false);
+        }
         if (IsUsable)
         {
             Arm(_settings.QuitTimeout);
+            if (together)
+            {
+                Put("RSET\r\n"u8);
+            }
             Put("QUIT\r\n"u8);
             await FlushAsync().ConfigureAwait(false);
+            if (together)
+            {
+                await ReadAsync(false).ConfigureAwait(false);
+            }
             if (!_settings.SkipQuitResponse)
             {
                 await ReadAsync(false).ConfigureAwait(false);

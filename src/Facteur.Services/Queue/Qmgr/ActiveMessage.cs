@@ -1,4 +1,5 @@
 using Facteur.Contracts;
+using Facteur.Mail.Addresses;
 using Facteur.Mail.Dsn;
 using Facteur.Mail.Envelopes;
 
@@ -97,14 +98,25 @@ internal sealed class ActiveMessage
     /// <summary>It is tried because the queue was flushed: defer_transports does not hold it back.</summary>
     public bool Flushed { get; set; }
 
-    /// <summary>Postfix: by transport, next hop, domain (none last) and address.</summary>
-    public static int InSendingOrder((int Index, Resolution Resolution) one, (int Index, Resolution Resolution) other)
+    /// <summary>Sorts the resolutions as Postfix does: by transport, queue, domain (none last) and address.</summary>
+    /// <param name="queue">The name of a resolution's queue within its transport.</param>
+    public void SortResolutions(Func<Resolution, string> queue)
     {
-        var (a, b) = (one.Resolution, other.Resolution);
-        var order = string.CompareOrdinal(a.Transport, b.Transport);
-        order = order != 0 ? order : string.CompareOrdinal(a.Nexthop, b.Nexthop);
-        order = order != 0 ? order : CompareAddresses(a.Recipient, b.Recipient);
-        return order != 0 ? order : one.Index - other.Index;
+        if (Resolutions.Count < 2)
+        {
+            return;
+        }
+        var sorted = Resolutions.ConvertAll(r => (Queue: queue(r.Resolution), r.Index, r.Resolution));
+        sorted.Sort(static (one, other) =>
+        {
+            var (a, b) = (one.Resolution, other.Resolution);
+            var order = string.CompareOrdinal(a.Transport, b.Transport);
+            order = order != 0 ? order : string.CompareOrdinal(one.Queue, other.Queue);
+            order = order != 0 ? order : CompareAddresses(a.Recipient, b.Recipient);
+            return order != 0 ? order : one.Index - other.Index;
+        });
+        Resolutions.Clear();
+        Resolutions.AddRange(sorted.Select(r => (r.Index, r.Resolution)));
     }
 
     /// <summary>The envelope without recipients, with another sender.</summary>
@@ -129,11 +141,11 @@ internal sealed class ActiveMessage
         return Enumerable.Range(0, States.Length).Where(i => !sent.Contains(i)).Concat(Resolutions.Select(r => r.Index));
     }
 
-    /// <summary>By domain, none last, then by address.</summary>
+    /// <summary>By domain, none last, then by address without quotes.</summary>
     public static int CompareAddresses(string a, string b)
     {
         var (atA, atB) = (a.LastIndexOf('@'), b.LastIndexOf('@'));
         var order = atA < 0 || atB < 0 ? (atA < 0).CompareTo(atB < 0) : a.AsSpan(atA).CompareTo(b.AsSpan(atB), StringComparison.OrdinalIgnoreCase);
-        return order != 0 ? order : string.CompareOrdinal(a, b);
+        return order != 0 ? order : string.CompareOrdinal(AddressParts.Unquote(a), AddressParts.Unquote(b));
     }
 }

@@ -483,7 +483,8 @@ internal sealed class Qmgr
     private void Activate(SpoolMessage stored, bool flushed = false)
     {
         var (id, now) = (stored.Entry.Id, NowMicros);
-        var message = new ActiveMessage(id, QueueId.Format(id, _longQueueIds), stored.Envelope, stored.Layout, now)
+        var (envelope, only) = Redirected(stored.Envelope);
+        var message = new ActiveMessage(id, QueueId.Format(id, _longQueueIds), envelope, stored.Layout, now)
         {
             Expire = stored.Entry.Expire,
             Flushed = flushed,
@@ -509,10 +510,26 @@ internal sealed class Qmgr
                 message.States[outcome.Recipient] = outcome.Unreported ? RecipientState.Unreported : RecipientState.Done;
             }
         }
+        var real = message.States.Length;
+        for (var i = 0; i < message.States.Length; i++)
+        {
+            if (envelope.Recipients[i].IsExpanded)
+            {
+                real--;
+                if (message.States[i] == RecipientState.Open)
+                {
+                    (message.States[i], message.Statuses[i]) = (RecipientState.Unreported, DeliveryStatus.AliasExpanded);
+                }
+            }
+            else if (only >= 0 && i != only)
+            {
+                message.States[i] = RecipientState.Done;
+            }
+        }
         var elsewhere = MarkElsewhere(message);
         var open = message.States.Count(s => s == RecipientState.Open);
         // Postfix: nrcpt= counts all recipients of the message at every attempt.
-        _log.Active(message, stored.Envelope.ContentSize, message.States.Length);
+        _log.Active(message, stored.Envelope.ContentSize, real);
         message.Pending = open + elsewhere + 1;
         message.Resolving++;
         for (var i = 0; i < message.States.Length; i++)
@@ -524,6 +541,21 @@ internal sealed class Qmgr
         }
         message.Pending--;
         Resolved(message);
+    }
+
+    /// <summary>
+    /// Postfix: REDIRECT replaces the first recipient in the order of sending, which is named as the original, and the others get nothing. Always the same
+    /// one, so that its outcomes are found again.
+    /// </summary>
+    private static (Envelope Envelope, int Only) Redirected(Envelope envelope)
+    {
+        if (envelope.Redirect.Length == 0 || envelope.Recipients is [] or [{ IsExpanded: true }, ..])
+        {
+            return (envelope, -1);
+        }
+        var first = Enumerable.Range(0, envelope.Recipients.Count).Where(i => !envelope.Recipients[i].IsExpanded).Aggregate(
+            (a, b) => ActiveMessage.CompareAddresses(envelope.Recipients[a].Address, envelope.Recipients[b].Address) <= 0 ? a : b);
+        return (envelope.With([.. envelope.Recipients.Select((recipient, i) => i == first ? recipient with { Address = envelope.Redirect } : recipient)]), first);
     }
 
     private void Route(ActiveMessage message, int index)
@@ -604,7 +636,7 @@ internal sealed class Qmgr
         {
             return;
         }
-        message.Resolutions.Sort(ActiveMessage.InSendingOrder);
+        message.SortResolutions(Scheduler.QueueName);
         var now = NowMicros;
         foreach (var (index, resolution) in message.Resolutions)
         {
@@ -939,6 +971,11 @@ internal sealed class Qmgr
             var status = message.Statuses[i] ?? DeliveryStatus.Bounced(0, 0, "delivery failed; the reason could not be read back");
             StageOutcome(message, i);
             (status.Outcome == DeliveryOutcome.Bounced ? failures : successes).Add(new RecipientResult(i, status));
+            if (status is { Outcome: DeliveryOutcome.Bounced, Action: DsnAction.Expanded })
+            {
+                // An alias was expanded, and one of its members failed.
+                successes.Add(new RecipientResult(i, DeliveryStatus.AliasExpanded with { Relay = "local" }));
+            }
         }
         var verify = (message.Envelope.Flags & (MessageFlags.ReportDeliveries | MessageFlags.VerifyOnly)) != 0;
         if (verify)

@@ -171,7 +171,7 @@ internal sealed class QmgrControl(ISpool spool, Qmgr qmgr, QmgrLoop loop, bool l
                 }
             }
             var finished = active is not null ? active.States[i] is RecipientState.Done or RecipientState.Unreported : outcome is { Done: true };
-            if (!finished)
+            if (!finished && !recipient.IsExpanded)
             {
                 var reason = outcome is { } last ? OutcomeDetail.Read(last.Detail.Span).Status?.Reason : null;
                 // Postfix: beside a reason the original address stands only when it is another one.

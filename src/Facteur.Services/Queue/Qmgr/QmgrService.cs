@@ -182,9 +182,9 @@ public sealed class QmgrService : IDisposable
             Return = stored.Envelope.Return,
             Body = stored.Envelope.Body,
             Origin = stored.Envelope.Origin,
-            // postsuper(1): addresses are mapped again; what a rule of smtpd once said is over, and the filter is today's.
+            // postsuper(1): addresses are mapped again; what a rule of smtpd once said is over, REDIRECT too, and the filter is today's.
             Flags = (stored.Envelope.Flags & ~(MessageFlags.Hold | MessageFlags.NoAddressMappings | MessageFlags.NoHeaderBodyChecks | MessageFlags.NoMilters)) | MessageFlags.Requeued,
-            Attributes = stored.Envelope.Attributes.With(MessageAttributes.Filter, _contentFilter),
+            Attributes = stored.Envelope.Attributes.With(MessageAttributes.Filter, _contentFilter).With(MessageAttributes.Redirect, ""),
             Client = stored.Envelope.Client,
             Entry = stored.Envelope.Entry,
             FullName = stored.Envelope.FullName,

@@ -71,7 +71,7 @@ internal sealed class Scheduler(QmgrSettings settings)
         {
             return false;
         }
-        var key = transport.Settings.RecipientLimit == 1 ? UserKey(address, nexthop) : nexthop;
+        var key = QueueName(transport, address, nexthop);
         if (!transport.Destinations.TryGetValue(key, out var destination))
         {
             transport.Destinations.Add(key, destination = new Destination(transport, key));
@@ -329,10 +329,17 @@ internal sealed class Scheduler(QmgrSettings settings)
         };
     }
 
+    /// <summary>The name of a destination within its transport: the next hop, or the user there when each recipient is a destination.</summary>
+    public string QueueName(Resolution resolution) => QueueName(TransportOf(resolution.Transport), resolution.Recipient, resolution.Nexthop);
+
     // Postfix: with one recipient at a time a destination is a user at a next hop, so that extended addresses get no more deliveries at once than the user.
-    private string UserKey(string address, string nexthop)
+    private string QueueName(Transport transport, string address, string nexthop)
     {
-        var (user, _) = AddressParts.SplitExtension(AddressParts.Split(address).Local, _settings.RecipientDelimiter);
+        if (transport.Settings.RecipientLimit != 1)
+        {
+            return nexthop;
+        }
+        var (user, _) = AddressParts.SplitExtension(AddressParts.Unquote(AddressParts.Split(address).Local), _settings.RecipientDelimiter);
         return $"{user.ToLowerInvariant()}@{nexthop}";
     }
 

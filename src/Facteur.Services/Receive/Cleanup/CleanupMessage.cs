@@ -221,7 +221,7 @@ internal sealed class CleanupMessage : ICleanupMessage
             var shown = _status == CleanupStatus.Rejected && _envelope.Origin == MessageOrigin.Pickup && !_sink.Sent;
             return new CleanupResult(_status, _statusText, shown ? _sink.Rest.ToArray() : default);
         }
-        _envelope.Recipients = _recipients.Recipients;
+        _envelope.Recipients = _recipients.WithExpanded;
         _envelope.ContentSize = _sink.Size;
         _ended = true;
         var status = await _incoming.EndAsync(Id, _sink.Rest, _envelope, cancel).ConfigureAwait(false);
@@ -563,9 +563,10 @@ internal sealed class CleanupMessage : ICleanupMessage
         {
             await _recipients.AddBccAsync(address, cancel).ConfigureAwait(false);
         }
-        if (_checks?.Redirect is { } target)
+        if ((_checks?.Redirect ?? _envelope.Redirect) is { Length: > 0 } target)
         {
-            await _recipients.RedirectAsync(target, cancel).ConfigureAwait(false);
+            // No table maps it (Postfix).
+            _envelope.Redirect = await _mapper.RewriteAsync(local: true, target, cancel).ConfigureAwait(false);
         }
         if (_recipients.ExpansionFailed)
         {

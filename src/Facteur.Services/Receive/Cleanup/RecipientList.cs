@@ -9,10 +9,14 @@ namespace Facteur.Services.Receive.Cleanup;
 internal sealed class RecipientList(CleanupOptions options, AddressMapper mapper, VirtualAliases aliases)
 {
     private readonly List<EnvelopeRecipient> _recipients = [];
+    private readonly List<EnvelopeRecipient> _expanded = [];
     private HashSet<EnvelopeRecipient>? _seen;
 
     /// <summary>The recipients so far.</summary>
     public IReadOnlyList<EnvelopeRecipient> Recipients => _recipients;
+
+    /// <summary>The recipients, and behind them the aliases of whose expansion the sender is told.</summary>
+    public IReadOnlyList<EnvelopeRecipient> WithExpanded => _expanded.Count == 0 ? _recipients : [.. _recipients, .. _expanded];
 
     /// <summary>What verify is told of an alias for several.</summary>
     public const string SeveralText = "aliased to multiple recipients";
@@ -53,6 +57,12 @@ internal sealed class RecipientList(CleanupOptions options, AddressMapper mapper
     /// <summary>Adds a recipient as its sender wrote it.</summary>
     public async ValueTask AddAsync(EnvelopeRecipient given, CancellationToken cancel)
     {
+        if (given.IsExpanded)
+        {
+            // Requeued before it was reported.
+            _expanded.Add(given);
+            return;
+        }
         var address = await StandardAsync(given.Address.Length > 0 ? given.Address : options.EmptyAddressRecipient, cancel).ConfigureAwait(false);
         var original = given.OriginalAddress.Length > 0 ? given.OriginalAddress : given.Address.Length > 0 ? given.Address : address;
         await ExpandAsync(
@@ -67,19 +77,6 @@ internal sealed class RecipientList(CleanupOptions options, AddressMapper mapper
         {
             await AddBccAsync(bcc, cancel).ConfigureAwait(false);
         }
-    }
-
-    /// <summary>All mail for the message goes to one address, which no table maps; the first recipient is named as the original (Postfix: REDIRECT).</summary>
-    public async ValueTask RedirectAsync(string target, CancellationToken cancel)
-    {
-        if (_recipients.Count == 0)
-        {
-            return;
-        }
-        var first = _recipients[0];
-        var address = await mapper.RewriteAsync(local: true, target, cancel).ConfigureAwait(false);
-        _recipients.Clear();
-        _recipients.Add(first with { Address = address, OriginalAddress = first.OriginalAddress.Length > 0 ? first.OriginalAddress : first.Address });
     }
 
     /// <summary>Adds a copy. Nobody asked for reports about it, and the sender may not learn of it (RFC 3461 5.1 (d)).</summary>
@@ -116,9 +113,10 @@ internal sealed class RecipientList(CleanupOptions options, AddressMapper mapper
             HasSeveralForProbe = true;
             return;
         }
-        if (expanded.Count > 1 && recipient.Notify.HasFlag(DsnNotify.Success))
+        if (recipient.Notify.HasFlag(DsnNotify.Success) && (expanded.Count != 1 || expanded[0] != recipient.Address))
         {
-            // RFC 3461 5.2.7.3: nobody can say that "the" recipient got it any more.
+            // RFC 3461 5.2.7.2: answered here. Postfix: an alias for one is as one for several.
+            _expanded.Add(recipient with { Notify = DsnNotify.Success | DsnNotify.Expanded });
             var rest = recipient.Notify & ~DsnNotify.Success;
             recipient = recipient with { Notify = rest == DsnNotify.None ? DsnNotify.Never : rest };
         }

@@ -29,7 +29,9 @@ internal static class SmtpdNotice
         }
         await using (message.ConfigureAwait(false))
         {
-            message.AddRecipient(new EnvelopeRecipient(settings.ErrorNoticeRecipient));
+            // Postfix: of mail for nobody bounce_notice_recipient is told, whatever the header says.
+            var bounce = (session.Transcript!.Errors & NoticeClasses.Bounce) != 0;
+            message.AddRecipient(new EnvelopeRecipient(bounce ? settings.BounceNoticeRecipient : settings.ErrorNoticeRecipient));
             await message.WriteAsync(Encoding.UTF8.GetBytes(Text(session, now)), CancellationToken.None).ConfigureAwait(false);
             var result = await message.CompleteAsync(CancellationToken.None).ConfigureAwait(false);
             if (result.Status != CleanupStatus.Ok)

@@ -55,6 +55,7 @@ internal sealed class SmtpdSettings
         ProbeSenderTtl = (long)config.Get(VerifyParameters.SenderTtl).TotalSeconds;
         NoticeClasses = NoticeClass.Parse(config.Get(BounceParameters.NotifyClasses));
         ErrorNoticeRecipient = config.Get(BounceParameters.ErrorNoticeRecipient);
+        BounceNoticeRecipient = config.Get(BounceParameters.BounceNoticeRecipient);
         ObsoleteFrom = config.Get(BounceParameters.HeaderFromFormat) == "obsolete";
         LineLimit = (int)Math.Min(config.Get(CommonParameters.LineLengthLimit), 65536);
         MessageSizeLimit = config.Get(CommonParameters.MessageSizeLimit);
@@ -145,6 +146,9 @@ internal sealed class SmtpdSettings
 
     /// <summary>Who is told.</summary>
     public string ErrorNoticeRecipient { get; }
+
+    /// <summary>Who is told of sessions with mail for nobody.</summary>
+    public string BounceNoticeRecipient { get; }
 
     public bool ObsoleteFrom { get; }
 

@@ -100,6 +100,11 @@ public sealed class BounceService : IBounce
     private async ValueTask<ReportResult> ReportNullSenderAsync(ReportRequest request, CancellationToken cancel)
     {
         // postconf(5): the class bounce includes 2bounce.
+        if (request.Kind == ReportKind.Success)
+        {
+            return (_classes & (NotifyClasses.Bounce | NotifyClasses.DoubleBounce)) == 0 || Told(request) is not { Count: > 0 } told ? ReportResult.Discarded
+                : await SendAsync(request, told, _doubleBounceRecipient, postmaster: false, headersOnly: true, request.Closes, cancel).ConfigureAwait(false);
+        }
         var (wanted, recipient) = request.Kind switch
         {
             ReportKind.Failure => ((_classes & (NotifyClasses.Bounce | NotifyClasses.DoubleBounce)) != 0, _doubleBounceRecipient),
@@ -128,7 +133,7 @@ public sealed class BounceService : IBounce
             }
             return all;
         }
-        return await ReportToAsync(request, request.Original.Sender, cancel).ConfigureAwait(false);
+        return await ReportToAsync(request, request.Owner ?? request.Original.Sender, cancel).ConfigureAwait(false);
     }
 
     private async ValueTask<ReportResult> ReportToAsync(ReportRequest request, string to, CancellationToken cancel)
@@ -255,13 +260,14 @@ public sealed class BounceService : IBounce
         }
         return new Envelope
         {
-            Sender = postmaster ? _doubleBounce : "",
+            // Postfix: what the null sender asked for goes to the postmaster, too, and makes no loops.
+            Sender = postmaster || request.Original.Sender.Length == 0 ? _doubleBounce : "",
             ArrivalMicros = (now - DateTimeOffset.UnixEpoch).Ticks / 10,
             Origin = MessageOrigin.Bounce,
             Flags = MessageFlags.RewriteLocal | (request.Original.Flags & MessageFlags.SmtpUtf8),
             Body = request.Original.Body,
-            // RFC 3461 section 6.2: nobody is told what became of a report.
-            Recipients = [new EnvelopeRecipient(to, Notify: DsnNotify.Never)],
+            // RFC 3461 section 6.2: nobody is told what became of a report; its sender sees to that, and NOTIFY is not given (as in Postfix).
+            Recipients = [new EnvelopeRecipient(to)],
             Closes = closes ? new ClosedRecipients(request.MessageId, indices) : null,
         };
     }

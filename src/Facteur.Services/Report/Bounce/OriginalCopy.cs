@@ -6,7 +6,7 @@ using Facteur.Spool;
 
 namespace Facteur.Services.Report.Bounce;
 
-/// <summary>Copies a message, or its headers, into its report: at most a limit of bytes is read, one piece at a time.</summary>
+/// <summary>Copies a message up to a limit of bytes, or its headers, into its report, one piece at a time.</summary>
 internal sealed class OriginalCopy(ISpoolReader reader)
 {
     private static readonly byte[] LineFeed = "\n"u8.ToArray();
@@ -17,13 +17,15 @@ internal sealed class OriginalCopy(ISpoolReader reader)
     /// <summary>Copies the content.</summary>
     /// <param name="request">The message.</param>
     /// <param name="headersOnly">Stop where the header ends.</param>
-    /// <param name="limit">Most bytes to read.</param>
+    /// <param name="limit">Most bytes of a whole message to read.</param>
     /// <param name="to">The report, or null to read for the Message-ID alone.</param>
     /// <param name="scan">Sees the header; needed for headersOnly.</param>
     /// <param name="cancel">The caller's end.</param>
     /// <returns>How the last read ended: End when all that was wanted was copied.</returns>
     public async ValueTask<ContentRead> CopyAsync(ReportRequest request, bool headersOnly, long limit, IResubmitMessage? to, HeaderEnd? scan, CancellationToken cancel)
     {
+        // Postfix: a header is copied whole.
+        limit = headersOnly ? long.MaxValue : limit;
         var buffer = ArrayPool<byte>.Shared.Rent(ContentLayout.BufferLength);
         var header = new ArrayBufferWriter<byte>();
         var endsLine = true;

@@ -15,6 +15,7 @@ public sealed class LocalAgentTests : IDisposable
     private const string Content = "Received: by x\nSubject: hi\n\nFrom here\nx\n";
     private readonly DeliverRoom _room = new();
     private readonly Dictionary<string, IDeliveryAgent> _others = [];
+    private readonly Owners _owners = new();
 
     public LocalAgentTests() => Assert.Equal(0, Libc.chmod(_room.Directory, 0x3FF));
 
@@ -26,12 +27,13 @@ public sealed class LocalAgentTests : IDisposable
             ("team", "daemon, nobody"), ("nested", "team, daemon"), ("list", "daemon, x@remote.example"), ("owner-list", "nobody"), ("two", "x@remote.example, list"), ("remote", "x@remote.example"),
             ("self", "self"), ("esc", "\\\\daemon"), ("loopa", "loopb"), ("loopb", "loopa"), ("file", _room.Path("file.out")), ("md", _room.Path("md/")),
             ("null", "/dev/null"), ("cmd", "\"|/bin/true\""), ("inc", $":include:{_room.Path("list.txt")}"), ("incmiss", $":include:{_room.Path("nolist.txt")}"),
-            ("dirf", _room.Directory), ("full", "/dev/full"), ("mixed", "daemon, nosuch, x@remote.example"), ("piped", "x@remote.example, \"|exit 75\""), ("tag+x", "nobody"), ("both", "one, other"), ("one", "daemon"), ("other", "daemon"), ("away", "z@remote.example"), ("outer", "inner"), ("owner-outer", "nobody"), ("inner", "w@remote.example"), ("Daemon", "daemon"));
+            ("dirf", _room.Directory), ("full", "/dev/full"), ("mixed", "daemon, nosuch, x@remote.example"), ("piped", "x@remote.example, \"|exit 75\""), ("tag+x", "nobody"), ("both", "one, other"), ("one", "daemon"), ("other", "daemon"), ("away", "z@remote.example"), ("outer", "inner"), ("owner-outer", "nobody"), ("inner", "w@remote.example"), ("Daemon", "daemon"),
+            ("toghost", "ghost"), ("club", _room.Directory), ("owner-club", "nobody"));
         return new LocalAgent(
             new TestConfig([("alias_maps", "aliases"), ("mail_spool_directory", _room.Directory), ("recipient_delimiter", "+"), ("deliver_lock_attempts", "1"),
                 ("default_privs", "nobody"), ("forward_path", $"{_room.Directory}/fwd-$user${{recipient_delimiter}}${{extension}}, {_room.Directory}/fwd-$user")])
                 .With([.. more.Select(m => KeyValuePair.Create(m.Name, m.Value))]),
-            _room, _room, _room, _room, name => _others.GetValueOrDefault(name), _room.Hands(), _room.Threads, _room.ServiceLog("postfix/local"), _room.Time);
+            _room, _room, _room, _room, name => _others.GetValueOrDefault(name), _room.Hands(), _room.Threads, _room.ServiceLog("postfix/local"), _room.Time, _owners);
     }
 
     private async Task<DeliveryResult> Deliver(string recipient, DsnNotify notify = 0, DeliveryFlags flags = 0, string content = Content, params (string, string)[] more) =>
@@ -68,7 +70,74 @@ public sealed class LocalAgentTests : IDisposable
             "Q1: to=<daemon@dest.example>, orig_to=<nested@dest.example>, dsn=2.0.0, status=sent (delivered to mailbox)\n"
             + "Q1: to=<nobody@dest.example>, orig_to=<nested@dest.example>, dsn=2.0.0, status=sent (delivered to mailbox)", Ends());
         Assert.Contains("\nX-Original-To: nested@dest.example\nDelivered-To: nested@dest.example\n", _room.Read("nobody"));
-        Assert.Equal(DsnAction.Expanded, Assert.Single(result.Recipients).Status.Action);
+        Assert.Equal(DeliveryStatus.AliasExpanded with { Relay = "local" }, Assert.Single(result.Recipients).Status);
+    }
+
+    [Theory]
+    [InlineData("nosuch@dest.example", "x@other.example", DsnNotify.Success | DsnNotify.Failure, DsnNotify.Success | DsnNotify.Failure, DsnAction.None)]
+    [InlineData("remote@dest.example", "", DsnNotify.Success | DsnNotify.Failure, DsnNotify.Failure, DsnAction.Expanded)]
+    [InlineData("toghost@dest.example", "x@other.example", DsnNotify.Success, DsnNotify.Never, DsnAction.Expanded)]
+    public async Task SUCCESS_ends_at_an_alias_and_goes_on_to_luser_relay(string recipient, string relay, DsnNotify given, DsnNotify passed, DsnAction action)
+    {
+        var result = await Deliver(recipient, given, more: ("luser_relay", relay));
+        Assert.Equal(passed, Assert.Single(Assert.Single(_room.Forwards).Envelope.Recipients).Notify);
+        Assert.Equal(action, Assert.Single(result.Recipients).Status.Action);
+    }
+
+    [Fact]
+    public async Task Other_transports_get_what_is_left_of_NOTIFY()
+    {
+        var other = new Transport();
+        _others["smtp"] = other;
+        await Deliver("toghost@dest.example", DsnNotify.Success | DsnNotify.Failure, more: ("fallback_transport", "smtp:x"));
+        await Deliver("ghost@dest.example", DsnNotify.Success | DsnNotify.Failure, more: ("fallback_transport", "smtp:x"));
+        Assert.Equal([DsnNotify.Failure, DsnNotify.Success | DsnNotify.Failure], other.Notify);
+    }
+
+    [Fact]
+    public async Task The_sender_hears_of_the_expansion_and_of_the_member_that_failed()
+    {
+        var result = await Deliver("toghost@dest.example", DsnNotify.Success);
+        Assert.Equal((DeliveryOutcome.Bounced, DsnAction.Expanded), (Assert.Single(result.Recipients).Status.Outcome, result.Recipients[0].Status.Action));
+    }
+
+    [Theory]
+    [InlineData(ReportResult.Sent, DeliveryOutcome.Sent)]
+    [InlineData(ReportResult.Discarded, DeliveryOutcome.Sent)]
+    [InlineData(ReportResult.TryAgain, DeliveryOutcome.Deferred)]
+    public async Task What_fails_in_a_list_is_told_to_its_owner(ReportResult told, DeliveryOutcome outcome)
+    {
+        _owners.Result = told;
+        var result = await Deliver("club@dest.example");
+        var report = Assert.Single(_owners.Asked);
+        Assert.Equal(("owner-club@dest.example", "club@dest.example", "a@sender.example"), (report.Owner, Assert.Single(report.Original.Recipients).Address, report.Original.Sender));
+        Assert.Equal(DeliveryOutcome.Bounced, Assert.Single(report.Recipients).Status.Outcome);
+        Assert.Equal(outcome, Assert.Single(result.Recipients).Status.Outcome);
+        Assert.Contains("status=bounced (cannot append message to file DIR: ", Ends(), StringComparison.Ordinal);
+    }
+
+    private sealed class Transport : IDeliveryAgent
+    {
+        public List<DsnNotify> Notify { get; } = [];
+
+        public ValueTask<DeliveryResult> DeliverAsync(DeliveryRequest request, CancellationToken cancel)
+        {
+            Notify.Add(request.Recipients[0].Recipient.Notify);
+            return ValueTask.FromResult(new DeliveryResult(request.RequestId, [new RecipientResult(0, DeliveryStatus.Sent("ok"))]));
+        }
+    }
+
+    private sealed class Owners : IBounce
+    {
+        public ReportResult Result { get; set; }
+
+        public List<ReportRequest> Asked { get; } = [];
+
+        public ValueTask<ReportResult> ReportAsync(ReportRequest request, CancellationToken cancel)
+        {
+            Asked.Add(request);
+            return ValueTask.FromResult(Result);
+        }
     }
 
     [Fact]
@@ -99,7 +168,7 @@ public sealed class LocalAgentTests : IDisposable
     [InlineData("self@dest.example", "Q1: to=<self@dest.example>, dsn=5.1.1, status=bounced (unknown user: \"self\")")]
     [InlineData("NoSuch+e@dest.example", "Q1: to=<NoSuch+e@dest.example>, dsn=5.1.1, status=bounced (unknown user: \"nosuch\")")]
     [InlineData("esc@dest.example", "Q1: to=<daemon@dest.example>, orig_to=<esc@dest.example>, dsn=2.0.0, status=sent (delivered to mailbox)")]
-    [InlineData("loopa@dest.example", "warning: recipient nesting limit exceeded for loopb@dest.example\nQ1: to=<loopb@dest.example>, orig_to=<loopa@dest.example>, dsn=5.4.6, status=bounced (recipient nesting limit exceeded)")]
+    [InlineData("loopa@dest.example", "warning: alias database loop for loopb\nQ1: to=<loopb@dest.example>, orig_to=<loopa@dest.example>, dsn=5.4.6, status=bounced (alias database loop for loopb)")]
     [InlineData("file@dest.example", "Q1: to=<file@dest.example>, dsn=2.0.0, status=sent (delivered to file: DIR/file.out)")]
     [InlineData("md@dest.example", "Q1: to=<md@dest.example>, dsn=2.0.0, status=sent (delivered to maildir)")]
     [InlineData("null@dest.example", "Q1: to=<null@dest.example>, dsn=2.0.0, status=sent (delivered to file: /dev/null)")]

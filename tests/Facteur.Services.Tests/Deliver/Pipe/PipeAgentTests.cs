@@ -55,6 +55,19 @@ public sealed class PipeAgentTests : IDisposable
     public async Task Ends_of_commands(string command, string expected) => Assert.Equal($"Q1: to=<x@dest.example>, {expected}", await Deliver(["argv=/bin/sh", "-c", command]));
 
     [Fact]
+    public async Task The_end_of_the_outputs_last_line_is_in_the_log_alone()
+    {
+        var result = await Agent([$"user={User}", "argv=/bin/sh", "-c", "echo 4.2.2 said so; exit 1"]).DeliverAsync(_room.Request(Content, ["x@dest.example"], transport: "p"), default);
+        var status = Assert.Single(result.Recipients).Status;
+        Assert.Equal(("said so", "said so"), (status.Reason, status.DiagnosticText));
+        Assert.EndsWith("status=deferred (said so )", _room.Lines[^1]);
+    }
+
+    [Fact]
+    public async Task A_code_of_success_does_not_turn_a_failure_into_one() => Assert.Equal(
+        "warning: bounce_append: ignoring dsn code \"2.0.0\"\nQ1: to=<x@dest.example>, dsn=5.0.0, status=bounced (fake )", await Deliver(["argv=/bin/sh", "-c", "echo 2.0.0 fake; exit 70"]));
+
+    [Fact]
     public async Task A_command_that_takes_too_long_is_killed_with_all_it_started()
     {
         var line = await Deliver(["argv=/bin/sh", "-c", $"(sleep 100; touch {_room.Path("late")}) & echo waiting $$!; wait"], more: ("p_time_limit", "1s"));

@@ -107,9 +107,21 @@ public sealed partial class SmtpAgentTests : IAsyncDisposable
     }
 
     [Theory]
+    [InlineData("PIPELINING", "\n Out: RSET\n Out: QUIT\n In:  250 2.0.0 Ok\n\nFor other")]
+    [InlineData("DSN", "\n Out: RSET\n In:  250 2.0.0 Ok\n Out: QUIT\n\nFor other")]
+    public async Task The_postmaster_is_told_of_a_session_to_its_end(string extension, string expected)
+    {
+        var peer = Peer().On("DATA", "503 5.5.1 what").On("RSET", "250 2.0.0 Ok");
+        peer.Extensions = [extension];
+        await Deliver(Agent(("notify_classes", "protocol")), $"[127.0.0.1]:{peer.Port}", ["good@remote.example"]);
+        Assert.Contains(expected, Assert.Single(_notices.Sent).Text);
+    }
+
+    [Theory]
     [InlineData("550 5.1.1 no such user", "protocol", "bob@dest.example", 0)]
     [InlineData("500 5.5.2 what", "resource, software, bounce, policy", "bob@dest.example", 0)]
     [InlineData("500 5.5.2 what", "protocol", "double-bounce@mx.dest.example", 0)]
+    [InlineData("500 5.5.2 what", "protocol", "", 0)]
     [InlineData("555 5.5.4 what", "protocol", "bob@dest.example", 10)]
     public async Task Notices_are_of_protocol_errors_alone_never_of_a_notice_and_so_many_in_a_minute(string reply, string classes, string sender, int count)
     {

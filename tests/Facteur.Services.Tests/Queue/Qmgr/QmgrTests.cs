@@ -64,6 +64,59 @@ public sealed class QmgrTests
         Assert.Equal("[filter.example]", Assert.Single(sim.Requests).Nexthop);
     }
 
+    [Theory]
+    [InlineData("50", "User@one.example b@one.example \"q x\"@one.example a@two.example")]
+    [InlineData("1", "a@two.example b@one.example \"q x\"@one.example User@one.example")]
+    public void Recipients_go_in_the_order_of_Postfix(string limit, string expected)
+    {
+        var sim = new QmgrSimulation(("default_destination_recipient_limit", limit));
+        sim.Submit("a@b", [.. "\"q x\"@one.example,a@two.example,b@one.example,User@one.example".Split(',')]);
+        sim.Run(TimeSpan.FromSeconds(1));
+        Assert.Equal(expected, string.Join(' ', sim.Requests.SelectMany(r => r.Recipients).Select(r => r.Recipient.Address)));
+    }
+
+    [Fact]
+    public void An_expanded_alias_with_a_member_that_failed_has_two_reports()
+    {
+        var sim = new QmgrSimulation();
+        sim.Deliver = request => (TimeSpan.Zero, QmgrSimulation.Fail(request, DeliveryStatus.Bounced(1, 1, "no") with { Action = DsnAction.Expanded }));
+        sim.Submit(new Envelope { Sender = "a@b", Recipients = [new EnvelopeRecipient("list@d", Notify: DsnNotify.Success | DsnNotify.Failure)] });
+        sim.Run(TimeSpan.FromSeconds(1));
+        Assert.Equal([(ReportKind.Failure, "no"), (ReportKind.Success, "alias expanded")], sim.Reports.Select(r => (r.Kind, r.Recipients[0].Status.Reason)).Order());
+        Assert.Empty(sim.Spool.Ids);
+    }
+
+    [Fact]
+    public void Aliases_that_cleanup_expanded_are_reported_once_and_never_delivered_to()
+    {
+        var sim = new QmgrSimulation();
+        sim.Deliver = request => (TimeSpan.Zero, sim.Requests.Count == 1 ? QmgrSimulation.Fail(request, DeliveryStatus.Deferred(0, 0, "later")) : QmgrSimulation.Ok(request));
+        sim.Submit(new Envelope { Sender = "a@b", Recipients = [new EnvelopeRecipient("x@d", Notify: DsnNotify.Never), new EnvelopeRecipient("list@e", Notify: DsnNotify.Success | DsnNotify.Expanded)] });
+        sim.Run(TimeSpan.FromHours(1));
+        Assert.Equal(["x@d", "x@d"], sim.Requests.Select(r => Assert.Single(r.Recipients).Recipient.Address));
+        var report = Assert.Single(sim.Reports);
+        Assert.Equal((ReportKind.Success, new RecipientResult(1, DeliveryStatus.AliasExpanded)), (report.Kind, Assert.Single(report.Recipients)));
+        Assert.Contains("nrcpt=1 ", sim.Log.Lines[0], StringComparison.Ordinal);
+        Assert.Empty(sim.Spool.Ids);
+    }
+
+    [Fact]
+    public void Redirected_mail_goes_to_one_address_once_and_names_the_first_recipient()
+    {
+        var sim = new QmgrSimulation();
+        var later = DeliveryStatus.Deferred(0, 0, "later");
+        sim.Deliver = request => (TimeSpan.Zero, sim.Requests.Count == 1 ? QmgrSimulation.Fail(request, later) : QmgrSimulation.Ok(request));
+        var recipients = new[] { "owner@d", "carol@d", "alice@d", "x@e" }.Select(a => new EnvelopeRecipient(a, a)).ToArray();
+        var id = sim.Submit(new Envelope { Sender = "a@b", Redirect = "dave@f", Recipients = recipients });
+        sim.Run(TimeSpan.FromSeconds(1));
+        Assert.Equal(4, sim.Spool.Read(id)!.Envelope.Recipients.Count);
+        sim.Run(TimeSpan.FromHours(1));
+        Assert.Equal(2, sim.Requests.Count);
+        Assert.All(sim.Requests, r => Assert.Equal(("dave@f", "alice@d"), (Assert.Single(r.Recipients).Recipient.Address, r.Recipients[0].Recipient.OriginalAddress)));
+        Assert.Empty(sim.Spool.Ids);
+        Assert.Contains("nrcpt=4", sim.Log.Lines[0], StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Recipients_of_one_destination_share_deliveries_up_to_the_recipient_limit()
     {

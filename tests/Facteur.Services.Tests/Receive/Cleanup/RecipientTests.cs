@@ -66,7 +66,7 @@ public sealed class RecipientTests
     }
 
     [Fact]
-    public async Task Keeps_notify_for_one_result_and_drops_success_for_several()
+    public async Task Answers_SUCCESS_where_an_alias_is_expanded()
     {
         var tables = new MemoryTables().Add("hash:virtual", ("one@virt.example", "bob@dest.example"), ("two@virt.example", "bob@dest.example, carol@dest.example"));
         var bench = new CleanupBench(tables, ("virtual_alias_maps", "hash:virtual"));
@@ -77,8 +77,9 @@ public sealed class RecipientTests
         await message.WriteAsync("Subject: x\n\n"u8.ToArray(), default);
         Assert.Equal(CleanupStatus.Ok, (await message.CompleteAsync(default)).Status);
         Assert.Equal(
-            "bob@dest.example|one@virt.example|Success, Failure bob@dest.example|two@virt.example|Failure carol@dest.example|two@virt.example|Failure "
-            + "bob@dest.example|again|Never carol@dest.example|again|Never",
+            "bob@dest.example|one@virt.example|Failure bob@dest.example|two@virt.example|Failure carol@dest.example|two@virt.example|Failure "
+            + "bob@dest.example|again|Never carol@dest.example|again|Never "
+            + "one@virt.example|one@virt.example|Success, Expanded two@virt.example|two@virt.example|Success, Expanded two@virt.example|again|Success, Expanded",
             bench.Recipients);
         Assert.Equal("rfc822;orig@x.example", bench.Envelope.Recipients[0].DsnOriginalRecipient);
     }

@@ -22,6 +22,18 @@ public sealed class NoticeTests
             + " In:  QUIT\n Out: 221 2.0.0 Bye\n\n\nFor other details, see the local mail logfile\n$", notice.Content);
     }
 
+    [Theory]
+    [InlineData("nosuch@dest.example", "bounces")]
+    [InlineData("x@elsewhere.example", "owner")]
+    public async Task Of_mail_for_nobody_the_recipient_of_bounces_is_told(string recipient, string told)
+    {
+        var world = new SmtpdWorld(Told("policy, bounce", ("bounce_notice_recipient", "bounces")));
+        await world.TalkAsync($"EHLO c\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<{recipient}>\r\nQUIT\r\n");
+        var notice = Notice(world);
+        Assert.Equal(told, notice.Recipients[0].Address);
+        Assert.Contains("\nTo: Postmaster <owner>\n", notice.Content, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task The_answer_to_EHLO_stands_line_by_line_and_long_lines_are_wrapped()
     {

@@ -127,7 +127,8 @@ public sealed class RestrictionTests
         await client.FinishAsync();
         var message = world.Cleanup.Completed.Single();
         Assert.True((message.Envelope.Flags & MessageFlags.Hold) != 0);
-        Assert.Equal(["carol@dest.example"], message.Recipients.Select(recipient => recipient.Address));
+        Assert.Equal("carol@dest.example", message.Envelope.Redirect);
+        Assert.Equal(["alice@dest.example", "bob@dest.example"], message.Recipients.Select(recipient => recipient.Address));
         Assert.Contains("NOQUEUE: hold: RCPT from client.good.example[127.0.7.1]: <alice@dest.example>: Recipient address triggers HOLD action; from=<a@sender.example> to=<alice@dest.example> proto=ESMTP helo=<c.example>", world.LogLines);
     }
 

@@ -25,7 +25,7 @@ public sealed class BounceServiceTests : IDisposable
         var (envelope, text) = Assert.Single(_resubmit.Sent);
         Assert.Equal("", envelope.Sender);
         Assert.Equal(MessageOrigin.Bounce, envelope.Origin);
-        Assert.Equal(("dave@dest.example", DsnNotify.Never), (envelope.Recipients[0].Address, envelope.Recipients[0].Notify));
+        Assert.Equal(("dave@dest.example", DsnNotify.None), (envelope.Recipients[0].Address, envelope.Recipients[0].Notify));
         Assert.Equal((7UL, 0), (envelope.Closes!.MessageId, Assert.Single(envelope.Closes.Recipients)));
         var intro = text.IndexOf("Mail system at", StringComparison.Ordinal);
         var afterIntro = text.IndexOf("\n<x@nosuchdom", StringComparison.Ordinal);
@@ -198,6 +198,44 @@ public sealed class BounceServiceTests : IDisposable
         Assert.Contains("Final-Recipient: utf-8; møns@a.example\n", text, StringComparison.Ordinal);
         Assert.Contains("Final-Recipient: rfc822; b@a.example\n", text, StringComparison.Ordinal);
         Assert.Contains("Content-Type: message/global\n", text, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("resource", 0)]
+    [InlineData("2bounce", 1)]
+    public async Task Success_that_the_null_sender_asked_for_is_told_to_the_postmaster(string classes, int count)
+    {
+        await Report(ReportKind.Success, "", [new("x@a.example", Notify: DsnNotify.Success), new("y@a.example")], DeliveryStatus.Sent("ok"), null,
+            ("notify_classes", classes), ("2bounce_notice_recipient", "dave"));
+        Assert.Equal(count, _resubmit.Sent.Count);
+        foreach (var (envelope, text) in _resubmit.Sent)
+        {
+            Assert.Equal(("double-bounce@mx.dest.example", "dave"), (envelope.Sender, Assert.Single(envelope.Recipients).Address));
+            Assert.Contains("Subject: Successful Mail Delivery Report\n", text, StringComparison.Ordinal);
+            Assert.DoesNotContain("y@a.example", text, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task A_header_larger_than_the_limit_is_returned_whole()
+    {
+        _contents = new MemoryContents("Subject: large\n" + string.Concat(Enumerable.Repeat("X-More: header\n", 100)) + "X-Last: header\n\nbody\n", 4096);
+        await Report(ReportKind.Failure, "bob@dest.example", [new("x@a.example")], NoHost, null, ("bounce_size_limit", "200"));
+        Assert.EndsWith("X-More: header\nX-Last: header\n\n--4QABC1.1788256805/mx.dest.example--\n", _resubmit.Sent[0].Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_owner_of_a_list_is_told_in_the_senders_place()
+    {
+        var envelope = new Envelope { Sender = "a@sender.example", Recipients = [new EnvelopeRecipient("team@dest.example")] };
+        var service = new BounceService(new TestConfig([]), _resubmit, _contents, new ServiceLog(_log, "postfix/bounce"), new FixedClock());
+        await service.ReportAsync(
+            new ReportRequest(ReportKind.Failure, 7, "4QABC1", envelope, _contents.Layout, [new RecipientResult(0, NoHost)], Closes: false) { Owner = "owner-team@dest.example" },
+            TestContext.Current.CancellationToken);
+        var (sent, text) = Assert.Single(_resubmit.Sent);
+        Assert.Equal(("", "owner-team@dest.example"), (sent.Sender, Assert.Single(sent.Recipients).Address));
+        Assert.Contains("To: owner-team@dest.example\n", text, StringComparison.Ordinal);
+        Assert.Contains("-Sender: rfc822; a@sender.example\n", text, StringComparison.Ordinal);
     }
 
     [Fact]

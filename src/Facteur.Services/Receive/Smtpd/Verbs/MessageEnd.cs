@@ -72,9 +72,7 @@ internal static class MessageEnd
         }
         if (effects.Redirect is { } target)
         {
-            // Postfix: one recipient instead of all; the first one is named as the original.
-            transaction.Message!.AddRecipient(transaction.Recipients[0] with { Address = target });
-            return;
+            transaction.Envelope!.Redirect = target;
         }
         foreach (var recipient in transaction.Recipients)
         {
