@@ -126,6 +126,7 @@ public static class HostName
             }
             parts++;
         }
-        return parts == 4;
+        // Postfix: of network 0 only the address of all zeros is one.
+        return parts == 4 && (text.TrimStart('0') is not ['.', ..] || !text.ContainsAnyExcept('0', '.'));
     }
 }

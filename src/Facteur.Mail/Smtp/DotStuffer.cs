@@ -17,6 +17,9 @@ public struct DotStuffer(int lineLimit)
     /// <summary>Whether the next byte begins a line.</summary>
     public readonly bool AtLineStart => !_started;
 
+    /// <summary>Whether a line was cut.</summary>
+    public bool HasCut { get; private set; }
+
     /// <summary>Encodes as much as fits.</summary>
     /// <param name="content">Content.</param>
     /// <param name="into">At least <see cref="LeastRoom"/> bytes.</param>
@@ -49,7 +52,9 @@ public struct DotStuffer(int lineLimit)
             {
                 into[written++] = (byte)'\r';
                 into[written++] = (byte)'\n';
-                _column = 0;
+                // Postfix: the space that begins the next line counts.
+                _column = cut ? 1 : 0;
+                HasCut |= cut;
                 _started = cut;
                 if (cut)
                 {

@@ -83,12 +83,12 @@ public readonly record struct EhloKeywords(string Name, SmtpExtensions Extension
             {
                 continue;
             }
-            extensions |= extension;
-            if (extension == SmtpExtensions.Size && space > 0
-                && long.TryParse(words[(space + 1)..].Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out var size))
+            // Postfix: SIZE without a number is no offer.
+            if (extension == SmtpExtensions.Size && (space < 0 || !long.TryParse(words[(space + 1)..].Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out limit)))
             {
-                limit = size;
+                continue;
             }
+            extensions |= extension;
         }
         return new EhloKeywords(name, extensions, limit);
     }

@@ -5,8 +5,8 @@ using Facteur.Mail.Envelopes;
 namespace Facteur.Mail.Smtp;
 
 /// <summary>
-/// The path of MAIL and RCPT (RFC 5321 4.1.2). Without the strict rules it takes what senders really write: no brackets, spaces around the address,
-/// any text without spaces as local part.
+/// The path of MAIL and RCPT (RFC 5321 4.1.2). Without the strict rules it takes what senders really write: no brackets, blanks around the address and
+/// around its operators, comments, any words joined by operators as local part, or none, a domain literal that nothing closes.
 /// </summary>
 public static class SmtpPath
 {
@@ -37,7 +37,7 @@ public static class SmtpPath
         {
             return false;
         }
-        if (!TryMailbox(text[route..], out var mailbox))
+        if (!TryMailbox(text[route..], strict, out var mailbox))
         {
             return false;
         }
@@ -65,56 +65,122 @@ public static class SmtpPath
             return 0;
         }
         var colon = text.IndexOf(':');
-        return colon < 0 || text[..colon].ContainsAny(" \t\"<>\\()") ? -1 : colon + 1;
+        return colon < 0 ? 0 : text[..colon].ContainsAny(" \t\"<>\\()") ? -1 : colon + 1;
     }
 
-    private static bool TryMailbox(ReadOnlySpan<char> text, out string mailbox)
+    private static bool TryMailbox(ReadOnlySpan<char> text, bool strict, out string mailbox)
     {
         mailbox = "";
-        var at = -1;
-        var quoted = false;
-        var anyQuoted = false;
-        var literal = false;
-        for (var i = 0; i < text.Length; i++)
+        if (text.IndexOfAnyInRange('\0', '\x1f') >= 0 || text.Contains('\x7f'))
+        {
+            return false;
+        }
+        var bare = new StringBuilder(text.Length + 2);
+        var (at, last, apart) = (-1, Part.Operator, false);
+        for (var i = 0; i < text.Length;)
         {
             var c = text[i];
-            if (c < ' ' || c == 0x7f)
+            if (c is '<' or '>' or ')' or ',' or ';')
             {
                 return false;
             }
-            if (c == '\\')
+            if (c is ' ' or '(')
             {
-                if (++i >= text.Length)
+                if (strict)
                 {
                     return false;
                 }
+                i = c == ' ' ? i + 1 : CommentEnd(text, i);
+                apart = true;
+                continue;
             }
-            else if (c == '"' && !literal)
+            var part = c is '@' or '.' or ':' ? Part.Operator : c is '"' or '[' ? Part.Enclosed : Part.Atom;
+            // Two words with nothing that joins them are no address.
+            if (part != Part.Operator && last != Part.Operator && (part == Part.Enclosed || last == Part.Enclosed || apart))
             {
-                quoted = !quoted;
-                anyQuoted = true;
+                return false;
             }
-            else if (!quoted)
+            at = c == '@' ? bare.Length : at;
+            var end = part == Part.Enclosed ? EnclosedEnd(text, i, c == '"' ? '"' : ']') : c == '\\' ? i + 2 : i + 1;
+            if (end > text.Length && c != '[')
             {
-                if (c is ' ' or '<' or '>' or '(' or ')' or ',' or ';' || (c == ':' && !literal))
-                {
-                    return false;
-                }
-                at = c == '@' && !literal ? i : at;
-                literal = c == '[' ? at >= 0 : c != ']' && literal;
+                return false;
+            }
+            bare.Append(text[i..Math.Min(end, text.Length)]);
+            if (end > text.Length)
+            {
+                bare.Append(']');
+            }
+            (last, apart, i) = (part, false, end);
+        }
+        var whole = bare.ToString();
+        if (at < 0)
+        {
+            mailbox = whole.Length == 0 ? "" : AddressParts.Quote(AddressParts.Unquote(whole));
+            return true;
+        }
+        var domain = whole[(at + 1)..];
+        if (domain.Contains('"'))
+        {
+            domain = AddressParts.Unquote(domain);
+            if (!HostName.IsValid(domain, international: true))
+            {
+                return false;
             }
         }
-        if (quoted || literal)
+        if (domain.Length == 0 || (at > 0 && whole[at - 1] == '@'))
         {
             return false;
         }
-        var local = at < 0 ? text : text[..at];
-        if (local.IsEmpty && !anyQuoted)
-        {
-            return false;
-        }
-        var name = AddressParts.Quote(AddressParts.Unquote(local.ToString()));
-        mailbox = at < 0 ? name : string.Concat(name, text[at..]);
+        mailbox = $"{AddressParts.Quote(AddressParts.Unquote(whole[..at]))}@{domain}";
         return true;
+    }
+
+    // Behind the closing character; beyond the text's end when there is none.
+    private static int EnclosedEnd(ReadOnlySpan<char> text, int start, char closing)
+    {
+        for (var i = start + 1; i < text.Length; i++)
+        {
+            if (text[i] == '\\')
+            {
+                i++;
+            }
+            else if (text[i] == closing)
+            {
+                return i + 1;
+            }
+        }
+        return text.Length + 1;
+    }
+
+    // RFC 5322 3.2.2: comments nest.
+    private static int CommentEnd(ReadOnlySpan<char> text, int start)
+    {
+        var depth = 0;
+        for (var i = start; i < text.Length; i++)
+        {
+            switch (text[i])
+            {
+                case '\\':
+                    i++;
+                    break;
+                case '(':
+                    depth++;
+                    break;
+                case ')' when --depth == 0:
+                    return i + 1;
+            }
+        }
+        return text.Length;
+    }
+
+    private enum Part : byte
+    {
+        Operator = 0,
+
+        Atom,
+
+        /// <summary>A quoted string or domain literal.</summary>
+        Enclosed,
     }
 }

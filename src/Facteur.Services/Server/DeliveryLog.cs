@@ -41,8 +41,8 @@ public static class DeliveryLog
         }
         else if (softBounce && status.Outcome == DeliveryOutcome.Bounced)
         {
-            // Postfix: the log keeps the permanent code, the report does not.
-            result = status with { Outcome = DeliveryOutcome.Deferred, Status = status.Status with { Class = 4 }, Action = DsnAction.Delayed };
+            status = status with { Status = status.Status with { Class = 4 } };
+            result = status with { Outcome = DeliveryOutcome.Deferred, Action = DsnAction.Delayed };
             word = "SOFTBOUNCE";
         }
         if (relay != "none" && Told(request, recipient))

@@ -37,11 +37,8 @@ public sealed class DeliveryStatusFilter
     {
         var text = $"{status.Status} {status.Reason}";
         var lookup = _maps.FindAsync(text, false, CancellationToken.None);
-        if (!lookup.IsCompletedSuccessfully)
-        {
-            throw new InvalidOperationException($"{_maps.Parameter}: a table of files or patterns has to wait");
-        }
-        var found = lookup.Result;
+        // A file that has changed is being read anew, which takes no longer than reading a file.
+        var found = lookup.IsCompleted ? lookup.Result : lookup.AsTask().GetAwaiter().GetResult();
         if (found.Status != LookupStatus.Found)
         {
             if (found.Status == LookupStatus.Error)

@@ -71,6 +71,8 @@ public sealed class HostNameTests
     [InlineData("[1.2.3]", null)]
     [InlineData("[1.2.3.256]", null)]
     [InlineData("[0x1.2.3.4]", null)]
+    [InlineData("[0.1.2.3]", null)]
+    [InlineData("[0.0.0.0]", "0.0.0.0")]
     [InlineData("[IPv6:fe80::1%eth0]", null)]
     [InlineData("[]", null)]
     [InlineData("192.0.2.1", null)]

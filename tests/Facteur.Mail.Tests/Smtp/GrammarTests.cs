@@ -50,6 +50,19 @@ public sealed class GrammarTests
     [InlineData("<a@[1.2.3.4]>", "a@[1.2.3.4]")]
     [InlineData("<jörg@bücher.example>", "jörg@bücher.example")]
     [InlineData("<a\\ b@c>", "\"a b\"@c")]
+    [InlineData("<a@[127.0.0.25>", "a@[127.0.0.25]")]
+    [InlineData("<a(of (course))@b(c)>", "a@b")]
+    [InlineData("<(a)@b>", "\"\"@b")]
+    [InlineData("<()>", "")]
+    [InlineData("<\"\" @b>", "\"\"@b")]
+    [InlineData("<@b.example>", "\"\"@b.example")]
+    [InlineData("<:include:x@b>", "\":include:x\"@b")]
+    [InlineData("<a:b@c>", "\"a:b\"@c")]
+    [InlineData("<a @b .c>", "a@b.c")]
+    [InlineData("<\"a\".\"b\"@c>", "a.b@c")]
+    [InlineData("<[a]@b>", "\"[a]\"@b")]
+    [InlineData("<a@\"b.example\">", "a@b.example")]
+    [InlineData("<a\\@b.example>", "a@b.example")]
     public void Takes_addresses(string token, string address)
     {
         Assert.True(SmtpPath.TryParse(token, false, out var found));
@@ -63,9 +76,17 @@ public sealed class GrammarTests
     [InlineData("<a@b")]
     [InlineData("<<a@b>>")]
     [InlineData("<a@b>x")]
-    [InlineData("<a:b@c>")]
+    [InlineData("<a@@c>")]
+    [InlineData("<a@>")]
+    [InlineData("<\"q x\"+e@c>")]
+    [InlineData("<\"a\"b@c>")]
+    [InlineData("<a\"b\"@c>")]
+    [InlineData("<\"a\" \"b\"@c>")]
+    [InlineData("<a(x)b@c>")]
+    [InlineData("<a@[1.2.3.4]x>")]
+    [InlineData("<a[x@c>")]
+    [InlineData("<a@\"b c\">")]
     [InlineData("<\"a@b>")]
-    [InlineData("<a@[1.2>")]
     public void Refuses_what_is_no_address(string token) => Assert.False(SmtpPath.TryParse(token, false, out _));
 
     [Fact]
@@ -74,6 +95,8 @@ public sealed class GrammarTests
         Assert.False(SmtpPath.TryParse("a@b", true, out _));
         Assert.False(SmtpPath.TryParse("<@x:a@b>", true, out _));
         Assert.False(SmtpPath.TryParse("< a@b>", true, out _));
+        Assert.False(SmtpPath.TryParse("<a(x)@b>", true, out _));
+        Assert.False(SmtpPath.TryParse("<@b>", true, out _));
         Assert.True(SmtpPath.TryParse("<a@b>", true, out _));
     }
 

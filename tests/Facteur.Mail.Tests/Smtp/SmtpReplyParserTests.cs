@@ -78,6 +78,13 @@ public sealed class SmtpReplyParserTests
         Assert.Equal(new EhloKeywords("mx.example", SmtpExtensions.Pipelining | SmtpExtensions.Size | SmtpExtensions.EightBitMime, 1000), offer);
     }
 
+    [Theory]
+    [InlineData("250-x\n250 SIZE", SmtpExtensions.None)]
+    [InlineData("250-x\n250 SIZE many", SmtpExtensions.None)]
+    [InlineData("250-x\n250 SIZE 0", SmtpExtensions.Size)]
+    public void Size_without_a_number_is_no_offer(string text, SmtpExtensions extensions) =>
+        Assert.Equal(extensions, EhloKeywords.Parse(text, new HashSet<string>()).Extensions);
+
     private sealed class Piece : ReadOnlySequenceSegment<byte>
     {
         public Piece(ReadOnlyMemory<byte> memory, Piece? before)

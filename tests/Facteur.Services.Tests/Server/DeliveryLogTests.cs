@@ -73,7 +73,7 @@ public sealed class DeliveryLogTests
     public void Soft_bounce_defers_and_says_so()
     {
         var result = Write(Request(), new EnvelopeRecipient("x@y.example"), DeliveryStatus.Bounced(1, 1, "no"), "local", softBounce: true);
-        Assert.Contains("dsn=5.1.1, status=SOFTBOUNCE (no)", _log.Lines[0], StringComparison.Ordinal);
+        Assert.Contains("dsn=4.1.1, status=SOFTBOUNCE (no)", _log.Lines[0], StringComparison.Ordinal);
         Assert.Equal((DeliveryOutcome.Deferred, new EnhancedStatus(4, 1, 1)), (result.Status.Outcome, result.Status.Status));
     }
 

@@ -6,6 +6,10 @@ namespace Facteur.Services.Deliver.Smtp;
 /// <summary>The log lines of smtp(8) but the one per recipient.</summary>
 internal sealed class SmtpLog(ServiceLog log)
 {
+    // Postfix: whatever the order in which they were given.
+    private static readonly string[] KeywordOrder =
+        ["8BITMIME", "AUTH", "ETRN", "PIPELINING", "SIZE", "VRFY", "XCLIENT", "XFORWARD", "STARTTLS", "ENHANCEDSTATUSCODES", "DSN", "SMTPUTF8", "CHUNKING"];
+
     internal ServiceLog Service => log;
 
     /// <summary>A host did not do and another one is tried.</summary>
@@ -43,7 +47,9 @@ internal sealed class SmtpLog(ServiceLog log)
     internal void Checked(string queueId, string action, string kind, string line, string text) =>
         log.Info(text.Length > 0 ? $"{queueId}: {action}: {kind} {line}: {text}" : $"{queueId}: {action}: {kind} {line}");
 
-    internal void Discarded(IEnumerable<string> keywords) => log.Info($"discarding EHLO keywords: {string.Join(' ', keywords)}");
+    internal void Discarded(IReadOnlySet<string> keywords) => log.Info($"discarding EHLO keywords: {string.Join(' ', KeywordOrder.Where(keywords.Contains))}");
+
+    internal void BrokenLines(string queueId, int limit) => log.Info($"{queueId}: breaking line > {limit} bytes with <CR><LF>SPACE");
 
     internal void KeywordsNotFound(string address, string parameter) => log.Warning($"{parameter} map lookup error for {address}");
 

@@ -477,6 +477,10 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
                 }
                 Write(ref stuffer, bytes.Span);
             }
+            if (stuffer.HasCut)
+            {
+                log.BrokenLines(request.QueueId, settings.LineLengthLimit);
+            }
             if (session.DelaysDot)
             {
                 Put(stuffer.AtLineStart ? default : "\r\n"u8);

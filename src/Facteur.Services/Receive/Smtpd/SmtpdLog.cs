@@ -73,6 +73,10 @@ internal sealed class SmtpdLog(ServiceLog log)
         log.Info(Printable(line.ToString()));
     }
 
+    public void DsnMapped(string from, string kind, string to) => log.Info($"mapping DSN status {from} into {kind} status {to}");
+
+    public void LookupError(string table, string key) => log.Warning($"{table} lookup error for \"{Printable(Cut(key, 100))}\"");
+
     public void IllegalAddress(ClientFacts client, string command, string text) =>
         log.Warning($"Illegal address syntax from {client.Printable} in {command} command: {Printable(text)}");
 

@@ -81,10 +81,10 @@ internal sealed class SmtpdMacros
         _ => null,
     };
 
-    private static string Whole(string? address) => address is null ? "" : address.Length == 0 ? "<>" : address;
+    private static string Whole(string? address) => address is null ? "" : address.Length == 0 ? "<>" : AddressParts.Unquote(address);
 
     private static string Local(string? address) =>
-        address is null ? "" : address.Length == 0 ? "<>" : AddressParts.Domain(address) is { IsEmpty: false } domain ? address[..(address.Length - domain.Length - 1)] : address;
+        address is null ? "" : address.Length == 0 ? "<>" : AddressParts.Domain(address) is { IsEmpty: false } domain ? AddressParts.Unquote(address[..(address.Length - domain.Length - 1)]) : AddressParts.Unquote(address);
 
     private static string Domain(string? address) => address is null ? "" : AddressParts.Domain(address).ToString();
 

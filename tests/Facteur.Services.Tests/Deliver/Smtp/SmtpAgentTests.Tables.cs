@@ -62,11 +62,11 @@ public sealed partial class SmtpAgentTests
     [Fact]
     public async Task Keywords_are_overlooked_by_the_servers_address()
     {
-        _tables.Add("keywords", ("127.0.0.1", "size, dsn")).Add("silent", ("127.0.0.1", "size silent-discard"));
+        _tables.Add("keywords", ("127.0.0.1", "dsn, size, pipelining")).Add("silent", ("127.0.0.1", "size silent-discard"));
         var peer = Peer();
         await Deliver(Agent(("smtp_discard_ehlo_keyword_address_maps", "keywords"), ("smtp_discard_ehlo_keywords", "8bitmime")), $"[127.0.0.1]:{peer.Port}", ["a@remote.example"]);
         Assert.Contains("MAIL FROM:<bob@dest.example>", peer.Commands);
-        Assert.Contains("postfix/smtp: discarding EHLO keywords: size dsn", _log.Lines);
+        Assert.Contains("postfix/smtp: discarding EHLO keywords: PIPELINING SIZE DSN", _log.Lines);
         await Deliver(Agent(("smtp_discard_ehlo_keyword_address_maps", "silent")), $"[127.0.0.1]:{peer.Port}", ["a@remote.example"]);
         Assert.Single(_log.Lines, line => line.Contains("discarding", StringComparison.Ordinal));
         var result = await Deliver(Agent(("smtp_discard_ehlo_keyword_address_maps", "missing")), $"[127.0.0.1]:{peer.Port}", ["a@remote.example"]);

@@ -378,6 +378,30 @@ public sealed partial class SmtpAgentTests : IAsyncDisposable
         Assert.Equal(expected, Assert.Single(peer.Messages));
     }
 
+    [Theory]
+    [InlineData("SIZE", "")]
+    [InlineData("SIZE x", "")]
+    [InlineData("SIZE 0", " SIZE=0")]
+    public async Task Only_a_SIZE_with_a_number_is_an_offer(string offer, string option)
+    {
+        var peer = Peer();
+        peer.Extensions = [offer];
+        await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["x@y.example"]);
+        Assert.Contains("MAIL FROM:<bob@dest.example>" + option, peer.Commands);
+    }
+
+    [Fact]
+    public async Task Long_lines_are_broken_and_that_is_logged_once()
+    {
+        var peer = Peer();
+        _content = new MemoryContent(new string('x', 45) + "\n", new string('y', 25) + "\n");
+        await Deliver(Agent(("smtp_line_length_limit", "20")), $"[127.0.0.1]:{peer.Port}", ["x@y.example"]);
+        Assert.Equal($"{new string('x', 20)}\r\n {new string('x', 19)}\r\n xxxxxx\r\n{new string('y', 20)}\r\n yyyyy\r\n", Assert.Single(peer.Messages));
+        Assert.Single(_log.Lines, line => line.EndsWith(": breaking line > 20 bytes with <CR><LF>SPACE", StringComparison.Ordinal));
+        await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["x@y.example"]);
+        Assert.Single(_log.Lines, line => line.Contains("breaking line", StringComparison.Ordinal));
+    }
+
     [Fact]
     public async Task A_server_that_knows_HELO_only_gets_7_bits_whatever_the_envelope_says_of_the_content()
     {

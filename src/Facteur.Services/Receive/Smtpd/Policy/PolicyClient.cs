@@ -22,9 +22,6 @@ internal sealed class PolicyClient(PolicyEndpoint endpoint, PolicySettings setti
     /// <summary>The name of the service in logs.</summary>
     public string Name => endpoint.Name;
 
-    /// <summary>As it was written.</summary>
-    public string Service => endpoint.Service;
-
     /// <summary>Asks.</summary>
     /// <returns>The action, or null when the service can't be asked; that is logged.</returns>
     public async ValueTask<string?> AskAsync(string request, CancellationToken cancel)
@@ -34,12 +31,13 @@ internal sealed class PolicyClient(PolicyEndpoint endpoint, PolicySettings setti
             var connection = TakeFree();
             if (connection is not null)
             {
-                // A service may have closed what was kept: that is no failed attempt yet.
                 var (first, _) = await TryAsync(connection, request, cancel).ConfigureAwait(false);
                 if (first is not null)
                 {
                     return first;
                 }
+                // Postfix counts it. A service may have closed what was kept, though: there is always an attempt with a new connection, and at once.
+                attempt = Math.Min(attempt + 1, settings.TryLimit);
             }
             (connection, var error) = await ConnectAsync(cancel).ConfigureAwait(false);
             if (connection is null)
@@ -56,7 +54,7 @@ internal sealed class PolicyClient(PolicyEndpoint endpoint, PolicySettings setti
             }
             cancel.ThrowIfCancellationRequested();
             // Postfix: what ends by itself is no news before the last attempt.
-            if (attempt >= settings.TryLimit || error is not ("Broken pipe" or "Connection reset by peer" or "No such file or directory"))
+            if (attempt >= settings.TryLimit || error is not ("Broken pipe" or "Connection reset by peer" or PolicyConnection.Ended or "No such file or directory"))
             {
                 log.Warning($"problem talking to server {Name}: {error}");
             }

@@ -8,6 +8,9 @@ namespace Facteur.Services.Receive.Smtpd.Policy;
 /// <summary>One connection to a policy service; one request at a time.</summary>
 internal sealed class PolicyConnection(Connection connection, long madeAt)
 {
+    /// <summary>The service ended the connection in place of an answer. Postfix: strerror(3) of no error.</summary>
+    public const string Ended = "Application error";
+
     private const int AnswerLimit = 64 * 1024;
 
     /// <summary>TimeProvider.GetTimestamp() when it was made.</summary>
@@ -32,7 +35,7 @@ internal sealed class PolicyConnection(Connection connection, long madeAt)
             while (true)
             {
                 var result = await connection.Input.ReadAsync(CancellationToken.None).ConfigureAwait(false);
-                if (Ended(result.Buffer, out var answer, out var position))
+                if (IsWhole(result.Buffer, out var answer, out var position))
                 {
                     connection.Input.AdvanceTo(position);
                     Requests++;
@@ -42,7 +45,7 @@ internal sealed class PolicyConnection(Connection connection, long madeAt)
                 connection.Input.AdvanceTo(result.Buffer.Start, result.Buffer.End);
                 if (result.IsCompleted || length > AnswerLimit)
                 {
-                    return (null, end.IsCancellationRequested ? Connector.TimedOut : result.IsCompleted ? "Connection reset by peer" : "the answer is too long");
+                    return (null, end.IsCancellationRequested ? Connector.TimedOut : result.IsCompleted ? Ended : "the answer is too long");
                 }
             }
         }
@@ -68,7 +71,7 @@ internal sealed class PolicyConnection(Connection connection, long madeAt)
         return (action, action is null ? "the answer has no action" : "");
     }
 
-    private static bool Ended(ReadOnlySequence<byte> buffer, out string answer, out SequencePosition end)
+    private static bool IsWhole(ReadOnlySequence<byte> buffer, out string answer, out SequencePosition end)
     {
         answer = "";
         end = buffer.Start;

@@ -19,9 +19,6 @@ internal sealed class PolicyEndpoint
     /// <summary>As logs name it: without inet: or unix:.</summary>
     public string Name { get; }
 
-    /// <summary>As it was written, for warnings about what it answers.</summary>
-    public string Service { get; private init; } = "";
-
     /// <summary>Reads one; null when it is none.</summary>
     /// <param name="text">As it was written.</param>
     /// <param name="sockets">What names of sockets stand for.</param>
@@ -30,7 +27,7 @@ internal sealed class PolicyEndpoint
         if (text.StartsWith("unix:", StringComparison.Ordinal))
         {
             var path = text[5..];
-            return path.Length == 0 ? null : new PolicyEndpoint(path, null, 0, sockets.Resolve(path)) { Service = text };
+            return path.Length == 0 ? null : new PolicyEndpoint(path, null, 0, sockets.Resolve(path));
         }
         var place = text.StartsWith("inet:", StringComparison.Ordinal) ? text[5..] : text;
         var colon = place.LastIndexOf(':');
@@ -39,7 +36,7 @@ internal sealed class PolicyEndpoint
             return null;
         }
         var host = place[..colon].Trim('[', ']');
-        return !IPAddress.TryParse(host, out _) && host.Length > 0 && !HostName.IsValid(host) ? null : new PolicyEndpoint(place, host.Length == 0 ? "localhost" : host, port, null) { Service = text };
+        return !IPAddress.TryParse(host, out _) && host.Length > 0 && !HostName.IsValid(host) ? null : new PolicyEndpoint(place, host.Length == 0 ? "localhost" : host, port, null);
     }
 
     /// <summary>The addresses to try in turn.</summary>

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Facteur.Mail.Addresses;
 using Facteur.Services.Receive.Smtpd.Restrictions;
 
 namespace Facteur.Services.Receive.Smtpd.Policy;
@@ -31,8 +32,8 @@ internal static class PolicyRequest
         Add("server_address", client.Server?.Address.ToString());
         Add("server_port", client.Server is { } server ? Number(server.Port) : "");
         Add("helo_name", context.Helo);
-        Add("sender", context.Sender);
-        Add("recipient", context.Recipient);
+        Add("sender", Raw(context.Sender));
+        Add("recipient", Raw(context.Recipient));
         Add("recipient_count", counts ? Number(context.RecipientCount) : "0");
         Add("queue_id", context.QueueId);
         Add("instance", context.Instance);
@@ -55,6 +56,9 @@ internal static class PolicyRequest
         Add("mail_version", settings.MailVersion);
         return text.Append('\n').ToString();
     }
+
+    // Postfix: without quotes.
+    private static string? Raw(string? address) => address is null ? null : AddressParts.Unquote(address);
 
     private static string Number(long number) => number.ToString(CultureInfo.InvariantCulture);
 }

@@ -9,20 +9,20 @@ namespace Facteur.Services.Receive.Smtpd.Policy;
 /// check_policy_service: looks at what a policy service answers (SMTPD_POLICY_README) and returns what an access table with that answer would. A service
 /// that can't be asked gives smtpd_policy_service_default_action.
 /// </summary>
-internal sealed class PolicyRestriction(PolicyClient client, PolicySettings settings, Func<string, RestrictionList?> parse)
+internal sealed class PolicyRestriction(PolicyClient client, string service, PolicySettings settings, Func<string, RestrictionList?> parse)
 {
     public async ValueTask<Verdict> CheckAsync(RestrictionContext context, Subject subject)
     {
         var action = await client.AskAsync(PolicyRequest.Make(context, settings.Context), context.Cancel).ConfigureAwait(false);
         if (action is not null)
         {
-            return await AccessAction.ApplyAsync(context, client.Service, action, "", subject, parse).ConfigureAwait(false);
+            return await AccessAction.ApplyAsync(context, service, action, "", subject, parse).ConfigureAwait(false);
         }
         // Postfix: a default action that asks a policy service again gets the built-in one there.
         var value = context.InPolicyDefault ? UceParameters.PolicyDefaultAction.Default : settings.DefaultAction;
         var outer = context.InPolicyDefault;
         context.InPolicyDefault = true;
-        var verdict = await AccessAction.ApplyAsync(context, client.Service, value, "", subject, parse).ConfigureAwait(false);
+        var verdict = await AccessAction.ApplyAsync(context, service, value, "", subject, parse).ConfigureAwait(false);
         context.InPolicyDefault = outer;
         return verdict;
     }

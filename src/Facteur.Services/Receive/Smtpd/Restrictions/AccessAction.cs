@@ -116,7 +116,7 @@ internal static class AccessAction
     private static Verdict Refuse(RestrictionContext context, int code, string dsn, string text, Subject subject)
     {
         (dsn, text) = SplitDsn(dsn, text);
-        return context.Reject(code, DsnClasses.Fix(dsn, subject.Class), $"<{subject.Name}>: {subject.Class} rejected: {(text.Length > 0 ? text : "Access denied")}");
+        return context.Reject(code, DsnClasses.Fix(context.Log, dsn, subject.Class), $"<{subject.Name}>: {subject.Class} rejected: {(text.Length > 0 ? text : "Access denied")}");
     }
 
     private static Deferral Later(RestrictionContext context, string text, Subject subject)
@@ -124,7 +124,7 @@ internal static class AccessAction
         (var dsn, text) = SplitDsn("4.7.1", text);
         return new Deferral(
             context.Settings.AccessDeferCode,
-            DsnClasses.Fix(dsn, subject.Class),
+            DsnClasses.Fix(context.Log, dsn, subject.Class),
             $"<{subject.Name}>: {subject.Class} rejected: {(text.Length > 0 ? text : "Service unavailable")}");
     }
 

@@ -33,10 +33,10 @@ internal sealed class AccessTable(Maps maps, string name, Func<string, Restricti
             : Verdict.Dunno;
 
     public ValueTask<Verdict> SenderAsync(RestrictionContext context, Subject subject) =>
-        context.Sender is { } sender ? MailAsync(context, sender, new Subject(sender, Subject.SenderAddress)) : new(Verdict.Dunno);
+        context.Sender is { } sender ? MailAsync(context, sender, Subject.OfSender(sender)) : new(Verdict.Dunno);
 
     public ValueTask<Verdict> RecipientAsync(RestrictionContext context, Subject subject) =>
-        context.Recipient is { } recipient ? MailAsync(context, recipient, new Subject(recipient, Subject.RecipientAddress)) : new(Verdict.Dunno);
+        context.Recipient is { } recipient ? MailAsync(context, recipient, Subject.OfRecipient(recipient)) : new(Verdict.Dunno);
 
     /// <summary>check_sasl_access: the login.</summary>
     public async ValueTask<Verdict> LoginAsync(RestrictionContext context, Subject subject) =>
@@ -113,7 +113,7 @@ internal sealed class AccessTable(Maps maps, string name, Func<string, Restricti
         }
         if (lookup.Status == LookupStatus.Error)
         {
-            context.Log.Warning($"{name}: table lookup problem");
+            context.Log.LookupError(name, key);
             return context.Reject(451, "4.3.5", $"<{subject.Name}>: {subject.Class} rejected: Server configuration error");
         }
         return await AccessAction.ApplyAsync(context, name, lookup.Value, key, subject, parse).ConfigureAwait(false);

@@ -12,7 +12,7 @@ internal static class DestinationRestrictions
     public static async ValueTask<Verdict> PermitAuth(RestrictionContext context, Subject subject)
     {
         var verdict = context.Recipient is { } recipient ? await IsOursAsync(context, recipient).ConfigureAwait(false) : Verdict.Dunno;
-        return verdict == Verdict.Ok ? await context.PermitAsync("permit_auth_destination", new Subject(context.Recipient!, Subject.RecipientAddress)).ConfigureAwait(false) : verdict;
+        return verdict == Verdict.Ok ? await context.PermitAsync("permit_auth_destination", Subject.OfRecipient(context.Recipient!)).ConfigureAwait(false) : verdict;
     }
 
     public static ValueTask<Verdict> RejectUnauth(RestrictionContext context, Subject subject) =>
@@ -33,7 +33,7 @@ internal static class DestinationRestrictions
         {
             Verdict.Ok => Verdict.Dunno,
             Verdict.Reject => verdict,
-            _ => context.Reject(code, dsn, $"<{recipient}>: Relay access denied"),
+            _ => context.Reject(code, dsn, $"<{AddressParts.Unquote(recipient)}>: Relay access denied"),
         };
     }
 

@@ -19,8 +19,8 @@ internal static class DnsListRestrictions
         ["reject_rhsbl_client"] = list => (context, _) => NameAsync(list, context, Known(context.Client.Name), new Subject(context.Client.Name, Subject.ClientHost)),
         ["reject_rhsbl_reverse_client"] = list => (context, _) => NameAsync(list, context, Known(context.Client.ReverseName), new Subject(context.Client.ReverseName, Subject.UnverifiedClientHost)),
         ["reject_rhsbl_helo"] = list => (context, _) => NameAsync(list, context, context.Helo, new Subject(context.Helo ?? "", Subject.HeloCommand)),
-        ["reject_rhsbl_sender"] = list => (context, _) => NameAsync(list, context, Domain(context.Sender), new Subject(context.Sender ?? "", Subject.SenderAddress)),
-        ["reject_rhsbl_recipient"] = list => (context, _) => NameAsync(list, context, Domain(context.Recipient), new Subject(context.Recipient ?? "", Subject.RecipientAddress)),
+        ["reject_rhsbl_sender"] = list => (context, _) => NameAsync(list, context, Domain(context.Sender), Subject.OfSender(context.Sender ?? "")),
+        ["reject_rhsbl_recipient"] = list => (context, _) => NameAsync(list, context, Domain(context.Recipient), Subject.OfRecipient(context.Recipient ?? "")),
         ["permit_dnswl_client"] = list => (context, _) => PermitAsync(list, context, Address(context), "permit_dnswl_client", context.Client.Address),
         ["permit_rhswl_client"] = list => (context, _) => PermitAsync(list, context, Ascii(Known(context.Client.Name)), "permit_rhswl_client", context.Client.Name),
     };
@@ -104,7 +104,7 @@ internal static class DnsListRestrictions
         };
         var text = settings.Macros.Expand(template, context, ValueOf, $"bad RBL reply template for {list.Text}")
             ?? settings.Macros.Expand(Config.Parameters.UceParameters.DefaultRblReply.Default, context, ValueOf, "default RBL reply")!;
-        return context.Reject(Code(text, settings.RblCode, out var rest), Status(rest, subject, out rest), rest);
+        return context.Reject(Code(text, settings.RblCode, out var rest), Status(context, rest, subject, out rest), rest);
     }
 
     private static int Code(string text, int otherwise, out string rest)
@@ -114,11 +114,11 @@ internal static class DnsListRestrictions
         return has ? int.Parse(text.AsSpan(0, 3), NumberStyles.None, CultureInfo.InvariantCulture) : otherwise;
     }
 
-    private static string Status(string text, Subject subject, out string rest)
+    private static string Status(RestrictionContext context, string text, Subject subject, out string rest)
     {
         var has = EnhancedStatus.TryParsePrefix(text, out var status, out var length);
         rest = has ? text[length..].TrimStart() : text;
-        return has ? DsnClasses.Fix(status.ToString(), subject.Class) : "4.7.1";
+        return has ? DsnClasses.Fix(context.Log, status.ToString(), subject.Class) : "4.7.1";
     }
 
     private static string? Address(RestrictionContext context) => context.Client.Ip is { } address ? DnsList.Reversed(address) : null;

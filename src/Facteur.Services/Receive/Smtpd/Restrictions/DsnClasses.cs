@@ -6,7 +6,17 @@ namespace Facteur.Services.Receive.Smtpd.Restrictions;
 /// </summary>
 internal static class DsnClasses
 {
-    public static string Fix(string dsn, string kind)
+    public static string Fix(SmtpdLog log, string dsn, string kind)
+    {
+        var result = Fit(dsn, kind);
+        if (result != dsn)
+        {
+            log.DsnMapped(dsn, kind, result);
+        }
+        return result;
+    }
+
+    private static string Fit(string dsn, string kind)
     {
         if (dsn.Length != 5 || dsn[2] != '1')
         {

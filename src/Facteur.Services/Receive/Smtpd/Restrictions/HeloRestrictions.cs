@@ -20,7 +20,7 @@ internal static class HeloRestrictions
             return new(Literal(context, helo));
         }
         var name = HostName.WithoutFinalDot(helo);
-        return new(HostName.IsValid(name) || System.Net.IPAddress.TryParse(name, out _)
+        return new(HostName.IsValid(name) || IsAddress(name)
             ? Verdict.Dunno
             : context.Reject(context.Settings.InvalidHostnameCode, "5.5.2", $"<{helo}>: {Subject.HeloCommand} rejected: Invalid name"));
     }
@@ -59,6 +59,10 @@ internal static class HeloRestrictions
             _ => context.Reject(context.Settings.UnknownHostnameCode, "4.7.1", text),
         };
     }
+
+    // Of numbers only those that make an address: "1.2.3" and "0x7f.1" are forms of inet_aton(3) alone.
+    private static bool IsAddress(ReadOnlySpan<char> name) =>
+        HostName.IsIPv4(name) || (name.Contains(':') && !name.Contains('%') && System.Net.IPAddress.TryParse(name, out _));
 
     private static async ValueTask<DnsStatus> AskAsync(RestrictionContext context, string helo)
     {

@@ -76,7 +76,7 @@ internal static class ListedAddresses
             return status == LookupStatus.Found ? Verdict.Dunno : context.TemporaryLookupFailure(address);
         }
         var where = settings.ShowTableName ? $" in {table} table" : "";
-        return context.RejectUnlisted(code, isSender ? "5.1.0" : "5.1.1", $"<{address}>: {Kind(isSender)} rejected: User unknown{where}");
+        return context.RejectUnlisted(code, isSender ? "5.1.0" : "5.1.1", $"<{AddressParts.Unquote(address)}>: {Kind(isSender)} rejected: User unknown{where}");
     }
 
     private static Verdict RefuseTransport(RestrictionContext context, Resolution resolution, string address, bool isSender)
@@ -86,11 +86,11 @@ internal static class ListedAddresses
         var text = resolution.Nexthop.AsSpan().Trim();
         if (EnhancedStatus.TryParsePrefix(text, out var status, out var length))
         {
-            dsn = DsnClasses.Fix(status.ToString(), Kind(isSender));
+            dsn = DsnClasses.Fix(context.Log, status.ToString(), Kind(isSender));
             text = text[length..].TrimStart();
         }
         var code = !permanent ? 450 : (resolution.Flags & ResolveFlags.VirtualAlias) != 0 ? context.Settings.UnknownVirtualAliasCode : 550;
-        return context.RejectUnlisted(code, dsn, $"<{address}>: {Kind(isSender)} rejected: {text}");
+        return context.RejectUnlisted(code, dsn, $"<{AddressParts.Unquote(address)}>: {Kind(isSender)} rejected: {text}");
     }
 
     private static async ValueTask<LookupStatus> FindAsync(RestrictionContext context, Maps maps, string address) =>

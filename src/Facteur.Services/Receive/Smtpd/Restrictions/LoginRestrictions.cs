@@ -1,4 +1,5 @@
 using Facteur.Contracts;
+using Facteur.Mail.Addresses;
 using Facteur.Tables;
 
 namespace Facteur.Services.Receive.Smtpd.Restrictions;
@@ -30,7 +31,7 @@ internal static class LoginRestrictions
         }
         var (owners, failed) = await OwnersAsync(context, sender).ConfigureAwait(false);
         return failed ? context.TemporaryLookupFailure(sender)
-            : owners is null ? Verdict.Dunno : context.Reject(553, "5.7.1", $"<{sender}>: {Subject.SenderAddress} rejected: not logged in");
+            : owners is null ? Verdict.Dunno : context.Reject(553, "5.7.1", $"<{AddressParts.Unquote(sender)}>: {Subject.SenderAddress} rejected: not logged in");
     }
 
     /// <summary>reject_sender_login_mismatch.</summary>
@@ -53,7 +54,7 @@ internal static class LoginRestrictions
         }
         return (owners is null && !needsOwner) || (owners is not null && owners.Contains(context.SaslUsername, StringComparer.OrdinalIgnoreCase))
             ? Verdict.Dunno
-            : context.Reject(553, "5.7.1", $"<{sender}>: {Subject.SenderAddress} rejected: not owned by user {context.SaslUsername}");
+            : context.Reject(553, "5.7.1", $"<{AddressParts.Unquote(sender)}>: {Subject.SenderAddress} rejected: not owned by user {context.SaslUsername}");
     }
 
     private static async ValueTask<(List<string>? Owners, bool Failed)> OwnersAsync(RestrictionContext context, string sender)

@@ -44,7 +44,7 @@ internal static class MailDomain
         var ascii = HostName.ToAscii(domain.ToString());
         return ascii is not null && HostName.IsFullyQualified(ascii)
             ? Verdict.Dunno
-            : context.Reject(context.Settings.NonFqdnCode, "4.5.2", $"<{address}>: {kind} rejected: need fully-qualified address");
+            : context.Reject(context.Settings.NonFqdnCode, "4.5.2", $"<{AddressParts.Unquote(address)}>: {kind} rejected: need fully-qualified address");
     }
 
     private static async ValueTask<Verdict> UnknownAsync(RestrictionContext context, string address, bool isSender)
@@ -74,7 +74,7 @@ internal static class MailDomain
             {
                 // RFC 7505 section 4.
                 return context.Reject(
-                    isSender ? 550 : 556, isSender ? "5.7.27" : "5.1.10", $"<{address}>: {kind} rejected: Domain {domain} does not accept mail (nullMX)");
+                    isSender ? 550 : 556, isSender ? "5.7.27" : "5.1.10", $"<{AddressParts.Unquote(address)}>: {kind} rejected: Domain {domain} does not accept mail (nullMX)");
             }
             status = mx.Status is DnsStatus.Ok or DnsStatus.Filtered ? mx.Status : await AddressesAsync(context, ascii).ConfigureAwait(false);
             status = status != DnsStatus.Ok && mx.Status == DnsStatus.TryAgain ? DnsStatus.TryAgain : status;
@@ -82,10 +82,10 @@ internal static class MailDomain
         return status switch
         {
             DnsStatus.Ok => Verdict.Dunno,
-            DnsStatus.TryAgain => context.DeferLater(context.Settings.UnknownAddressDefersIfPermit, 450, dsn, $"<{address}>: {kind} rejected: Domain not found"),
-            DnsStatus.Invalid => context.Reject(context.Settings.UnknownAddressCode, dsn, $"<{address}>: {kind} rejected: Malformed DNS server reply"),
-            DnsStatus.Filtered => context.Reject(context.Settings.UnknownAddressCode, dsn, $"<{address}>: {kind} rejected: DNS reply filter policy"),
-            _ => context.Reject(context.Settings.UnknownAddressCode, dsn, $"<{address}>: {kind} rejected: Domain not found"),
+            DnsStatus.TryAgain => context.DeferLater(context.Settings.UnknownAddressDefersIfPermit, 450, dsn, $"<{AddressParts.Unquote(address)}>: {kind} rejected: Domain not found"),
+            DnsStatus.Invalid => context.Reject(context.Settings.UnknownAddressCode, dsn, $"<{AddressParts.Unquote(address)}>: {kind} rejected: Malformed DNS server reply"),
+            DnsStatus.Filtered => context.Reject(context.Settings.UnknownAddressCode, dsn, $"<{AddressParts.Unquote(address)}>: {kind} rejected: DNS reply filter policy"),
+            _ => context.Reject(context.Settings.UnknownAddressCode, dsn, $"<{AddressParts.Unquote(address)}>: {kind} rejected: Domain not found"),
         };
     }
 }

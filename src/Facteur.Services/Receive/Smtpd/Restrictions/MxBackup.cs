@@ -21,7 +21,7 @@ internal static class MxBackup
         {
             return Verdict.Dunno;
         }
-        var about = new Subject(recipient, Subject.RecipientAddress);
+        var about = Subject.OfRecipient(recipient);
         var ours = await DestinationRestrictions.IsOursAsync(context, recipient).ConfigureAwait(false);
         if (ours != Verdict.Dunno)
         {

@@ -1,4 +1,5 @@
 using Facteur.Contracts;
+using Facteur.Mail.Addresses;
 using Facteur.Net.Dns;
 
 namespace Facteur.Services.Receive.Smtpd.Restrictions;
@@ -108,7 +109,7 @@ internal sealed class RestrictionContext(SmtpdSettings settings, SmtpdArrows arr
     public Verdict ServerError() => Reject(451, "4.3.5", "Server configuration error", convertible: false, NoticeClasses.Software);
 
     /// <summary>A table or the rewriter can't answer now: never turned into a warning.</summary>
-    public Verdict TemporaryLookupFailure(string name) => Reject(451, "4.3.0", $"<{name}>: Temporary lookup failure", convertible: false, NoticeClasses.Resource);
+    public Verdict TemporaryLookupFailure(string name) => Reject(451, "4.3.0", $"<{AddressParts.Unquote(name)}>: Temporary lookup failure", convertible: false, NoticeClasses.Resource);
 
     /// <summary>A resource is short: never turned into a warning.</summary>
     public Verdict OutOfSpace() => Reject(452, "4.3.1", "Insufficient system storage", convertible: false, NoticeClasses.Resource);

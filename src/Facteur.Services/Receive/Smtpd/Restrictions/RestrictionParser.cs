@@ -245,7 +245,9 @@ internal sealed class RestrictionParser : IDisposable
         {
             client = _policyClients.GetOrAdd((endpoint.Name, settings), new PolicyClient(endpoint, settings, _arrows, _log, _time));
         }
-        return new Restriction(name, new PolicyRestriction(client, settings, FromTable).CheckAsync) { Argument = argument };
+        // As it was written: braces stand around more than an endpoint.
+        var service = argument.AsSpan().ContainsAny(" \t,") ? $"{{ {argument} }}" : argument;
+        return new Restriction(name, new PolicyRestriction(client, service, settings, FromTable).CheckAsync) { Argument = argument };
     }
 
     private Restriction MapsRbl(string name)

@@ -87,7 +87,7 @@ internal sealed class RestrictionStages : IDisposable
     {
         context.Begin(context.HeloDoubt ?? context.ClientDoubt);
         context.SenderMapsChecked = false;
-        var verdict = await _sender.CheckAsync(context, new Subject(context.Sender ?? "", Subject.SenderAddress)).ConfigureAwait(false);
+        var verdict = await _sender.CheckAsync(context, Subject.OfSender(context.Sender ?? "")).ConfigureAwait(false);
         context.SenderDoubt = context.DeferIfPermit;
         return verdict != Verdict.Reject && _unlistedSender && !context.Effects.Discard
             ? await RestrictionList.ExplainAsync(context, UnlistedSender, default).ConfigureAwait(false)
@@ -107,7 +107,7 @@ internal sealed class RestrictionStages : IDisposable
             return Verdict.Reject;
         }
         context.RecipientMapsChecked = false;
-        var subject = new Subject(context.Recipient, Subject.RecipientAddress);
+        var subject = Subject.OfRecipient(context.Recipient);
         context.Begin(context.SenderDoubt);
         if (await (_relayFirst ? _relay : _recipient).CheckAsync(context, subject).ConfigureAwait(false) == Verdict.Reject)
         {
@@ -135,7 +135,8 @@ internal sealed class RestrictionStages : IDisposable
         return verdict == Verdict.Reject ? verdict : Doubt(context);
     }
 
-    public ValueTask<Verdict> DataAsync(RestrictionContext context) => AfterRecipientsAsync(context, _data, new Subject(context.Where, Subject.DataCommand));
+    // Postfix: replies say DATA at BDAT, too.
+    public ValueTask<Verdict> DataAsync(RestrictionContext context) => AfterRecipientsAsync(context, _data, new Subject("DATA", Subject.DataCommand));
 
     public ValueTask<Verdict> EndOfDataAsync(RestrictionContext context) =>
         AfterRecipientsAsync(context, _endOfData, new Subject(context.Where, Subject.EndOfData));

@@ -43,9 +43,9 @@ internal sealed class ServerAccess(AccessTable table, string restriction, Server
             ServerSubject.Client => client.Name == ClientFacts.Unknown ? new(Verdict.Dunno) : DomainAsync(context, client.Name, new Subject(client.Printable, Subject.ClientHost)),
             ServerSubject.ReverseClient => client.ReverseName == ClientFacts.Unknown ? new(Verdict.Dunno) : DomainAsync(context, client.ReverseName, new Subject(client.ReverseName, Subject.UnverifiedClientHost)),
             ServerSubject.Helo => context.Helo is { } helo ? DomainAsync(context, helo, new Subject(helo, Subject.HeloCommand)) : new(Verdict.Dunno),
-            ServerSubject.Sender => context.Sender is { Length: > 0 } sender ? DomainAsync(context, sender, new Subject(sender, Subject.SenderAddress)) : new(Verdict.Dunno),
+            ServerSubject.Sender => context.Sender is { Length: > 0 } sender ? DomainAsync(context, sender, Subject.OfSender(sender)) : new(Verdict.Dunno),
             _ => context.Recipient is { Length: > 0 } recipient
-                ? DomainAsync(context, recipient, new Subject(recipient, Subject.RecipientAddress)) : new(Verdict.Dunno),
+                ? DomainAsync(context, recipient, Subject.OfRecipient(recipient)) : new(Verdict.Dunno),
         };
     }
 

@@ -1,3 +1,5 @@
+using Facteur.Mail.Addresses;
+
 namespace Facteur.Services.Receive.Smtpd.Restrictions;
 
 /// <summary>What a restriction says.</summary>
@@ -27,6 +29,12 @@ internal readonly record struct Subject(string Name, string Class)
     public const string EtrnCommand = "Etrn command";
     public const string DataCommand = "Data command";
     public const string EndOfData = "End-of-data";
+
+    /// <summary>A sender. Postfix: replies and policy services see addresses without quotes, logs with them.</summary>
+    public static Subject OfSender(string address) => new(AddressParts.Unquote(address), SenderAddress);
+
+    /// <summary>A recipient, as <see cref="OfSender"/> has a sender.</summary>
+    public static Subject OfRecipient(string address) => new(AddressParts.Unquote(address), RecipientAddress);
 }
 
 /// <summary>A refusal kept for later: defer_if_permit, defer_if_reject.</summary>

@@ -1,6 +1,7 @@
 using Facteur.Config;
 using Facteur.Config.Parameters;
 using Facteur.Contracts;
+using Facteur.Mail.Addresses;
 
 namespace Facteur.Services.Receive.Smtpd.Restrictions;
 
@@ -58,7 +59,7 @@ internal static class VerifyRestrictions
         if (await AskAsync(context, settings, resolution.Recipient).ConfigureAwait(false) is not { } verdict)
         {
             context.Log.Warning($"{settings.ServiceName} service failure");
-            return context.DeferLater(action.DefersIfPermit, 450, dsn, $"<{address}>: {kind} rejected: address verification problem");
+            return context.DeferLater(action.DefersIfPermit, 450, dsn, $"<{AddressParts.Unquote(address)}>: {kind} rejected: address verification problem");
         }
         var code = verdict.Status switch { AddressStatus.Ok => 0, AddressStatus.Bounced => action.RejectCode, _ => action.DeferCode };
         var why = code >= 400 && action.Reason.Length > 0 ? action.Reason : verdict.Text;
@@ -71,9 +72,9 @@ internal static class VerifyRestrictions
                 context.Log.Event(context, "permit", why);
                 return Verdict.Dunno;
             case 4:
-                return context.DeferLater(action.DefersIfPermit, code, dsn, $"<{address}>: {kind} rejected: unverified address: {(why.Length > 250 ? why[..250] : why)}");
+                return context.DeferLater(action.DefersIfPermit, code, dsn, $"<{AddressParts.Unquote(address)}>: {kind} rejected: unverified address: {(why.Length > 250 ? why[..250] : why)}");
             default:
-                return context.Reject(code, dsn, $"<{address}>: {kind} rejected: undeliverable address: {why}");
+                return context.Reject(code, dsn, $"<{AddressParts.Unquote(address)}>: {kind} rejected: undeliverable address: {why}");
         }
     }
 

@@ -14,7 +14,7 @@ internal static class AddressArgument
             return null;
         }
         if (SmtpPath.TryParse(token.Text, session.Settings.StrictEnvelopes && command != "VRFY", out var address) && (allowEmpty || address.Length > 0)
-            && (address.Length == 0 || await IsRoutableAsync(session, address, command == "MAIL").ConfigureAwait(false)))
+            && (smtputf8 || IsAsciiDomain(address)) && (address.Length == 0 || await IsRoutableAsync(session, address, command == "MAIL").ConfigureAwait(false)))
         {
             return address;
         }
@@ -25,6 +25,9 @@ internal static class AddressArgument
     /// <summary>strict_smtputf8: text above ASCII must be announced.</summary>
     public static bool NeedsSmtputf8(SmtpdSession session, string address, bool smtputf8) =>
         session.Settings is { Smtputf8: true, StrictSmtputf8: true } && !smtputf8 && address.AsSpan().ContainsAnyExceptInRange('\0', '\x7f');
+
+    // Postfix: a domain above ASCII is one for SMTPUTF8 alone (RFC 6531 3.2); local parts are let pass.
+    private static bool IsAsciiDomain(string address) => !Mail.Addresses.AddressParts.Domain(address).ContainsAnyExceptInRange('\0', '\x7f');
 
     // Postfix: what the resolver calls invalid is a syntax error; when it can't answer now, the restrictions defer. Stand-alone there is no resolver.
     private static async ValueTask<bool> IsRoutableAsync(SmtpdSession session, string address, bool isSender) =>

@@ -35,7 +35,7 @@ internal static class ClientAttributes
             var value = word[(equal + 1)..];
             // Postfix: what is no xtext is taken as it stands.
             value = SmtpdLog.Printable(Xtext.TryDecode(value, out var decoded) ? decoded : value);
-            yield return (word[..equal].ToUpperInvariant(), value, value.Length > ValueLimit ? TooLong : null);
+            yield return (word[..equal], value, value.Length > ValueLimit ? TooLong : null);
         }
     }
 
@@ -60,7 +60,7 @@ internal static class ClientAttributes
         return address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
     }
 
-    /// <summary>A port, or null.</summary>
+    /// <summary>A port, or null. Postfix: five digits, whatever their value.</summary>
     public static int? Port(string value) =>
-        value.Length <= PortDigits && ushort.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var port) ? port : null;
+        value.Length <= PortDigits && int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var port) ? port : null;
 }

@@ -11,18 +11,19 @@ internal static class Greeting
 
     public static async ValueTask<bool> TakeAsync(SmtpdSession session)
     {
-        var name = session.Tokens.Count == 2 ? session.Tokens[1].Text : string.Join(' ', session.Tokens.Skip(1).Select(token => token.Text));
+        // Not of the tokens: a colon ends those, and addresses have some.
+        var name = string.Join(' ', session.Channel.Line.Split([' ', '\t'], StringSplitOptions.RemoveEmptyEntries).Skip(1));
         var context = session.Context;
-        await session.ResetAsync().ConfigureAwait(false);
-        context.Helo = Neuter(SmtpdLog.Printable(name));
-        context.HeloDoubt = null;
-        session.State = SmtpdState.Greeted;
+        var (earlier, doubt) = (context.Helo, context.HeloDoubt);
+        (context.Helo, context.HeloDoubt) = (Neuter(SmtpdLog.Printable(name)), null);
         if (!session.Settings.DelayReject && await session.Stages.HeloAsync(context).ConfigureAwait(false) == Verdict.Reject)
         {
-            context.Helo = null;
-            session.State = SmtpdState.Connected;
+            // Postfix: a refused greeting changes nothing, not even the message in work.
+            (context.Helo, context.HeloDoubt) = (earlier, doubt);
             return await session.RefuseAsync(context.Reply).ConfigureAwait(false);
         }
+        await session.ResetAsync().ConfigureAwait(false);
+        session.State = SmtpdState.Greeted;
         return true;
     }
 

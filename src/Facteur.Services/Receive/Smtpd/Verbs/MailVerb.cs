@@ -116,7 +116,8 @@ internal static class MailVerb
                 : options.EnvelopeId is not null || !DsnParameters.TryEnvelopeId(envid, out var value) ? SmtpdReplies.BadEnvid
                 : options.Set(value);
         }
-        return SmtpdReplies.Unsupported(token.Text);
+        // RFC 4954 5. Postfix: also where nobody can log in; it is nobody's word but the client's, and nothing is made of it.
+        return token.Value("AUTH=") is null ? SmtpdReplies.Unsupported(token.Text) : null;
     }
 
     // RFC 1870 6.1.

@@ -32,38 +32,40 @@ internal static class XclientVerb
     {
         var available = ClientAttributes.Availability(value);
         var isKnown = available == NameStatus.Ok;
-        switch (name)
+        // Postfix: a name that is none is shown as it was given.
+        var attribute = name.ToUpperInvariant();
+        switch (attribute)
         {
             case "NAME" or "REVERSE_NAME":
                 if (isKnown && !HostName.IsValid(value))
                 {
-                    return ClientAttributes.BadValue(name, value);
+                    return ClientAttributes.BadValue(attribute, value);
                 }
                 value = isKnown ? value : ClientFacts.Unknown;
-                said.Client = name == "NAME" ? said.Client with { Name = value, NameStatus = available, ForwardStatus = available } : said.Client;
-                said.Reverse = name == "NAME" ? said.Reverse ?? (value, available) : (value, available);
+                said.Client = attribute == "NAME" ? said.Client with { Name = value, NameStatus = available, ForwardStatus = available } : said.Client;
+                said.Reverse = attribute == "NAME" ? said.Reverse ?? (value, available) : (value, available);
                 return null;
             case "ADDR":
                 var address = isKnown ? ClientAttributes.Address(value, settings.UseIpv4, settings.UseIpv6) : null;
                 said.Client = said.Client with { Ip = address, Address = address?.ToString() ?? ClientFacts.Unknown };
-                return isKnown && address is null ? ClientAttributes.BadValue(name, value) : null;
+                return isKnown && address is null ? ClientAttributes.BadValue(attribute, value) : null;
             case "PORT":
                 var port = isKnown ? ClientAttributes.Port(value) : 0;
                 said.Client = said.Client with { Port = port ?? 0 };
-                return port is null ? ClientAttributes.BadValue(name, value) : null;
+                return port is null ? ClientAttributes.BadValue(attribute, value) : null;
             case "HELO":
                 said.Helo = isKnown ? Greeting.Neuter(value) : null;
                 return null;
             case "PROTO":
                 said.Protocol = value.ToUpperInvariant();
-                return said.Protocol is "SMTP" or "ESMTP" ? null : ClientAttributes.BadValue(name, value);
+                return said.Protocol is "SMTP" or "ESMTP" ? null : ClientAttributes.BadValue(attribute, value);
             case "LOGIN":
                 said.Login = isKnown ? value : "";
                 return null;
             case "DESTADDR":
-                return isKnown && ClientAttributes.Address(value, settings.UseIpv4, settings.UseIpv6) is null ? ClientAttributes.BadValue(name, value) : null;
+                return isKnown && ClientAttributes.Address(value, settings.UseIpv4, settings.UseIpv6) is null ? ClientAttributes.BadValue(attribute, value) : null;
             case "DESTPORT":
-                return isKnown && ClientAttributes.Port(value) is null ? ClientAttributes.BadValue(name, value) : null;
+                return isKnown && ClientAttributes.Port(value) is null ? ClientAttributes.BadValue(attribute, value) : null;
             default:
                 return ClientAttributes.BadName("XCLIENT", name);
         }

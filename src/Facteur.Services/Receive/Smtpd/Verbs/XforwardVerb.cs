@@ -31,7 +31,7 @@ internal static class XforwardVerb
     {
         var isKnown = ClientAttributes.Availability(value) == NameStatus.Ok;
         var settings = session.Settings;
-        (string? Attribute, string? Value) taken = name switch
+        (string? Attribute, string? Value) taken = name.ToUpperInvariant() switch
         {
             "NAME" => (MessageAttributes.LogClientName, HostName.IsValid(Greeting.Neuter(value)) ? value : null),
             "ADDR" => (MessageAttributes.LogClientAddress, ClientAttributes.Address(value, settings.UseIpv4, settings.UseIpv6)?.ToString()),
@@ -48,7 +48,7 @@ internal static class XforwardVerb
         }
         if (isKnown && taken.Value is null)
         {
-            return ClientAttributes.BadValue(name, value);
+            return ClientAttributes.BadValue(name.ToUpperInvariant(), value);
         }
         if (taken.Attribute is { } attribute)
         {
