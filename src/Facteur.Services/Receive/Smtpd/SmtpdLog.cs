@@ -155,18 +155,20 @@ internal sealed class SmtpdLog(ServiceLog log)
     public void SessionFailed(ClientFacts client, Exception e) => log.Error($"session with {client.Printable} failed: {Printable(e.ToString())}");
 
     /// <summary>Text of a peer made fit for one line.</summary>
-    public static string Printable(string text)
+    /// <param name="text">The text.</param>
+    /// <param name="instead">What takes the place of control characters. Postfix: a blank in the text of refusals.</param>
+    public static string Printable(string text, char instead = '?')
     {
         var bad = -1;
         for (var i = 0; i < text.Length && bad < 0; i++)
         {
             bad = char.IsControl(text[i]) ? i : -1;
         }
-        return bad < 0 ? text : string.Create(text.Length, text, static (span, source) =>
+        return bad < 0 ? text : string.Create(text.Length, (text, instead), static (span, source) =>
         {
-            for (var i = 0; i < source.Length; i++)
+            for (var i = 0; i < span.Length; i++)
             {
-                span[i] = char.IsControl(source[i]) ? '?' : source[i];
+                span[i] = char.IsControl(source.text[i]) ? source.instead : source.text[i];
             }
         });
     }

@@ -57,6 +57,14 @@ public sealed class WordingTests
         Assert.Contains("mapping DSN status 5.1.1 into Client host status 5.0.0", world.LogLines);
     }
 
+    [Fact]
+    public async Task Tabs_in_the_text_of_a_refusal_are_blanks()
+    {
+        var world = UceTests.World(("smtpd_recipient_restrictions", "check_client_access t:clients"));
+        world.Tables["t:clients"] = new() { ["127.0.7"] = "REJECT go\taway" };
+        Assert.Equal($"554 5.7.1 <{Client}>: Client host rejected: go away", await UceTests.RcptAsync(world));
+    }
+
     [Theory]
     [InlineData("check_client_access", "client.good.example")]
     [InlineData("check_helo_access", "c.example")]

@@ -212,7 +212,7 @@ internal sealed class RestrictionContext(SmtpdSettings settings, SmtpdArrows arr
             code -= 100;
         }
         // The class of the enhanced code follows the reply code (RFC 2034).
-        var reply = SmtpdLog.Printable($"{code} {code / 100}{dsn.AsSpan(1)} {text}");
+        var reply = SmtpdLog.Printable($"{code} {code / 100}{dsn.AsSpan(1)} {text}", ' ');
         Log.Event(this, warn ? "reject_warning" : "reject", reply);
         if (warn)
         {
