@@ -81,7 +81,8 @@ class UserMailboxes:
         return dict(mydestination=DOMAIN, biff='no', mail_spool_directory=spool)
 
     def files(self, mta):
-        return [file.path for file in os.scandir(f'{mta.dir}/mail')]
+        # Lock files come and go.
+        return [file.path for file in os.scandir(f'{mta.dir}/mail') if not file.name.endswith('.lock')]
 
     def empty(self, mta):
         for file in self.files(mta):

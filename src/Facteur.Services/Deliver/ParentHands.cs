@@ -13,12 +13,12 @@ internal sealed class ParentHands : IUserHands, IDisposable
     /// <summary>Most sessions at once: the parent's helpers. As many files are read and written at once.</summary>
     private const int SessionLimit = 64;
 
-    /// <summary>Most files that are being opened, and of one name; the parent takes more.</summary>
-    private const int OpenLimit = 128, OpenLimitOfName = 8;
+    /// <summary>Most files that are being opened, and of one name; most mailboxes that are open and locked. The parent takes more, with what ends a lock.</summary>
+    private const int OpenLimit = 128, OpenLimitOfName = 8, MailboxLimit = 96;
 
     private static readonly TimeSpan KeptLimit = TimeSpan.FromMilliseconds(100);
 
-    /// <summary>How long a delivery waits for the others of a user who has as many helpers as there may be, and how often it asks.</summary>
+    /// <summary>How long a delivery waits where the parent takes no more, in all or of one user, and how often it asks.</summary>
     private static readonly TimeSpan BusyLimit = TimeSpan.FromMinutes(10), BusyDelay = TimeSpan.FromMilliseconds(20), LongestBusyDelay = TimeSpan.FromSeconds(1);
 
     // Each has a thread: what a helper does takes its time; and what a file system does.
@@ -27,6 +27,7 @@ internal sealed class ParentHands : IUserHands, IDisposable
     private readonly KeptSessions _kept = new(TimeProvider.System);
     private readonly SemaphoreSlim _opens = new(OpenLimit);
     private readonly NamedTurns _openers = new(OpenLimitOfName);
+    private readonly SemaphoreSlim _mailboxes = new(MailboxLimit);
     private readonly Lock _gate = new();
     private ParentLink? _parent;
 
@@ -71,7 +72,15 @@ internal sealed class ParentHands : IUserHands, IDisposable
     {
         if (job.SpoolDirectory.Length > 0)
         {
-            return new MailboxEnd(await AppendAsync(who, job, content, cancel).ConfigureAwait(false), []);
+            await _mailboxes.WaitAsync(cancel).ConfigureAwait(false);
+            try
+            {
+                return new MailboxEnd(await AppendAsync(who, job, content, cancel).ConfigureAwait(false), []);
+            }
+            finally
+            {
+                _mailboxes.Release();
+            }
         }
         return await InSessionAsync(() =>
         {
@@ -121,7 +130,7 @@ internal sealed class ParentHands : IUserHands, IDisposable
     private async ValueTask<T> InSessionAsync<T>(Func<(T End, int Errno)> work, CancellationToken cancel)
     {
         var start = TimeProvider.System.GetTimestamp();
-        for (var delay = BusyDelay; ; delay = delay * 2 < LongestBusyDelay ? delay * 2 : LongestBusyDelay)
+        for (var delay = BusyDelay; ; delay = Longer(delay))
         {
             var (end, errno) = await _threads.RunAsync(work, cancel).ConfigureAwait(false);
             if (errno != Libc.EAGAIN || TimeProvider.System.GetElapsedTime(start) > BusyLimit)
@@ -198,16 +207,30 @@ internal sealed class ParentHands : IUserHands, IDisposable
 
     private ValueTask<(LocalAnswer Answer, uint Number)> OpenAsync(LocalRequest request, CancellationToken cancel) => _openers.RunAsync(request.Name, async () =>
     {
-        await _opens.WaitAsync(cancel).ConfigureAwait(false);
-        try
+        var start = TimeProvider.System.GetTimestamp();
+        for (var delay = BusyDelay; ; delay = Longer(delay))
         {
-            return (await AskAsync(request, out var number).ConfigureAwait(false), number);
-        }
-        finally
-        {
-            _opens.Release();
+            await _opens.WaitAsync(cancel).ConfigureAwait(false);
+            LocalAnswer answer;
+            uint number;
+            try
+            {
+                answer = await AskAsync(request, out number).ConfigureAwait(false);
+            }
+            finally
+            {
+                _opens.Release();
+            }
+            // That the parent takes no more says nothing about the file: later.
+            if (answer is not { Errno: Libc.EAGAIN, Where: LocalWhere.Request } || TimeProvider.System.GetElapsedTime(start) > BusyLimit)
+            {
+                return (answer, number);
+            }
+            await Task.Delay(delay, TimeProvider.System, cancel).ConfigureAwait(false);
         }
     }, cancel);
+
+    private static TimeSpan Longer(TimeSpan delay) => delay * 2 < LongestBusyDelay ? delay * 2 : LongestBusyDelay;
 
     private HelperSession? Ask(LocalRequest request, out int errno)
     {
