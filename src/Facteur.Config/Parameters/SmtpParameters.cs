@@ -27,6 +27,7 @@ public sealed class SmtpParameters
         DataXferTimeout = Time("data_xfer_timeout", "180s", "Longest wait while content is sent.", 1);
         DeferIfNoMxAddressFound = Flag("defer_if_no_mx_address_found", "no", "Whether mail waits when no MX host has an address.");
         DiscardEhloKeywords = Text("discard_" + helloWord + "_keywords", "", "Offers that are overlooked.");
+        DnsResolverOptions = Text("dns_resolver_options", "", "res_defnames, res_dnsrch: whether unfinished names of hosts get domains of resolv.conf(5).");
         DnsSupportLevel = Text("dns_support_level", "", "disabled, enabled or dnssec.");
         EnforceTls = Flag("enforce_tls", "no", "Obsolete: encrypt.");
         FallbackRelay = Text("fallback_relay", lmtp ? "" : "$fallback_relay", "Where mail goes when no other host takes it.");
@@ -128,6 +129,7 @@ public sealed class SmtpParameters
     public StringParameter DiscardEhloKeywordAddressMaps { get; }
     public StringParameter DiscardEhloKeywords { get; }
     public StringParameter DnsReplyFilter { get; }
+    public StringParameter DnsResolverOptions { get; }
     public StringParameter DnsSupportLevel { get; }
     public BoolParameter EnforceTls { get; }
     public StringParameter FallbackRelay { get; }

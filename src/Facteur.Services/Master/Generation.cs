@@ -369,6 +369,10 @@ internal sealed class Generation : IAsyncDisposable
     {
         var config = Config.With(entry.Overrides);
         var log = ServiceLogOf(config, entry.Command);
+        if (config.Get(QmgrParameters.BestMxTransport) != Config.Get(QmgrParameters.BestMxTransport))
+        {
+            log.Warning($"{entry.Name}: -o {QmgrParameters.BestMxTransport.Name}: the queue passes such mail on: the value of main.cf counts");
+        }
         return entry.Command switch
         {
             "smtp" or "lmtp" => new SmtpAgent(config, entry.Command == "lmtp", entry.Arguments, SocketNames.Of(config, entry), _around.Dns, _around.Hosts, _lists, _around.Reader, _around.Threads, _around.ForwardResubmit, log, _around.Time, _content, _shared, _maps),

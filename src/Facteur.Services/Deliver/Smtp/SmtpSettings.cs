@@ -50,6 +50,7 @@ internal sealed class SmtpSettings
         BindEnforce = config.Get(p.BindAddressEnforce);
         CnameOverridesName = config.Get(p.CnameOverridesServername);
         DeferIfNoMxAddress = config.Get(p.DeferIfNoMxAddressFound);
+        PassesLoops = !lmtp && config.Get(QmgrParameters.BestMxTransport).Length > 0;
         IgnoreMxLookupError = config.Get(SmtpParameters.IgnoreMxLookupError);
         FallbackRelay = ListSyntax.Split(config.Get(p.FallbackRelay));
         Relayhost = lmtp ? "" : config.Get(TrivialRewriteParameters.Relayhost);
@@ -142,6 +143,9 @@ internal sealed class SmtpSettings
     /// <summary>smtp_cname_overrides_servername.</summary>
     internal bool CnameOverridesName { get; }
     internal bool IgnoreMxLookupError { get; }
+
+    /// <summary>best_mx_transport is set: mail that loops is not returned.</summary>
+    internal bool PassesLoops { get; }
     internal IReadOnlyList<string> FallbackRelay { get; }
 
     /// <summary>relayhost, as next hops have it; "" for none.</summary>

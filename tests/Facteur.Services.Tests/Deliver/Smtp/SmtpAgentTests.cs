@@ -794,6 +794,21 @@ public sealed partial class SmtpAgentTests : IAsyncDisposable
     }
 
     [Theory]
+    [InlineData("", false, "loop.example", true)]
+    [InlineData("local", false, "loop.example", false)]
+    [InlineData("local", true, "loop.example", true)]
+    [InlineData("local", false, "backup.example", true)]
+    [InlineData("local", false, "nosuch.invalid", true)]
+    public async Task Mail_that_loops_is_left_to_best_mx_transport(string transport, bool passed, string nexthop, bool ends)
+    {
+        _dns.Add("loop.example", "MX 10 me.example").Add("me.example", "A 127.0.0.1").Add("backup.example", "MX 10 gone.invalid", "MX 30 me.example");
+        var result = await Deliver(Agent(("best_mx_transport", transport)), nexthop, ["x@y.example"], flags: passed ? DeliveryFlags.Passed : DeliveryFlags.None);
+        Assert.Equal((ends ? 1 : 0, !ends), (result.Recipients.Count, result.Loops));
+        Assert.Equal(ends ? 1 : 0, _log.Lines.Count);
+        Assert.Null(result.DestinationFailed is { Outcome: DeliveryOutcome.Deferred } failed && nexthop == "loop.example" ? failed : null);
+    }
+
+    [Theory]
     [InlineData("nosuch.invalid", "relayhost", "Host or domain name not found. Name service error for name=nosuch.invalid type=A: Host not found")]
     [InlineData("[nosuch.invalid]", "relayhost", "Host or domain name not found. Name service error for name=nosuch.invalid type=A: Host not found")]
     [InlineData("loop.example", "relayhost", "mail for loop.example loops back to myself")]
