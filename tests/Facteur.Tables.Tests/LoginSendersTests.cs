@@ -18,7 +18,7 @@ public sealed class LoginSendersTests
     [InlineData("root", false)]
     public void A_user_may_say_the_senders_of_the_table(string sender, bool may)
     {
-        using var senders = Senders(("local_login_sender_maps", "inline:{ {root = a@b.test, <>, @dom.test, bare, ext@x.test }, {all = *} }"));
+        using var senders = Senders(("local_login_sender_maps", "inline:{ {root = a@b.test, <>, @dom.test, bare, ext@x.test }, {all = *} }"), ("recipient_delimiter", "+"));
         Assert.Equal(may ? null : $"not authorized to use sender='{sender}'", senders.Refuses("root", sender));
         Assert.Null(senders.Refuses("all", sender));
         Assert.NotNull(senders.Refuses("nobody", sender));

@@ -38,6 +38,14 @@ public sealed class StaticResolver : IDnsResolver
 
     public ValueTask<DnsAnswer<string>> NameServersAsync(string name, CancellationToken cancel) => Answer(name, "NS", text => text);
 
+    public ValueTask<DnsAnswer<SrvRecord>> ServicesAsync(string name, CancellationToken cancel) => Answer(
+        name, "SRV",
+        text =>
+        {
+            var words = text.Split(' ');
+            return new SrvRecord(int.Parse(words[0], null), int.Parse(words[1], null), int.Parse(words[2], null), words[3].TrimEnd('.'));
+        });
+
     public ValueTask<DnsAnswer<string>> TextsAsync(string name, CancellationToken cancel) => Answer(name, "TXT", text => text);
 
     private ValueTask<DnsAnswer<T>> Answer<T>(string name, string type, Func<string, T> convert)

@@ -101,9 +101,18 @@ public sealed class SmtpParameters
     /// <summary>known_tcp_ports.</summary>
     public static readonly StringParameter KnownTcpPorts = new("known_tcp_ports", "lmtp=24, smtp=25, smtps=submissions=465, submission=587", "Names of ports.");
 
+    /// <summary>use_srv_lookup.</summary>
+    public static readonly StringParameter UseSrvLookup = new("use_srv_lookup", "", "Services for which SRV records are asked for: submission, submissions.");
+
+    /// <summary>allow_srv_lookup_fallback.</summary>
+    public static readonly BoolParameter AllowSrvLookupFallback = new("allow_srv_lookup_fallback", "no", "Whether MX and address records are asked for where no usable SRV record was found.");
+
+    /// <summary>ignore_srv_lookup_error.</summary>
+    public static readonly BoolParameter IgnoreSrvLookupError = new("ignore_srv_lookup_error", "no", "Whether an SRV question without answer is as if none had been asked.");
+
     /// <summary>All rows.</summary>
     public static IReadOnlyList<Parameter> All { get; } =
-        [.. Smtp._rows, .. Lmtp._rows, DisableDnsLookups, DisableMimeOutputConversion, IgnoreMxLookupError, KnownTcpPorts];
+        [.. Smtp._rows, .. Lmtp._rows, UseSrvLookup, AllowSrvLookupFallback, IgnoreSrvLookupError, DisableDnsLookups, DisableMimeOutputConversion, IgnoreMxLookupError, KnownTcpPorts];
 
 #pragma warning disable CS1591 // Each name is the parameter's, without its prefix; its row says the rest.
     public StringParameter AddressPreference { get; }

@@ -55,7 +55,9 @@ public static class HostName
     /// The A-label form, or null when there is none (RFC 5890, with the mapping of UTS 46 as far as it matters for names that people type: case, full
     /// width, dots of other scripts, invisible characters, letters written with marks; nontransitional, so that "ß" stays).
     /// </summary>
-    public static string? ToAscii(string name)
+    /// <param name="name">The name.</param>
+    /// <param name="transitional">enable_idna2003_compatibility: as the rules of 2003 had it, where "ß" is "ss" (UTS 46, transitional processing).</param>
+    public static string? ToAscii(string name, bool transitional = false)
     {
         if (!name.AsSpan().ContainsAnyExceptInRange('\0', '\x7f'))
         {
@@ -63,7 +65,7 @@ public static class HostName
         }
         try
         {
-            return new IdnMapping { UseStd3AsciiRules = false }.GetAscii(Mapped(name));
+            return new IdnMapping { UseStd3AsciiRules = false }.GetAscii(Mapped(name, transitional));
         }
         catch (ArgumentException)
         {
@@ -72,7 +74,7 @@ public static class HostName
     }
 
     // Without ICU the runtime maps nothing by itself: it would encode capital letters as they are.
-    private static string Mapped(string name)
+    private static string Mapped(string name, bool transitional)
     {
         var text = new System.Text.StringBuilder(name.Length);
         foreach (var rune in name.EnumerateRunes())
@@ -87,8 +89,14 @@ public static class HostName
                     break;
                 case 0x00ad or 0x200b or 0x2060 or 0xfeff or (>= 0xfe00 and <= 0xfe0f):
                     break;
+                case 0x00df when transitional:
                 case 0x1e9e:
                     text.Append("ss");
+                    break;
+                case 0x03c2 when transitional:
+                    text.Append('\u03c3');
+                    break;
+                case 0x200c or 0x200d when transitional:
                     break;
                 default:
                     text.Append(System.Text.Rune.ToLowerInvariant(rune).ToString());

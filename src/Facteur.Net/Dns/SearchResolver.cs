@@ -35,6 +35,9 @@ public sealed class SearchResolver : IDnsResolver
     public ValueTask<DnsAnswer<string>> NameServersAsync(string name, CancellationToken cancel) => _dns.NameServersAsync(name, cancel);
 
     /// <inheritdoc/>
+    public ValueTask<DnsAnswer<SrvRecord>> ServicesAsync(string name, CancellationToken cancel) => SearchAsync(name, n => _dns.ServicesAsync(n, cancel));
+
+    /// <inheritdoc/>
     public ValueTask<DnsAnswer<string>> TextsAsync(string name, CancellationToken cancel) => _dns.TextsAsync(name, cancel);
 
     /// <inheritdoc/>
