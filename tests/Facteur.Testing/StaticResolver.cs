@@ -13,7 +13,7 @@ public sealed class StaticResolver : IDnsResolver
 
     public List<string> Asked { get; } = [];
 
-    /// <summary>Adds a record such as ("a.example", "MX 10 mx.a.example"), "A 127.0.0.1", "AAAA ::1"; the address's name for "PTR host".</summary>
+    /// <summary>Adds a record such as ("a.example", "MX 10 mx.a.example"), "A 127.0.0.1", "CNAME b.example", "AAAA ::1"; the address's name for "PTR host".</summary>
     public StaticResolver Add(string name, params string[] records)
     {
         if (!_records.TryGetValue(name, out var list))
@@ -61,6 +61,11 @@ public sealed class StaticResolver : IDnsResolver
         if (!_records.TryGetValue(name, out var list))
         {
             return ValueTask.FromResult(DnsAnswer<T>.None(DnsStatus.NameError));
+        }
+        if (list.Find(r => r.StartsWith("CNAME ", StringComparison.Ordinal)) is { } alias)
+        {
+            var answer = Answer(alias[6..], type, convert).Result;
+            return ValueTask.FromResult(answer with { Owners = [.. answer.Records.Select(_ => new DnsOwner(alias[6..], 0))] });
         }
         var found = list.Where(r => r.StartsWith(type + " ", StringComparison.Ordinal)).Select(r => convert(r[(type.Length + 1)..])).ToList();
         return ValueTask.FromResult(found.Count > 0 ? new DnsAnswer<T>(DnsStatus.Ok, found) : DnsAnswer<T>.None(DnsStatus.NoData));

@@ -815,7 +815,7 @@ public sealed partial class SmtpAgentTests : IAsyncDisposable
         {
             _dns.Add("_submission._tcp.srv.example", records.Replace("PORT", $"{peer.Port}", StringComparison.Ordinal).Split(';'));
         }
-        var agent = Agent(("use_srv_lookup", "submission"), ("allow_srv_lookup_fallback", fallback), ("ignore_srv_lookup_error", ignore), ("known_tcp_ports", $"submission={peer.Port}"));
+        var agent = Agent(("use_srv_lookup", "submission"), ("allow_srv_lookup_fallback", fallback), ("ignore_srv_lookup_error", ignore), ("known_tcp_ports", $"smtp=25, submission={peer.Port}"));
         var status = Assert.Single((await Deliver(agent, "srv.example:submission", ["x@y.example"])).Recipients).Status;
         Assert.Equal(expected, status.Outcome == DeliveryOutcome.Sent ? "" : $"{status.Status} {status.Reason}");
         // Brackets name a host, and a number no service.
@@ -823,6 +823,17 @@ public sealed partial class SmtpAgentTests : IAsyncDisposable
         await Deliver(agent, "[host.example]:submission", ["x@y.example"]);
         await Deliver(agent, $"host.example:{peer.Port}", ["x@y.example"]);
         Assert.Equal(asked, _dns.Asked.Count(a => a.StartsWith("SRV", StringComparison.Ordinal)));
+    }
+
+    [Theory]
+    [InlineData("no", "alias.example")]
+    [InlineData("yes", "real.example")]
+    public async Task A_host_that_is_an_alias_has_the_name_that_is_wanted(string overrides, string name)
+    {
+        var peer = Peer();
+        _dns.Add("alias.example", "CNAME real.example").Add("real.example", "A 127.0.0.1");
+        await Deliver(Agent(("smtp_cname_overrides_servername", overrides)), $"[alias.example]:{peer.Port}", ["x@y.example"]);
+        Assert.Contains($"relay={name}[127.0.0.1]:{peer.Port},", _log.Lines[^1], StringComparison.Ordinal);
     }
 
     [Fact]

@@ -73,6 +73,28 @@ public sealed class ProxyTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Actions_for_the_queue_have_none_here()
+    {
+        var world = World(("smtpd_recipient_restrictions", "check_recipient_access t:hold, permit_auth_destination"));
+        world.Tables["t:hold"] = new(StringComparer.OrdinalIgnoreCase) { ["alice@dest.example"] = "HOLD" };
+        Assert.Equal("250 2.0.0 Ok: stored", await SendAsync(world));
+        Assert.Contains("warning: access table: with smtpd_proxy_filter specified, actions BCC, DISCARD, FILTER, HOLD and REDIRECT are unavailable", world.LogLines);
+    }
+
+    [Fact]
+    public async Task The_session_is_hidden_where_that_is_wanted()
+    {
+        var world = World(("smtpd_hide_client_session", "yes"));
+        await SendAsync(world);
+        Assert.StartsWith("Received: by mx.dest.example (Postfix)\r\n\tfor <alice@dest.example>; ", Assert.Single(_filter.Messages), StringComparison.Ordinal);
+        var plain = new SmtpdWorld(("smtpd_hide_client_session", "yes"));
+        await SendAsync(plain);
+        var content = Assert.Single(plain.Cleanup.Completed).Content;
+        Assert.StartsWith("Received: by mx.dest.example (Postfix) id Q1\n\tfor <alice@dest.example>; ", content, StringComparison.Ordinal);
+        Assert.DoesNotContain("client.good.example", content, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_filter_that_is_not_there_is_named()
     {
         var world = World();
@@ -109,10 +131,10 @@ public sealed class ProxyTests : IAsyncDisposable
         return await client.ReplyAsync();
     }
 
-    private SmtpdWorld World()
+    private SmtpdWorld World(params (string, string)[] more)
     {
         // The first rule that fits counts: what a test says about it goes before.
         _filter.On("XFORWARD", "250 2.0.0 Ok");
-        return new SmtpdWorld(("smtpd_proxy_filter", $"127.0.0.1:{_filter.Port}"));
+        return new SmtpdWorld([("smtpd_proxy_filter", $"127.0.0.1:{_filter.Port}"), .. more]);
     }
 }
