@@ -73,6 +73,31 @@ public static class HostName
         }
     }
 
+    /// <summary>
+    /// A domain's other form: the A-label one of a name with letters beyond ASCII, the U-label one of a name with "xn--"; null when there is none. Both are the
+    /// same domain (RFC 5890 2.3.2.1), so what is said of one in a list or table is said of the other.
+    /// </summary>
+    public static string? OtherForm(string domain)
+    {
+        if (domain.AsSpan().ContainsAnyExceptInRange('\0', '\x7f'))
+        {
+            return ToAscii(domain);
+        }
+        if (!domain.Contains("xn--", StringComparison.OrdinalIgnoreCase))
+        {
+            return null;
+        }
+        try
+        {
+            var readable = new IdnMapping().GetUnicode(domain);
+            return readable.Equals(domain, StringComparison.OrdinalIgnoreCase) ? null : readable;
+        }
+        catch (ArgumentException)
+        {
+            return null;
+        }
+    }
+
     // Without ICU the runtime maps nothing by itself: it would encode capital letters as they are.
     private static string Mapped(string name, bool transitional)
     {
