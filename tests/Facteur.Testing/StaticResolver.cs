@@ -64,7 +64,7 @@ public sealed class StaticResolver : IDnsResolver
         }
         if (list.Find(r => r.StartsWith("CNAME ", StringComparison.Ordinal)) is { } alias)
         {
-            var answer = Answer(alias[6..], type, convert).Result;
+            var answer = Answer(alias[6..], type, convert).AsTask().GetAwaiter().GetResult();
             return ValueTask.FromResult(answer with { Owners = [.. answer.Records.Select(_ => new DnsOwner(alias[6..], 0))] });
         }
         var found = list.Where(r => r.StartsWith(type + " ", StringComparison.Ordinal)).Select(r => convert(r[(type.Length + 1)..])).ToList();
