@@ -3,7 +3,6 @@ using System.Text;
 using Facteur.Config;
 using Facteur.Config.MasterCf;
 using Facteur.Config.Parameters;
-using Facteur.Contracts;
 using Facteur.Mail.Envelopes;
 using Facteur.Mail.Smtp;
 using Facteur.Net.Connections;
