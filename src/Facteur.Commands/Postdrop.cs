@@ -1,6 +1,7 @@
 using Facteur.Config;
 using Facteur.Config.Parameters;
 using Facteur.Spool.Maildrop;
+using Facteur.Tables;
 using Facteur.Unix;
 
 namespace Facteur.Commands;
@@ -66,7 +67,8 @@ public static class Postdrop
                 context.Output.Write($"protocol\0postdrop_protocol\0queue_id\0{file.Name}\0\0");
                 context.Output.Flush();
             }
-            if (Copy(context.Input, file, config, context.Time) is { } wrong)
+            using var senders = LoginSenders.Of(config, context.Time);
+            if (Copy(context.Input, file, config, context.Time, senders is null ? null : sender => senders.Refuses(uid, sender)) is { } wrong)
             {
                 return context.Fatal($"uid={uid}: {wrong}", TemporaryFailure);
             }
@@ -85,9 +87,9 @@ public static class Postdrop
     }
 
     /// <returns>What is wrong, or null when all of the message is there.</returns>
-    private static string? Copy(Stream input, MaildropFile file, IConfig config, TimeProvider time)
+    private static string? Copy(Stream input, MaildropFile file, IConfig config, TimeProvider time, Func<string, string?>? checkSender)
     {
-        var intake = new MaildropIntake(file, null, config.Get(CommonParameters.MessageSizeLimit), time);
+        var intake = new MaildropIntake(file, null, config.Get(CommonParameters.MessageSizeLimit), time) { CheckSender = checkSender };
         var buffer = new byte[64 * 1024];
         while (!intake.Ended)
         {

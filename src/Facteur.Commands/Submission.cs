@@ -3,6 +3,7 @@ using Facteur.Config;
 using Facteur.Config.Parameters;
 using Facteur.Net.Connections;
 using Facteur.Spool.Maildrop;
+using Facteur.Tables;
 using Facteur.Unix;
 
 namespace Facteur.Commands;
@@ -61,6 +62,7 @@ internal sealed class DirectSubmission : Submission
     private readonly MaildropFile? _file;
     private readonly MaildropIntake? _intake;
     private readonly EndSignals? _signals;
+    private readonly LoginSenders? _senders;
 
     /// <summary>Makes the file.</summary>
     public DirectSubmission(IConfig config, MaildropDirectory directory, TimeProvider time)
@@ -70,7 +72,11 @@ internal sealed class DirectSubmission : Submission
         Error = _file is null ? $"create file in {directory.Path}: {Errno.Text(errno)}" : null;
         _signals = _file is null ? null : new EndSignals(_file);
         // The owner of the mail system's files is not always who asks: a file of root's is root's.
-        _intake = _file is null ? null : new MaildropIntake(_file, Libc.getuid(), config.Get(CommonParameters.MessageSizeLimit), time);
+        _senders = LoginSenders.Of(config, time);
+        _intake = _file is null ? null : new MaildropIntake(_file, Libc.getuid(), config.Get(CommonParameters.MessageSizeLimit), time)
+        {
+            CheckSender = _senders is null ? null : sender => _senders.Refuses(Libc.getuid(), sender),
+        };
     }
 
     /// <inheritdoc/>
@@ -103,6 +109,7 @@ internal sealed class DirectSubmission : Submission
     {
         _signals?.Dispose();
         _file?.Dispose();
+        _senders?.Dispose();
     }
 }
 

@@ -77,8 +77,9 @@ public readonly record struct RecipientResult(int Index, DeliveryStatus Status);
 /// </param>
 /// <param name="Damaged">The content could not be read whole: qmgr puts the message aside.</param>
 /// <param name="TransportFailed">What failed is the transport, not only this next hop of it: with <paramref name="DestinationFailed"/>, and without recipients.</param>
+/// <param name="Loops">The next hop is this system itself, by its MX records: recipients without a result go to best_mx_transport.</param>
 public sealed record DeliveryResult(
-    ulong RequestId, IReadOnlyList<RecipientResult> Recipients, DeliveryStatus? DestinationFailed = null, bool Damaged = false, bool TransportFailed = false);
+    ulong RequestId, IReadOnlyList<RecipientResult> Recipients, DeliveryStatus? DestinationFailed = null, bool Damaged = false, bool TransportFailed = false, bool Loops = false);
 
 /// <summary>A delivery agent: smtp, lmtp, local, virtual, pipe, error, retry, discard. One instance serves one master.cf entry.</summary>
 public interface IDeliveryAgent

@@ -93,7 +93,7 @@ public static class DeliveryFrames
     /// <summary>Appends a result's fields.</summary>
     public static void WriteResult(DeliveryResult result, ref FieldWriter writer)
     {
-        writer.Byte((byte)((result.Damaged ? 1 : 0) | (result.DestinationFailed is null ? 0 : 2) | (result.TransportFailed ? 4 : 0)));
+        writer.Byte((byte)((result.Damaged ? 1 : 0) | (result.DestinationFailed is null ? 0 : 2) | (result.TransportFailed ? 4 : 0) | (result.Loops ? 8 : 0)));
         if (result.DestinationFailed is { } failed)
         {
             DeliveryStatusCodec.Write(failed, ref writer);
@@ -127,7 +127,7 @@ public static class DeliveryFrames
             }
             results[i] = new RecipientResult(index, status);
         }
-        return reader.Complete ? new DeliveryResult(frame.Id, results, failed, (flags & 1) != 0, (flags & 4) != 0) : null;
+        return reader.Complete ? new DeliveryResult(frame.Id, results, failed, (flags & 1) != 0, (flags & 4) != 0, (flags & 8) != 0) : null;
     }
 }
 

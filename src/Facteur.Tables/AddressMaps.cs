@@ -2,6 +2,7 @@ using System.Net;
 using Facteur.Config;
 using Facteur.Config.Parameters;
 using Facteur.Tables.Patterns;
+using Facteur.Mail.Addresses;
 
 namespace Facteur.Tables;
 
@@ -35,6 +36,15 @@ public sealed class AddressMaps : IAddressMaps
         {
             return new AddressLookup(Lookup.NotFound, "");
         }
+        var found = await FindFormAsync(maps, address, keys, cancel).ConfigureAwait(false);
+        // Left on purpose: Postfix wants an international domain in both of its forms in a table.
+        return found.Lookup.Status == LookupStatus.NotFound && HostName.OtherForm(AddressParts.Split(address).Domain) is { } other
+            ? await FindFormAsync(maps, $"{address[..(address.LastIndexOf('@') + 1)]}{other}", keys, cancel).ConfigureAwait(false)
+            : found;
+    }
+
+    private async ValueTask<AddressLookup> FindFormAsync(Maps maps, string address, AddressKeys keys, CancellationToken cancel)
+    {
         var parts = new AddressKeyParts(address, _delimiters);
         if (keys.HasFlag(AddressKeys.Full))
         {

@@ -66,6 +66,12 @@ public sealed class SendmailTests
         mail.Set("cleanup_service_name = nowhere");
         mail.Postfix("reload");
         mail.Logged("cleanup_service_name = nowhere: expected the name of a cleanup service in master.cf");
+        mail.Set("cleanup_service_name = cleanup\nrewrite_service_name = cleanup");
+        mail.Postfix("reload");
+        mail.Logged("rewrite_service_name = cleanup: expected the name of a trivial-rewrite service in master.cf");
+        mail.Set("rewrite_service_name = rewrite\ntrace_service_name = nowhere");
+        mail.Postfix("reload");
+        mail.Logged("trace_service_name = nowhere: expected the name of a bounce service in master.cf");
         Client.Send(mail.Smtp, "s@box.test", "two@box.test", "Subject: again\n\nx\n");
         mail.Delivered("two", "Subject: again");
         mail.Verify();

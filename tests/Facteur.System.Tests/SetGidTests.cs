@@ -217,6 +217,17 @@ public sealed class SetGidTests
         Assert.Single(house.Messages());
     }
 
+    [Fact]
+    public void Users_say_the_senders_that_are_theirs()
+    {
+        using var house = new SetGidHouse($"local_login_sender_maps = inline:{{{{ {SetGidHouse.User} = * }}, {{ root = root }}}}");
+        house.As(SetGidHouse.User, "$P", SetGidHouse.Message).Fine();
+        var outcome = house.As(SetGidHouse.SecondUser, "$P", SetGidHouse.Message);
+        Assert.Equal(75, outcome.Exit);
+        Assert.StartsWith("postdrop: fatal: uid=1: not authorized to use sender='", outcome.Error, StringComparison.Ordinal);
+        Assert.Single(house.Messages());
+    }
+
     /// <summary>What nobody may do to maildrop, whoever wrote the file in it; NAME is its name.</summary>
     public static TheoryData<string> Trespasses { get; } =
     [

@@ -20,6 +20,9 @@ public sealed class AddressMapsTests
     [InlineData(Transport, "u@a.b.c", "u@a.b.c a.b.c .b.c .c")]
     [InlineData(Transport, "", "")]
     [InlineData(Canonical, "postmaster@x.example", "postmaster@x.example @x.example")]
+    [InlineData(Canonical, "u@b\u00fccher.example", "u@b\u00fccher.example @b\u00fccher.example u@xn--bcher-kva.example @xn--bcher-kva.example")]
+    [InlineData(Transport, "u@a.xn--bcher-kva", "u@a.xn--bcher-kva a.xn--bcher-kva .xn--bcher-kva u@a.b\u00fccher a.b\u00fccher .b\u00fccher")]
+    [InlineData(Canonical, "u@xn--nonsense-.example", "u@xn--nonsense-.example @xn--nonsense-.example")]
     public async Task Keys_come_in_order(AddressKeys keys, string address, string expected)
     {
         using var tables = new TestTables(null, ("recipient_delimiter", "+"));

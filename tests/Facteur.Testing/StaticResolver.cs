@@ -13,7 +13,7 @@ public sealed class StaticResolver : IDnsResolver
 
     public List<string> Asked { get; } = [];
 
-    /// <summary>Adds a record such as ("a.example", "MX 10 mx.a.example"), "A 127.0.0.1", "AAAA ::1"; the address's name for "PTR host".</summary>
+    /// <summary>Adds a record such as ("a.example", "MX 10 mx.a.example"), "A 127.0.0.1", "CNAME b.example", "AAAA ::1"; the address's name for "PTR host".</summary>
     public StaticResolver Add(string name, params string[] records)
     {
         if (!_records.TryGetValue(name, out var list))
@@ -38,6 +38,14 @@ public sealed class StaticResolver : IDnsResolver
 
     public ValueTask<DnsAnswer<string>> NameServersAsync(string name, CancellationToken cancel) => Answer(name, "NS", text => text);
 
+    public ValueTask<DnsAnswer<SrvRecord>> ServicesAsync(string name, CancellationToken cancel) => Answer(
+        name, "SRV",
+        text =>
+        {
+            var words = text.Split(' ');
+            return new SrvRecord(int.Parse(words[0], null), int.Parse(words[1], null), int.Parse(words[2], null), words[3].TrimEnd('.'));
+        });
+
     public ValueTask<DnsAnswer<string>> TextsAsync(string name, CancellationToken cancel) => Answer(name, "TXT", text => text);
 
     private ValueTask<DnsAnswer<T>> Answer<T>(string name, string type, Func<string, T> convert)
@@ -53,6 +61,11 @@ public sealed class StaticResolver : IDnsResolver
         if (!_records.TryGetValue(name, out var list))
         {
             return ValueTask.FromResult(DnsAnswer<T>.None(DnsStatus.NameError));
+        }
+        if (list.Find(r => r.StartsWith("CNAME ", StringComparison.Ordinal)) is { } alias)
+        {
+            var answer = Answer(alias[6..], type, convert).AsTask().GetAwaiter().GetResult();
+            return ValueTask.FromResult(answer with { Owners = [.. answer.Records.Select(_ => new DnsOwner(alias[6..], 0))] });
         }
         var found = list.Where(r => r.StartsWith(type + " ", StringComparison.Ordinal)).Select(r => convert(r[(type.Length + 1)..])).ToList();
         return ValueTask.FromResult(found.Count > 0 ? new DnsAnswer<T>(DnsStatus.Ok, found) : DnsAnswer<T>.None(DnsStatus.NoData));

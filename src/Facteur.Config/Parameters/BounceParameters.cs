@@ -33,9 +33,19 @@ public static class BounceParameters
     /// <summary>header_from_format.</summary>
     public static readonly StringParameter HeaderFromFormat = new("header_from_format", "standard", "Form of From: headers made here: standard or obsolete.", 1);
 
+    /// <summary>bounce_service_name.</summary>
+    public static readonly StringParameter BounceServiceName = new("bounce_service_name", "bounce", "The service that reports failures.", 1);
+
+    /// <summary>defer_service_name.</summary>
+    public static readonly StringParameter DeferServiceName = new("defer_service_name", "defer", "The service that reports delays.", 1);
+
+    /// <summary>trace_service_name.</summary>
+    public static readonly StringParameter TraceServiceName = new("trace_service_name", "trace", "The service that reports deliveries to those who asked.", 1);
+
     /// <summary>All rows.</summary>
     public static IReadOnlyList<Parameter> All { get; } =
     [
         DoubleBounceNoticeRecipient, BounceNoticeRecipient, DelayNoticeRecipient, ErrorNoticeRecipient, BounceSizeLimit, DisableVerpBounces, BounceTemplateFile, EnableThreadedBounces, NotifyClasses, HeaderFromFormat,
+        BounceServiceName, DeferServiceName, TraceServiceName,
     ];
 }

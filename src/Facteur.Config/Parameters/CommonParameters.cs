@@ -104,6 +104,9 @@ public static class CommonParameters
         "MAIL_CONFIG MAIL_DEBUG MAIL_LOGTAG TZ XAUTHORITY DISPLAY LANG=C POSTLOG_SERVICE POSTLOG_HOSTNAME XDG_RUNTIME_DIR",
         "What the mail system keeps of the environment it is started in.");
 
+    /// <summary>enable_idna2003_compatibility.</summary>
+    public static readonly BoolParameter EnableIdna2003Compatibility = new("enable_idna2003_compatibility", "no", "Whether international domain names are converted by the rules of 2003.");
+
     /// <summary>All rows.</summary>
     public static IReadOnlyList<Parameter> All { get; } =
     [
@@ -111,5 +114,6 @@ public static class CommonParameters
         RecipientDelimiter, QueueDirectory, HashQueueNames, HashQueueDepth, DataDirectory, MailOwner, SetgidGroup, SyslogName, MessageSizeLimit, Smtputf8Enable, EnableLongQueueIds,
         DoubleBounceSender, EmptyAddressRecipient, SoftBounce, LineLengthLimit, HeaderSizeLimit, MimeNestingLimit, MimeBoundaryLengthLimit, HopcountLimit, MaximalQueueLifetime,
         EnableOriginalRecipient, ImportEnvironment,
+        EnableIdna2003Compatibility,
     ];
 }

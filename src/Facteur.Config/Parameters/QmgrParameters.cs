@@ -60,11 +60,18 @@ public static class QmgrParameters
     /// <summary>local_destination_recipient_limit.</summary>
     public static readonly IntParameter LocalRecipientLimit = new("local_destination_recipient_limit", "1", "Recipients of one local delivery.");
 
+    /// <summary>best_mx_transport.</summary>
+    public static readonly StringParameter BestMxTransport = new("best_mx_transport", "", "transport or transport:nexthop for mail whose best MX host is this system; empty to return it.");
+
+    /// <summary>confirm_delay_cleared.</summary>
+    public static readonly BoolParameter ConfirmDelayCleared = new("confirm_delay_cleared", "no", "Whether senders who were told of a delay hear when it is over.");
+
     /// <summary>All rows.</summary>
     public static IReadOnlyList<Parameter> All { get; } =
     [
         MessageActiveLimit, MessageRecipientLimit, MinimalBackoffTime, MaximalBackoffTime, QueueRunDelay, BounceQueueLifetime, DelayWarningTime, TransportRetryTime, DeferTransports,
         InitialDestinationConcurrency, DestinationConcurrencyLimit, DestinationRecipientLimit, PositiveFeedback, NegativeFeedback, FailedCohortLimit, DestinationRateDelay,
         TransportRateDelay, LocalConcurrencyLimit, LocalRecipientLimit,
+        BestMxTransport, ConfirmDelayCleared,
     ];
 }

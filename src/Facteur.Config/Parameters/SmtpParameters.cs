@@ -27,6 +27,7 @@ public sealed class SmtpParameters
         DataXferTimeout = Time("data_xfer_timeout", "180s", "Longest wait while content is sent.", 1);
         DeferIfNoMxAddressFound = Flag("defer_if_no_mx_address_found", "no", "Whether mail waits when no MX host has an address.");
         DiscardEhloKeywords = Text("discard_" + helloWord + "_keywords", "", "Offers that are overlooked.");
+        DnsResolverOptions = Text("dns_resolver_options", "", "res_defnames, res_dnsrch: whether unfinished names of hosts get domains of resolv.conf(5).");
         DnsSupportLevel = Text("dns_support_level", "", "disabled, enabled or dnssec.");
         EnforceTls = Flag("enforce_tls", "no", "Obsolete: encrypt.");
         FallbackRelay = Text("fallback_relay", lmtp ? "" : "$fallback_relay", "Where mail goes when no other host takes it.");
@@ -100,9 +101,18 @@ public sealed class SmtpParameters
     /// <summary>known_tcp_ports.</summary>
     public static readonly StringParameter KnownTcpPorts = new("known_tcp_ports", "lmtp=24, smtp=25, smtps=submissions=465, submission=587", "Names of ports.");
 
+    /// <summary>use_srv_lookup.</summary>
+    public static readonly StringParameter UseSrvLookup = new("use_srv_lookup", "", "Services for which SRV records are asked for: submission, submissions.");
+
+    /// <summary>allow_srv_lookup_fallback.</summary>
+    public static readonly BoolParameter AllowSrvLookupFallback = new("allow_srv_lookup_fallback", "no", "Whether MX and address records are asked for where no usable SRV record was found.");
+
+    /// <summary>ignore_srv_lookup_error.</summary>
+    public static readonly BoolParameter IgnoreSrvLookupError = new("ignore_srv_lookup_error", "no", "Whether an SRV question without answer is as if none had been asked.");
+
     /// <summary>All rows.</summary>
     public static IReadOnlyList<Parameter> All { get; } =
-        [.. Smtp._rows, .. Lmtp._rows, DisableDnsLookups, DisableMimeOutputConversion, IgnoreMxLookupError, KnownTcpPorts];
+        [.. Smtp._rows, .. Lmtp._rows, UseSrvLookup, AllowSrvLookupFallback, IgnoreSrvLookupError, DisableDnsLookups, DisableMimeOutputConversion, IgnoreMxLookupError, KnownTcpPorts];
 
 #pragma warning disable CS1591 // Each name is the parameter's, without its prefix; its row says the rest.
     public StringParameter AddressPreference { get; }
@@ -128,6 +138,7 @@ public sealed class SmtpParameters
     public StringParameter DiscardEhloKeywordAddressMaps { get; }
     public StringParameter DiscardEhloKeywords { get; }
     public StringParameter DnsReplyFilter { get; }
+    public StringParameter DnsResolverOptions { get; }
     public StringParameter DnsSupportLevel { get; }
     public BoolParameter EnforceTls { get; }
     public StringParameter FallbackRelay { get; }

@@ -297,6 +297,15 @@ public static class SmtpdParameters
     /// <summary>smtpd_authorized_xforward_hosts.</summary>
     public static readonly StringParameter AuthorizedXforwardHosts = new("smtpd_authorized_xforward_hosts", "", "Clients that may say by XFORWARD from whom they have a message.");
 
+    /// <summary>smtpd_proxy_filter.</summary>
+    public static readonly StringParameter ProxyFilter = new("smtpd_proxy_filter", "", "A content filter that speaks SMTP, in front of the queue: host:port, inet:host:port or unix:path.");
+
+    /// <summary>smtpd_proxy_ehlo.</summary>
+    public static readonly StringParameter ProxyEhlo = new("smtpd_proxy_ehlo", "$myhostname", "The name that is told to that filter.", 1);
+
+    /// <summary>smtpd_proxy_timeout.</summary>
+    public static readonly TimeParameter ProxyTimeout = new("smtpd_proxy_timeout", "100s", "Longest wait for that filter.", 1);
+
     /// <summary>All rows.</summary>
     public static IReadOnlyList<Parameter> All { get; } =
     [
@@ -312,5 +321,6 @@ public static class SmtpdParameters
         UnknownClientRejectCode, RelayDomainsRejectCode, MultiRecipientBounceRejectCode, PlaintextRejectCode, UnknownLocalRecipientRejectCode,
         UnknownRelayRecipientRejectCode, UnknownVirtualAliasRejectCode, UnknownVirtualMailboxRejectCode, RejectTempfailAction,
         UnknownAddressTempfailAction, UnknownHeloHostnameTempfailAction, FastFlushDomains, AuthorizedVerpClients, AuthorizedXclientHosts, AuthorizedXforwardHosts,
+        ProxyFilter, ProxyEhlo, ProxyTimeout,
     ];
 }

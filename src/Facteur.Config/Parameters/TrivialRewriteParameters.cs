@@ -84,6 +84,9 @@ public static class TrivialRewriteParameters
     /// <summary>helpful_warnings.</summary>
     public static readonly BoolParameter HelpfulWarnings = new("helpful_warnings", "yes", "Whether doubtful settings are warned of.");
 
+    /// <summary>rewrite_service_name.</summary>
+    public static readonly StringParameter RewriteServiceName = new("rewrite_service_name", "rewrite", "The service that completes and resolves addresses.", 1);
+
     /// <summary>All rows.</summary>
     public static IReadOnlyList<Parameter> All { get; } =
     [
@@ -91,6 +94,6 @@ public static class TrivialRewriteParameters
         ResolveNullDomain, ResolveNumericDomain, LocalTransport, VirtualTransport, RelayTransport, DefaultTransport, Relayhost,
         SenderDependentRelayhostMaps, EmptyAddressRelayhostMapsLookupKey, SenderDependentDefaultTransportMaps,
         EmptyAddressDefaultTransportMapsLookupKey, TransportMaps, RelocatedMaps, RelocatedPrefixEnable, VirtualAliasDomains, VirtualMailboxDomains,
-        RelayDomains, ParentDomainMatchesSubdomains, ShowUserUnknownTableName, HelpfulWarnings,
+        RelayDomains, ParentDomainMatchesSubdomains, ShowUserUnknownTableName, HelpfulWarnings, RewriteServiceName,
     ];
 }

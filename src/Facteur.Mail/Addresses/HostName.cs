@@ -55,7 +55,9 @@ public static class HostName
     /// The A-label form, or null when there is none (RFC 5890, with the mapping of UTS 46 as far as it matters for names that people type: case, full
     /// width, dots of other scripts, invisible characters, letters written with marks; nontransitional, so that "ß" stays).
     /// </summary>
-    public static string? ToAscii(string name)
+    /// <param name="name">The name.</param>
+    /// <param name="transitional">enable_idna2003_compatibility: as the rules of 2003 had it, where "ß" is "ss" (UTS 46, transitional processing).</param>
+    public static string? ToAscii(string name, bool transitional = false)
     {
         if (!name.AsSpan().ContainsAnyExceptInRange('\0', '\x7f'))
         {
@@ -63,7 +65,32 @@ public static class HostName
         }
         try
         {
-            return new IdnMapping { UseStd3AsciiRules = false }.GetAscii(Mapped(name));
+            return new IdnMapping { UseStd3AsciiRules = false }.GetAscii(Mapped(name, transitional));
+        }
+        catch (ArgumentException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>
+    /// A domain's other form: the A-label one of a name with letters beyond ASCII, the U-label one of a name with "xn--"; null when there is none. Both are the
+    /// same domain (RFC 5890 2.3.2.1), so what is said of one in a list or table is said of the other.
+    /// </summary>
+    public static string? OtherForm(string domain)
+    {
+        if (domain.AsSpan().ContainsAnyExceptInRange('\0', '\x7f'))
+        {
+            return ToAscii(domain);
+        }
+        if (!domain.Contains("xn--", StringComparison.OrdinalIgnoreCase))
+        {
+            return null;
+        }
+        try
+        {
+            var readable = new IdnMapping().GetUnicode(domain);
+            return readable.Equals(domain, StringComparison.OrdinalIgnoreCase) ? null : readable;
         }
         catch (ArgumentException)
         {
@@ -72,7 +99,7 @@ public static class HostName
     }
 
     // Without ICU the runtime maps nothing by itself: it would encode capital letters as they are.
-    private static string Mapped(string name)
+    private static string Mapped(string name, bool transitional)
     {
         var text = new System.Text.StringBuilder(name.Length);
         foreach (var rune in name.EnumerateRunes())
@@ -87,8 +114,14 @@ public static class HostName
                     break;
                 case 0x00ad or 0x200b or 0x2060 or 0xfeff or (>= 0xfe00 and <= 0xfe0f):
                     break;
+                case 0x00df when transitional:
                 case 0x1e9e:
                     text.Append("ss");
+                    break;
+                case 0x03c2 when transitional:
+                    text.Append('\u03c3');
+                    break;
+                case 0x200c or 0x200d when transitional:
                     break;
                 default:
                     text.Append(System.Text.Rune.ToLowerInvariant(rune).ToString());

@@ -20,6 +20,7 @@ public sealed class DnsClientResolver : IDnsResolver
     private readonly DnsCache<MxRecord> _mx;
     private readonly DnsCache<IPAddress> _ipv4;
     private readonly DnsCache<IPAddress> _ipv6;
+    private readonly DnsCache<SrvRecord> _services;
     private readonly DnsCache<string> _names;
     private readonly DnsCache<string> _nameServers;
     private readonly DnsCache<string> _texts;
@@ -38,6 +39,7 @@ public sealed class DnsClientResolver : IDnsResolver
         _mx = new DnsCache<MxRecord>(name => AskAsync<MxRecord, DnsClient.Protocol.MxRecord>(name, QueryType.MX, Mx), time);
         _ipv4 = new DnsCache<IPAddress>(name => AskAsync<IPAddress, ARecord>(name, QueryType.A, record => (true, record.Address)), time);
         _ipv6 = new DnsCache<IPAddress>(name => AskAsync<IPAddress, AaaaRecord>(name, QueryType.AAAA, record => (true, record.Address)), time);
+        _services = new DnsCache<SrvRecord>(name => AskAsync<SrvRecord, DnsClient.Protocol.SrvRecord>(name, QueryType.SRV, Srv), time);
         _names = new DnsCache<string>(name => AskAsync<string, PtrRecord>(name, QueryType.PTR, record => Name(record.PtrDomainName)), time);
         _nameServers = new DnsCache<string>(name => AskAsync<string, NsRecord>(name, QueryType.NS, record => Name(record.NSDName)), time);
         _texts = new DnsCache<string>(name => AskAsync<string, TxtRecord>(name, QueryType.TXT, record => (true, string.Concat(record.Text))), time);
@@ -55,6 +57,9 @@ public sealed class DnsClientResolver : IDnsResolver
 
     /// <inheritdoc/>
     public ValueTask<DnsAnswer<string>> NameServersAsync(string name, CancellationToken cancel) => _nameServers.GetAsync(name, cancel);
+
+    /// <inheritdoc/>
+    public ValueTask<DnsAnswer<SrvRecord>> ServicesAsync(string name, CancellationToken cancel) => _services.GetAsync(name, cancel);
 
     /// <inheritdoc/>
     public ValueTask<DnsAnswer<string>> TextsAsync(string name, CancellationToken cancel) => _texts.GetAsync(name, cancel);
@@ -76,6 +81,12 @@ public sealed class DnsClientResolver : IDnsResolver
     {
         var (valid, name) = Name(record.Exchange);
         return (valid, new MxRecord(record.Preference, name));
+    }
+
+    private static (bool Valid, SrvRecord Record) Srv(DnsClient.Protocol.SrvRecord record)
+    {
+        var (valid, name) = Name(record.Target);
+        return (valid, new SrvRecord(record.Priority, record.Weight, record.Port, name));
     }
 
     /// <summary>A host name without its final dot; not valid with characters that no host name has (it may end in logs and commands).</summary>

@@ -52,6 +52,13 @@ public static class DnsWords
 /// <param name="Host">Host name without the final dot; "" is the null MX (RFC 7505).</param>
 public readonly record struct MxRecord(int Preference, string Host);
 
+/// <summary>An SRV record (RFC 2782).</summary>
+/// <param name="Priority">Lower is better.</param>
+/// <param name="Weight">Share among those of one priority.</param>
+/// <param name="Port">Where the service is.</param>
+/// <param name="Host">Host name without the final dot; "" says that there is no such service.</param>
+public readonly record struct SrvRecord(int Priority, int Weight, int Port, string Host);
+
 /// <summary>Whose a record is.</summary>
 /// <param name="Name">The name it stands under, without the final dot: that of the question, or what an alias leads to.</param>
 /// <param name="Life">How long it may be kept, in seconds, as its server said.</param>
@@ -84,6 +91,9 @@ public interface IDnsResolver
 
     /// <summary>Name servers of a zone.</summary>
     ValueTask<DnsAnswer<string>> NameServersAsync(string name, CancellationToken cancel);
+
+    /// <summary>SRV records, of a name such as _submission._tcp.example.com.</summary>
+    ValueTask<DnsAnswer<SrvRecord>> ServicesAsync(string name, CancellationToken cancel);
 
     /// <summary>Texts (TXT), the strings of each record joined.</summary>
     ValueTask<DnsAnswer<string>> TextsAsync(string name, CancellationToken cancel);

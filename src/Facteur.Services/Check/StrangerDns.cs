@@ -37,6 +37,9 @@ internal sealed class StrangerDns : IDnsResolver
     public ValueTask<DnsAnswer<string>> NameServersAsync(string name, CancellationToken cancel) =>
         new(_known.Contains(name) ? new DnsAnswer<string>(DnsStatus.Ok, [name]) : DnsAnswer<string>.None(DnsStatus.NameError));
 
+    public ValueTask<DnsAnswer<SrvRecord>> ServicesAsync(string name, CancellationToken cancel) =>
+        new(DnsAnswer<SrvRecord>.None(_known.Contains(name) ? DnsStatus.NoData : DnsStatus.NameError));
+
     public ValueTask<DnsAnswer<string>> TextsAsync(string name, CancellationToken cancel) =>
         new(DnsAnswer<string>.None(_known.Contains(name) ? DnsStatus.NoData : DnsStatus.NameError));
 }

@@ -22,6 +22,9 @@ internal sealed class ExplainedDns(IDnsResolver dns, Explanation explanation, IP
     public async ValueTask<DnsAnswer<string>> NameServersAsync(string name, CancellationToken cancel) =>
         Told("NS", name, await dns.NameServersAsync(name, cancel).ConfigureAwait(false), static r => r);
 
+    public async ValueTask<DnsAnswer<SrvRecord>> ServicesAsync(string name, CancellationToken cancel) =>
+        Told("SRV", name, await dns.ServicesAsync(name, cancel).ConfigureAwait(false), static r => $"{r.Priority} {r.Weight} {r.Port} {r.Host}");
+
     public async ValueTask<DnsAnswer<string>> TextsAsync(string name, CancellationToken cancel) =>
         Told("TXT", name, await dns.TextsAsync(name, cancel).ConfigureAwait(false), static r => $"\"{r}\"");
 

@@ -120,6 +120,7 @@ internal sealed class Surroundings
 internal sealed class Generation : IAsyncDisposable
 {
     private readonly Dictionary<string, IDeliveryAgent> _agents = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, TrivialRewriteService> _rewrites = new(StringComparer.Ordinal);
     private readonly Dictionary<string, CleanupService> _cleanups = new(StringComparer.Ordinal);
     private readonly List<TableSet> _tables = [];
     private readonly List<SmtpdService> _smtpds = [];
@@ -132,6 +133,7 @@ internal sealed class Generation : IAsyncDisposable
     // Lines of messages are bytes (Postfix: header_checks and the like know no UTF-8).
     private readonly TableSet _content;
     private readonly OwnAddresses _own;
+    private BounceService? _reports;
     private int _users = 1;
 
     public Generation(ConfigLoad load, Surroundings around)
@@ -149,8 +151,8 @@ internal sealed class Generation : IAsyncDisposable
             _maps = new AddressMaps(Config, _lists, _own.Contains);
             if (Has(RoleSet.Receive | RoleSet.Rewrite | RoleSet.Local))
             {
-                var rewrite = Entry("rewrite", ServiceType.Unix);
-                Rewrite = new TrivialRewriteService(rewrite, _shared, _maps, _lists, _own.Contains, ServiceLogOf(rewrite, "trivial-rewrite"));
+                Rewrite = RewriteOf(Config);
+                QueueRewrite = RewriteOf(Entry("qmgr", ServiceType.Unix));
             }
             if (Has(RoleSet.Receive))
             {
@@ -164,8 +166,8 @@ internal sealed class Generation : IAsyncDisposable
             }
             if (Has(RoleSet.Receive | RoleSet.Queue))
             {
-                var bounce = Entry("bounce", ServiceType.Unix);
-                Bounce = new BounceService(bounce, around.ReportResubmit, around.ReportReader, ServiceLogOf(bounce, "bounce"), around.Time);
+                Bounce = new BounceServices(
+                    Reports(BounceParameters.BounceServiceName), Reports(BounceParameters.DeferServiceName), Reports(BounceParameters.TraceServiceName));
             }
             if (Has(RoleSet.Queue))
             {
@@ -199,8 +201,11 @@ internal sealed class Generation : IAsyncDisposable
     /// <summary>Where receive, rewrite or local is.</summary>
     public TrivialRewriteService Rewrite { get; } = null!;
 
+    /// <summary>The same, for the queue.</summary>
+    public TrivialRewriteService QueueRewrite { get; } = null!;
+
     /// <summary>Where receive or queue is.</summary>
-    public BounceService Bounce { get; } = null!;
+    public IBounce Bounce { get; } = null!;
 
     /// <summary>Where queue is.</summary>
     public ControlService Control { get; } = null!;
@@ -226,6 +231,41 @@ internal sealed class Generation : IAsyncDisposable
     public ICleanup CleanupOf(IConfig entry) => _cleanups.TryGetValue(entry.Get(CleanupParameters.CleanupServiceName), out var cleanup) ? cleanup
         : throw new ConfigException($"cleanup_service_name = {entry.Get(CleanupParameters.CleanupServiceName)}: expected the name of a cleanup service in master.cf");
 
+    /// <summary>The trivial-rewrite an entry names by rewrite_service_name.</summary>
+    /// <exception cref="ConfigException">There is no such service.</exception>
+    private TrivialRewriteService RewriteOf(IConfig entry)
+    {
+        var name = entry.Get(TrivialRewriteParameters.RewriteServiceName);
+        if (!_rewrites.TryGetValue(name, out var rewrite))
+        {
+            var own = Named(entry, TrivialRewriteParameters.RewriteServiceName, "trivial-rewrite") is { } found ? Config.With(found.Overrides) : Config;
+            _rewrites[name] = rewrite = new TrivialRewriteService(own, _shared, _maps, _lists, _own.Contains, ServiceLogOf(own, "trivial-rewrite"));
+        }
+        return rewrite;
+    }
+
+    /// <summary>What an entry asks about addresses: trivial-rewrite of the generation of the moment, or the one it names itself.</summary>
+    private IRewrite RewritingOf(IConfig entry) =>
+        RewriteOf(entry) is var own && own == Rewrite ? _around.Rewriting : _around.Explanation is { } explanation ? new ExplainedRewrite(own, explanation) : own;
+
+    private BounceService Reports(StringParameter name)
+    {
+        var entry = Named(Config, name, "bounce");
+        var own = entry is null ? Config : Config.With(entry.Overrides);
+        BounceService Make() => new(own, _around.ReportResubmit, _around.ReportReader, ServiceLogOf(own, "bounce"), _around.Time);
+        // Entries without -o (the first two say their names) share one, which warns once.
+        return entry?.Overrides.Count > 2 ? Make() : _reports ??= Make();
+    }
+
+    /// <summary>The entry that a parameter names, or null: without an entry of the default's name there is the service all the same.</summary>
+    private MasterEntry? Named(IConfig config, StringParameter parameter, string command)
+    {
+        var name = config.Get(parameter);
+        var entry = Entries.FirstOrDefault(e => e.Name == name && e.Type == ServiceType.Unix);
+        return entry?.Command == command || (entry is null && name == parameter.Default) ? entry
+            : throw new ConfigException($"{parameter.Name} = {name}: expected the name of a {command} service in master.cf");
+    }
+
     /// <summary>The configuration of an entry, or of none.</summary>
     public IConfig Entry(string name, ServiceType type) => Entries.FirstOrDefault(e => e.Name == name && e.Type == type) is { } entry ? Config.With(entry.Overrides) : Config;
 
@@ -236,7 +276,7 @@ internal sealed class Generation : IAsyncDisposable
         var service = new SmtpdService(config, entry.Name, $"{entry.Name}/{entry.TypeName}", new SmtpdArrows
         {
             Cleanup = CleanupOf(config),
-            Rewrite = _around.Rewriting,
+            Rewrite = RewritingOf(config),
             Dns = _around.Dns,
             Tables = _shared,
             MatchLists = _lists,
@@ -316,12 +356,12 @@ internal sealed class Generation : IAsyncDisposable
     }
 
     private CleanupService Cleanup(IConfig config) =>
-        new(config, _around.Incoming, _around.Rewriting, _shared, _maps, _lists, ServiceLogOf(config, "cleanup"), _around.Time, _content);
+        new(config, _around.Incoming, RewritingOf(config), _shared, _maps, _lists, ServiceLogOf(config, "cleanup"), _around.Time, _content);
 
     /// <summary>The bounce(8) by which local(8) tells owners of lists, beside the queue's.</summary>
     private BounceService OwnersBounce()
     {
-        var bounce = Entry("bounce", ServiceType.Unix);
+        var bounce = Named(Config, BounceParameters.BounceServiceName, "bounce") is { } entry ? Config.With(entry.Overrides) : Config;
         return new BounceService(bounce, _around.ForwardResubmit, _around.Reader, ServiceLogOf(bounce, "bounce"), _around.Time);
     }
 
@@ -329,10 +369,14 @@ internal sealed class Generation : IAsyncDisposable
     {
         var config = Config.With(entry.Overrides);
         var log = ServiceLogOf(config, entry.Command);
+        if (config.Get(QmgrParameters.BestMxTransport) != Config.Get(QmgrParameters.BestMxTransport))
+        {
+            log.Warning($"{entry.Name}: -o {QmgrParameters.BestMxTransport.Name}: the queue passes such mail on: the value of main.cf counts");
+        }
         return entry.Command switch
         {
             "smtp" or "lmtp" => new SmtpAgent(config, entry.Command == "lmtp", entry.Arguments, SocketNames.Of(config, entry), _around.Dns, _around.Hosts, _lists, _around.Reader, _around.Threads, _around.ForwardResubmit, log, _around.Time, _content, _shared, _maps),
-            "local" => new LocalAgent(config, trusted, _around.Rewriting, _around.Reader, _around.ForwardResubmit, AgentOf, _around.Hands, _around.Threads, log, _around.Time, OwnersBounce()),
+            "local" => new LocalAgent(config, trusted, RewritingOf(config), _around.Reader, _around.ForwardResubmit, AgentOf, _around.Hands, _around.Threads, log, _around.Time, OwnersBounce()),
             "virtual" => new VirtualAgent(config, trusted, _around.Reader, _around.Hands, log, _around.Time),
             "pipe" => new PipeAgent(config, entry.Name, entry.Arguments, _around.Reader, _around.Hands, _around.Threads, log, _around.Time, trusted),
             "error" => new ErrorAgent(config, entry.Name == "retry", log, _around.Time),

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using Facteur.Contracts;
 using Facteur.Mail.Envelopes;
+using Facteur.Services.Rewrite.TrivialRewrite;
 
 namespace Facteur.Services.Master;
 
@@ -97,7 +98,7 @@ internal sealed class CleanupSwitch(CurrentGeneration current) : ICleanup
 }
 
 /// <summary>trivial-rewrite of the current generation. What completes at once, the usual case, allocates nothing here.</summary>
-internal sealed class RewriteSwitch(CurrentGeneration current) : IRewrite
+internal sealed class RewriteSwitch(CurrentGeneration current, bool queue = false) : IRewrite
 {
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<string?> RewriteAsync(bool local, string address, CancellationToken cancel)
@@ -105,7 +106,7 @@ internal sealed class RewriteSwitch(CurrentGeneration current) : IRewrite
         var generation = current.Enter();
         try
         {
-            return await generation.Rewrite.RewriteAsync(local, address, cancel).ConfigureAwait(false);
+            return await Of(generation).RewriteAsync(local, address, cancel).ConfigureAwait(false);
         }
         finally
         {
@@ -119,7 +120,7 @@ internal sealed class RewriteSwitch(CurrentGeneration current) : IRewrite
         var generation = current.Enter();
         try
         {
-            return await generation.Rewrite.ResolveAsync(sender, recipient, cancel).ConfigureAwait(false);
+            return await Of(generation).ResolveAsync(sender, recipient, cancel).ConfigureAwait(false);
         }
         finally
         {
@@ -132,13 +133,15 @@ internal sealed class RewriteSwitch(CurrentGeneration current) : IRewrite
         var generation = current.Enter();
         try
         {
-            return await generation.Rewrite.ResolveProbeAsync(sender, recipient, cancel).ConfigureAwait(false);
+            return await Of(generation).ResolveProbeAsync(sender, recipient, cancel).ConfigureAwait(false);
         }
         finally
         {
             await generation.LeaveAsync().ConfigureAwait(false);
         }
     }
+
+    private TrivialRewriteService Of(Generation generation) => queue ? generation.QueueRewrite : generation.Rewrite;
 }
 
 /// <summary>The delivery agents of the current generation: a delivery stays with the one it began with.</summary>

@@ -39,6 +39,10 @@ public sealed class DnsReplyFilter : IDnsResolver
         await FilterAsync(name, await _dns.NameServersAsync(name, cancel).ConfigureAwait(false), static r => $"NS {r}.", cancel).ConfigureAwait(false);
 
     /// <inheritdoc/>
+    public async ValueTask<DnsAnswer<SrvRecord>> ServicesAsync(string name, CancellationToken cancel) =>
+        await FilterAsync(name, await _dns.ServicesAsync(name, cancel).ConfigureAwait(false), static r => $"SRV {r.Priority} {r.Weight} {r.Port} {r.Host}.", cancel).ConfigureAwait(false);
+
+    /// <inheritdoc/>
     public async ValueTask<DnsAnswer<string>> TextsAsync(string name, CancellationToken cancel) =>
         await FilterAsync(name, await _dns.TextsAsync(name, cancel).ConfigureAwait(false), static r => $"TXT {r}", cancel).ConfigureAwait(false);
 

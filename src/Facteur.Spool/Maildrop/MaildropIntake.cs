@@ -20,6 +20,9 @@ public sealed class MaildropIntake(MaildropFile file, uint? submitter, long size
     private bool _begun;
     private long _content;
 
+    /// <summary>Says what is wrong with a sender, or null; null: users may say what they want (local_login_sender_maps).</summary>
+    public Func<string, string?>? CheckSender { get; init; }
+
     /// <summary>The message is whole: <see cref="MaildropFile.Commit"/> may be called.</summary>
     public bool Ended => _message.Ended;
 
@@ -57,6 +60,10 @@ public sealed class MaildropIntake(MaildropFile file, uint? submitter, long size
             if (_message.Accept(record) is { } wrong)
             {
                 return wrong;
+            }
+            if (record.Type == MaildropRecordType.Sender && CheckSender?.Invoke(_message.Sender) is { } mayNot)
+            {
+                return mayNot;
             }
             _content += _message.InContent ? record.Data.Length + 2 : 0;
             if (sizeLimit > 0 && _content > sizeLimit)

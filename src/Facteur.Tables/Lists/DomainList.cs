@@ -1,3 +1,5 @@
+using Facteur.Mail.Addresses;
+
 namespace Facteur.Tables.Lists;
 
 /// <summary>How a name of a list stands for the names below it.</summary>
@@ -13,7 +15,7 @@ internal enum ParentRule : byte
     Parent,
 }
 
-/// <summary>A list of domains.</summary>
+/// <summary>A list of domains. An international name is in it in either of its forms (left on purpose: Postfix wants both written down).</summary>
 /// <param name="patterns">Its elements.</param>
 /// <param name="rule">How names stand for those below them.</param>
 /// <param name="parameter">Whose list it is.</param>
@@ -26,9 +28,11 @@ internal sealed class DomainList(IReadOnlyList<ListPattern> patterns, ParentRule
         {
             return LookupStatus.NotFound;
         }
+        var other = HostName.OtherForm(domain);
         foreach (var pattern in patterns)
         {
             var status = await MatchAsync(pattern, domain, rule, cancel).ConfigureAwait(false);
+            status = status == LookupStatus.NotFound && other is not null ? await MatchAsync(pattern, other, rule, cancel).ConfigureAwait(false) : status;
             if (status != LookupStatus.NotFound)
             {
                 status = status == LookupStatus.Found && pattern.Negated ? LookupStatus.NotFound : status;

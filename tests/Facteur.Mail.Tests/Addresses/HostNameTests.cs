@@ -53,6 +53,16 @@ public sealed class HostNameTests
     [InlineData("\u0438\u0306.example", "xn--i1a.example")]
     public void Makes_a_labels(string name, string expected) => Assert.Equal(expected, HostName.ToAscii(name));
 
+    [Theory]
+    [InlineData("stra\u00dfe.example", "strasse.example", "xn--strae-oqa.example")]
+    [InlineData("\u03b1\u03c2.example", "xn--mxa4a.example", null)]
+    public void Makes_a_labels_as_in_2003(string name, string transitional, string? otherwise)
+    {
+        Assert.Equal(otherwise ?? HostName.ToAscii(name), HostName.ToAscii(name));
+        Assert.NotEqual(transitional, HostName.ToAscii(name));
+        Assert.Equal(transitional == "xn--mxa4a.example" ? HostName.ToAscii("\u03b1\u03c3.example") : transitional, HostName.ToAscii(name, transitional: true));
+    }
+
     [Fact]
     public void Bounds_labels_and_names()
     {

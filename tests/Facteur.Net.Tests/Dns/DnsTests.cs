@@ -13,6 +13,33 @@ public sealed class DnsTests : IDisposable
 
     public void Dispose() => File.Delete(_file);
 
+    [Theory]
+    [InlineData("", "mx", "mx")]
+    [InlineData("res_defnames", "mx", "mx.one.example mx")]
+    [InlineData("res_defnames", "a.b", "a.b")]
+    [InlineData("res_dnsrch", "mx", "mx.one.example mx.two.example mx")]
+    [InlineData("res_dnsrch", "a.b", "a.b a.b.one.example a.b.two.example")]
+    [InlineData("res_defnames res_dnsrch", "found", "found.one.example")]
+    public async Task Unfinished_names_get_the_domains_of_the_search_list(string options, string name, string asked)
+    {
+        var file = Path.GetTempFileName();
+        try
+        {
+            await File.WriteAllTextAsync(file, "search one.example two.example\n", TestContext.Current.CancellationToken);
+            var zone = new Testing.StaticResolver().Add("found.one.example", "A 192.0.2.1");
+            var resolver = new SearchResolver(zone, file, options.Contains("res_defnames", StringComparison.Ordinal), options.Contains("res_dnsrch", StringComparison.Ordinal), TimeProvider.System);
+            var answer = await resolver.AddressesAsync(name, false, TestContext.Current.CancellationToken);
+            Assert.Equal(name == "found" ? DnsStatus.Ok : DnsStatus.NameError, answer.Status);
+            Assert.Equal(asked.Split(' ').Select(n => "A " + n), zone.Asked);
+            zone.Failing.Add("mx.one.example");
+            Assert.Equal(asked.Contains("mx.one", StringComparison.Ordinal) ? DnsStatus.TryAgain : answer.Status, (await resolver.AddressesAsync(name, false, TestContext.Current.CancellationToken)).Status);
+        }
+        finally
+        {
+            File.Delete(file);
+        }
+    }
+
     [Fact]
     public void Resolv_conf()
     {
@@ -20,6 +47,9 @@ public sealed class DnsTests : IDisposable
         Assert.Equal([new IPEndPoint(IPAddress.Parse("192.0.2.1"), 53), new IPEndPoint(IPAddress.IPv6Loopback, 53)], conf.Servers);
         Assert.Equal((TimeSpan.FromSeconds(2), 5), (conf.Timeout, conf.Attempts));
         Assert.Equal([new IPEndPoint(IPAddress.Loopback, 53)], ResolvConf.Parse("").Servers);
+        Assert.Equal(["x"], conf.Search);
+        Assert.Equal(["c.example"], ResolvConf.Parse("search a.example b.example.\ndomain c.example d.example\n").Search);
+        Assert.Equal((1, 3), (conf.Dots, ResolvConf.Parse("options ndots:3\n").Dots));
     }
 
     [Fact]

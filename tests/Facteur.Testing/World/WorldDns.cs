@@ -57,6 +57,8 @@ public sealed class WorldDns : IDnsResolver
 
     public ValueTask<DnsAnswer<string>> NameServersAsync(string name, CancellationToken cancel) => Answer(name, NameServers);
 
+    public ValueTask<DnsAnswer<SrvRecord>> ServicesAsync(string name, CancellationToken cancel) => new(DnsAnswer<SrvRecord>.None(DnsStatus.NameError));
+
     public ValueTask<DnsAnswer<string>> TextsAsync(string name, CancellationToken cancel) => Answer(name, Texts);
 
     private ValueTask<DnsAnswer<T>> Answer<T>(string name, Dictionary<string, List<T>> records) =>

@@ -66,7 +66,7 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
         _notice = new SmtpNotice(config, lmtp, resubmit, _log, time);
         var own = new OwnAddresses(
             [.. ListSyntax.Split(config.Get(CommonParameters.InetInterfaces)), .. ListSyntax.Split(config.Get(CommonParameters.ProxyInterfaces))], hosts);
-        var filtered = DnsReplyFilter.Of(dns, config, (lmtp ? SmtpParameters.Lmtp : SmtpParameters.Smtp).DnsReplyFilter, tables, log);
+        var filtered = DnsReplyFilter.Of(Searching(dns, (lmtp ? SmtpParameters.Lmtp : SmtpParameters.Smtp).DnsResolverOptions, config, time), config, (lmtp ? SmtpParameters.Lmtp : SmtpParameters.Smtp).DnsReplyFilter, tables, log);
         // Postfix: what the system's own lookup says is not filtered.
         var lookup = new HostLookup(_settings.Sources.Contains(HostSource.Dns) ? filtered : dns, hosts, _settings.Sources);
         _finder = new SmtpHostFinder(_settings, sockets, filtered, lookup, own, _log);
@@ -109,11 +109,30 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
                 _log.Fault(request.QueueId, e);
             }
         }
-        return delivery.End(attempt is null ? null : WhyLeft(delivery, attempt), attempt?.Tls);
+        var why = attempt is null ? null : WhyLeft(delivery, attempt);
+        // local hands mail to another agent once; such mail would be handed on a second time.
+        var loops = attempt is { Loops: true } && why is { Outcome: DeliveryOutcome.Bounced } && _settings.PassesLoops && (request.Flags & DeliveryFlags.Passed) == 0;
+        return delivery.End(why, attempt?.Tls, loops);
     }
 
     /// <summary>Closes the kept connections.</summary>
     public ValueTask DisposeAsync() => _cache.DisposeAsync();
+
+    /// <summary>smtp_dns_resolver_options: names are absolute, unless the administrator wants them completed.</summary>
+    private static IDnsResolver Searching(IDnsResolver dns, StringParameter options, IConfig config, TimeProvider time)
+    {
+        var (defnames, dnsrch) = (false, false);
+        foreach (var option in ListSyntax.Split(config.Get(options)))
+        {
+            defnames |= option == "res_defnames";
+            dnsrch |= option == "res_dnsrch";
+            if (option is not ("res_defnames" or "res_dnsrch"))
+            {
+                throw new ConfigException($"{options.Name} = {option}: expected res_defnames or res_dnsrch");
+            }
+        }
+        return defnames || dnsrch ? new SearchResolver(dns, "/etc/resolv.conf", defnames, dnsrch, time) : dns;
+    }
 
     private static X509Certificate2Collection Authorities(string path)
     {
@@ -206,6 +225,7 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
         var found = await _finder.FindAsync(destination, cancel).ConfigureAwait(false);
         // postconf(5), smtp_fallback_relay: not used for destinations that this host is MX host for.
         attempt.LastSite |= found.OneIsOwn;
+        attempt.Loops = found.OneIsOwn && found.Hosts.Count == 0;
         if (found.Hosts.Count == 0)
         {
             attempt.Why = found.Why;
@@ -358,6 +378,9 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
 
         /// <summary>The site tried last is a fallback relay.</summary>
         internal bool Fallback { get; set; }
+
+        /// <summary>The site tried last is ourselves.</summary>
+        internal bool Loops { get; set; }
 
         internal DeliveryStatus? Why { get; set; }
 

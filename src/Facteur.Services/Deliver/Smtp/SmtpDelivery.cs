@@ -151,8 +151,8 @@ internal sealed class SmtpDelivery(DeliveryRequest request, SmtpSettings setting
         }
     }
 
-    /// <summary>No host is left: the others get the last failure.</summary>
-    internal DeliveryResult End(DeliveryStatus? why, string? tls)
+    /// <summary>No host is left: the others get the last failure, or none when best_mx_transport takes them.</summary>
+    internal DeliveryResult End(DeliveryStatus? why, string? tls, bool loops = false)
     {
         if (Unreadable || Damaged)
         {
@@ -161,6 +161,10 @@ internal sealed class SmtpDelivery(DeliveryRequest request, SmtpSettings setting
         if (_finished < _states.Length && _connected == 0)
         {
             Connected();
+        }
+        if (loops)
+        {
+            return new DeliveryResult(request.RequestId, _results[.._finished], Loops: true);
         }
         why ??= Why ?? DeliveryStatus.Deferred(4, 1, "no host could be tried");
         for (var i = 0; i < _states.Length; i++)

@@ -5,7 +5,8 @@ namespace Facteur.Services.Deliver.Smtp;
 /// <param name="Port">The port.</param>
 /// <param name="UseMx">MX records decide.</param>
 /// <param name="UnixPath">A Unix-domain socket instead, or null.</param>
-internal readonly record struct SmtpDestination(string Name, int Port, bool UseMx, string? UnixPath)
+/// <param name="SrvService">SRV records of this service decide, or null (use_srv_lookup).</param>
+internal readonly record struct SmtpDestination(string Name, int Port, bool UseMx, string? UnixPath, string? SrvService = null)
 {
     /// <summary>Reads one next hop.</summary>
     /// <returns>False when it is none.</returns>
@@ -33,7 +34,9 @@ internal readonly record struct SmtpDestination(string Name, int Port, bool UseM
         name = name.StartsWith("ipv6:", StringComparison.OrdinalIgnoreCase) ? name["ipv6:".Length..] : name;
         var port = rest.Length == 0 ? settings.Port : rest[0] == ':' ? settings.PortOf(rest[1..]) : null;
         // Postfix: LMTP never asks for MX records.
-        destination = new SmtpDestination(name.EndsWith('.') && !bracketed ? name[..^1] : name, port ?? 0, !bracketed && !settings.Lmtp, null);
+        destination = new SmtpDestination(name.EndsWith('.') && !bracketed ? name[..^1] : name, port ?? 0, !bracketed && !settings.Lmtp, null,
+            // A number names no service, and brackets a host.
+            !bracketed && settings.SrvServices.Contains(rest.Length > 0 ? rest[1..] : settings.Service) ? rest.Length > 0 ? rest[1..] : settings.Service : null);
         return name.Length > 0 && port is not null;
     }
 }

@@ -33,14 +33,66 @@ internal sealed class SmtpHostFinder(SmtpSettings settings, SocketNames sockets,
         {
             return CheckLoop(destination, [Host(destination, destination.Name, literal, 0)]);
         }
-        if (HostName.ToAscii(destination.Name) is not { } name)
+        if (HostName.ToAscii(destination.Name, settings.Idna2003) is not { } name)
         {
             return new SmtpHosts([], DeliveryStatus.Bounced(4, 4, $"invalid host name: {destination.Name}"));
         }
         destination = destination with { Name = name };
+        if (destination.SrvService is { } service && settings.DnsEnabled && await FindServiceAsync(destination, service, cancel).ConfigureAwait(false) is { } served)
+        {
+            return served;
+        }
         return destination.UseMx && settings.DnsEnabled
             ? await FindMxAsync(destination, cancel).ConfigureAwait(false)
             : await FindHostAsync(destination, cancel).ConfigureAwait(false);
+    }
+
+    /// <summary>Hosts by SRV records (RFC 2782, RFC 6186, RFC 8314).</summary>
+    /// <returns>Null when it goes on as if there were no such records.</returns>
+    private async ValueTask<SmtpHosts?> FindServiceAsync(SmtpDestination destination, string service, CancellationToken cancel)
+    {
+        var name = $"_{service}._tcp.{destination.Name}";
+        var answer = await dns.ServicesAsync(name, cancel).ConfigureAwait(false);
+        if (answer.Status != DnsStatus.Ok)
+        {
+            var goesOn = answer.Status == DnsStatus.TryAgain ? settings.IgnoreSrvLookupError
+                : settings.SrvFallback && answer.Status is DnsStatus.NameError or DnsStatus.NoData;
+            return goesOn ? null : new SmtpHosts([], NotFound(name, "SRV", answer.Status, null));
+        }
+        var hosts = new List<SmtpHost>();
+        DeliveryStatus? why = null;
+        var records = InOrder(answer.Records);
+        for (var i = 0; i < records.Count; i++)
+        {
+            why = await AddAsync(destination with { Port = records[i].Port }, records[i].Host, i, hosts, why, cancel).ConfigureAwait(false) ?? why;
+        }
+        if (hosts.Count == 0)
+        {
+            return settings.SrvFallback ? null
+                : new SmtpHosts([], why ?? DeliveryStatus.Bounced(4, 4, $"Domain {destination.Name} does not offer the service {service}"));
+        }
+        return new SmtpHosts(Order(hosts), null);
+    }
+
+    /// <summary>RFC 2782: by priority; among equals by lot, as often first as their weight says. A record without a host is none.</summary>
+    internal static List<SrvRecord> InOrder(IReadOnlyList<SrvRecord> records)
+    {
+        const int RecordLimit = 100;
+        var left = records.Where(r => r.Host.Length > 0).OrderBy(r => r.Priority).ThenBy(r => r.Weight).Take(RecordLimit).ToList();
+        var ordered = new List<SrvRecord>(left.Count);
+        while (left.Count > 0)
+        {
+            var equals = left.TakeWhile(r => r.Priority == left[0].Priority).ToList();
+            var lot = Random.Shared.Next(equals.Sum(r => r.Weight) + 1);
+            var at = 0;
+            while (at < equals.Count - 1 && (lot -= equals[at].Weight) > 0)
+            {
+                at++;
+            }
+            ordered.Add(left[at]);
+            left.RemoveAt(at);
+        }
+        return ordered;
     }
 
     private async ValueTask<SmtpHosts> FindHostAsync(SmtpDestination destination, CancellationToken cancel)

@@ -50,6 +50,12 @@ internal sealed class SmtpSettings
         BindEnforce = config.Get(p.BindAddressEnforce);
         CnameOverridesName = config.Get(p.CnameOverridesServername);
         DeferIfNoMxAddress = config.Get(p.DeferIfNoMxAddressFound);
+        Idna2003 = config.Get(CommonParameters.EnableIdna2003Compatibility);
+        SrvServices = ListSyntax.Split(config.Get(SmtpParameters.UseSrvLookup)).ToHashSet(StringComparer.OrdinalIgnoreCase);
+        SrvFallback = config.Get(SmtpParameters.AllowSrvLookupFallback);
+        IgnoreSrvLookupError = config.Get(SmtpParameters.IgnoreSrvLookupError);
+        Service = config.Get(p.TcpPort);
+        PassesLoops = !lmtp && config.Get(QmgrParameters.BestMxTransport).Length > 0;
         IgnoreMxLookupError = config.Get(SmtpParameters.IgnoreMxLookupError);
         FallbackRelay = ListSyntax.Split(config.Get(p.FallbackRelay));
         Relayhost = lmtp ? "" : config.Get(TrivialRewriteParameters.Relayhost);
@@ -142,6 +148,22 @@ internal sealed class SmtpSettings
     /// <summary>smtp_cname_overrides_servername.</summary>
     internal bool CnameOverridesName { get; }
     internal bool IgnoreMxLookupError { get; }
+
+    /// <summary>enable_idna2003_compatibility.</summary>
+    internal bool Idna2003 { get; }
+
+    /// <summary>use_srv_lookup.</summary>
+    internal HashSet<string> SrvServices { get; }
+
+    internal bool SrvFallback { get; }
+
+    internal bool IgnoreSrvLookupError { get; }
+
+    /// <summary>The port of a destination without one, as it was written.</summary>
+    internal string Service { get; }
+
+    /// <summary>best_mx_transport is set: mail that loops is not returned.</summary>
+    internal bool PassesLoops { get; }
     internal IReadOnlyList<string> FallbackRelay { get; }
 
     /// <summary>relayhost, as next hops have it; "" for none.</summary>

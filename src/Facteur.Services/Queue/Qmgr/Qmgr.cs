@@ -170,7 +170,11 @@ internal sealed class Qmgr
         }
         foreach (var index in done.Indices)
         {
-            if (done.Message.States[index] == RecipientState.InFlight)
+            if (result.Loops && done.Message.States[index] == RecipientState.InFlight)
+            {
+                PassOn(done.Message, index, now);
+            }
+            else if (done.Message.States[index] == RecipientState.InFlight)
             {
                 done.Message.Interrupted |= result.DestinationFailed is null;
                 Settle(done.Message, index, result.DestinationFailed ?? DeliveryStatus.Deferred(3, 0, "delivery was interrupted"));
@@ -772,6 +776,37 @@ internal sealed class Qmgr
         }
     }
 
+    /// <summary>A recipient whose best MX host we are ourselves: best_mx_transport takes it, once.</summary>
+    private void PassOn(ActiveMessage message, int index, long nowMicros)
+    {
+        var at = message.Resolutions.FindIndex(r => r.Index == index);
+        var before = message.Resolutions[at].Resolution;
+        var (transport, nexthop) = (_settings.BestMxTransport, "");
+        if (transport.IndexOf(':', StringComparison.Ordinal) is var colon and >= 0)
+        {
+            (transport, nexthop) = (transport[..colon], transport[(colon + 1)..]);
+        }
+        // Postfix, deliver_pass: without a next hop of its own it is the one that looped.
+        var next = before with { Transport = transport, Nexthop = nexthop.Length > 0 ? nexthop : before.Nexthop };
+        if (message.Removed || message.HoldWanted)
+        {
+            message.States[index] = RecipientState.Deferred;
+            message.Pending--;
+            return;
+        }
+        if (transport.Length == 0 || next == before)
+        {
+            next = before with { Transport = "error", Nexthop = $"5.4.6 mail for {before.Nexthop} loops back to myself" };
+        }
+        else
+        {
+            _log.Passing(message, before.Recipient, transport);
+        }
+        message.States[index] = RecipientState.Open;
+        message.Resolutions[at] = (index, next);
+        Place(message, index, next, nowMicros);
+    }
+
     private void Suspend(ActiveMessage message, int index, string address, DeliveryStatus reason, long nowMicros)
     {
         if (!message.Removed)
@@ -810,7 +845,7 @@ internal sealed class Qmgr
             DeliveryOutcome.Deferred => RecipientState.Deferred,
             // All that failed goes to bounce, which looks at NOTIFY: a copy for the postmaster lists them all.
             DeliveryOutcome.Bounced => RecipientState.Unreported,
-            DeliveryOutcome.Sent => WantsSuccess(message, notify, status) ? RecipientState.Unreported : RecipientState.Done,
+            DeliveryOutcome.Sent => WantsSuccess(message, notify, status) || (_settings.ConfirmDelayCleared && HeardOfDelay(message, notify)) ? RecipientState.Unreported : RecipientState.Done,
             _ => RecipientState.Unreported,
         };
         if (message.States[index] != RecipientState.Deferred)
@@ -843,6 +878,10 @@ internal sealed class Qmgr
     private static bool WantsSuccess(ActiveMessage message, DsnNotify notify, DeliveryStatus status) =>
         (message.Envelope.Flags & (MessageFlags.ReportDeliveries | MessageFlags.VerifyOnly)) != 0
         || ((notify & DsnNotify.Success) != 0 && status.Action is DsnAction.Delivered or DsnAction.Relayed or DsnAction.Expanded);
+
+    /// <summary>confirm_delay_cleared: the sender was told that it waits, and may be told that it does not any more (as in Postfix, NOTIFY asks for both or neither).</summary>
+    private static bool HeardOfDelay(ActiveMessage message, DsnNotify notify) =>
+        message.Warned && message.Envelope.Sender.Length > 0 && (notify == DsnNotify.None || (notify & DsnNotify.Delay) != 0);
 
     private void StageOutcome(ActiveMessage message, int index)
     {

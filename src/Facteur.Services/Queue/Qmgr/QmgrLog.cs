@@ -18,6 +18,8 @@ internal sealed class QmgrLog(ServiceLog log)
     public void Discarded(ActiveMessage message, string recipient) =>
         log.Info($"{message.QueueId}: to=<{recipient}>, relay=none, delay=0, delays=0/0/0/0, dsn=2.0.0, status=sent (undeliverable postmaster notification discarded)");
 
+    public void Passing(ActiveMessage message, string recipient, string transport) => log.Info($"{message.QueueId}: passing <{recipient}> to transport={transport}");
+
     public void Damaged(string queueId) => log.Warning($"{queueId}: content is damaged on disk: put aside in the corrupt queue; nothing of it was completed at the peer");
 
     public void DamageUnreported(string queueId) => log.Warning($"{queueId}: the postmaster was not told that it is in the corrupt queue: the notice could not be queued");

@@ -37,11 +37,18 @@ internal sealed class QmgrSettings
         SoftBounce = config.Get(CommonParameters.SoftBounce);
         ProbeLimit = (int)Math.Min(config.Get(VerifyParameters.PendingRequestLimit), int.MaxValue);
         ProbeFailuresKept = config.Get(VerifyParameters.NegativeCache);
+        BestMxTransport = config.Get(QmgrParameters.BestMxTransport);
+        ConfirmDelayCleared = config.Get(QmgrParameters.ConfirmDelayCleared);
         ContentFilter = config.Get(ContentFilterParameters.ContentFilter);
         FilterNexthop = config.Get(ContentFilterParameters.DefaultFilterNexthop);
     }
 
     public string Myhostname { get; }
+
+    /// <summary>best_mx_transport, where mail goes that would come back to us.</summary>
+    public string BestMxTransport { get; }
+
+    public bool ConfirmDelayCleared { get; }
 
     /// <summary>content_filter, for mail that enters again (postsuper -r).</summary>
     public string ContentFilter { get; }

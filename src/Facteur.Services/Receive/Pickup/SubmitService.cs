@@ -6,6 +6,7 @@ using Facteur.Contracts;
 using Facteur.Net.Connections;
 using Facteur.Services.Server;
 using Facteur.Spool.Maildrop;
+using Facteur.Tables;
 using Facteur.Unix;
 
 namespace Facteur.Services.Receive.Pickup;
@@ -29,6 +30,7 @@ public sealed class SubmitService
     private readonly ServiceLog _log;
     private readonly TimeProvider _time;
     private readonly Submitters _submitters;
+    private readonly LoginSenders? _senders;
     private readonly UserSessions _sessions = new();
 
     /// <summary>Makes the service.</summary>
@@ -42,6 +44,7 @@ public sealed class SubmitService
         _directory = new MaildropDirectory(config.Get(CommonParameters.QueueDirectory));
         _sizeLimit = config.Get(CommonParameters.MessageSizeLimit);
         _submitters = new Submitters(ListSyntax.Split(config.Get(SendmailParameters.AuthorizedSubmitUsers)));
+        _senders = LoginSenders.Of(config, time);
         _threads = threads;
         _trigger = trigger;
         _log = log;
@@ -115,7 +118,10 @@ public sealed class SubmitService
         }
         using (file)
         {
-            var intake = new MaildropIntake(file, uid, _sizeLimit, _time);
+            var intake = new MaildropIntake(file, uid, _sizeLimit, _time)
+            {
+                CheckSender = _senders is null ? null : sender => _senders.Refuses(uid, sender),
+            };
             string? wrong = null;
             while (!intake.Ended && wrong is null && file.Errno == 0)
             {

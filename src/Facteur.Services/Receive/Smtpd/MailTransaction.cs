@@ -9,6 +9,9 @@ internal sealed class MailTransaction
 {
     public required string Sender { get; init; }
 
+    /// <summary>MAIL as it was said.</summary>
+    public string Command { get; init; } = "";
+
     public required DateTimeOffset Arrival { get; init; }
 
     public BodyType Body { get; init; }

@@ -11,10 +11,12 @@ internal static class ReceivedHeader
         {
             from = $"Received: from {helo ?? client.Name} ({client.Name} [{client.Rfc5321Address}]:{client.Port})";
         }
-        var by = $"\tby {settings.Myhostname} ({settings.MailName}) with {protocol} id {queueId}";
+        // What a filter takes has no id here.
+        var id = queueId.Length > 0 ? " id " + queueId : "";
+        var by = $"\tby {settings.Myhostname} ({settings.MailName}) with {protocol}{id}";
         if (settings.HidesSession)
         {
-            (from, by) = ("Received:", $" by {settings.Myhostname} ({settings.MailName}) id {queueId}");
+            (from, by) = ("Received:", $" by {settings.Myhostname} ({settings.MailName}){id}");
             return onlyRecipient is null ? $"{from}{by};\n\t{date}\n" : $"{from}{by}\n\tfor <{onlyRecipient}>; {date}\n";
         }
         return onlyRecipient is null ? $"{from}\n{by};\n\t{date}\n" : $"{from}\n{by}\n\tfor <{onlyRecipient}>; {date}\n";

@@ -47,12 +47,37 @@ internal sealed class SmtpdLog(ServiceLog log)
         }
     }
 
+    public void ProxyUnreachable(string name, string why) => log.Warning(Printable($"connect to proxy filter {name}: {why}"));
+
+    public void ProxyLost(string name, bool timedOut) => log.Warning(timedOut ? $"timeout talking to proxy {name}" : $"lost connection with proxy {name}");
+
+    public void ProxyGarbage(string name) => log.Warning($"received garbage from proxy {name}");
+
+    public void ProxyRejected(string name, string command, string reply) => log.Warning(Printable($"proxy {name} rejected \"{command}\": \"{reply.Replace('\n', ' ')}\""));
+
+    public void ProxyCanNot() => log.Warning("access table: with smtpd_proxy_filter specified, actions BCC, DISCARD, FILTER, HOLD and REDIRECT are unavailable");
+
+    /// <summary>What the filter said to a whole message.</summary>
+    public void ProxyAnswer(RestrictionContext context, string reply)
+    {
+        var line = new StringBuilder(256);
+        line.Append(reply[0] == '2' ? "proxy-accept: " : "proxy-reject: ").Append(context.Where).Append(": ").Append(reply.Replace("\r\n", " ", StringComparison.Ordinal)).Append(';');
+        Whom(line, context);
+        log.Info(Printable(line.ToString()));
+    }
+
     /// <summary>reject, reject_warning, hold, discard, redirect, bcc, warn, info.</summary>
     public void Event(RestrictionContext context, string what, string text)
     {
         var line = new StringBuilder(256);
         line.Append(context.QueueId ?? NoQueue).Append(": ").Append(what).Append(": ").Append(context.Where).Append(" from ")
             .Append(context.Client.Printable).Append(": ").Append(text).Append(';');
+        Whom(line, context);
+        log.Info(Printable(line.ToString()));
+    }
+
+    private static void Whom(StringBuilder line, RestrictionContext context)
+    {
         if (context.Sender is { } sender)
         {
             line.Append(" from=<").Append(sender).Append('>');
@@ -70,7 +95,6 @@ internal sealed class SmtpdLog(ServiceLog log)
         {
             line.Append(" sasl_method=").Append(context.SaslMethod).Append(" sasl_username=").Append(context.SaslUsername);
         }
-        log.Info(Printable(line.ToString()));
     }
 
     public void DsnMapped(string from, string kind, string to) => log.Info($"mapping DSN status {from} into {kind} status {to}");

@@ -23,7 +23,7 @@ public sealed class SmtpdService : IDisposable
             SmtpdParameters.AuthorizedVerpClients,
             RecipientMapsParameters.LocalRecipientMaps, RecipientMapsParameters.RelayRecipientMaps, RecipientMapsParameters.VirtualMailboxMaps,
             RecipientMapsParameters.RecipientCanonicalMaps, RecipientMapsParameters.SenderCanonicalMaps, RecipientMapsParameters.CanonicalMaps,
-            RecipientMapsParameters.VirtualAliasMaps, SmtpdParameters.AuthorizedXclientHosts, SmtpdParameters.AuthorizedXforwardHosts,
+            RecipientMapsParameters.VirtualAliasMaps, SmtpdParameters.AuthorizedXclientHosts, SmtpdParameters.AuthorizedXforwardHosts, SmtpdParameters.ProxyFilter,
         ]).Select(parameter => KeyValuePair.Create(parameter.Name, "")),
         .. ((Parameter[])
         [

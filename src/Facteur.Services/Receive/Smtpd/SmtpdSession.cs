@@ -239,6 +239,13 @@ internal sealed class SmtpdSession
             Client = new ClientInfo(Client.Name, Client.Address, Client.Port, Client.ReverseName, Context.Helo ?? "", Context.Protocol),
             Entry = _service.Entry,
         };
+        if (Settings.Proxy is { } proxy && Arrows.Explanation is null)
+        {
+            // Postfix: a message that is not queued here has no id, which it says by this word. What is only explained goes to no filter.
+            Log.Client(SmtpdLog.NoQueue, Context, Forwarded);
+            (transaction.Message, var reply) = await proxy.OpenAsync(transaction.Envelope, transaction.Command, Log, Service.Time, Cancel).ConfigureAwait(false);
+            return transaction.Message is not null || await RefuseAsync(reply).ConfigureAwait(false);
+        }
         transaction.Message = await Arrows.Cleanup.OpenAsync(transaction.Envelope, Cancel).ConfigureAwait(false);
         if (transaction.Message is null)
         {

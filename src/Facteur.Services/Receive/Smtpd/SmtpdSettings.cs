@@ -4,6 +4,7 @@ using Facteur.Net.Connections;
 using Facteur.Net.Dns;
 using Facteur.Services.Server;
 using Facteur.Tables;
+using Facteur.Services.Receive.Smtpd.Proxy;
 
 namespace Facteur.Services.Receive.Smtpd;
 
@@ -120,6 +121,8 @@ internal sealed class SmtpdSettings
         var protocols = ListSyntax.Split(config.Get(CommonParameters.InetProtocols));
         UseIpv4 = protocols.Contains("ipv4") || protocols.Contains("all");
         UseIpv6 = protocols.Contains("ipv6") || protocols.Contains("all");
+        Idna2003 = config.Get(CommonParameters.EnableIdna2003Compatibility);
+        Proxy = ProxyFilter.Of(config, arrows);
         Input = new InputOptions(config);
         Ehlo = new EhloAnswer(config, arrows.Tables);
         Stress = config.Find("stress") ?? "";
@@ -324,6 +327,12 @@ internal sealed class SmtpdSettings
 
     /// <summary>content_filter and receive_override_options.</summary>
     public InputOptions Input { get; }
+
+    /// <summary>enable_idna2003_compatibility.</summary>
+    public bool Idna2003 { get; }
+
+    /// <summary>smtpd_proxy_filter, or null.</summary>
+    public ProxyFilter? Proxy { get; }
 
     public EhloAnswer Ehlo { get; }
 

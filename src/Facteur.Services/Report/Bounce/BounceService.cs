@@ -170,7 +170,8 @@ public sealed class BounceService : IBounce
         foreach (var result in request.Recipients)
         {
             var notify = request.Original.Recipients[result.Index].Notify;
-            if (notify == DsnNotify.None ? wanted != DsnNotify.Success : (notify & wanted) != 0)
+            // Of deliveries qmgr sends those that somebody wants to hear of: after a delay (confirm_delay_cleared) that may be all but those who said no.
+            if (notify == DsnNotify.None || (notify & (wanted == DsnNotify.Success ? wanted | DsnNotify.Delay : wanted)) != 0)
             {
                 told.Add(result);
             }

@@ -55,6 +55,14 @@ public sealed class LocalAgentTests : IDisposable
     }
 
     [Fact]
+    public async Task Its_status_passes_the_filter()
+    {
+        _room.Table("filter", ("2.0.0 delivered to mailbox", "2.1.5 in the box"));
+        await Deliver("daemon@dest.example", more: ("local_delivery_status_filter", "filter"));
+        Assert.EndsWith("dsn=2.1.5, status=sent (in the box)", Ends());
+    }
+
+    [Fact]
     public async Task A_Maildir_below_the_spool_directory()
     {
         await Deliver("daemon@dest.example", more: ("mail_spool_directory", _room.Directory + "/"));

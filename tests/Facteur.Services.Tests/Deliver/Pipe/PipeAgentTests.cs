@@ -33,7 +33,7 @@ public sealed class PipeAgentTests : IDisposable
         _parent ??= byParent ? new ParentProcess(FileIdentity.CanChange ? "games" : "root", 64) : null;
         return new PipeAgent(
             new TestConfig([("queue_directory", "/"), ("mail_owner", "games"), ("setgid_group", "tty"), ("recipient_delimiter", "+"), .. more]), "p", arguments, _room,
-            byParent ? _parent!.Hands : _room.Hands(), _room.Threads, _room.ServiceLog("postfix/pipe"), _room.Time);
+            byParent ? _parent!.Hands : _room.Hands(), _room.Threads, _room.ServiceLog("postfix/pipe"), _room.Time, _room);
     }
 
     private async Task<string> Deliver(string[] arguments, string recipients = "x@dest.example", bool byParent = false, DeliveryFlags flags = 0, string nexthop = "hop", params (string, string)[] more)
@@ -75,6 +75,13 @@ public sealed class PipeAgentTests : IDisposable
         Assert.EndsWith($"dsn=5.3.0, status=bounced (Command time limit exceeded: \"/bin/sh\". Command output: waiting {child} )", line);
         Assert.StartsWith("warning: pipe_command_read: read time limit exceeded\n", line);
         ParentProcess.Until(() => ParentProcess.Status(child, "PPid") < 0);
+    }
+
+    [Fact]
+    public async Task Its_status_passes_the_filter()
+    {
+        _room.Table("filter", ("5.1.1 user unknown", "4.1.1 not yet"));
+        Assert.EndsWith("dsn=4.1.1, status=deferred (not yet)", await Deliver(["argv=/bin/sh", "-c", "exit 67"], more: ("pipe_delivery_status_filter", "filter")));
     }
 
     [Fact]

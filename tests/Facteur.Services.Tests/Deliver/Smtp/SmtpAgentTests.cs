@@ -818,6 +818,75 @@ public sealed partial class SmtpAgentTests : IAsyncDisposable
     }
 
     [Theory]
+    [InlineData("SRV 0 0 PORT host.example", "no", "no", "")]
+    [InlineData("SRV 0 0 1 gone.invalid;SRV 1 0 PORT host.example", "no", "no", "")]
+    [InlineData("", "no", "no", "5.4.4 Host or domain name not found. Name service error for name=_submission._tcp.srv.example type=SRV: Host not found")]
+    [InlineData("TXT x", "no", "no", "5.4.4 Host or domain name not found. Name service error for name=_submission._tcp.srv.example type=SRV: Host found but no data record of requested type")]
+    [InlineData("", "yes", "no", "")]
+    [InlineData("SRV 0 0 0 .", "no", "no", "5.4.4 Domain srv.example does not offer the service submission")]
+    [InlineData("SRV 0 0 0 .", "yes", "no", "")]
+    [InlineData("FAIL", "yes", "no", "4.4.3 Host or domain name not found. Name service error for name=_submission._tcp.srv.example type=SRV: Host not found, try again")]
+    [InlineData("FAIL", "no", "yes", "")]
+    public async Task A_service_is_found_by_SRV_records(string records, string fallback, string ignore, string expected)
+    {
+        var peer = Peer();
+        _dns.Add("host.example", "A 127.0.0.1").Add("srv.example", "MX 10 host.example");
+        if (records == "FAIL")
+        {
+            _dns.Failing.Add("_submission._tcp.srv.example");
+        }
+        else if (records.Length > 0)
+        {
+            _dns.Add("_submission._tcp.srv.example", records.Replace("PORT", $"{peer.Port}", StringComparison.Ordinal).Split(';'));
+        }
+        var agent = Agent(("use_srv_lookup", "submission"), ("allow_srv_lookup_fallback", fallback), ("ignore_srv_lookup_error", ignore), ("known_tcp_ports", $"smtp=25, submission={peer.Port}"));
+        var status = Assert.Single((await Deliver(agent, "srv.example:submission", ["x@y.example"])).Recipients).Status;
+        Assert.Equal(expected, status.Outcome == DeliveryOutcome.Sent ? "" : $"{status.Status} {status.Reason}");
+        // Brackets name a host, and a number no service.
+        var asked = _dns.Asked.Count(a => a.StartsWith("SRV", StringComparison.Ordinal));
+        await Deliver(agent, "[host.example]:submission", ["x@y.example"]);
+        await Deliver(agent, $"host.example:{peer.Port}", ["x@y.example"]);
+        Assert.Equal(asked, _dns.Asked.Count(a => a.StartsWith("SRV", StringComparison.Ordinal)));
+    }
+
+    [Theory]
+    [InlineData("no", "alias.example")]
+    [InlineData("yes", "real.example")]
+    public async Task A_host_that_is_an_alias_has_the_name_that_is_wanted(string overrides, string name)
+    {
+        var peer = Peer();
+        _dns.Add("alias.example", "CNAME real.example").Add("real.example", "A 127.0.0.1");
+        await Deliver(Agent(("smtp_cname_overrides_servername", overrides)), $"[alias.example]:{peer.Port}", ["x@y.example"]);
+        Assert.Contains($"relay={name}[127.0.0.1]:{peer.Port},", _log.Lines[^1], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void SRV_records_come_by_priority_and_by_lot_of_their_weights()
+    {
+        SrvRecord[] records = [new(1, 0, 1, "last"), new(0, 1, 1, "a"), new(0, 9, 1, "b"), new(0, 0, 1, "never")];
+        var first = Enumerable.Range(0, 2000).Select(_ => SmtpHostFinder.InOrder(records)).ToList();
+        Assert.All(first, order => Assert.Equal("last", order[^1].Host));
+        Assert.All(first, order => Assert.Equal(4, order.Count));
+        Assert.InRange(first.Count(order => order[0].Host == "b"), 1400, 1900);
+        Assert.InRange(first.Count(order => order[0].Host == "a"), 50, 450);
+    }
+
+    [Theory]
+    [InlineData("", false, "loop.example", true)]
+    [InlineData("local", false, "loop.example", false)]
+    [InlineData("local", true, "loop.example", true)]
+    [InlineData("local", false, "backup.example", true)]
+    [InlineData("local", false, "nosuch.invalid", true)]
+    public async Task Mail_that_loops_is_left_to_best_mx_transport(string transport, bool passed, string nexthop, bool ends)
+    {
+        _dns.Add("loop.example", "MX 10 me.example").Add("me.example", "A 127.0.0.1").Add("backup.example", "MX 10 gone.invalid", "MX 30 me.example");
+        var result = await Deliver(Agent(("best_mx_transport", transport)), nexthop, ["x@y.example"], flags: passed ? DeliveryFlags.Passed : DeliveryFlags.None);
+        Assert.Equal((ends ? 1 : 0, !ends), (result.Recipients.Count, result.Loops));
+        Assert.Equal(ends ? 1 : 0, _log.Lines.Count);
+        Assert.Null(result.DestinationFailed is { Outcome: DeliveryOutcome.Deferred } failed && nexthop == "loop.example" ? failed : null);
+    }
+
+    [Theory]
     [InlineData("nosuch.invalid", "relayhost", "Host or domain name not found. Name service error for name=nosuch.invalid type=A: Host not found")]
     [InlineData("[nosuch.invalid]", "relayhost", "Host or domain name not found. Name service error for name=nosuch.invalid type=A: Host not found")]
     [InlineData("loop.example", "relayhost", "mail for loop.example loops back to myself")]

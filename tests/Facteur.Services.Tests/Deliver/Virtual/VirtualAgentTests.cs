@@ -54,6 +54,15 @@ public sealed class VirtualAgentTests : IDisposable
         }
     }
 
+    [Fact]
+    public async Task Its_status_passes_the_filter()
+    {
+        _room.Table("filter", ("5.1.1 unknown user: \"nobody@v.example\"", "4.2.1 later perhaps"));
+        var result = await Agent(("virtual_delivery_status_filter", "filter")).DeliverAsync(_room.Request(Content, ["nobody@v.example"], transport: "virtual"), default);
+        Assert.Equal(DeliveryOutcome.Deferred, Assert.Single(result.Recipients).Status.Outcome);
+        Assert.EndsWith("dsn=4.2.1, status=deferred (later perhaps)", _room.Lines[^1]);
+    }
+
     [Theory]
     [InlineData(new int[0])]
     [InlineData(new[] { 1, 28, 29, 30, 31, 32, 33, 34 })]

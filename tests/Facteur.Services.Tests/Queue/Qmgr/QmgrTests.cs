@@ -647,6 +647,51 @@ public sealed class QmgrTests
         Assert.Equal(ReportKind.Delay, Assert.Single(sim.Reports).Kind);
     }
 
+    [Theory]
+    [InlineData("no", DsnNotify.None, 0)]
+    [InlineData("yes", DsnNotify.None, 1)]
+    [InlineData("yes", DsnNotify.Delay, 1)]
+    [InlineData("yes", DsnNotify.Failure, 0)]
+    public void Who_was_told_of_a_delay_may_hear_that_it_is_over(string confirm, DsnNotify notify, int told)
+    {
+        var sim = new QmgrSimulation(("delay_warning_time", "1h"), ("confirm_delay_cleared", confirm));
+        sim.Deliver = static request => (TimeSpan.Zero, QmgrSimulation.Fail(request, DeliveryStatus.Deferred(2, 0, "busy")));
+        sim.Submit(new Envelope { Sender = "a@b", Recipients = [new EnvelopeRecipient("u@one.example", Notify: notify)] });
+        sim.Run(TimeSpan.FromHours(12));
+        Assert.Equal(ReportKind.Delay, Assert.Single(sim.Reports).Kind);
+        sim.Deliver = static request => (TimeSpan.Zero, QmgrSimulation.Ok(request));
+        sim.Run(TimeSpan.FromHours(2));
+        Assert.Equal(told, sim.Reports.Count(r => r.Kind == ReportKind.Success));
+        Assert.Empty(sim.Spool.Ids);
+    }
+
+    [Fact]
+    public void Mail_in_time_is_no_reason_to_confirm_anything()
+    {
+        var sim = new QmgrSimulation(("delay_warning_time", "1h"), ("confirm_delay_cleared", "yes"));
+        sim.Submit("a@b", "u@one.example");
+        sim.Run(TimeSpan.FromSeconds(1));
+        Assert.Empty(sim.Reports);
+        Assert.Empty(sim.Spool.Ids);
+    }
+
+    [Theory]
+    [InlineData("local", "smtp one.example, local one.example")]
+    [InlineData("pipe:there", "smtp one.example, pipe there")]
+    [InlineData("", "smtp one.example, error 5.4.6 mail for one.example loops back to myself")]
+    [InlineData("smtp", "smtp one.example, error 5.4.6 mail for one.example loops back to myself")]
+    [InlineData("smtp:two.example", "smtp one.example, smtp two.example, error 5.4.6 mail for two.example loops back to myself")]
+    public void Mail_that_loops_goes_to_best_mx_transport_once(string transport, string ways)
+    {
+        var sim = new QmgrSimulation(("best_mx_transport", transport));
+        sim.Deliver = static request => (TimeSpan.Zero, request.Transport == "smtp" ? new DeliveryResult(request.RequestId, [], Loops: true) : QmgrSimulation.Ok(request));
+        sim.Submit("a@b", "u@one.example");
+        sim.Run(TimeSpan.FromSeconds(1));
+        Assert.Equal(ways, string.Join(", ", sim.Requests.Select(r => $"{r.Transport} {r.Nexthop}")));
+        Assert.Empty(sim.Spool.Ids);
+        Assert.Equal(transport is "" or "smtp" ? 0 : 1, sim.Log.Lines.Count(l => l.EndsWith($"passing <u@one.example> to transport={transport.Split(':')[0]}", StringComparison.Ordinal)));
+    }
+
     [Fact]
     public void A_message_the_disk_refuses_to_read_is_tried_again_after_the_minimal_back_off()
     {

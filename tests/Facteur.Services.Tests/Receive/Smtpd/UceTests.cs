@@ -11,6 +11,17 @@ public sealed class UceTests
     private const string Tail = "; from=<a@sender.example> to=<alice@dest.example> proto=ESMTP helo=<c.example>";
 
     [Theory]
+    [InlineData("", "554 5.7.1 Service unavailable; Client host [127.0.7.1] blocked using one.example")]
+    [InlineData("t:dns", "250 2.1.5 Ok")]
+    public async Task Records_that_the_administrator_ignores_are_none(string filter, string reply)
+    {
+        var world = new SmtpdWorld(("smtpd_recipient_restrictions", "reject_rbl_client one.example, permit_auth_destination"), ("smtpd_dns_reply_filter", filter));
+        world.Dns.Hosts["1.7.0.127.one.example"] = [IPAddress.Parse("127.0.0.2")];
+        world.Tables["t:dns"] = new(StringComparer.OrdinalIgnoreCase) { ["1.7.0.127.one.example. 0 IN A 127.0.0.2"] = "IGNORE" };
+        Assert.Equal(reply, await RcptAsync(world));
+    }
+
+    [Theory]
     [InlineData("reject_rbl_client bl.example", "554 5.7.1 Service unavailable; Client host [127.0.7.1] blocked using bl.example; one / two")]
     [InlineData("reject_rbl_client bl.example=127.0.0.2", "554 5.7.1 Service unavailable; Client host [127.0.7.1] blocked using bl.example; one / two")]
     [InlineData("reject_rbl_client bl.example=127.0.0.[3..4;1]", "250 2.1.5 Ok")]

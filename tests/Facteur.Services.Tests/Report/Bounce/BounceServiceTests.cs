@@ -129,7 +129,7 @@ public sealed class BounceServiceTests : IDisposable
     public async Task Nobody_to_tell_is_discarded()
     {
         Assert.Equal(ReportResult.Discarded, await Report(ReportKind.Failure, "a@b.example", [new("y@a.example", Notify: DsnNotify.Never)], NoHost));
-        Assert.Equal(ReportResult.Discarded, await Report(ReportKind.Success, "a@b.example", [new("y@a.example")], DeliveryStatus.Sent("ok")));
+        Assert.Equal(ReportResult.Discarded, await Report(ReportKind.Success, "a@b.example", [new("y@a.example", Notify: DsnNotify.Failure)], DeliveryStatus.Sent("ok")));
         Assert.Equal(ReportResult.Discarded, await Report(ReportKind.Failure, "", [new("y@a.example")], NoHost));
         Assert.Empty(_resubmit.Sent);
         Assert.Empty(_log.Lines);

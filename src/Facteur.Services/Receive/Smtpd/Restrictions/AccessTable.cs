@@ -76,8 +76,12 @@ internal sealed class AccessTable(Maps maps, string name, Func<string, Restricti
             : verdict;
     }
 
-    /// <summary>Looks up a host name and its parents; null when nothing was found.</summary>
-    public async ValueTask<Verdict?> DomainAsync(RestrictionContext context, string domain, Subject subject)
+    /// <summary>Looks up a host name and its parents, an international name in both its forms; null when nothing was found.</summary>
+    public async ValueTask<Verdict?> DomainAsync(RestrictionContext context, string domain, Subject subject) =>
+        await FormAsync(context, domain, subject).ConfigureAwait(false)
+            ?? (HostName.OtherForm(domain) is { } other ? await FormAsync(context, other, subject).ConfigureAwait(false) : null);
+
+    private async ValueTask<Verdict?> FormAsync(RestrictionContext context, string domain, Subject subject)
     {
         var verdict = await OneAsync(context, domain, false, subject).ConfigureAwait(false);
         var dot = domain.StartsWith('[') ? -1 : domain.IndexOf('.');

@@ -22,7 +22,7 @@ internal static class DnsListRestrictions
         ["reject_rhsbl_sender"] = list => (context, _) => NameAsync(list, context, Domain(context.Sender), Subject.OfSender(context.Sender ?? "")),
         ["reject_rhsbl_recipient"] = list => (context, _) => NameAsync(list, context, Domain(context.Recipient), Subject.OfRecipient(context.Recipient ?? "")),
         ["permit_dnswl_client"] = list => (context, _) => PermitAsync(list, context, Address(context), "permit_dnswl_client", context.Client.Address),
-        ["permit_rhswl_client"] = list => (context, _) => PermitAsync(list, context, Ascii(Known(context.Client.Name)), "permit_rhswl_client", context.Client.Name),
+        ["permit_rhswl_client"] = list => (context, _) => PermitAsync(list, context, Ascii(context, Known(context.Client.Name)), "permit_rhswl_client", context.Client.Name),
     };
 
     /// <summary>reject_maps_rbl: the lists of maps_rbl_domains, one after the other.</summary>
@@ -53,7 +53,7 @@ internal static class DnsListRestrictions
     private static async ValueTask<Verdict> NameAsync(DnsList list, RestrictionContext context, string? name, Subject subject)
     {
         // Numbers and literals are no domains: some lists name all of them.
-        if (Ascii(name) is not { } ascii)
+        if (Ascii(context, name) is not { } ascii)
         {
             return Verdict.Dunno;
         }
@@ -127,6 +127,6 @@ internal static class DnsListRestrictions
 
     private static string? Domain(string? address) => address is { Length: > 0 } ? AddressParts.Domain(address).ToString() : null;
 
-    private static string? Ascii(string? name) =>
-        name is { Length: > 0 } && HostName.ToAscii(HostName.WithoutFinalDot(name).ToString()) is { } ascii && HostName.IsValid(ascii) ? ascii : null;
+    private static string? Ascii(RestrictionContext context, string? name) =>
+        name is { Length: > 0 } && HostName.ToAscii(HostName.WithoutFinalDot(name).ToString(), context.Settings.Idna2003) is { } ascii && HostName.IsValid(ascii) ? ascii : null;
 }

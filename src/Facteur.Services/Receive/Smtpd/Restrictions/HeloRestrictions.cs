@@ -67,7 +67,7 @@ internal static class HeloRestrictions
     private static async ValueTask<DnsStatus> AskAsync(RestrictionContext context, string helo)
     {
         var name = HostName.WithoutFinalDot(helo).ToString();
-        if (HostName.ToAscii(name) is not { } ascii || !HostName.IsValid(ascii))
+        if (HostName.ToAscii(name, context.Settings.Idna2003) is not { } ascii || !HostName.IsValid(ascii))
         {
             return DnsStatus.NameError;
         }

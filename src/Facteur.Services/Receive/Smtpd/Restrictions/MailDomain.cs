@@ -41,7 +41,7 @@ internal static class MailDomain
         {
             return Verdict.Dunno;
         }
-        var ascii = HostName.ToAscii(domain.ToString());
+        var ascii = HostName.ToAscii(domain.ToString(), context.Settings.Idna2003);
         return ascii is not null && HostName.IsFullyQualified(ascii)
             ? Verdict.Dunno
             : context.Reject(context.Settings.NonFqdnCode, "4.5.2", $"<{AddressParts.Unquote(address)}>: {kind} rejected: need fully-qualified address");
@@ -67,7 +67,7 @@ internal static class MailDomain
         var kind = isSender ? Subject.SenderAddress : Subject.RecipientAddress;
         var dsn = isSender ? "4.1.8" : "4.1.2";
         var status = DnsStatus.NameError;
-        if (HostName.ToAscii(domain) is { } ascii && HostName.IsValid(ascii))
+        if (HostName.ToAscii(domain, context.Settings.Idna2003) is { } ascii && HostName.IsValid(ascii))
         {
             var mx = await context.Dns.MxAsync(ascii, context.Cancel).ConfigureAwait(false);
             if (mx is { Status: DnsStatus.Ok, Records: [{ Host: "" }] })

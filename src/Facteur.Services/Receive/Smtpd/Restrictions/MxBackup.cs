@@ -29,7 +29,7 @@ internal static class MxBackup
         }
         var resolution = await context.ResolveAsync(recipient, isSender: false).ConfigureAwait(false);
         var domain = AddressParts.Domain(resolution.Recipient).ToString();
-        if ((resolution.Flags & ResolveFlags.Routed) != 0 || HostName.ToAscii(domain) is not { } ascii || !HostName.IsValid(ascii))
+        if ((resolution.Flags & ResolveFlags.Routed) != 0 || HostName.ToAscii(domain, context.Settings.Idna2003) is not { } ascii || !HostName.IsValid(ascii))
         {
             return Verdict.Dunno;
         }

@@ -58,7 +58,7 @@ internal sealed class ServerAccess(AccessTable table, string restriction, Server
                 ? Forbid(context, await table.AddressAsync(context, literal.ToString(), subject).ConfigureAwait(false), subject)
                 : Verdict.Dunno;
         }
-        if (HostName.ToAscii(HostName.WithoutFinalDot(domain).ToString()) is not { } ascii || !HostName.IsValid(ascii))
+        if (HostName.ToAscii(HostName.WithoutFinalDot(domain).ToString(), context.Settings.Idna2003) is not { } ascii || !HostName.IsValid(ascii))
         {
             return Verdict.Dunno;
         }

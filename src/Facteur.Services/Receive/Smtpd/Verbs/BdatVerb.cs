@@ -1,5 +1,6 @@
 using System.Globalization;
 using Facteur.Mail.Smtp;
+using Facteur.Services.Receive.Smtpd.Proxy;
 using Facteur.Services.Receive.Smtpd.Restrictions;
 
 namespace Facteur.Services.Receive.Smtpd.Verbs;
@@ -57,7 +58,7 @@ internal static class BdatVerb
             session.Log.ChunkTooLarge(session.Context.QueueId, session.Client);
             return SmtpdReplies.ChunkTooLarge;
         }
-        return null;
+        return transaction is { Content: null, Message: ProxyMessage proxy } ? await proxy.BeginDataAsync().ConfigureAwait(false) : null;
     }
 
     private static async ValueTask<bool> TakeAsync(SmtpdSession session, long size, bool last)

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Facteur.Mail.Smtp;
+using Facteur.Services.Receive.Smtpd.Proxy;
 using Facteur.Services.Receive.Smtpd.Restrictions;
 
 namespace Facteur.Services.Receive.Smtpd.Verbs;
@@ -19,6 +20,10 @@ internal static class DataVerb
             return await session.RefuseAsync(session.Context.Reply).ConfigureAwait(false);
         }
         var transaction = session.Transaction!;
+        if (transaction.Message is ProxyMessage proxy && await proxy.BeginDataAsync().ConfigureAwait(false) is { } refusal)
+        {
+            return await session.RefuseAsync(refusal).ConfigureAwait(false);
+        }
         transaction.Content = new ContentIntake(
             transaction.Message!, new DataDecoder(dots: true, session.BareNewline != BareNewline.Allow), session.Settings.MessageSizeLimit);
         await session.ReplyAsync(SmtpdReplies.GoAhead).ConfigureAwait(false);

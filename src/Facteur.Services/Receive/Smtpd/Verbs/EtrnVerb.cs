@@ -19,7 +19,7 @@ internal static class EtrnVerb
         }
         // RFC 1985 5: "@domain" asks for subdomains too, "#queue" for a queue; neither is needed here.
         var domain = session.Tokens[1].Text.TrimStart('@', '#');
-        if (HostName.ParseLiteral(domain) is null && (HostName.ToAscii(domain) is not { } ascii || !HostName.IsValid(ascii)))
+        if (HostName.ParseLiteral(domain) is null && (HostName.ToAscii(domain, session.Settings.Idna2003) is not { } ascii || !HostName.IsValid(ascii)))
         {
             return await session.RefuseAsync(SmtpdReplies.BadEtrnParameter).ConfigureAwait(false);
         }

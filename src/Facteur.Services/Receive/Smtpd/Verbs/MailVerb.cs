@@ -62,6 +62,7 @@ internal static class MailVerb
         session.Transaction = new MailTransaction
         {
             Sender = sender,
+            Command = session.Channel.Line,
             Arrival = session.Service.Time.GetUtcNow(),
             Body = options.Body,
             Return = options.Return,

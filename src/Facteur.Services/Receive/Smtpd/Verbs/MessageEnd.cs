@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using Facteur.Contracts;
 using Facteur.Mail.Dsn;
 using Facteur.Mail.Envelopes;
+using Facteur.Services.Receive.Smtpd.Proxy;
 using Facteur.Services.Receive.Smtpd.Restrictions;
 
 namespace Facteur.Services.Receive.Smtpd.Verbs;
@@ -46,6 +47,16 @@ internal static class MessageEnd
         if (await session.Stages.EndOfDataAsync(session.Context).ConfigureAwait(false) == Verdict.Reject)
         {
             return session.Context.Reply;
+        }
+        if (transaction.Message is ProxyMessage proxy)
+        {
+            if (session.Context.Effects is { Hold: true } or { Discard: true } or { Filter: not null } or { Redirect: not null } or { Bcc.Count: > 0 })
+            {
+                session.Log.ProxyCanNot();
+            }
+            var answer = await proxy.EndDataAsync().ConfigureAwait(false);
+            session.Log.ProxyAnswer(session.Context, answer);
+            return answer;
         }
         var queueId = transaction.Message!.QueueId;
         var queued = isBdat ? SmtpdReplies.QueuedBytes(content.WireSize, queueId) : SmtpdReplies.Queued(queueId);

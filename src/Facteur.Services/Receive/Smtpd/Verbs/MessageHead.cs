@@ -10,7 +10,7 @@ internal static class MessageHead
     public static async ValueTask<string> MakeAsync(SmtpdSession session, ContentIntake content)
     {
         var transaction = session.Transaction!;
-        if (session.Context.Effects.Discard)
+        if (session.Context.Effects.Discard && transaction.Message is not Proxy.ProxyMessage)
         {
             // Postfix: cleanup learns it before the content, and reads none.
             transaction.Envelope!.Flags |= MessageFlags.Discard;

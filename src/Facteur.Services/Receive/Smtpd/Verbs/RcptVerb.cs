@@ -2,6 +2,7 @@ using Facteur.Mail.Addresses;
 using Facteur.Mail.Dsn;
 using Facteur.Mail.Envelopes;
 using Facteur.Mail.Smtp;
+using Facteur.Services.Receive.Smtpd.Proxy;
 using Facteur.Services.Receive.Smtpd.Restrictions;
 
 namespace Facteur.Services.Receive.Smtpd.Verbs;
@@ -63,11 +64,16 @@ internal static class RcptVerb
         {
             return false;
         }
+        var reply = transaction.Message is ProxyMessage proxy ? await proxy.AskAsync(session.Channel.Line, '2').ConfigureAwait(false) : SmtpdReplies.RecipientOk;
+        if (reply[0] != '2')
+        {
+            return await session.RefuseAsync(reply).ConfigureAwait(false);
+        }
         transaction.Recipients.Add(recipient);
         context.Recipient = first ?? recipient.Address;
         context.RecipientCount = transaction.Recipients.Count;
         session.State = SmtpdState.Recipients;
-        return await session.AcceptAsync(SmtpdReplies.RecipientOk).ConfigureAwait(false);
+        return await session.AcceptAsync(reply).ConfigureAwait(false);
     }
 
     /// <summary>Postfix: the sender of probes of these days (address_verify_sender_ttl) is the one that is always there; of other days nobody knows it.</summary>

@@ -1,0 +1,140 @@
+using Facteur.Mail.Envelopes;
+using Facteur.Services.Receive.Smtpd.Proxy;
+using Facteur.Testing;
+
+namespace Facteur.Services.Tests.Receive.Smtpd;
+
+/// <summary>smtpd_proxy_filter.</summary>
+public sealed class ProxyTests : IAsyncDisposable
+{
+    private readonly SmtpPeer _filter = new() { Extensions = ["PIPELINING", "8BITMIME", "XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE"] };
+
+    public ValueTask DisposeAsync() => _filter.DisposeAsync();
+
+    [Theory]
+    [InlineData("DATA")]
+    [InlineData("BDAT")]
+    public async Task A_message_goes_through_the_filter_and_its_replies_are_the_client_s(string way)
+    {
+        _filter.On(".EOM", "250-2.0.0 seen\n250 2.0.0 Ok: queued as BEHIND").On("RCPT TO:<bob", "550 5.7.1 not him");
+        var world = World();
+        var client = await world.Connect().HelloAsync();
+        Assert.Equal("250 2.1.0 Ok", await client.CommandAsync("MAIL FROM:<a@sender.example> BODY=8BITMIME"));
+        Assert.StartsWith("250 ", await client.CommandAsync("RCPT TO:<alice@dest.example>"), StringComparison.Ordinal);
+        Assert.Equal("550 5.7.1 not him", await client.CommandAsync("RCPT TO:<bob@dest.example>"));
+        if (way == "DATA")
+        {
+            Assert.StartsWith("354 ", await client.CommandAsync("DATA"), StringComparison.Ordinal);
+            await client.SendAsync("Subject: x\r\n\r\n..dot\r\n.\r\n");
+        }
+        else
+        {
+            await client.SendAsync("BDAT 18 LAST\r\nSubject: x\r\n\r\n.dot");
+        }
+        Assert.Equal("250-2.0.0 seen", await client.ReadLineAsync());
+        Assert.Equal("250 2.0.0 Ok: queued as BEHIND", await client.ReplyAsync());
+        await client.FinishAsync();
+        Assert.Equal(
+            ["== connect", "EHLO mx.dest.example", "XFORWARD NAME=client.good.example ADDR=127.0.7.1 PORT=12345", "XFORWARD HELO=c.example IDENT=[UNAVAILABLE] PROTO=ESMTP SOURCE=REMOTE",
+                "MAIL FROM:<a@sender.example> BODY=8BITMIME", "RCPT TO:<alice@dest.example>", "RCPT TO:<bob@dest.example>", "DATA"],
+            _filter.Commands.Take(8));
+        var content = Assert.Single(_filter.Messages);
+        Assert.StartsWith("Received: from c.example (client.good.example [127.0.7.1])\r\n\tby mx.dest.example (Postfix) with ESMTP\r\n\tfor <alice@dest.example>; ", content, StringComparison.Ordinal);
+        Assert.EndsWith("\r\nSubject: x\r\n\r\n..dot\r\n", content, StringComparison.Ordinal);
+        Assert.Contains("NOQUEUE: client=client.good.example[127.0.7.1]", world.LogLines);
+        Assert.Contains("proxy-accept: END-OF-MESSAGE: 250-2.0.0 seen 250 2.0.0 Ok: queued as BEHIND; from=<a@sender.example> to=<alice@dest.example> proto=ESMTP helo=<c.example>", world.LogLines);
+        Assert.Contains($"warning: proxy 127.0.0.1:{_filter.Port} rejected \"RCPT TO:<bob@dest.example>\": \"550 5.7.1 not him\"", world.LogLines);
+        Assert.Empty(world.Cleanup.Messages);
+    }
+
+    [Fact]
+    public async Task What_the_filter_refuses_is_refused()
+    {
+        _filter.On(".EOM", "554 5.7.0 spam");
+        var world = World();
+        Assert.Equal("554 5.7.0 spam", await SendAsync(world));
+        Assert.Contains(world.LogLines, line => line.StartsWith("proxy-reject: END-OF-MESSAGE: 554 5.7.0 spam; from=<a@sender.example> to=<alice@dest.example>", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("CONNECT", "421 busy")]
+    [InlineData("EHLO", "500 what")]
+    [InlineData("XFORWARD", "501 no")]
+    [InlineData("MAIL", "close")]
+    [InlineData("RCPT", "close")]
+    [InlineData("DATA", "close")]
+    [InlineData("DATA", "250 ok")]
+    [InlineData(".EOM", "close")]
+    [InlineData(".EOM", "nonsense")]
+    public async Task A_filter_that_fails_costs_no_mail(string where, string reply)
+    {
+        _filter.On(where, reply);
+        Assert.Equal("451 4.3.0 Error: queue file write error", await SendAsync(World()));
+    }
+
+    [Fact]
+    public async Task Actions_for_the_queue_have_none_here()
+    {
+        var world = World(("smtpd_recipient_restrictions", "check_recipient_access t:hold, permit_auth_destination"));
+        world.Tables["t:hold"] = new(StringComparer.OrdinalIgnoreCase) { ["alice@dest.example"] = "HOLD" };
+        Assert.Equal("250 2.0.0 Ok: stored", await SendAsync(world));
+        Assert.Contains("warning: access table: with smtpd_proxy_filter specified, actions BCC, DISCARD, FILTER, HOLD and REDIRECT are unavailable", world.LogLines);
+    }
+
+    [Fact]
+    public async Task The_session_is_hidden_where_that_is_wanted()
+    {
+        var world = World(("smtpd_hide_client_session", "yes"));
+        await SendAsync(world);
+        Assert.StartsWith("Received: by mx.dest.example (Postfix)\r\n\tfor <alice@dest.example>; ", Assert.Single(_filter.Messages), StringComparison.Ordinal);
+        var plain = new SmtpdWorld(("smtpd_hide_client_session", "yes"));
+        await SendAsync(plain);
+        var content = Assert.Single(plain.Cleanup.Completed).Content;
+        Assert.StartsWith("Received: by mx.dest.example (Postfix) id Q1\n\tfor <alice@dest.example>; ", content, StringComparison.Ordinal);
+        Assert.DoesNotContain("client.good.example", content, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_filter_that_is_not_there_is_named()
+    {
+        var world = World();
+        await _filter.DisposeAsync();
+        Assert.Equal("451 4.3.0 Error: queue file write error", await SendAsync(world));
+        Assert.Contains($"warning: connect to proxy filter 127.0.0.1:{_filter.Port}: Connection refused", world.LogLines);
+    }
+
+    [Fact]
+    public void What_an_earlier_hop_said_is_passed_on()
+    {
+        var envelope = new Envelope
+        {
+            Client = new ClientInfo("n", "192.0.2.1", 1, "n", "h", "ESMTP"),
+            Attributes = MessageAttributes.None.With(MessageAttributes.LogClientAddress, "2001:db8::1").With(MessageAttributes.LogIdent, "A=B"),
+        };
+        Assert.Equal(
+            ["XFORWARD ADDR=IPv6:2001:db8::1", "XFORWARD HELO=[UNAVAILABLE] IDENT=A+3DB"],
+            ProxyFilter.Xforward(envelope, new HashSet<string> { "ADDR", "HELO", "IDENT" }));
+    }
+
+    // The first reply that is no success.
+    private static async Task<string?> SendAsync(SmtpdWorld world)
+    {
+        var client = await world.Connect().HelloAsync();
+        foreach (var command in (string[])["MAIL FROM:<a@sender.example>", "RCPT TO:<alice@dest.example>", "DATA"])
+        {
+            if (await client.CommandAsync(command) is { } reply && reply[0] is not ('2' or '3'))
+            {
+                return reply;
+            }
+        }
+        await client.SendAsync("x\r\n.\r\n");
+        return await client.ReplyAsync();
+    }
+
+    private SmtpdWorld World(params (string, string)[] more)
+    {
+        // The first rule that fits counts: what a test says about it goes before.
+        _filter.On("XFORWARD", "250 2.0.0 Ok");
+        return new SmtpdWorld([("smtpd_proxy_filter", $"127.0.0.1:{_filter.Port}"), .. more]);
+    }
+}
