@@ -1,5 +1,6 @@
 using Facteur.Config.Parameters;
 using Facteur.Contracts;
+using Facteur.Mail.Dsn;
 using Facteur.Services.Server;
 using Facteur.Tables;
 using Facteur.Testing;
