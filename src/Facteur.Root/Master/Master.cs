@@ -220,7 +220,7 @@ public sealed unsafe class Master : IDisposable
             polled[i + 1] = new Libc.PollFd { Fd = talking[i].Control!.Fd, Events = Libc.POLLIN };
         }
         var waiting = _roles.Values.Where(r => r.Pid < 0 && !r.Ending).Select(r => _time.GetElapsedTime(_time.GetTimestamp(), r.NotBefore).TotalMilliseconds).DefaultIfEmpty(limit).Min();
-        _ = Libc.poll(polled, (ulong)(talking.Length + 1), (int)Math.Clamp(Math.Ceiling(waiting), 0, Math.Min(limit, _secrets.Count > 0 ? SecretsLook.TotalMilliseconds : 60_000)));
+        _ = Libc.poll(polled, (ulong)(talking.Length + 1), (int)Math.Clamp(Math.Ceiling(waiting), 0, Math.Min(limit, _plan.Secrets.Count > 0 ? SecretsLook.TotalMilliseconds : 60_000)));
         ulong count;
         _ = Libc.read(_bell, (byte*)&count, sizeof(ulong));
         foreach (var role in talking)
@@ -692,7 +692,7 @@ public sealed unsafe class Master : IDisposable
     // A renewed key or table is handed over without a reload, as it would be read by whoever may open it.
     private void LookAtSecrets()
     {
-        if (_secrets.Count == 0 || _time.GetElapsedTime(_secretsSeen) < SecretsLook)
+        if (_plan.Secrets.Count == 0 || _time.GetElapsedTime(_secretsSeen) < SecretsLook)
         {
             return;
         }
@@ -883,7 +883,7 @@ public sealed unsafe class Master : IDisposable
     /// <exception cref="MasterException">It has errors.</exception>
     private Plan ReadPlan()
     {
-        var patience = TimeSpan.FromSeconds(60);
+        var (patience, late) = (TimeSpan.FromSeconds(60), false);
         var file = Libc.memfd_create("plan", Libc.MFD_CLOEXEC);
         var none = Libc.open("/dev/null", Libc.O_RDWR | Libc.O_CLOEXEC, 0);
         string[] user = _root ? ["--user", Identity(_mail!)] : [];
@@ -891,13 +891,14 @@ public sealed unsafe class Master : IDisposable
         _ = Libc.close(none);
         for (var start = _time.GetTimestamp(); errno == 0 && !ChildProcess.HasEnded(pid, out _); _ = Libc.poll(null, 0, 2))
         {
-            errno = _time.GetElapsedTime(start) <= patience ? 0 : Libc.kill(pid, Libc.SIGKILL) == 0 ? Libc.ETIMEDOUT : Libc.ESRCH;
+            late |= _time.GetElapsedTime(start) > patience || Libc.lseek(file, 0, 2) > Plan.Limit;
+            _ = late ? Libc.kill(pid, Libc.SIGKILL) : 0;
         }
         var text = Text(file);
         _ = Libc.close(file);
-        if (errno != 0)
+        if (errno != 0 || late)
         {
-            throw new MasterException(errno == Libc.ETIMEDOUT ? "the configuration's reader does not answer" : $"{Program()}: {Errno.Text(errno)}");
+            throw new MasterException(late ? "the configuration's reader does not answer" : $"{Program()}: {Errno.Text(errno)}");
         }
         var plan = Plan.Parse(text);
         if (plan.Build != BuildId.Value && (plan.Build.Length > 0 || plan.Errors.Count == 0))
@@ -913,7 +914,6 @@ public sealed unsafe class Master : IDisposable
         fixed (byte* all = bytes)
         {
             _ = Libc.lseek(file, 0, 0);
-            // What is missing is seen by the plan's own end.
             return Encoding.UTF8.GetString(bytes, 0, (int)Math.Max(0, Libc.read(file, all, bytes.Length)));
         }
     }

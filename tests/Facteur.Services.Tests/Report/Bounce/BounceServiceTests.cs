@@ -205,7 +205,7 @@ public sealed class BounceServiceTests : IDisposable
     [InlineData("2bounce", 1)]
     public async Task Success_that_the_null_sender_asked_for_is_told_to_the_postmaster(string classes, int count)
     {
-        await Report(ReportKind.Success, "", [new("x@a.example", Notify: DsnNotify.Success), new("y@a.example")], DeliveryStatus.Sent("ok"), null,
+        await Report(ReportKind.Success, "", [new("x@a.example", Notify: DsnNotify.Success), new("y@a.example", Notify: DsnNotify.Failure)], DeliveryStatus.Sent("ok"), null,
             ("notify_classes", classes), ("2bounce_notice_recipient", "dave"));
         Assert.Equal(count, _resubmit.Sent.Count);
         foreach (var (envelope, text) in _resubmit.Sent)
