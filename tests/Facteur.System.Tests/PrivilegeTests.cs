@@ -118,7 +118,9 @@ public sealed class PrivilegeTests
                 && instance.Log.Contains("to=<two@box.test>, orig_to=<opened@secret.test>", StringComparison.Ordinal);
         }, () => instance.Log);
         instance.Reload();
-        Assert.StartsWith("451 4.3.0", Client.Send(instance.Smtp, "s@out.test", "removed@secret.test", "Subject: x\n\n"), StringComparison.Ordinal);
+        // Reload is told to the roles, not waited for; by then what was sealed is forgotten, and a table that is not there answers nothing.
+        var reply = "";
+        Poll.Until(() => (reply = Client.Send(instance.Smtp, "s@out.test", "removed@secret.test", "Subject: x\n\nafter\n")).StartsWith("451 4.3.0", StringComparison.Ordinal), () => $"{reply}\n{instance.Log}");
 
         static void Write(string top, string name, string box, uint mode)
         {
