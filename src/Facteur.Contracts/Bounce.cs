@@ -34,6 +34,12 @@ public sealed record ReportRequest(
 {
     /// <summary>The list's owner, who is told in the sender's place; or null.</summary>
     public string? Owner { get; init; }
+
+    /// <summary>Of the recipients, those that another report closes.</summary>
+    public IReadOnlyList<int> Leaves { get; init; } = [];
+
+    /// <summary>The recipients that this report closes once it is durable.</summary>
+    public int[] Closed() => [.. Recipients.Select(static r => r.Index).Where(i => !Leaves.Contains(i))];
 }
 
 /// <summary>How making a report ended.</summary>

@@ -250,21 +250,29 @@ public sealed class DeliveryServer : IDisposable
     /// <summary>Numbers of deliveries that a queue did not ask for itself: beyond all its own.</summary>
     private const ulong OfEarlierQueues = 1UL << 63;
 
+    /// <summary>How long after the queue this end may hear of another configuration.</summary>
+    private static readonly TimeSpan ReloadLimit = TimeSpan.FromSeconds(2);
+
     private readonly Func<string, IDeliveryAgent?> _agents;
     private readonly ServiceLog _log;
     private readonly CancellationTokenSource _stop = new();
+    private readonly TimeProvider _time;
     private readonly Lock _gate = new();
     private readonly HashSet<Delivery> _open = [];
     private readonly bool _outlives;
     private Queue? _queue;
     private ulong _number;
     private int _underWay;
+    private bool _ending;
+    private bool _ended;
 
     /// <summary>Makes the end; it serves once a link is attached.</summary>
     /// <param name="agents">The agent of a transport, null when there is none.</param>
     /// <param name="log">Where an agent's own failure is told.</param>
     /// <param name="outlives">Deliveries go on when the link ends: another queue will come. Else they are cut short.</param>
-    public DeliveryServer(Func<string, IDeliveryAgent?> agents, ServiceLog log, bool outlives = false) => (_agents, _log, _outlives) = (agents, log, outlives);
+    /// <param name="time">The clock.</param>
+    public DeliveryServer(Func<string, IDeliveryAgent?> agents, ServiceLog log, bool outlives = false, TimeProvider? time = null) =>
+        (_agents, _log, _outlives, _time) = (agents, log, outlives, time ?? TimeProvider.System);
 
     /// <summary>Requests without a result.</summary>
     public int UnderWay => Volatile.Read(ref _underWay);
@@ -278,6 +286,20 @@ public sealed class DeliveryServer : IDisposable
             {
                 return _open.Count;
             }
+        }
+    }
+
+    /// <summary>
+    /// Ends the server when no delivery is under way and the queue was told of every result: it takes no request from then on. A queue that is gone
+    /// is waited for as long as it was not told.
+    /// </summary>
+    /// <returns>Whether it has ended.</returns>
+    public bool TryEnd()
+    {
+        lock (_gate)
+        {
+            _ending = true;
+            return _ended = _ended || (_queue is not { Closed: true } ? _open.All(static d => d.Result is not null) : _open.Count == 0);
         }
     }
 
@@ -316,7 +338,7 @@ public sealed class DeliveryServer : IDisposable
         DeliveryResult result;
         try
         {
-            result = _agents(request.Transport) is { } agent
+            result = (_agents(request.Transport) ?? await ComesAsync(request.Transport).ConfigureAwait(false)) is { } agent
                 ? await agent.DeliverAsync(request, _stop.Token).ConfigureAwait(false)
                 : NoTransport(request);
         }
@@ -338,8 +360,26 @@ public sealed class DeliveryServer : IDisposable
         Interlocked.Decrement(ref _underWay);
     }
 
+    /// <summary>The queue may have heard of a reload that this end is about to hear of.</summary>
+    private async ValueTask<IDeliveryAgent?> ComesAsync(string transport)
+    {
+        var since = _time.GetTimestamp();
+        IDeliveryAgent? agent = null;
+        while (agent is null && !_ending && _time.GetElapsedTime(since) < ReloadLimit)
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(50), _time, _stop.Token).ConfigureAwait(false);
+            agent = _agents(transport);
+        }
+        return agent;
+    }
+
     private DeliveryResult NoTransport(DeliveryRequest request)
     {
+        if (_ending)
+        {
+            // Others know a newer configuration; it is sent again in a second.
+            return new DeliveryResult(request.RequestId, []);
+        }
         _log.Warning($"unknown mail transport \"{request.Transport}\": no such service in master.cf");
         return new DeliveryResult(request.RequestId, [], DeliveryStatus.Deferred(3, 0, "mail transport unavailable"), TransportFailed: true);
     }
@@ -361,8 +401,11 @@ public sealed class DeliveryServer : IDisposable
     {
         private readonly Dictionary<ulong, Delivery> _deliveries = [];
         private LinkPump? _pump;
+        private volatile bool _closed;
 
         public LinkWriter Writer { get; } = new(link.Output);
+
+        public bool Closed => _closed;
 
         public void Start() => _pump = new LinkPump(link.Input, this, "deliver");
 
@@ -414,10 +457,10 @@ public sealed class DeliveryServer : IDisposable
                     var delivery = new Delivery(request, this);
                     lock (server._gate)
                     {
-                        if (server._queue != this)
+                        if (server._queue != this || server._ended)
                         {
-                            // Its queue is gone, and the next one was not told of this: that one sends it.
-                            return false;
+                            // Its queue is gone, and the next one was not told of this: that one sends it. Or this end is gone: the next agents get it.
+                            return server._queue == this;
                         }
                         _deliveries[request.RequestId] = delivery;
                         server._open.Add(delivery);
@@ -452,6 +495,7 @@ public sealed class DeliveryServer : IDisposable
             {
                 server._stop.Cancel();
             }
+            _closed = true;
             Writer.Complete();
         }
     }

@@ -59,6 +59,9 @@ public sealed class ResubmitClient : IResubmit, IFrameHandler, IDisposable
         _pump = new LinkPump(link.Input, this, "resubmit client");
     }
 
+    /// <summary>The other end is gone.</summary>
+    public bool IsClosed => _closed;
+
     /// <inheritdoc/>
     public IResubmitMessage Begin(Envelope envelope)
     {

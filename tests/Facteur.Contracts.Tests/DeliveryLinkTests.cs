@@ -49,6 +49,88 @@ public sealed class DeliveryLinkTests : IDeliveryAgent, IDisposable
         Assert.Equal(1, server.Kept);
     }
 
+    [Fact]
+    public async Task It_ends_when_a_queue_was_told_and_takes_nothing_more()
+    {
+        var (near, far) = PipePair.Create();
+        using var server = new DeliveryServer(_ => this, new ServiceLog(new NoLog(), "test"), outlives: true).Attach(near);
+        var writer = new LinkWriter(far.Output);
+        Ask(writer, 1);
+        await Until(() => _begun.Count == 1);
+        Assert.False(server.TryEnd());
+        // The queue is gone when it ends: the next one hears of it.
+        writer.Complete();
+        _go.Set();
+        await Until(() => server.UnderWay == 0);
+        await Task.Delay(50, TestContext.Current.CancellationToken);
+        Assert.False(server.TryEnd());
+        var (next, nextFar) = PipePair.Create();
+        server.Attach(next);
+        Assert.True(server.TryEnd());
+        var sink = new Sink();
+        var queue = new DeliveryClient(nextFar, static () => { });
+        await Until(() =>
+        {
+            queue.Poll(sink);
+            return sink.Ended.Count == 1;
+        });
+        queue.Send(Request(2));
+        queue.Flush();
+        await Task.Delay(100, TestContext.Current.CancellationToken);
+        Assert.Equal([1UL], _begun);
+    }
+
+    [Theory]
+    [InlineData(false, true)]
+    [InlineData(true, false)]
+    public async Task A_transport_that_is_not_known_may_be_known_in_a_moment(bool ends, bool failed)
+    {
+        var (near, far) = PipePair.Create();
+        var known = false;
+        using var server = new DeliveryServer(t => t == "new" && Volatile.Read(ref known) ? this : null, new ServiceLog(new NoLog(), "test"), outlives: true).Attach(near);
+        var queue = new DeliveryClient(far, static () => { });
+        queue.Send(Request(1, "new"));
+        queue.Send(Request(2, "none"));
+        queue.Flush();
+        _go.Set();
+        await Task.Delay(100, TestContext.Current.CancellationToken);
+        Volatile.Write(ref known, true);
+        await Until(() => _begun.Count == 1);
+        if (ends)
+        {
+            server.TryEnd();
+        }
+        var results = new Results();
+        await Until(() =>
+        {
+            queue.Poll(results);
+            return results.All.Count == 2;
+        });
+        Assert.Equal([1UL], _begun);
+        Assert.Equal(failed, results.All.Single(r => r.RequestId == 2).TransportFailed);
+    }
+
+    private static void Ask(LinkWriter writer, ulong number)
+    {
+        writer.Write(DeliveryFrames.Deliver, DeliveryFrames.Version, number, Request(number), DeliveryFrames.WriteRequest);
+        writer.Flush();
+    }
+
+    private sealed class Results : IDeliverySink
+    {
+        public List<DeliveryResult> All { get; } = [];
+
+        public void Result(DeliveryResult result) => All.Add(result);
+
+        public void UnderWay(ulong number, ulong messageId, IReadOnlyList<int> recipients)
+        {
+        }
+
+        public void Replayed(DeliveryResult result)
+        {
+        }
+    }
+
     ValueTask<DeliveryResult> IDeliveryAgent.DeliverAsync(DeliveryRequest request, CancellationToken cancel)
     {
         _begun.Enqueue(request.MessageId);
@@ -56,12 +138,12 @@ public sealed class DeliveryLinkTests : IDeliveryAgent, IDisposable
         return new(new DeliveryResult(request.RequestId, [new RecipientResult(0, DeliveryStatus.Sent("ok"))]));
     }
 
-    private static DeliveryRequest Request(ulong id) => new()
+    private static DeliveryRequest Request(ulong id, string transport = "smtp") => new()
     {
         RequestId = id,
         MessageId = id,
         QueueId = $"Q{id}",
-        Transport = "smtp",
+        Transport = transport,
         Nexthop = "b.example",
         Envelope = new Envelope { Sender = "s" },
         Recipients = [new DeliveryRecipient(0, new EnvelopeRecipient("r"))],

@@ -257,6 +257,8 @@ public sealed class FrameFormatTests : IDisposable, IProbeResults
         var result = await _far.Input.ReadAtLeastAsync(count, Cancel).AsTask().WaitAsync(TimeSpan.FromSeconds(20), Cancel);
         var bytes = result.Buffer.Slice(0, count).ToArray();
         _far.Input.AdvanceTo(result.Buffer.GetPosition(count));
+        // Pipes run their readers on the writer's thread, within its locks: what follows may end the writer.
+        await Task.Yield();
         return bytes;
     }
 

@@ -59,6 +59,7 @@ public sealed class MemorySpool : ISpool
     public bool End(ulong id, Envelope envelope, QueueState state = QueueState.Incoming, long dueSeconds = 0)
     {
         _open.Remove(id, out var content);
+        Ending?.Invoke();
         _staged.Add((() =>
         {
             var stored = new Stored { Envelope = envelope, Content = [.. content ?? []] };
@@ -72,6 +73,9 @@ public sealed class MemorySpool : ISpool
         }, true));
         return true;
     }
+
+    /// <summary>Called when a message ends.</summary>
+    public Action? Ending { get; set; }
 
     public bool RefusedForSpace => false;
 

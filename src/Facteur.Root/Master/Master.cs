@@ -794,7 +794,8 @@ public sealed unsafe class Master : IDisposable
     {
         _roles[role.Name] = new RoleSlot(role.Name);
         _leaving.Add(role);
-        foreach (var old in _leaving.Where(r => r.Name == role.Name).SkipLast(LeavingLimit))
+        // A parent ends with its expander, which ends what it is at.
+        foreach (var old in _leaving.Where(r => r.Name == role.Name && r.Name != LocalParent.LocalParent.Name).SkipLast(LeavingLimit))
         {
             old.Say('Q');
         }
@@ -843,12 +844,13 @@ public sealed unsafe class Master : IDisposable
         {
             role.Ending = true;
         }
-        End("receive");
-        if (_roles["queue"].Control is not null)
+        // No more comes in and nothing more is sent; what is under way ends, and its forwards are taken till then.
+        foreach (var role in _roles.Values.Where(r => r.Name is "receive" or "queue" && r.Control is not null))
         {
-            _roles["queue"].Say('D');
+            role.Say('D');
         }
         End("deliver", "local");
+        End("receive");
         End("queue");
         // It knows no word, only the end.
         All.Where(r => r.Name == LocalParent.LocalParent.Name).ToList().ForEach(r => r.Control?.Dispose());

@@ -8,7 +8,7 @@ namespace Facteur.Services.Master.Roles;
 internal sealed class AgentRole : IAsyncDisposable
 {
     private readonly DeliveryServer _server;
-    private readonly ResubmitSwitch _forward = new();
+    private readonly ResubmitSwitch _forward;
     private readonly TimeProvider _time;
 
     /// <summary>Makes the role; it serves once a queue is attached.</summary>
@@ -20,8 +20,8 @@ internal sealed class AgentRole : IAsyncDisposable
     {
         _time = around.Time;
         around.Reader = reader;
-        around.ForwardResubmit = _forward;
-        _server = new DeliveryServer(new AgentSwitch(around.Generation).Of, log, outlives);
+        around.ForwardResubmit = _forward = new ResubmitSwitch(_time);
+        _server = new DeliveryServer(new AgentSwitch(around.Generation).Of, log, outlives, _time);
     }
 
     /// <summary>A queue came; the one before is gone.</summary>
@@ -36,10 +36,10 @@ internal sealed class AgentRole : IAsyncDisposable
     /// <summary>How long a role that another takes the place of goes on: longer than any of its deliveries' own limits (command_time_limit, smtp_data_done_timeout).</summary>
     public static TimeSpan LeaveLimit { get; } = TimeSpan.FromMinutes(20);
 
-    /// <summary>Waits for the deliveries under way; the queue starts none here any more.</summary>
+    /// <summary>Waits for the deliveries under way, and until a queue was told of their results; from then on nothing is begun.</summary>
     public async ValueTask DrainAsync(TimeSpan limit)
     {
-        for (var since = _time.GetTimestamp(); _server.UnderWay > 0 && _time.GetElapsedTime(since) < limit;)
+        for (var since = _time.GetTimestamp(); !_server.TryEnd() && _time.GetElapsedTime(since) < limit;)
         {
             await Task.Delay(TimeSpan.FromMilliseconds(20), _time).ConfigureAwait(false);
         }

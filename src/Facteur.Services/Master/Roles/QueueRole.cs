@@ -21,7 +21,7 @@ internal sealed class QueueRole : IQueueQuestions, IAsyncDisposable
     private readonly ISpool _spool;
     private readonly QmgrService _qmgr;
     private readonly QueueLookup _lookup;
-    private readonly ResubmitSwitch _resubmit = new();
+    private readonly ResubmitSwitch _resubmit;
     private readonly Action _kick;
     private readonly List<Listener> _listeners = [];
     private long _freeBytes = long.MaxValue;
@@ -31,7 +31,7 @@ internal sealed class QueueRole : IQueueQuestions, IAsyncDisposable
     {
         (_around, _spool, _kick, _master) = (around, spool, kick, master);
         var config = load.Config;
-        around.ReportResubmit = _resubmit;
+        around.ReportResubmit = _resubmit = new ResubmitSwitch(around.Time);
         around.ReportReader ??= spool.OpenReader();
         around.Control = Control;
         _qmgr = new QmgrService(

@@ -224,6 +224,7 @@ public sealed class RoleProcess
                     break;
                 case 'D':
                     _queue?.CloseAsync().AsTask().GetAwaiter().GetResult();
+                    _receive?.CloseAsync().AsTask().GetAwaiter().GetResult();
                     break;
                 case 'Q' when text == Leave && _agents is not null:
                     // Beside this: a stop that comes meanwhile cuts it short, and master's end ends it at once.

@@ -83,8 +83,14 @@ internal sealed class ActiveMessage
     /// <summary>Its content can't be read whole: it is put aside, with the outcomes that were final before.</summary>
     public bool Damaged { get; set; }
 
-    /// <summary>postsuper -h or -r came while it was active: it leaves for hold once nothing of it is under way.</summary>
+    /// <summary>postsuper -h came while it was active: it leaves for hold once nothing of it is under way.</summary>
     public bool HoldWanted { get; set; }
+
+    /// <summary>postsuper -r came while it was active: it leaves for deferred once nothing of it is under way.</summary>
+    public bool QuietWanted { get; set; }
+
+    /// <summary>Nothing more of it is started.</summary>
+    public bool Rests => HoldWanted || QuietWanted;
 
     /// <summary>postsuper -e or -f: not delivered any more.</summary>
     public bool Expire { get; set; }

@@ -27,7 +27,7 @@ internal sealed class AgentLink(Qmgr qmgr, Action bell)
     public int UnderWay => _requests.Count;
 
     /// <summary>It is known what goes on for an earlier queue.</summary>
-    public bool Ready => _now is { Client.Ready: true };
+    public bool Ready => _now is { Client.Ready: true } && _leaving.TrueForAll(static agents => agents.Client.Ready || agents.Client.Closed);
 
     /// <summary>Agents came. Those before are gone, or leave: their link ends when they are done.</summary>
     public void Attach(IDuplexPipe link)

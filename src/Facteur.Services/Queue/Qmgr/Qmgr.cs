@@ -90,7 +90,7 @@ internal sealed class Qmgr
         Scheduler.Reconfigure(settings);
     }
 
-    /// <summary>No further message becomes active; what is under way ends.</summary>
+    /// <summary>No further message becomes active, and no further delivery starts; what is under way ends.</summary>
     public void Stop() => _stopping = true;
 
     /// <summary>A message has just become durable: it is active at once while there is room, else its turn comes.</summary>
@@ -132,10 +132,10 @@ internal sealed class Qmgr
     }
 
     /// <summary>The next delivery to start, or null.</summary>
-    public DeliveryRequest? Next() => NoRoom ? null : Scheduler.Next(NowMicros);
+    public DeliveryRequest? Next() => _stopping || NoRoom ? null : Scheduler.Next(NowMicros);
 
     /// <summary>When to look again without being rung, microseconds since 1970.</summary>
-    public long NextMicros => Math.Min(Scheduler.NextMicros, Full || _stopping || _spool.NextDueSeconds > long.MaxValue / 2_000_000 ? long.MaxValue : _spool.NextDueSeconds * 1_000_000);
+    public long NextMicros => _stopping ? long.MaxValue : Math.Min(Scheduler.NextMicros, Full || _spool.NextDueSeconds > long.MaxValue / 2_000_000 ? long.MaxValue : _spool.NextDueSeconds * 1_000_000);
 
     /// <summary>A delivery ended.</summary>
     public void Finished(DeliveryResult result)
@@ -198,7 +198,7 @@ internal sealed class Qmgr
         {
             return true;
         }
-        if (!_spool.TryGet(id, out var entry) || entry.State is not (QueueState.Deferred or QueueState.Incoming))
+        if (Requeued.Contains(id) || !_spool.TryGet(id, out var entry) || entry.State is not (QueueState.Deferred or QueueState.Incoming))
         {
             return false;
         }
@@ -233,7 +233,7 @@ internal sealed class Qmgr
     /// <summary>One order of postsuper; durable with the next commit.</summary>
     public bool Super(SuperOperation operation, ulong id)
     {
-        if (!_spool.TryGet(id, out var entry))
+        if (Requeued.Contains(id) || !_spool.TryGet(id, out var entry))
         {
             return false;
         }
@@ -332,6 +332,9 @@ internal sealed class Qmgr
         }
     }
 
+    /// <summary>Messages that go through cleanup again (postsuper -r): nobody else touches them meanwhile.</summary>
+    public HashSet<ulong> Requeued { get; } = [];
+
     /// <summary>A message leaves the active queue at once; results that still come for it are ignored.</summary>
     public void Drop(ActiveMessage message)
     {
@@ -346,12 +349,13 @@ internal sealed class Qmgr
     /// </summary>
     public bool Quiet(ulong id)
     {
-        if (!_active.TryGetValue(id, out var active))
+        if (_active.TryGetValue(id, out var active))
         {
-            return true;
+            active.QuietWanted = true;
+            EndWhatWaits(active);
         }
-        Hold(active);
-        return !_active.ContainsKey(id);
+        // What became of it must be in the journal, too, where it is read again.
+        return !_active.ContainsKey(id) && !Leaving.Contains(id);
     }
 
     /// <summary>Undoes <see cref="Quiet"/> for a message that is still active.</summary>
@@ -359,14 +363,19 @@ internal sealed class Qmgr
     {
         if (_active.TryGetValue(id, out var active))
         {
-            active.HoldWanted = false;
+            active.QuietWanted = false;
         }
     }
 
-    /// <summary>What was not started stays; what is under way ends, and its outcome counts.</summary>
     private void Hold(ActiveMessage message)
     {
         message.HoldWanted = true;
+        EndWhatWaits(message);
+    }
+
+    /// <summary>What was not started stays; what is under way ends, and its outcome counts.</summary>
+    private void EndWhatWaits(ActiveMessage message)
+    {
         if (message.Resolving > 0)
         {
             return;
@@ -445,7 +454,7 @@ internal sealed class Qmgr
 
     private void TryNow(ulong id)
     {
-        if (_active.ContainsKey(id))
+        if (_active.ContainsKey(id) || Requeued.Contains(id))
         {
             return;
         }
@@ -648,7 +657,7 @@ internal sealed class Qmgr
             {
                 return;
             }
-            if (message.HoldWanted)
+            if (message.Rests)
             {
                 // The hold came while it was asked about: nothing of it is started.
                 message.States[index] = RecipientState.Deferred;
@@ -736,7 +745,7 @@ internal sealed class Qmgr
     private void Place(ActiveMessage message, int index, Resolution resolution, long nowMicros)
     {
         var recipient = message.Envelope.Recipients[index].Address;
-        if (message.HoldWanted)
+        if (message.Rests)
         {
             message.States[index] = RecipientState.Deferred;
             message.Pending--;
@@ -788,7 +797,7 @@ internal sealed class Qmgr
         }
         // Postfix, deliver_pass: without a next hop of its own it is the one that looped.
         var next = before with { Transport = transport, Nexthop = nexthop.Length > 0 ? nexthop : before.Nexthop };
-        if (message.Removed || message.HoldWanted)
+        if (message.Removed || message.Rests)
         {
             message.States[index] = RecipientState.Deferred;
             message.Pending--;
@@ -917,7 +926,7 @@ internal sealed class Qmgr
             StageOutcome(message, message.Unstaged);
             message.Unstaged = -1;
         }
-        if (deferred && !message.HoldWanted && TooOld(message))
+        if (deferred && !message.Rests && TooOld(message))
         {
             Expire(message);
             (deferred, unreported) = (false, true);
@@ -1019,11 +1028,13 @@ internal sealed class Qmgr
         var verify = (message.Envelope.Flags & (MessageFlags.ReportDeliveries | MessageFlags.VerifyOnly)) != 0;
         if (verify)
         {
-            successes.AddRange(failures);
+            // Postfix: "Action: failed", also of an alias that was expanded.
+            successes.AddRange(failures.Select(f => f with { Status = f.Status with { Action = DsnAction.Failed } }));
             failures.Clear();
         }
         Start(message, ReportKind.Failure, failures);
-        Start(message, verify ? ReportKind.Verify : ReportKind.Success, successes);
+        // Who stands in both is closed by the failure's: that one must not be lost when only the other could be sent.
+        Start(message, verify ? ReportKind.Verify : ReportKind.Success, successes, [.. successes.Select(s => s.Index).Where(i => failures.Exists(f => f.Index == i))]);
         if (failures.Count == 0 && successes.Count == 0)
         {
             Conclude(message);
@@ -1056,7 +1067,7 @@ internal sealed class Qmgr
         }
     }
 
-    private void Start(ActiveMessage message, ReportKind kind, List<RecipientResult> recipients)
+    private void Start(ActiveMessage message, ReportKind kind, List<RecipientResult> recipients, IReadOnlyList<int>? leaves = null)
     {
         if (recipients.Count == 0)
         {
@@ -1064,7 +1075,10 @@ internal sealed class Qmgr
         }
         message.Reports++;
         _reports++;
-        var request = new ReportRequest(kind, message.Id, message.QueueId, message.Envelope, message.Layout, recipients, Closes: kind is not (ReportKind.Delay or ReportKind.Damage));
+        var request = new ReportRequest(kind, message.Id, message.QueueId, message.Envelope, message.Layout, recipients, Closes: kind is not (ReportKind.Delay or ReportKind.Damage))
+        {
+            Leaves = leaves ?? [],
+        };
         _ = Task.Run(async () =>
         {
             var result = ReportResult.TryAgain;
@@ -1108,14 +1122,15 @@ internal sealed class Qmgr
         }
         else
         {
-            foreach (var recipient in request.Recipients)
+            var closed = request.Closed();
+            foreach (var index in closed)
             {
-                message.States[recipient.Index] = RecipientState.Done;
+                message.States[index] = RecipientState.Done;
             }
             // With VERP each recipient has a report of its own, and some perhaps none.
             if (result == ReportResult.Discarded || message.Envelope.Verp.Length > 0)
             {
-                _spool.Reported(message.Id, [.. request.Recipients.Select(r => r.Index)]);
+                _spool.Reported(message.Id, closed);
             }
         }
         Conclude(message);
@@ -1125,7 +1140,7 @@ internal sealed class Qmgr
     {
         var now = NowMicros;
         var age = (now - message.Envelope.ArrivalMicros) / 1_000_000;
-        if (!message.Warned && !message.ReportFailed && !message.HoldWanted && _settings.DelayWarningSeconds > 0 && age >= _settings.DelayWarningSeconds && message.Reports == 0)
+        if (!message.Warned && !message.ReportFailed && !message.Rests && _settings.DelayWarningSeconds > 0 && age >= _settings.DelayWarningSeconds && message.Reports == 0)
         {
             var late = new List<RecipientResult>();
             for (var i = 0; i < message.States.Length; i++)

@@ -116,7 +116,7 @@ internal sealed class QmgrControl(ISpool spool, Qmgr qmgr, QmgrLoop loop, bool l
         {
             if (spool.StagedBytes > 0)
             {
-                // What has just left the active queue is listed where it went, not nowhere. No mail is staged at this point of a turn.
+                // What has just left the active queue is listed where it went, not nowhere. No mail is staged at this point of a turn (QmgrLoop.Turn).
                 _ = spool.Commit(sync: false);
                 if (spool.StagedBytes == 0)
                 {

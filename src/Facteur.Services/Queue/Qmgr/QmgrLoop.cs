@@ -273,7 +273,9 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
 
     private void Turn()
     {
-        var any = TakeIn();
+        // Orders and questions come first, when nothing of this turn is staged: one that commits (a listing) commits nobody's mail.
+        var any = TakeOrders();
+        any |= TakeIn();
         // Whoever is about to end a message gets this processor for a moment, as long as that brings more: on a fast disk a batch would else be one or two.
         for (var ended = 0; _ended.Count > ended && _ended.Count < GatherLimit;)
         {
@@ -318,8 +320,7 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
         return any;
     }
 
-    /// <summary>Takes frames and results until a batch is full or nothing more is there.</summary>
-    private bool TakeIn()
+    private bool TakeOrders()
     {
         var any = false;
         while (_inbox.TryDequeue(out var action))
@@ -327,7 +328,13 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
             action();
             any = true;
         }
-        any |= EndSettled(wait: false);
+        return any;
+    }
+
+    /// <summary>Takes frames and results until a batch is full or nothing more is there.</summary>
+    private bool TakeIn()
+    {
+        var any = EndSettled(wait: false);
         var full = _spool.StagedBytes + BatchBytes;
         for (var more = true; more && _spool.StagedBytes < full;)
         {

@@ -20,7 +20,6 @@ public sealed class QmgrService : IDisposable
     private readonly Qmgr _qmgr;
     private readonly TimeProvider _time;
     private volatile string _contentFilter;
-    private readonly HashSet<ulong> _requeued = [];
 
     /// <summary>Makes the role; nothing runs before <see cref="Start"/>.</summary>
     /// <param name="config">The configuration of the qmgr entry.</param>
@@ -101,21 +100,21 @@ public sealed class QmgrService : IDisposable
         var held = await _loop.RunAsync(() => _spool.TryGet(id, out var entry) && entry.State == QueueState.Hold, cancel).ConfigureAwait(false);
         // From here on the asker may leave: what is begun is ended.
         cancel = CancellationToken.None;
-        if (!await QuietAsync(id, held, cancel).ConfigureAwait(false))
+        if (!await QuietAsync(id, cancel).ConfigureAwait(false))
         {
             return false;
         }
         SpoolMessage? stored = null;
         try
         {
-            await _loop.RunDurableAsync(() => stored = PrepareRequeue(id, held), cancel).ConfigureAwait(false);
+            await _loop.RunDurableAsync(() => stored = PrepareRequeue(id), cancel).ConfigureAwait(false);
         }
         catch (Exception) when (stored is not null)
         {
             // The marks stay staged: they are taken back by what is staged after them.
             _loop.Post(() =>
             {
-                _requeued.Remove(id);
+                _qmgr.Requeued.Remove(id);
                 Reopen(stored, OpenRecipients(stored), held);
             });
             throw;
@@ -134,14 +133,22 @@ public sealed class QmgrService : IDisposable
         {
             await _loop.RunDurableAsync(() =>
             {
-                _requeued.Remove(id);
-                if (done)
+                _qmgr.Requeued.Remove(id);
+                // The new message may be durable though nobody could say so: its end closed these recipients.
+                var marked = done ? [] : StillMarked(id, open);
+                done |= open.Count > 0 && marked.Count == 0;
+                if (!done)
                 {
-                    _spool.Delete(id);
+                    Reopen(stored, marked, held);
+                }
+                else if (stored.Outcomes.Any(static o => o is { Done: true, Unreported: true }))
+                {
+                    // What failed before is not reported yet.
+                    Back(stored, held);
                 }
                 else
                 {
-                    Reopen(stored, open, held);
+                    _spool.Delete(id);
                 }
                 return true;
             }, cancel).ConfigureAwait(false);
@@ -150,7 +157,7 @@ public sealed class QmgrService : IDisposable
     }
 
     /// <summary>Waits until nothing of a message is under way.</summary>
-    private async ValueTask<bool> QuietAsync(ulong id, bool held, CancellationToken cancel)
+    private async ValueTask<bool> QuietAsync(ulong id, CancellationToken cancel)
     {
         for (var i = 0; i < QuietRounds; i++)
         {
@@ -160,14 +167,11 @@ public sealed class QmgrService : IDisposable
             }
             await Task.Delay(QuietRound, _time, cancel).ConfigureAwait(false);
         }
-        if (!held)
+        await _loop.RunAsync(() =>
         {
-            await _loop.RunAsync(() =>
-            {
-                _qmgr.Unquiet(id);
-                return true;
-            }, cancel).ConfigureAwait(false);
-        }
+            _qmgr.Unquiet(id);
+            return true;
+        }, cancel).ConfigureAwait(false);
         return false;
     }
 
@@ -196,31 +200,23 @@ public sealed class QmgrService : IDisposable
             && (await message.EndAsync(cancel).ConfigureAwait(false)).Result.Status == CleanupStatus.Ok;
     }
 
-    private SpoolMessage? PrepareRequeue(ulong id, bool held)
+    private SpoolMessage? PrepareRequeue(ulong id)
     {
         if (!_spool.TryGet(id, out var entry) || entry.State == QueueState.Corrupt)
         {
             return null;
         }
-        if (_spool.Read(id, out var refused) is not { } stored)
+        if (_spool.Read(id) is not { } stored)
         {
-            if (refused && !held && entry.State == QueueState.Hold)
-            {
-                // Nobody but the requeue put it there.
-                _spool.Move(id, QueueState.Deferred, entry.DueSeconds);
-            }
             return null;
         }
         // It became active again in between, or it was asked for twice.
-        if (_requeued.Contains(id) || !_qmgr.Quiet(id))
+        if (_qmgr.Requeued.Contains(id) || !_qmgr.Quiet(id))
         {
-            if (!held)
-            {
-                _qmgr.Unquiet(id);
-            }
+            _qmgr.Unquiet(id);
             return null;
         }
-        _requeued.Add(id);
+        _qmgr.Requeued.Add(id);
         _spool.Claim(id);
         foreach (var index in OpenRecipients(stored))
         {
@@ -235,8 +231,14 @@ public sealed class QmgrService : IDisposable
         {
             _spool.Outcome(stored.Entry.Id, new SpoolOutcome(index, Done: false, Unreported: false, OutcomeDetail.Write(DeliveryStatus.Deferred(0, 0, "could not be requeued"), warned: false)));
         }
-        _spool.Move(stored.Entry.Id, held ? QueueState.Hold : QueueState.Deferred, held ? 0 : stored.Entry.DueSeconds);
+        Back(stored, held);
     }
+
+    private void Back(SpoolMessage stored, bool held) =>
+        _spool.Move(stored.Entry.Id, held ? QueueState.Hold : QueueState.Deferred, held ? 0 : stored.Entry.DueSeconds);
+
+    private List<int> StillMarked(ulong id, List<int> open) => _spool.Read(id) is not { } now ? open
+        : [.. open.Where(i => now.Outcomes.Any(o => o.Recipient == i && o.Unreported))];
 
     private static List<int> OpenRecipients(SpoolMessage stored)
     {

@@ -254,11 +254,6 @@ public sealed class BounceService : IBounce
 
     private Envelope Envelope(ReportRequest request, string to, bool postmaster, bool closes, DateTimeOffset now)
     {
-        var indices = new int[closes ? request.Recipients.Count : 0];
-        for (var i = 0; i < indices.Length; i++)
-        {
-            indices[i] = request.Recipients[i].Index;
-        }
         return new Envelope
         {
             // Postfix: what the null sender asked for goes to the postmaster, too, and makes no loops.
@@ -269,7 +264,7 @@ public sealed class BounceService : IBounce
             Body = request.Original.Body,
             // RFC 3461 section 6.2: nobody is told what became of a report; its sender sees to that, and NOTIFY is not given (as in Postfix).
             Recipients = [new EnvelopeRecipient(to)],
-            Closes = closes ? new ClosedRecipients(request.MessageId, indices) : null,
+            Closes = closes ? new ClosedRecipients(request.MessageId, request.Closed()) : null,
         };
     }
 

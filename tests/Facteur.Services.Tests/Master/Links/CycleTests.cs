@@ -19,7 +19,7 @@ public sealed class CycleTests : IBounce, IRewrite, IResubmit, IDisposable
     private readonly PollBell _bell = new();
     private readonly QmgrService _queue;
     private readonly IncomingSwitch _incoming = new();
-    private readonly ResubmitSwitch _resubmit = new();
+    private readonly ResubmitSwitch _resubmit = new(TimeProvider.System);
     private readonly ResubmitServer _cleanup;
 
     public CycleTests()

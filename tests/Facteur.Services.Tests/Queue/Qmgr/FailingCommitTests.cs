@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Facteur.Contracts;
 using Facteur.Contracts.Wire;
+using Facteur.Mail.Dsn;
 using Facteur.Mail.Envelopes;
 using Facteur.Services.Queue.Qmgr;
 using Facteur.Spool;
@@ -19,6 +20,11 @@ public sealed class FailingCommitTests : IRewrite, IBounce, IResubmit, IDelivery
     private readonly SemaphoreSlim _gate = new(0);
     private readonly QmgrService _queue;
     private bool _damaged;
+    private volatile bool _failing;
+    private volatile bool _begun;
+    private CleanupStatus _answer = CleanupStatus.Ok;
+    private TaskCompletionSource? _answered;
+    private Func<Task>? _atEnd;
     private readonly IncomingClient _incoming;
     private readonly DeliveryServer _agents;
     private readonly DeliveryServer _local;
@@ -179,6 +185,89 @@ public sealed class FailingCommitTests : IRewrite, IBounce, IResubmit, IDelivery
     }
 
     [Fact]
+    public async Task A_listing_commits_nobodys_mail()
+    {
+        Task? listing = null;
+        // Asked for while a message waits for its commit, which has no room.
+        _spool.Ending = () =>
+        {
+            _spool.Answers.Enqueue(CommitResult.NoSpace);
+            listing = _queue.Control.ListAsync(0, 10, default).AsTask();
+        };
+        Assert.Equal(CleanupStatus.NoSpace, await Submit());
+        await listing!.WaitAsync(Limit, TestContext.Current.CancellationToken);
+        Assert.Empty(_spool.Ids);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Who_waits_on_hold_for_nobody_is_deferred_when_it_cannot_be_requeued(bool held)
+    {
+        _answer = CleanupStatus.WriteError;
+        Assert.Equal(CleanupStatus.Ok, await Submit(held ? MessageFlags.Hold : MessageFlags.None));
+        var id = Assert.Single(_spool.Ids);
+        if (!held)
+        {
+            await Until(() => _delivered.Count == 1);
+        }
+        var requeue = _queue.Control.SuperAsync(SuperOperation.Requeue, id, default).AsTask();
+        if (!held)
+        {
+            // A delivery under way ends first; it failed, for there is no agent's result.
+            _failing = true;
+            _gate.Release();
+        }
+        Assert.False(await requeue.WaitAsync(Limit, TestContext.Current.CancellationToken));
+        Assert.Equal(held ? QueueState.Hold : QueueState.Deferred, (await _queue.ReadAsync(id, default)).Message!.Entry.State);
+    }
+
+    [Fact]
+    public async Task What_goes_through_cleanup_again_is_touched_by_nobody_meanwhile()
+    {
+        Assert.Equal(CleanupStatus.Ok, await Submit(MessageFlags.Hold));
+        var id = Assert.Single(_spool.Ids);
+        _answered = new TaskCompletionSource();
+        var requeue = _queue.Control.SuperAsync(SuperOperation.Requeue, id, default).AsTask();
+        await Until(() => _begun);
+        Assert.False(await _queue.Control.FlushMessageAsync(id, default));
+        Assert.False(await _queue.Control.SuperAsync(SuperOperation.Release, id, default));
+        Assert.False(await _queue.Control.SuperAsync(SuperOperation.Delete, id, default));
+        _answered.SetResult();
+        Assert.True(await requeue.WaitAsync(Limit, TestContext.Current.CancellationToken));
+        Assert.Empty(_spool.Ids);
+        Assert.Empty(_delivered);
+    }
+
+    [Fact]
+    public async Task A_new_message_that_nobody_could_speak_of_any_more_replaces_the_old_one()
+    {
+        Assert.Equal(CleanupStatus.Ok, await Submit(MessageFlags.Hold));
+        var id = Assert.Single(_spool.Ids);
+        _answer = CleanupStatus.WriteError;
+        // Its end is in the journal, and with it the recipients of the old one are closed; then receive dies.
+        _atEnd = () => Submit(MessageFlags.Hold, new ClosedRecipients(id, [0]));
+        Assert.True(await _queue.Control.SuperAsync(SuperOperation.Requeue, id, default).AsTask().WaitAsync(Limit, TestContext.Current.CancellationToken));
+        Assert.NotEqual(id, Assert.Single(_spool.Ids));
+    }
+
+    [Fact]
+    public async Task A_failure_that_is_not_reported_yet_outlives_the_requeue_of_the_others()
+    {
+        Assert.Equal(CleanupStatus.Ok, await Submit(MessageFlags.Hold, recipients: ["c@one.example", "d@one.example"]));
+        var id = Assert.Single(_spool.Ids);
+        // On the engine's thread, with another's end.
+        _spool.Ending = () => _spool.Outcome(id, new SpoolOutcome(0, Done: true, Unreported: true, OutcomeDetail.Write(DeliveryStatus.Bounced(1, 1, "no"), warned: false)));
+        Assert.Equal(CleanupStatus.Ok, await Submit(MessageFlags.Hold));
+        _spool.Ending = null;
+        _atEnd = () => Submit(MessageFlags.Hold, new ClosedRecipients(id, [1]));
+        Assert.True(await _queue.Control.SuperAsync(SuperOperation.Requeue, id, default).AsTask().WaitAsync(Limit, TestContext.Current.CancellationToken));
+        var left = (await _queue.ReadAsync(id, default)).Message!;
+        Assert.Equal([(0, true), (1, false)], left.Outcomes.OrderBy(o => o.Recipient).Select(o => (o.Recipient, o.Unreported)));
+        Assert.True(left.Outcomes.All(o => o.Done));
+    }
+
+    [Fact]
     public async Task Orders_for_all_leave_damaged_mail_to_who_can_rescue_it()
     {
         _damaged = true;
@@ -252,7 +341,7 @@ public sealed class FailingCommitTests : IRewrite, IBounce, IResubmit, IDelivery
     {
         _delivered.Enqueue(request.MessageId);
         await _gate.WaitAsync(cancel);
-        return _damaged ? new DeliveryResult(request.RequestId, [], Damaged: true) : QmgrSimulation.Ok(request);
+        return _failing ? new DeliveryResult(request.RequestId, []) : _damaged ? new DeliveryResult(request.RequestId, [], Damaged: true) : QmgrSimulation.Ok(request);
     }
 
     ValueTask<string?> IRewrite.RewriteAsync(bool local, string address, CancellationToken cancel) => new(address);
@@ -262,7 +351,11 @@ public sealed class FailingCommitTests : IRewrite, IBounce, IResubmit, IDelivery
 
     ValueTask<ReportResult> IBounce.ReportAsync(ReportRequest request, CancellationToken cancel) => new(ReportResult.Discarded);
 
-    IResubmitMessage IResubmit.Begin(Envelope envelope) => throw new InvalidOperationException("nothing was to be made");
+    IResubmitMessage IResubmit.Begin(Envelope envelope)
+    {
+        _begun = true;
+        return new Made(this);
+    }
 
     private async Task Until(Func<bool> holds)
     {
@@ -274,19 +367,37 @@ public sealed class FailingCommitTests : IRewrite, IBounce, IResubmit, IDelivery
         }
     }
 
-    private async Task<CleanupStatus> Submit(MessageFlags flags = MessageFlags.None)
+    private async Task<CleanupStatus> Submit(MessageFlags flags = MessageFlags.None, ClosedRecipients? closes = null, params string[] recipients)
     {
         var cancel = TestContext.Current.CancellationToken;
         var id = await _incoming.TakeIdAsync(cancel);
-        return await _incoming.EndAsync(id, "x\n"u8.ToArray(), Message(flags), cancel);
+        return await _incoming.EndAsync(id, "x\n"u8.ToArray(), Message(flags, closes, recipients), cancel);
     }
 
-    private static Envelope Message(MessageFlags flags = MessageFlags.None) => new()
+    /// <summary>A message that goes through cleanup again.</summary>
+    private sealed class Made(FailingCommitTests test) : IResubmitMessage
+    {
+        public ValueTask WriteAsync(ReadOnlyMemory<byte> content, CancellationToken cancel) => default;
+
+        public async ValueTask<ResubmitResult> EndAsync(CancellationToken cancel)
+        {
+            await (test._answered?.Task ?? Task.CompletedTask);
+            await (test._atEnd?.Invoke() ?? Task.CompletedTask);
+            return new ResubmitResult(new CleanupResult(test._answer), "4QNEW");
+        }
+
+        public void Dispose()
+        {
+        }
+    }
+
+    private static Envelope Message(MessageFlags flags = MessageFlags.None, ClosedRecipients? closes = null, params string[] recipients) => new()
     {
         Sender = "a@b.example",
         ArrivalMicros = (TimeProvider.System.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks / 10,
         ContentSize = 2,
         Flags = flags,
-        Recipients = [new EnvelopeRecipient("c@one.example")],
+        Closes = closes,
+        Recipients = [.. recipients.DefaultIfEmpty("c@one.example").Select(r => new EnvelopeRecipient(r))],
     };
 }

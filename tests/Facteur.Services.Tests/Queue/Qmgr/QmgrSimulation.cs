@@ -49,6 +49,9 @@ internal sealed class QmgrSimulation : IRewrite, IBounce
 
     public ReportResult ReportAnswer { get; set; } = ReportResult.Discarded;
 
+    /// <summary>Reports of these kinds can't be made.</summary>
+    public HashSet<ReportKind> Unmade { get; } = [];
+
     /// <summary>Reports end when this does.</summary>
     public Task ReportsEnd { get; set; } = Task.CompletedTask;
 
@@ -111,7 +114,7 @@ internal sealed class QmgrSimulation : IRewrite, IBounce
             _ends.Dequeue();
             Qmgr.Finished(result);
         }
-        Spool.Commit(false);
+        Commit();
         while (Qmgr.Fill())
         {
         }
@@ -123,7 +126,13 @@ internal sealed class QmgrSimulation : IRewrite, IBounce
                 : Deliver(request);
             _ends.Enqueue(result with { RequestId = request.RequestId }, Now + takes.Ticks);
         }
+        Commit();
+    }
+
+    private void Commit()
+    {
         Spool.Commit(false);
+        Qmgr.Leaving.Clear();
     }
 
     /// <summary>Runs until nothing is left to do before the limit.</summary>
@@ -161,7 +170,7 @@ internal sealed class QmgrSimulation : IRewrite, IBounce
         }
         await ReportsEnd;
         Interlocked.Increment(ref _answered);
-        return ReportAnswer;
+        return Unmade.Contains(request.Kind) ? ReportResult.TryAgain : ReportAnswer;
     }
 
     private int _answered;

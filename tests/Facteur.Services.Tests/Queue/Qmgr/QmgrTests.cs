@@ -87,6 +87,49 @@ public sealed class QmgrTests
     }
 
     [Fact]
+    public void A_failure_that_could_not_be_reported_yet_is_not_closed_by_the_report_of_the_expansion()
+    {
+        var sim = new QmgrSimulation(("minimal_backoff_time", "300")) { Unmade = { ReportKind.Failure } };
+        sim.Deliver = request => (TimeSpan.Zero, QmgrSimulation.Fail(request, DeliveryStatus.Bounced(1, 1, "no") with { Action = DsnAction.Expanded }));
+        var id = sim.Submit(new Envelope { Sender = "a@b", Recipients = [new EnvelopeRecipient("list@d", Notify: DsnNotify.Success | DsnNotify.Failure)] });
+        sim.Run(TimeSpan.FromSeconds(1));
+        Assert.True(Assert.Single(sim.Spool.Read(id)!.Outcomes).Unreported);
+        Assert.Equal(["Failure 0", "Success "], sim.Reports.Select(r => $"{r.Kind} {string.Join(' ', r.Closed())}").Order());
+        sim.Unmade.Clear();
+        sim.Run(TimeSpan.FromHours(1));
+        Assert.Equal(2, sim.Reports.Count(r => r.Kind == ReportKind.Failure));
+        Assert.Empty(sim.Spool.Ids);
+    }
+
+    [Fact]
+    public void A_failed_member_is_failed_in_the_report_that_sendmail_v_asks_for()
+    {
+        var sim = new QmgrSimulation();
+        sim.Deliver = request => (TimeSpan.Zero, QmgrSimulation.Fail(request, DeliveryStatus.Bounced(1, 1, "no") with { Action = DsnAction.Expanded }));
+        sim.Submit(new Envelope { Sender = "a@b", Flags = MessageFlags.ReportDeliveries, Recipients = [new EnvelopeRecipient("list@d")] });
+        sim.Run(TimeSpan.FromSeconds(1));
+        var report = Assert.Single(sim.Reports);
+        Assert.Equal(["alias expanded Expanded", "no Failed"], report.Recipients.Select(r => $"{r.Status.Reason} {r.Status.Action}").Order());
+    }
+
+    [Fact]
+    public void After_the_stop_nothing_more_is_begun_and_what_is_under_way_counts()
+    {
+        var sim = new QmgrSimulation(("default_destination_concurrency_limit", "2"), ("initial_destination_concurrency", "2"));
+        sim.Deliver = static request => (TimeSpan.FromMilliseconds(200), QmgrSimulation.Ok(request));
+        for (var i = 0; i < 20; i++)
+        {
+            sim.Submit("a@b", $"c{i}@one.example");
+        }
+        sim.Run(TimeSpan.FromMilliseconds(100));
+        var begun = sim.Requests.Count;
+        Assert.InRange(begun, 1, 2);
+        sim.Qmgr.Stop();
+        sim.Run(TimeSpan.FromSeconds(60));
+        Assert.Equal((begun, 20 - begun, 0), (sim.Requests.Count, sim.Spool.Ids.Count, sim.UnderWay));
+    }
+
+    [Fact]
     public void Aliases_that_cleanup_expanded_are_reported_once_and_never_delivered_to()
     {
         var sim = new QmgrSimulation();

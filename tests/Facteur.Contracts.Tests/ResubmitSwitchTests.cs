@@ -1,0 +1,94 @@
+using Facteur.Contracts.Wire;
+using Facteur.Mail.Envelopes;
+
+namespace Facteur.Contracts.Tests;
+
+/// <summary>Mail made inside while there is no cleanup.</summary>
+public sealed class ResubmitSwitchTests : ICleanup
+{
+    private readonly List<string> _taken = [];
+
+    [Fact]
+    public async Task A_message_waits_for_the_next_cleanup()
+    {
+        var cancel = TestContext.Current.CancellationToken;
+        using var door = new ResubmitSwitch(TimeProvider.System);
+        var first = Cleanup(door);
+        Assert.Equal(CleanupStatus.Ok, (await Send(door, "first")).Result.Status);
+        first.Dispose();
+        while (true)
+        {
+            // Until it has seen the end; what is begun before that is lost with it.
+            using var message = door.Begin(new Envelope());
+            if (message.GetType().Name == "LateMessage")
+            {
+                break;
+            }
+            await Task.Delay(5, cancel);
+        }
+        var waiting = Send(door, "second");
+        await Task.Delay(100, cancel);
+        Assert.False(waiting.IsCompleted);
+        using var second = Cleanup(door);
+        Assert.Equal(CleanupStatus.Ok, (await waiting.WaitAsync(TimeSpan.FromSeconds(20), cancel)).Result.Status);
+        Assert.Equal(["first", "second"], _taken);
+    }
+
+    [Fact]
+    public async Task Nobody_waits_for_ever()
+    {
+        var time = new Facteur.Testing.ManualTime();
+        using var door = new ResubmitSwitch(time);
+        var waiting = Send(door, "x");
+        time.Advance(TimeSpan.FromSeconds(9));
+        Assert.False(waiting.IsCompleted);
+        time.Advance(TimeSpan.FromSeconds(2));
+        Assert.Equal(CleanupStatus.WriteError, (await waiting.WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken)).Result.Status);
+    }
+
+    private ResubmitServer Cleanup(ResubmitSwitch door)
+    {
+        var (near, far) = PipePair.Create();
+        door.Attach(near);
+        return new ResubmitServer(far, this, new ServiceLog(new NoLog(), "test"));
+    }
+
+    private static async Task<ResubmitResult> Send(ResubmitSwitch door, string text)
+    {
+        using var message = door.Begin(new Envelope { Sender = text });
+        await message.WriteAsync(new byte[10], default);
+        return await message.EndAsync(default);
+    }
+
+    ValueTask<ICleanupMessage?> ICleanup.OpenAsync(Envelope envelope, CancellationToken cancel) => new(new Message(this, envelope.Sender));
+
+    private sealed class Message(ResubmitSwitchTests test, string name) : ICleanupMessage
+    {
+        public ulong Id => 1;
+
+        public string QueueId => "4Q";
+
+        public bool RecipientsFromHeaders { get; set; }
+
+        public void AddRecipient(EnvelopeRecipient recipient)
+        {
+        }
+
+        public ValueTask WriteAsync(ReadOnlyMemory<byte> content, CancellationToken cancel) => default;
+
+        public ValueTask<CleanupResult> CompleteAsync(CancellationToken cancel)
+        {
+            test._taken.Add(name);
+            return new(new CleanupResult(CleanupStatus.Ok));
+        }
+
+        public ValueTask DisposeAsync() => default;
+    }
+
+    private sealed class NoLog : IMailLog
+    {
+        public void Write(string tag, LogLevel level, string text)
+        {
+        }
+    }
+}
