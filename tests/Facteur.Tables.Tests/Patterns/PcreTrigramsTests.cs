@@ -36,6 +36,7 @@ public sealed class PcreTrigramsTests
     [InlineData("(?:viagra|(cialis|levitra)s)+now", "LEVITRASnow", "yes")]
     [InlineData("viagra|c.*s", "other", "all")]
     [InlineData("abc?", "ab", "all")]
+    [InlineData("ab+cd", "abbcd", "all")]
     [InlineData("abc{1,2}", "ab", "no")]
     [InlineData("abc{0,2}", "ab", "all")]
     [InlineData("(abc)*", "ab", "all")]
@@ -55,6 +56,16 @@ public sealed class PcreTrigramsTests
     [InlineData("", "-", "all")]
     public void Texts_without_the_literal_text_are_not_matched(string pattern, string text, string expected) =>
         Assert.Equal(expected, Ask(Encoding.Latin1.GetBytes(pattern), Pcre2.CASELESS, Encoding.Latin1.GetBytes(text)) switch { null => "all", true => "yes", _ => "no" });
+
+    [Theory]
+    [InlineData("^abc", Pcre2.MULTILINE, "x\nabc", true)]
+    [InlineData("^abc", Pcre2.DOTALL, "x\nabc", false)]
+    [InlineData("\\Aabc", Pcre2.MULTILINE, "x\nabc", false)]
+    [InlineData("ask", Pcre2.UTF | Pcre2.CASELESS, "a\u017f\u212a", true)]
+    [InlineData("ask", Pcre2.UTF | Pcre2.CASELESS, "other", false)]
+    [InlineData("a b c", Pcre2.EXTENDED, "abc", null)]
+    public void Options_count(string pattern, uint options, string text, bool? expected) =>
+        Assert.Equal(expected, Ask(Encoding.UTF8.GetBytes(pattern), options, Encoding.UTF8.GetBytes(text)));
 
     /// <summary>Whatever the pattern, its options and the text: a text that matches is never held back.</summary>
     [Fact]
