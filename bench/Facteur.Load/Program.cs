@@ -22,6 +22,6 @@ static int Usage()
     Console.Error.WriteLine("       Facteur.Load idle --port N --connections N holds connections after EHLO until its input ends");
     Console.Error.WriteLine("       Facteur.Load fill --journal DIR [--messages N] [--due N] [--size BYTES] writes a spool of deferred messages");
     Console.Error.WriteLine("       Facteur.Load cleanup [--messages N]        what rewriting and checks of one message cost");
-    Console.Error.WriteLine("       Facteur.Load tables [--entries N] [--postmap PROGRAM,PROGRAM]  what lookups cost, and how long a postmap takes");
+    Console.Error.WriteLine("       Facteur.Load tables [--text FILE]           what lookups cost: in rules, and in the index of a text");
     return 64;
 }

@@ -111,7 +111,7 @@ internal sealed class TableCheck(ConfigLoad load, SettingPlaces places, Findings
             {
                 foreach (var entry in written.Entries.Where(e => HasBackReference(e.Key)))
                 {
-                    findings.Add(FindingLevel.Note, entry.Line > 0 ? (written.Path, entry.Line) : _place, $"the pattern {entry.Key} has a back-reference: a match may take a time that grows exponentially");
+                    findings.Add(FindingLevel.Note, entry.Line > 0 ? (written.Path, entry.Line) : _place, $"the pattern {entry.Key} has a back-reference: it is not matched by libc, and mail is deferred when a match takes more than a million steps");
                 }
             }
         }

@@ -111,34 +111,50 @@ internal sealed class EntryStore : IEntries
     {
         var order = InOrder();
         var heads = new ulong[order.Length];
-        for (var i = 0; i < order.Length; i++)
+        var groups = new Stack<(int From, int To, int Depth)>([(0, order.Length, 0)]);
+        while (groups.TryPop(out var group))
         {
-            heads[i] = HeadOf(order[i]);
-        }
-        Array.Sort(heads, order);
-        // Those with equal first eight bytes stand together; the rest of the key orders them.
-        for (int from = 0, to; from < order.Length; from = to)
-        {
-            for (to = from + 1; to < order.Length && heads[to] == heads[from]; to++)
+            var (start, end, depth) = group;
+            for (var i = start; i < end; i++)
             {
-                // On to the first that is another.
+                heads[i] = HeadOf(order[i], depth);
             }
-            if (to > from + 1)
+            Array.Sort(heads, order, start, end - start);
+            // Those whose next eight bytes are equal stand together; what follows these orders them.
+            for (int from = start, to; from < end; from = to)
             {
-                order.AsSpan(from, to - from).Sort((a, b) => KeyOf(a).SequenceCompareTo(KeyOf(b)));
+                var goOn = true;
+                for (to = from; to < end && heads[to] == heads[from]; to++)
+                {
+                    goOn &= KeyOf(order[to]).Length > depth + sizeof(ulong);
+                }
+                if (to == from + 1)
+                {
+                    continue;
+                }
+                if (goOn)
+                {
+                    groups.Push((from, to, depth + sizeof(ulong)));
+                }
+                else
+                {
+                    order.AsSpan(from, to - from).Sort((a, b) => KeyOf(a).SequenceCompareTo(KeyOf(b)));
+                }
             }
         }
         return order;
     }
 
-    private ulong HeadOf(int index)
+    /// <summary>Eight bytes of a key; what is beyond its end counts as 0.</summary>
+    private ulong HeadOf(int index, int depth)
     {
         var key = KeyOf(index);
-        if (key.Length >= 8)
+        key = key[Math.Min(depth, key.Length)..];
+        if (key.Length >= sizeof(ulong))
         {
             return BinaryPrimitives.ReadUInt64BigEndian(key);
         }
-        Span<byte> head = stackalloc byte[8];
+        Span<byte> head = stackalloc byte[sizeof(ulong)];
         head.Clear();
         key.CopyTo(head);
         return BinaryPrimitives.ReadUInt64BigEndian(head);

@@ -9,7 +9,7 @@ namespace Facteur.Tables.Patterns;
 /// </summary>
 internal sealed class BoundedRegex : IExpression
 {
-    /// <summary>About 10 ms.</summary>
+    /// <summary>Far more than a match of ordinary mail takes, and little enough for a thread that serves others too.</summary>
     public const int StepLimit = 1_000_000;
 
     [ThreadStatic]

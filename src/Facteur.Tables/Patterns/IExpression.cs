@@ -21,6 +21,9 @@ internal interface IExpression
     /// <summary>How many groups it has.</summary>
     int Groups { get; }
 
+    /// <summary>What a text must hold to match; null when nothing is known.</summary>
+    TrigramQuery? Trigrams => null;
+
     /// <summary>Matches a text.</summary>
     /// <param name="text">Its bytes, the last one a NUL.</param>
     /// <param name="matches">The whole match and its groups; a group that took no part starts at -1.</param>

@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace Facteur.Tables.Patterns;
 
 /// <summary>What a rule of a pattern table does.</summary>
@@ -30,7 +32,7 @@ internal sealed class PatternRules<TPattern>
     /// <param name="BlockEnd">The index of an if's endif; -1 when there is none.</param>
     internal readonly record struct Rule(RuleKind Kind, int Line, TPattern? Pattern, int BlockEnd = -1);
 
-    public IReadOnlyList<Rule> Rules => _rules;
+    public ReadOnlySpan<Rule> Rules => CollectionsMarshal.AsSpan(_rules);
 
     /// <summary>Whether an if waits for its endif.</summary>
     public bool InBlock => _open.Count > 0;

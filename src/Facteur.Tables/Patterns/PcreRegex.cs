@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using System.Text;
 using Facteur.Unix;
 
 namespace Facteur.Tables.Patterns;
@@ -21,14 +20,10 @@ internal sealed unsafe class PcreRegex : SafeHandle, IExpression
     [ThreadStatic]
     private static MatchData? _data;
 
-    private readonly byte[] _prefix;
-    private readonly bool _ignoreCase;
-
-    private PcreRegex(nint code, byte[] prefix, bool ignoreCase)
+    private PcreRegex(nint code, TrigramQuery? trigrams)
         : base(code, ownsHandle: true)
     {
-        _prefix = prefix;
-        _ignoreCase = ignoreCase;
+        Trigrams = trigrams;
         uint groups;
         _ = Pcre2.pcre2_pattern_info_8(code, Pcre2.INFO_CAPTURECOUNT, &groups);
         Groups = (int)groups;
@@ -37,6 +32,8 @@ internal sealed unsafe class PcreRegex : SafeHandle, IExpression
     public override bool IsInvalid => handle == 0;
 
     public int Groups { get; }
+
+    public TrigramQuery? Trigrams { get; }
 
     /// <summary>Compiles an expression.</summary>
     /// <param name="pattern">Its bytes.</param>
@@ -53,18 +50,13 @@ internal sealed unsafe class PcreRegex : SafeHandle, IExpression
             code = Pcre2.pcre2_compile_8(start is null ? &none : start, (nuint)pattern.Length, options, out number, out offset, 0);
         }
         error = code == 0 ? $"error in regex at offset {offset}: {Words(number)}" : "";
-        return code == 0 ? null : new PcreRegex(code, PcrePrefix.Find(pattern, options), (options & Pcre2.CASELESS) != 0);
+        return code == 0 ? null : new PcreRegex(code, PcreTrigrams.Of(pattern, options));
     }
 
     public Matched Match(ReadOnlySpan<byte> text, Span<Libc.RegMatch> matches, out string error)
     {
         error = "";
         text = text[..^1];
-        // Most rules of header_checks name their header first: those of other headers cost a comparison.
-        if (_prefix.Length > 0 && !StartsWithPrefix(text))
-        {
-            return Matched.No;
-        }
         var data = _data ??= new MatchData();
         int result;
         fixed (byte* start = text)
@@ -93,9 +85,6 @@ internal sealed unsafe class PcreRegex : SafeHandle, IExpression
         Pcre2.pcre2_code_free_8(handle);
         return true;
     }
-
-    private bool StartsWithPrefix(ReadOnlySpan<byte> text) =>
-        text.Length >= _prefix.Length && (_ignoreCase ? Ascii.EqualsIgnoreCase(text[.._prefix.Length], _prefix) : text.StartsWith(_prefix));
 
     private static nint MakeLimits()
     {

@@ -35,9 +35,9 @@ internal sealed class CidrTable : TableContent
             return Lookup.NotFound;
         }
         var rules = _rules.Rules;
-        for (var i = 0; i < rules.Count; i++)
+        for (var i = 0; i < rules.Length; i++)
         {
-            var rule = rules[i];
+            ref readonly var rule = ref rules[i];
             if (rule.Kind == RuleKind.Endif || rule.Pattern.Matches(address) == (rule.Kind == RuleKind.If))
             {
                 continue;

@@ -10,9 +10,13 @@ namespace Facteur.Tables.Types;
 /// <summary>What regexp: and pcre: tables share: expressions in order, the first that matches answers.</summary>
 internal abstract class ExpressionTable : TableContent
 {
+    /// <summary>With fewer it costs less to match them all than to look what the text holds.</summary>
+    private const int ManyRules = 4;
+
     private readonly PatternRules<ExpressionRule> _rules = new();
     private readonly TableRequest _request;
     private readonly Encoding _encoding;
+    private int _withTrigrams;
 
     private protected ExpressionTable(TableRequest request)
     {
@@ -92,10 +96,13 @@ internal abstract class ExpressionTable : TableContent
     {
         line = 0;
         Span<Libc.RegMatch> matches = stackalloc Libc.RegMatch[256];
+        Span<ulong> room = stackalloc ulong[TrigramSet.Words];
+        var hasTrigrams = _withTrigrams >= ManyRules;
+        var trigrams = hasTrigrams ? new TrigramSet(room, text[..^1]) : default;
         var rules = _rules.Rules;
-        for (var i = 0; i < rules.Count; i++)
+        for (var i = 0; i < rules.Length; i++)
         {
-            var rule = rules[i];
+            ref readonly var rule = ref rules[i];
             if (rule.Kind == RuleKind.Endif)
             {
                 continue;
@@ -103,7 +110,8 @@ internal abstract class ExpressionTable : TableContent
             var pattern = rule.Pattern!;
             // Groups cost libc time: only those that the result names are asked for.
             var wanted = matches[..(pattern.Result is null ? 0 : pattern.Result.HighestGroup + 1)];
-            var end = pattern.Expression.Match(text, wanted, out var error);
+            var error = "";
+            var end = hasTrigrams && pattern.Expression.Trigrams is { } query && !query.MayMatch(trigrams) ? Matched.No : pattern.Expression.Match(text, wanted, out error);
             if (end == Matched.Failed)
             {
                 // Postfix goes on as if it did not match, so that whoever reaches the limit passes; here the table can't answer.
@@ -270,6 +278,7 @@ internal abstract class ExpressionTable : TableContent
         }
         text = text[end..].TrimStart();
         regex = Compile(_encoding.GetBytes(pattern), options, out var error);
+        _withTrigrams += regex?.Trigrams is null ? 0 : 1;
         return regex is null ? error : null;
     }
 }

@@ -52,7 +52,10 @@ public sealed class CheckCommandTests : IDisposable
     [InlineData("mynetworks = 127.0.0.0/8 DIR/none", "DIR/main.cf:9: error: mynetworks: open DIR/none: No such file or directory")]
     [InlineData("virtual_alias_maps = hash:DIR/text", "DIR/main.cf:9: warning: table hash:DIR/text: no index DIR/text.lmdb")]
     [InlineData("virtual_alias_maps = texthash:DIR/bad", "DIR/bad:2: warning: expected format: key whitespace value")]
-    [InlineData("header_checks = regexp:DIR/backs", "DIR/backs:2: note: the pattern /(.)\\1/ has a back-reference: a match may take a time that grows exponentially")]
+    [InlineData("header_checks = regexp:DIR/backs", "DIR/backs:2: note: the pattern /(.)\\1/ has a back-reference: it is not matched by libc, and mail is deferred when a match takes more than a million steps")]
+    [InlineData("body_checks = regexp:DIR/backs", "DIR/backs:4: note: the pattern !/^(a)\\1$/ has a back-reference: ")]
+    [InlineData("header_checks = proxy:regexp:DIR/backs", "DIR/backs:2: note: the pattern /(.)\\1/ has a back-reference: ")]
+    [InlineData("header_checks = regexp:{{/(b)\\1/ DUNNO}}", "DIR/main.cf:9: note: the pattern /(b)\\1/ has a back-reference: ")]
     [InlineData("virtual_alias_domains = two.example", "DIR/main.cf:9: warning: do not list domain two.example in BOTH mydestination and virtual_alias_domains")]
     [InlineData("virtual_mailbox_domains = texthash:DIR/domains", "DIR/domains:2: warning: do not list domain two.example in BOTH mydestination and virtual_mailbox_domains")]
     [InlineData("virtual_mailbox_domains = x.example\nrelay_domains =\n  y.example\n  X.example", "DIR/main.cf:12: warning: do not list domain X.example in BOTH virtual_mailbox_domains and relay_domains")]
@@ -185,7 +188,7 @@ public sealed class CheckCommandTests : IDisposable
     {
         Write("text", "info@one.example joe\n");
         Write("bad", "key value\nlonely\n");
-        Write("backs", "/a/ DUNNO\n/(.)\\1/ REJECT\n/\\\\1/ DUNNO\n");
+        Write("backs", "/a/ DUNNO\n/(.)\\1/ REJECT\n/\\\\1/ DUNNO\nif !/^(a)\\1$/\n/b/ DUNNO\nendif\n");
         Write("domains", "one.example x\ntwo.example x\n");
         Write("cert.pem", Pair.Value.Certificate);
         Write("cert.key", Pair.Value.Key);

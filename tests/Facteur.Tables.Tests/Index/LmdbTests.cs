@@ -46,6 +46,22 @@ public sealed class LmdbTests
             },
             iter: 60);
 
+    /// <summary>Keys that are alike for long, end within others, and hold zeros.</summary>
+    [Fact]
+    public void Keys_are_in_the_order_of_their_bytes() =>
+        Gen.Int[0, 2].Select(i => new byte[] { 0, (byte)'a', 0xff }[i]).Array[1, 20].Array[0, 200].Sample(
+            keys =>
+            {
+                var store = new EntryStore();
+                byte[][] all = [.. keys, .. keys.Select(k => (byte[])[.. "aaaaaaaaaaaaaaaa"u8, .. k]), .. keys.Select(k => (byte[])[.. k, .. k, .. k])];
+                foreach (var key in all)
+                {
+                    store.Add(key, key, replace: false);
+                }
+                Assert.Equal(Sorted(all.Select(k => (k, k))).Keys.Select(Convert.ToHexString), store.Sorted().Select(i => Convert.ToHexString(store.KeyOf(i))));
+            },
+            iter: 300);
+
     [Theory]
     [InlineData(0)]
     [InlineData(1)]

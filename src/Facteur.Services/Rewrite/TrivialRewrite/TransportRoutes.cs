@@ -51,6 +51,7 @@ internal sealed class TransportRoutes(Maps maps, IAddressMaps addresses, bool pa
     public async ValueTask<Lookup> FindAsync(string recipient, CancellationToken cancel)
     {
         var found = (await addresses.FindAsync(maps, recipient, _keys, cancel).ConfigureAwait(false)).Lookup;
-        return found.Status == LookupStatus.NotFound ? await maps.FindAsync("*", partial: true, cancel).ConfigureAwait(false) : found;
+        // Postfix: "*" is a whole key, of patterns and socketmap servers too. It asks first at its start and keeps the answer for 30 seconds; here it is asked for when it counts.
+        return found.Status == LookupStatus.NotFound ? await maps.FindAsync("*", partial: false, cancel).ConfigureAwait(false) : found;
     }
 }

@@ -129,6 +129,20 @@ public sealed class ResolveTests
         Assert.StartsWith("smtp:outbound.example", await Resolve(Service(("transport_maps", "hash:transport")), "alice@dest.example"));
     }
 
+    // Recording 41_socketmap_tcp_tables: whole addresses and "*" are asked for, no domains.
+    [Fact]
+    public async Task Asks_tables_of_patterns_for_whole_addresses_and_the_wildcard()
+    {
+        var asked = new List<string>();
+        _tables.AddPattern("socketmap:transport", key =>
+        {
+            asked.Add(key);
+            return key == "*" ? "smtp:outbound.example" : null;
+        });
+        Assert.StartsWith("smtp:outbound.example ", await Resolve(Service(("transport_maps", "socketmap:transport")), "u@x.example"));
+        Assert.Equal(["u@x.example", "*"], asked);
+    }
+
     [Fact]
     public async Task Routes_by_sender()
     {
