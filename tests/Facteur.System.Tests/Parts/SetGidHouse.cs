@@ -98,7 +98,7 @@ internal sealed class SetGidHouse : IDisposable
             return;
         }
         foreach (var file in Directory.EnumerateFiles(AppContext.BaseDirectory).Where(f => Path.GetFileName(f) is var name
-            && (name == executable || name.StartsWith($"{executable}.", StringComparison.Ordinal) || (name.EndsWith(".dll", StringComparison.Ordinal) && name.StartsWith("Facteur.", StringComparison.Ordinal)) || name == "DnsClient.dll")))
+            && (name == executable || name.StartsWith($"{executable}.", StringComparison.Ordinal) || name.EndsWith(".dll", StringComparison.Ordinal))))
         {
             File.Copy(file, $"{Top}/bin/{Path.GetFileName(file)}", overwrite: true);
         }
