@@ -40,7 +40,7 @@ class Maildirs:
         return (f'{mta.dir}/boxes/u{n}/new' for n in range(USERS))
 
     def empty(self, mta):
-        # Aside, not deleted: ext4 gives no inode to another file for a minute, and whoever makes files meanwhile pays for the search.
+        # Aside, not deleted: see rest().
         aside = f'{mta.dir}/aside-{time.monotonic_ns()}'
         os.mkdir(aside)
         for number, file in enumerate(self.files(mta)):
@@ -119,10 +119,20 @@ class Deliveries:
         self.failed += lines.count(b'status=bounced') + lines.count(b'status=deferred')
         return self.seen
 
+REST = 65  # seconds
+ended = None
+
+def rest():
+    """ext4 gives the inode of a deleted file to no other for a minute, and whoever makes files meanwhile pays for the search: each pays for its own files alone."""
+    if ended is not None:
+        time.sleep(max(0, ended + REST - time.monotonic()))
+
 def load(mta, boxes, program, size, sessions, messages):
     """One load; seconds until the log has seen every message delivered and every message lies there, CPU per message, peak PSS in KiB, wrong contents."""
+    global ended
     boxes.empty(mta)
     os.sync()
+    rest()
     delivered, peak, done = Deliveries(f'{mta.dir}/maillog'), [0], threading.Event()
     source = subprocess.Popen([program, 'source', '--port', str(mta.port), '--sessions', str(sessions), '--messages', str(messages), '--size', str(size), '--to', f'{boxes.users}%d@{DOMAIN}',
                                '--users', str(USERS), '--wait'], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -162,3 +172,5 @@ def load(mta, boxes, program, size, sessions, messages):
         done.set()
         source.kill()
         source.wait()
+        os.sync()
+        ended = time.monotonic()
