@@ -7,7 +7,7 @@ internal sealed class AddressKeyParts
 {
     private readonly string _address;
 
-    public AddressKeyParts(string address, string delimiters)
+    public AddressKeyParts(string address, string delimiters, bool externalOnly)
     {
         _address = address;
         var at = address.LastIndexOf('@');
@@ -16,12 +16,12 @@ internal sealed class AddressKeyParts
         Domain = at < 0 ? "" : address[(at + 1)..];
         var quoted = Local.Contains('"') || Local.Contains('\\');
         var raw = quoted ? AddressParts.Unquote(Local) : Local;
-        UnquotedLocal = quoted && raw != Local ? raw : null;
+        UnquotedLocal = !externalOnly && quoted && raw != Local ? raw : null;
         var (user, extension) = AddressParts.SplitExtension(raw, delimiters);
         if (extension is not null)
         {
             User = quoted ? AddressParts.Quote(user) : user;
-            UnquotedUser = quoted && User != user ? user : null;
+            UnquotedUser = !externalOnly && quoted && User != user ? user : null;
             Extension = raw[user.Length..];
         }
     }
@@ -29,13 +29,13 @@ internal sealed class AddressKeyParts
     /// <summary>The local part in external form.</summary>
     public string Local { get; }
 
-    /// <summary>The local part unquoted, when that differs.</summary>
+    /// <summary>The local part unquoted, when that differs and is a key.</summary>
     public string? UnquotedLocal { get; }
 
     /// <summary>The user without extension in external form; null when there is no extension.</summary>
     public string? User { get; }
 
-    /// <summary>The user without extension unquoted, when that differs.</summary>
+    /// <summary>The user without extension unquoted, when that differs and is a key.</summary>
     public string? UnquotedUser { get; }
 
     /// <summary>The extension with its delimiter.</summary>

@@ -45,7 +45,7 @@ public sealed class AddressMaps : IAddressMaps
 
     private async ValueTask<AddressLookup> FindFormAsync(Maps maps, string address, AddressKeys keys, CancellationToken cancel)
     {
-        var parts = new AddressKeyParts(address, _delimiters);
+        var parts = new AddressKeyParts(address, _delimiters, keys.HasFlag(AddressKeys.ExternalOnly));
         if (keys.HasFlag(AddressKeys.Full))
         {
             var found = await FindUserAsync(maps, parts, parts.AtDomain, partial: false, cancel).ConfigureAwait(false);

@@ -29,6 +29,9 @@ public enum AddressKeys : byte
 
     /// <summary>Parents of the domain without the dot, each in turn (parent_domain_matches_subdomains).</summary>
     Parents = 64,
+
+    /// <summary>Quoted local parts as they are written only, not unquoted too (canonical and generic maps).</summary>
+    ExternalOnly = 128,
 }
 
 /// <summary>Looks addresses up in maps with the keys of canonical(5), virtual(5), transport(5), access(5) and so on.</summary>

@@ -36,6 +36,10 @@ public sealed class LocalAgent : IDeliveryAgent
     public async ValueTask<DeliveryResult> DeliverAsync(DeliveryRequest request, CancellationToken cancel)
     {
         cancel.ThrowIfCancellationRequested();
+        if (_rooms.Settings.SizeLimit.Refusal(_rooms.Log, request) is { } refusal)
+        {
+            return refusal;
+        }
         var results = new List<RecipientResult>(request.Recipients.Count);
         using var content = new MessageContent(_rooms.Reader, request.MessageId, request.Layout);
         // The content may have to come from the disk.

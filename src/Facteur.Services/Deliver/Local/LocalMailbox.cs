@@ -108,7 +108,7 @@ internal sealed class LocalMailbox(LocalRooms rooms, DeliveryRequest request, De
         OriginalTo = OriginalTo(target),
         DeliveredTo = deliveredTo,
         Host = _settings.Host,
-        SizeLimit = _settings.SizeLimit,
+        SizeLimit = _settings.SizeLimit.Bytes,
         ErrorClass = 5,
         Locks = _settings.Locks,
     };

@@ -43,12 +43,7 @@ internal sealed class LocalSettings
         MailOwner = UserAccount.Find(config.Get(CommonParameters.MailOwner), out var owner) == 0 ? owner?.Uid : null;
         QueueDirectory = config.Get(CommonParameters.QueueDirectory);
         LuserRelay = config.Get(LocalParameters.LuserRelay);
-        SizeLimit = config.Get(LocalParameters.MailboxSizeLimit);
-        var message = config.Get(CommonParameters.MessageSizeLimit);
-        if (SizeLimit > 0 && (message == 0 || SizeLimit < message))
-        {
-            throw new ConfigException("main.cf configuration error: mailbox_size_limit is smaller than message_size_limit");
-        }
+        SizeLimit = new MailboxLimit(config, LocalParameters.MailboxSizeLimit);
         Locks = MailboxLocks.Parse(
             LocalParameters.MailboxDeliveryLock.Name, config.Get(LocalParameters.MailboxDeliveryLock), (int)Math.Min(config.Get(LocalParameters.DeliverLockAttempts), int.MaxValue),
             config.Get(LocalParameters.DeliverLockDelay), config.Get(LocalParameters.StaleLockTime));
@@ -127,7 +122,7 @@ internal sealed class LocalSettings
 
     public string LuserRelay { get; }
 
-    public long SizeLimit { get; }
+    public MailboxLimit SizeLimit { get; }
 
     public MailboxLocks Locks { get; }
 

@@ -8,7 +8,7 @@ namespace Facteur.Services.Deliver.Smtp;
 /// <summary>smtp_generic_maps (generic(5)): addresses that mean something here only become ones that do everywhere, in envelope and headers on their way out.</summary>
 internal sealed class SmtpGeneric
 {
-    private const AddressKeys Keys = AddressKeys.Full | AddressKeys.LocalUser | AddressKeys.AtDomain;
+    private const AddressKeys Keys = AddressKeys.Full | AddressKeys.LocalUser | AddressKeys.AtDomain | AddressKeys.ExternalOnly;
 
     private readonly Maps _maps;
     private readonly IAddressMaps _addresses;

@@ -21,7 +21,7 @@ public sealed class VirtualAgent : IDeliveryAgent
     private readonly Maps _gids;
     private readonly string _base;
     private readonly long _minimumUid;
-    private readonly long _limit;
+    private readonly MailboxLimit _limit;
     private readonly MailboxLocks _locks;
     private readonly bool _strictOwner;
     private readonly bool _softBounce;
@@ -41,7 +41,7 @@ public sealed class VirtualAgent : IDeliveryAgent
     /// <param name="hands">Who acts in users' names.</param>
     /// <param name="log">The entry's log.</param>
     /// <param name="time">The clock.</param>
-    /// <exception cref="ConfigException">A lock is unknown, or a mailbox may not hold one message.</exception>
+    /// <exception cref="ConfigException">A lock is unknown.</exception>
     public VirtualAgent(IConfig config, ITableSet tables, ISpoolReader reader, UserHands hands, ServiceLog log, TimeProvider time)
     {
         _mailboxes = Open(tables, config, VirtualParameters.MailboxMaps);
@@ -49,12 +49,7 @@ public sealed class VirtualAgent : IDeliveryAgent
         _gids = Open(tables, config, VirtualParameters.GidMaps);
         _base = config.Get(VirtualParameters.MailboxBase);
         _minimumUid = config.Get(VirtualParameters.MinimumUid);
-        _limit = config.Get(VirtualParameters.MailboxLimit);
-        var message = config.Get(CommonParameters.MessageSizeLimit);
-        if (_limit > 0 && (message == 0 || _limit < message))
-        {
-            throw new ConfigException("main.cf configuration error: virtual_mailbox_limit is smaller than message_size_limit");
-        }
+        _limit = new MailboxLimit(config, VirtualParameters.MailboxLimit);
         _locks = MailboxLocks.Parse(
             VirtualParameters.MailboxLock.Name, config.Get(VirtualParameters.MailboxLock), (int)Math.Min(config.Get(LocalParameters.DeliverLockAttempts), int.MaxValue),
             config.Get(LocalParameters.DeliverLockDelay), config.Get(LocalParameters.StaleLockTime));
@@ -74,6 +69,10 @@ public sealed class VirtualAgent : IDeliveryAgent
     public async ValueTask<DeliveryResult> DeliverAsync(DeliveryRequest request, CancellationToken cancel)
     {
         cancel.ThrowIfCancellationRequested();
+        if (_limit.Refusal(_log, request) is { } refusal)
+        {
+            return refusal;
+        }
         var results = new List<RecipientResult>(request.Recipients.Count);
         var damaged = false;
         using var content = new MessageContent(_reader, request.MessageId, request.Layout);
@@ -124,7 +123,7 @@ public sealed class VirtualAgent : IDeliveryAgent
             OriginalTo = recipient.Recipient.OriginalAddress.Length > 0 ? recipient.Recipient.OriginalAddress : _originalTo ? recipient.Recipient.Address : "",
             DeliveredTo = recipient.Recipient.Address,
             Host = _host,
-            SizeLimit = _limit,
+            SizeLimit = _limit.Bytes,
             ErrorClass = 4,
             Locks = _locks,
             StrictOwner = _strictOwner,

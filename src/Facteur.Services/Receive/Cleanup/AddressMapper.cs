@@ -62,7 +62,7 @@ internal sealed class AddressMapper(CleanupOptions options, IRewrite rewrite, IA
     /// <summary>Looks an address up and gives the addresses it maps to, in standard form; null when it is not found or a table failed.</summary>
     public async ValueTask<List<string>?> LookupAsync(Maps maps, string address, bool propagate, CancellationToken cancel)
     {
-        var (lookup, extension) = await addresses.FindAsync(maps, address, Keys, cancel).ConfigureAwait(false);
+        var (lookup, extension) = await addresses.FindAsync(maps, address, maps == options.VirtualAliases ? Keys : Keys | AddressKeys.ExternalOnly, cancel).ConfigureAwait(false);
         if (lookup.Status != LookupStatus.Found)
         {
             Failed |= lookup.Status == LookupStatus.Error;

@@ -423,7 +423,18 @@ public sealed class LocalAgentTests : IDisposable
     }
 
     [Theory]
-    [InlineData("mailbox_size_limit", "10")]
+    [InlineData("10", "10240000")]
+    [InlineData("51200000", "0")]
+    public async Task With_a_limit_that_a_message_may_exceed_mail_waits(string mailbox, string message)
+    {
+        var result = await Agent(("mailbox_size_limit", mailbox), ("message_size_limit", message)).DeliverAsync(_room.Request("x\n", ["daemon@dest.example"]), default);
+        Assert.True(result.TransportFailed);
+        Assert.Equal((DeliveryOutcome.Deferred, "unknown mail transport error"), (result.DestinationFailed!.Outcome, result.DestinationFailed.Reason));
+        Assert.Equal("postfix/local: fatal: main.cf configuration error: mailbox_size_limit is smaller than message_size_limit", _room.Lines[^1]);
+        Assert.False(File.Exists(_room.Path("daemon")));
+    }
+
+    [Theory]
     [InlineData("mailbox_delivery_lock", "lockf")]
     [InlineData("allow_mail_to_files", "everywhere")]
     public void Values_that_cannot_be_used_are_refused_at_start(string name, string value) => Assert.Throws<ConfigException>(() => Agent((name, value)));

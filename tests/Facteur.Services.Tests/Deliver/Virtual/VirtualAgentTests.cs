@@ -204,6 +204,12 @@ public sealed class VirtualAgentTests : IDisposable
     }
 
     [Fact]
-    public void A_mailbox_smaller_than_a_message_is_a_configuration_error() =>
-        Assert.Throws<ConfigException>(() => Agent(("virtual_mailbox_limit", "10")));
+    public async Task With_a_limit_that_a_message_may_exceed_mail_waits()
+    {
+        var result = await Agent(("virtual_mailbox_limit", "10")).DeliverAsync(_room.Request(Content, ["box@v.example"], transport: "virtual"), default);
+        Assert.True(result.TransportFailed);
+        Assert.Equal((DeliveryOutcome.Deferred, "unknown mail transport error"), (result.DestinationFailed!.Outcome, result.DestinationFailed.Reason));
+        Assert.EndsWith("fatal: main.cf configuration error: virtual_mailbox_limit is smaller than message_size_limit", _room.Lines[^1]);
+        Assert.False(File.Exists(_room.Path("box")));
+    }
 }

@@ -18,9 +18,14 @@ internal sealed class AccessTable(Maps maps, string name, Func<string, Restricti
             ?? Verdict.Dunno;
     }
 
-    public async ValueTask<Verdict> ReverseClientAsync(RestrictionContext context, Subject subject) =>
-        await DomainAsync(context, context.Client.ReverseName, new Subject(context.Client.ReverseName, Subject.UnverifiedClientHost)).ConfigureAwait(false)
+    /// <summary>check_reverse_client_hostname_access: the name that nobody vouches for and its parents, then the address and its networks.</summary>
+    public async ValueTask<Verdict> ReverseClientAsync(RestrictionContext context, Subject subject)
+    {
+        var client = new Subject(context.Client.ReverseName, Subject.UnverifiedClientHost);
+        return await DomainAsync(context, context.Client.ReverseName, client).ConfigureAwait(false)
+            ?? await AddressAsync(context, context.Client.Address, client).ConfigureAwait(false)
             ?? Verdict.Dunno;
+    }
 
     public async ValueTask<Verdict> HeloAsync(RestrictionContext context, Subject subject) =>
         context.Helo is { } helo
