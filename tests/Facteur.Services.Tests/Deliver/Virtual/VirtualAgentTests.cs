@@ -1,4 +1,3 @@
-using Facteur.Config;
 using Facteur.Contracts;
 using Facteur.Mail.Dsn;
 using Facteur.Services.Deliver.Virtual;
