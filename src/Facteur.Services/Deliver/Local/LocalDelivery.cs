@@ -492,7 +492,7 @@ internal sealed class LocalDelivery(
     /// <summary>An address and nothing else: Postfix gives no meaning to "|" and "/" here.</summary>
     private void LuserRelay(LocalTarget target, LocalPart part)
     {
-        var relay = LocalExpansion.Expand(_settings.LuserRelay, name => LocalNames.Value(name, part, target.Address, null));
+        var relay = LocalExpansion.Expand(_settings.LuserRelay, name => LocalNames.Value(name, part, target.Address, null, _settings.Delimiters));
         if (string.IsNullOrEmpty(relay))
         {
             LocalLog.EmptyAlias(rooms.Log, $"luser_relay = {_settings.LuserRelay}");

@@ -171,8 +171,8 @@ public sealed class TrivialRewriteService : IRewrite
             {
                 return null;
             }
-            // Postfix: DUNNO here means no relayhost at all, not the global one.
-            nexthop = status == LookupStatus.Found ? value ?? domain : nexthop;
+            // postconf(5): DUNNO ends the search and leaves the global relayhost as it is.
+            nexthop = value ?? nexthop;
         }
         return Checked(transport, nexthop, relay ? ResolveFlags.Relay : ResolveFlags.Default);
     }
