@@ -2,10 +2,9 @@ using System.Buffers;
 using System.Globalization;
 using System.Text;
 using Facteur.Contracts;
-using Facteur.Mail.Dsn;
 using Facteur.Mail.Envelopes;
-using Facteur.Spool.PostfixQueue;
 using Facteur.Mail.Headers;
+using Facteur.Spool.PostfixQueue;
 
 namespace Facteur.Commands;
 
