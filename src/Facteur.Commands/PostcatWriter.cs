@@ -2,9 +2,9 @@ using System.Buffers;
 using System.Globalization;
 using System.Text;
 using Facteur.Contracts;
-using Facteur.Mail.Dsn;
 using Facteur.Mail.Envelopes;
 using Facteur.Mail.Headers;
+using Facteur.Spool.PostfixQueue;
 
 namespace Facteur.Commands;
 
@@ -18,6 +18,7 @@ internal sealed class PostcatWriter : IDisposable
     private readonly bool _body;
     private readonly bool _types;
     private readonly bool _offsets;
+    private readonly QueueFileWriter _file = new();
     private readonly long _skip;
     private readonly ArrayBufferWriter<byte> _line = new(256);
     private long _offset;
@@ -37,12 +38,12 @@ internal sealed class PostcatWriter : IDisposable
     public async Task<bool> CopyAsync(IQueueOperator queue, QueuedMessage message, TimeZoneInfo zone)
     {
         var name = $"{message.QueueName}/{message.QueueId}";
-        _offset = 0;
-        if (_skip == 0)
-        {
-            Envelope(message, name, zone);
-        }
+        var done = message.Done.ToHashSet();
+        _file.Begin(message.Envelope, message.QueueId, done.Contains, null);
+        Envelope(message, name, zone);
+        _offset = _file.ContentStart - 2;
         Marker('M', $"*** MESSAGE CONTENTS {name} ***");
+        _offset = _file.ContentStart;
         var scan = new HeaderEnd();
         var header = new ArrayBufferWriter<byte>();
         var ended = false;
@@ -67,9 +68,11 @@ internal sealed class PostcatWriter : IDisposable
             return false;
         }
         Marker('X', $"*** HEADER EXTRACTED {name} ***");
+        _offset += 2;
         if (_envelope && scan.MessageId is { } id)
         {
             Record('A', $"named_attribute: message_id={id}");
+            _offset += RecordLength(Encoding.UTF8.GetByteCount(id) + "message_id=".Length);
         }
         Marker('E', $"*** MESSAGE FILE END {name} ***");
         return true;
@@ -143,56 +146,35 @@ internal sealed class PostcatWriter : IDisposable
             return;
         }
         var e = message.Envelope;
+        var records = new RecordFile(new MemoryStream(_file.Output.WrittenSpan.ToArray()));
         Marker(' ', $"*** ENVELOPE RECORDS {name} ***", plain: true);
-        Record('C', string.Create(CultureInfo.InvariantCulture,
-            $"message_size: {e.ContentSize,15} {0,15} {e.Recipients.Count,15} {0,15} {e.ContentSize,15} {((e.Flags & MessageFlags.SmtpUtf8) != 0 ? 1 : 0),15}"));
-        Record('T', $"message_arrival_time: {Time(e.ArrivalMicros / 1_000_000, zone)}");
-        Record('c', $"create_time: {Time(e.ArrivalMicros / 1_000_000, zone)}");
-        Attribute("rewrite_context", (e.Flags & MessageFlags.RewriteLocal) != 0 ? "local" : "remote");
-        Attribute("envelope_id", e.EnvelopeId);
-        Attribute("ret_flags", e.Return == DsnReturn.None ? "" : ((int)e.Return).ToString(CultureInfo.InvariantCulture));
-        if (e.FullName.Length > 0)
+        while (records.Read(out var data, out _) is not ('\0' or 'M') and var type)
         {
-            Record('F', $"sender_fullname: {e.FullName}");
-        }
-        Record('S', $"sender: {e.Sender}");
-        if (e.Origin == MessageOrigin.Smtpd)
-        {
-            Attribute("log_client_name", e.Client.Name);
-            Attribute("log_client_address", e.Client.Address);
-            Attribute("log_client_port", e.Client.Port.ToString(CultureInfo.InvariantCulture));
-            Attribute("log_helo_name", e.Client.Helo);
-            Attribute("log_protocol_name", e.Client.Protocol);
-            Attribute("reverse_client_name", e.Client.ReverseName);
-        }
-        if (e.ContentFilter.Length > 0)
-        {
-            Record('L', $"content_filter: {e.ContentFilter}");
-        }
-        if (e.Verp.Length > 0)
-        {
-            Record('V', $"verp_delimiters: {e.Verp}");
-        }
-        var done = message.Done.ToHashSet();
-        for (var i = 0; i < e.Recipients.Count; i++)
-        {
-            var recipient = e.Recipients[i];
-            if (recipient.IsExpanded)
+            _offset = records.Offset;
+            if (_offset < _skip)
             {
-                break;
+                continue;
             }
-            Attribute("dsn_orig_rcpt", recipient.DsnOriginalRecipient);
-            Attribute("notify_flags", recipient.Notify == DsnNotify.None ? "" : ((int)recipient.Notify).ToString(CultureInfo.InvariantCulture));
-            Record('O', $"original_recipient: {(recipient.OriginalAddress.Length > 0 ? recipient.OriginalAddress : recipient.Address)}");
-            Record(done.Contains(i) ? 'D' : 'R', $"{(done.Contains(i) ? "done_recipient" : "recipient")}: {recipient.Address}");
-        }
-    }
-
-    private void Attribute(string name, string value)
-    {
-        if (value.Length > 0)
-        {
-            Record('A', $"named_attribute: {name}={value}");
+            var text = Encoding.UTF8.GetString(data);
+            switch (type)
+            {
+                case 'C':
+                    Record(type, string.Create(CultureInfo.InvariantCulture,
+                        $"message_size: {e.ContentSize,15} {_file.ContentStart,15} {e.Recipients.Count,15} {0,15} {e.ContentSize,15} {((e.Flags & MessageFlags.SmtpUtf8) != 0 ? 1 : 0),15}"));
+                    break;
+                case 'T':
+                    Record(type, $"message_arrival_time: {Time(e.ArrivalMicros / 1_000_000, zone)}");
+                    break;
+                case 'A' when text.StartsWith("create_time=", StringComparison.Ordinal):
+                    Record('A', $"create_time: {Time(e.ArrivalMicros / 1_000_000, zone)}");
+                    break;
+                case 'D':
+                    Record(type, $"done_recipient: {text}");
+                    break;
+                default:
+                    Record(type, $"{RecordFile.Name(type)}: {text}");
+                    break;
+            }
         }
     }
 
@@ -211,6 +193,9 @@ internal sealed class PostcatWriter : IDisposable
             Record(type, text);
         }
     }
+
+    // A type, a length in groups of seven bits, the bytes.
+    private static int RecordLength(int bytes) => 1 + (bytes < 128 ? 1 : bytes < 1 << 14 ? 2 : 3) + bytes;
 
     private void Record(char type, string text) => Write(Encoding.UTF8.GetBytes($"{Prefix(type)}{text}\n"));
 
@@ -232,7 +217,7 @@ internal sealed class PostcatWriter : IDisposable
             {
                 Line(_line.WrittenSpan, 'N', ended: true);
             }
-            _offset += _line.WrittenCount + 1;
+            _offset += RecordLength(_line.WrittenCount);
             _line.ResetWrittenCount();
             bytes = bytes[(end + 1)..];
         }

@@ -10,7 +10,7 @@ public enum DeliveryFlags : byte
     /// <summary>None.</summary>
     None = 0,
 
-    /// <summary>More mail for the destination is waiting: keep the connection.</summary>
+    /// <summary>Mail for the destination comes one after the other: keep the connection.</summary>
     KeepConnection = 1,
 
     /// <summary>Say what would happen, deliver nothing (sendmail -bv, address probes).</summary>
@@ -21,6 +21,9 @@ public enum DeliveryFlags : byte
 
     /// <summary>A probe whose failure is not kept (address_verify_negative_cache = no): the log says so.</summary>
     FailureNotKept = 8,
+
+    /// <summary>Connections to the destination may have been kept: take one.</summary>
+    UseConnection = 16,
 }
 
 /// <summary>One recipient of a delivery.</summary>

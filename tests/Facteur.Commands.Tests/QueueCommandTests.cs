@@ -214,7 +214,7 @@ public sealed class QueueCommandTests : IDisposable
     [InlineData("-hq", "Received: by mx\n\tid 1\nSubject: x\n")]
     [InlineData("-bq", "\nbody \u00e9\n")]
     [InlineData("-bhq", "Received: by mx\n\tid 1\nSubject: x\n\nbody \u00e9\n")]
-    [InlineData("-bodq", "       33  78 \n       34  78 body \u00e9\n")]
+    [InlineData("-bodq", "      400  78 \n      402  78 body \u00e9\n")]
     public void Postcat_shows_header_and_body(string option, string expected)
     {
         Queue("hold", "A00001");
@@ -230,7 +230,7 @@ public sealed class QueueCommandTests : IDisposable
         _queue.Envelope = new Envelope
         {
             Sender = "bob@dest.example",
-            ArrivalMicros = 1_795_363_594_000_000,
+            ArrivalMicros = 1_795_363_594_123_456,
             ContentSize = 375,
             Origin = MessageOrigin.Pickup,
             FullName = "Bob Example",
@@ -240,7 +240,7 @@ public sealed class QueueCommandTests : IDisposable
         Assert.Equal((0,
             """
             *** ENVELOPE RECORDS hold/A00001 ***
-            message_size:             375               0               1               0             375               0
+            message_size:             375             271               1               0             375               0
             message_arrival_time: Sun Nov 22 16:06:34 2026
             create_time: Sun Nov 22 16:06:34 2026
             named_attribute: rewrite_context=local

@@ -20,7 +20,7 @@ public enum HeaderScan : byte
 
 /// <summary>
 /// Cuts a header section, fed in pieces, into logical headers. Holds at most one header: what a header has beyond the size limit is
-/// dropped in records (lines, of long ones pieces of the line limit), of the first one at the byte, as Postfix does. Blanks between a name and its colon
+/// dropped, at the end of a line where that is near, as Postfix does. Blanks between a name and its colon
 /// go away, as in Postfix: no pattern is evaded by them.
 /// </summary>
 /// <param name="sizeLimit">header_size_limit.</param>
@@ -30,8 +30,6 @@ public sealed class HeaderScanner(int sizeLimit, int lineLimit) : IDisposable
     private byte[] _buffer = ArrayPool<byte>.Shared.Rent(1024);
     private int _length;
 
-    // The records so far that are within the size limit.
-    private int _fitting;
     private int _linePosition;
     private int _headers;
     private bool _inLine;
@@ -79,10 +77,6 @@ public sealed class HeaderScanner(int sizeLimit, int lineLimit) : IDisposable
                     return NotHeader(ref input, end >= 0);
                 }
             }
-            if (end >= 0 || _linePosition % lineLimit == 0)
-            {
-                _fitting = _length <= sizeLimit ? _length : _fitting;
-            }
             if (end >= 0)
             {
                 input = input[1..];
@@ -101,7 +95,6 @@ public sealed class HeaderScanner(int sizeLimit, int lineLimit) : IDisposable
             _taken = false;
         }
         var isHeader = _length > 0 && (!_first || DropBlanks());
-        _fitting = _length <= sizeLimit ? _length : _fitting;
         if (isHeader)
         {
             _first = false;
@@ -146,7 +139,6 @@ public sealed class HeaderScanner(int sizeLimit, int lineLimit) : IDisposable
         }
         _keep = _length < sizeLimit;
         _first = _length == 0;
-        _fitting = _first ? 0 : _fitting;
         if (!_first)
         {
             Append("\n"u8);
@@ -173,11 +165,18 @@ public sealed class HeaderScanner(int sizeLimit, int lineLimit) : IDisposable
     {
         if (found == HeaderScan.Header && _length > sizeLimit)
         {
-            _length = _fitting > 0 ? _fitting : sizeLimit;
+            _length = FittingLength();
         }
         _taken = true;
         _headers++;
         return found;
+    }
+
+    // Postfix: a header beyond the limit ends with the last line that fits, unless that loses more than a tenth of the limit: then it is cut at the byte.
+    private int FittingLength()
+    {
+        var lastLine = _buffer.AsSpan(0, sizeLimit + 1).LastIndexOf((byte)'\n') + 1;
+        return lastLine * 10L > sizeLimit * 9L ? lastLine - 1 : sizeLimit;
     }
 
     /// <returns>Whether what was read begins as a header does.</returns>

@@ -28,6 +28,9 @@ public sealed class QueueFileWriter
     /// <summary>Written and not yet taken.</summary>
     public ArrayBufferWriter<byte> Output { get; } = new(64 << 10);
 
+    /// <summary>Where the content begins, when <see cref="Begin"/> has written all before it: what a message takes in Postfix's queue beside its content.</summary>
+    public long ContentStart => _contentStart;
+
     /// <summary>Where each recipient's record is.</summary>
     public IReadOnlyList<long> Places => _places;
 
@@ -70,16 +73,20 @@ public sealed class QueueFileWriter
         if (isRemote)
         {
             var port = client.Port == 0 ? "" : Invariant($"{client.Port}");
-            foreach (var prefix in (string[])["log_", ""])
-            {
-                Attribute(prefix + "client_name", client.Name);
-                Attribute(prefix + "client_address", client.Address);
-                Attribute(prefix + "client_port", port);
-                Attribute(prefix + "helo_name", client.Helo);
-                Attribute(prefix + "protocol_name", client.Protocol);
-            }
+            Attribute("log_client_name", client.Name);
+            Attribute("log_client_address", client.Address);
+            Attribute("log_client_port", port);
             Attribute("log_message_origin", $"{client.Name}[{client.Address}]");
+            Attribute("log_helo_name", client.Helo);
+            Attribute("log_protocol_name", client.Protocol);
+            Attribute("client_name", client.Name);
             Attribute("reverse_client_name", client.ReverseName);
+            Attribute("client_address", client.Address);
+            Attribute("client_port", port);
+            Attribute("helo_name", client.Helo);
+            Attribute("protocol_name", client.Protocol);
+            // AF_INET and AF_INET6 as numbers.
+            Attribute("client_address_type", client.Address.Contains(':', StringComparison.Ordinal) ? "10" : "2");
         }
         if (warnSeconds is { } warn)
         {
@@ -165,10 +172,7 @@ public sealed class QueueFileWriter
         recipient = recipient with { Notify = recipient.Notify & ~DsnNotify.Expanded };
         Attribute("notify_flags", recipient.Notify == DsnNotify.None ? "" : Invariant($"{(int)recipient.Notify}"));
         Attribute("dsn_orig_rcpt", recipient.DsnOriginalRecipient);
-        if (recipient.OriginalAddress.Length > 0)
-        {
-            Put('O', Internal(recipient.OriginalAddress));
-        }
+        Put('O', Internal(recipient.OriginalAddress.Length > 0 ? recipient.OriginalAddress : recipient.Address));
         _places.Add(Position);
         _notify |= recipient.Notify;
         Put(isDone ? 'D' : 'R', Internal(recipient.Address));

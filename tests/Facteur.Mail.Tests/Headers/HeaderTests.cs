@@ -58,12 +58,14 @@ public sealed class HeaderTests
 
     /// <summary>As Postfix 3.7 does it with header_size_limit = 20.</summary>
     [Theory]
-    [InlineData("A: 23456789\n 23456789\n", "A: 23456789")]
+    [InlineData("A: 23456789\n 23456789\n", "A: 23456789\n 2345678")]
     [InlineData("A: 2345678\n 2345678\n\t0\nB: 1\n", "A: 2345678\n 2345678|B: 1")]
-    [InlineData("A: 1\n 2\n 3456789012345\n 4\nB: 1\n", "A: 1\n 2|B: 1")]
+    [InlineData("A: 1\n 2\n 3456789012345\n 4\nB: 1\n", "A: 1\n 2\n 34567890123|B: 1")]
+    [InlineData("Alph: 34567890123\n 12\nB: 1\n", "Alph: 34567890123\n 1|B: 1")]
+    [InlineData("Alph: 345678901234\n 12\nB: 1\n", "Alph: 345678901234|B: 1")]
     [InlineData("A: 3456789012345678901234567890\n 2\nB: 1\n", "A: 34567890123456789|B: 1")]
     [InlineData("A: 34567890123456789\n 2\nB: 1\n", "A: 34567890123456789|B: 1")]
-    public void A_header_beyond_the_limit_ends_with_the_last_line_that_fits(string section, string expected)
+    public void A_header_beyond_the_limit_ends_with_a_line_that_nearly_fills_it_or_at_the_byte(string section, string expected)
     {
         for (var piece = 1; piece <= section.Length; piece++)
         {

@@ -166,14 +166,15 @@ public sealed class QueueFileTests
             Recipients = [new("\"later b\"@y.test", "later@x.test", "rfc822;b@y.test", DsnNotify.Delay), new("good@y.test")],
         };
         var file = Write(envelope, "Subject: x\n\n" + new string('l', 2800) + "\n", i => i == 1, 0);
-        var expected = "C            2820             674               2              16            2820               0|T 1795395671 90091|A create_time=1795395671|A log_ident=ABCDEF"
+        var expected = "C            2820             710               2              16            2820               0|T 1795395671 90091|A create_time=1795395671|A log_ident=ABCDEF"
             + "|A rewrite_context=local|A envelope_id=abc+def|A ret_flags=2|F Joe Full|S s@x.test|A encoding=8bit|A log_client_name=localhost|A log_client_address=127.0.0.1|A log_client_port=47914"
-            + "|A log_helo_name=client.test|A log_protocol_name=ESMTP|A client_name=localhost|A client_address=127.0.0.1|A client_port=47914|A helo_name=client.test|A protocol_name=ESMTP"
-            + "|A log_message_origin=localhost[127.0.0.1]|A reverse_client_name=localhost|W               0|A notify_flags=8|A dsn_orig_rcpt=rfc822;b@y.test|O later@x.test|R later b@y.test|D good@y.test"
+            + "|A log_message_origin=localhost[127.0.0.1]|A log_helo_name=client.test|A log_protocol_name=ESMTP|A client_name=localhost|A reverse_client_name=localhost|A client_address=127.0.0.1"
+            + "|A client_port=47914|A helo_name=client.test|A protocol_name=ESMTP|A client_address_type=2"
+            + "|W               0|A notify_flags=8|A dsn_orig_rcpt=rfc822;b@y.test|O later@x.test|R later b@y.test|O good@y.test|D good@y.test"
             + "|M |N Subject: x|N |L " + new string('l', 2048) + "|N " + new string('l', 752) + "|X |E ";
         Assert.Equal(expected.Split('|'), Plain(file));
-        Assert.Equal("M\0N\nSubject: x", Encoding.Latin1.GetString(file, 674 - 2, 14));
-        Assert.Equal("X\0E\0", Encoding.Latin1.GetString(file, 674 + 2820, 4));
+        Assert.Equal("M\0N\nSubject: x", Encoding.Latin1.GetString(file, 710 - 2, 14));
+        Assert.Equal("X\0E\0", Encoding.Latin1.GetString(file, 710 + 2820, 4));
     }
 
     [Fact]

@@ -128,6 +128,13 @@ internal sealed class LocalDelivery(
     private async ValueTask LocalAsync(LocalTarget target, CancellationToken cancel)
     {
         var address = target.Address;
+        // Postfix 3.11 has these words also where two aliases name each other; 3.7 called that an alias database loop.
+        if (target.Level > NestingLimit)
+        {
+            LocalLog.NestingLimit(rooms.Log, address);
+            End(target, DeliveryStatus.Bounced(4, 6, "recipient nesting limit exceeded"));
+            return;
+        }
         if (loops.Contains(address))
         {
             await EndAsync(target, DeliveryStatus.Bounced(4, 6, $"mail forwarding loop for {address}"), cancel).ConfigureAwait(false);
@@ -142,12 +149,6 @@ internal sealed class LocalDelivery(
         if (await AliasAsync(target, part.Whole, "", cancel).ConfigureAwait(false)
             || (part.Extension is not null && await AliasAsync(target, part.User, _settings.PropagateAlias ? part.Unmatched : "", cancel).ConfigureAwait(false)))
         {
-            return;
-        }
-        if (target.Level > NestingLimit)
-        {
-            LocalLog.NestingLimit(rooms.Log, address);
-            End(target, DeliveryStatus.Bounced(4, 6, "recipient nesting limit exceeded"));
             return;
         }
         // Postfix: below a list, an :include: file and another user's .forward each address gets its own record in the queue.
@@ -165,12 +166,6 @@ internal sealed class LocalDelivery(
         if (name.Equals(target.ExpandedFrom, StringComparison.OrdinalIgnoreCase) || await _aliases.FindAsync(name, cancel).ConfigureAwait(false) is not { } alias)
         {
             return false;
-        }
-        if (target.Level > NestingLimit)
-        {
-            LocalLog.AliasLoop(rooms.Log, name);
-            End(target, DeliveryStatus.Bounced(4, 6, $"alias database loop for {name}"));
-            return true;
         }
         if (alias.Failure is { } failure)
         {
@@ -492,7 +487,7 @@ internal sealed class LocalDelivery(
     /// <summary>An address and nothing else: Postfix gives no meaning to "|" and "/" here.</summary>
     private void LuserRelay(LocalTarget target, LocalPart part)
     {
-        var relay = LocalExpansion.Expand(_settings.LuserRelay, name => LocalNames.Value(name, part, target.Address, null));
+        var relay = LocalExpansion.Expand(_settings.LuserRelay, name => LocalNames.Value(name, part, target.Address, null, _settings.Delimiters));
         if (string.IsNullOrEmpty(relay))
         {
             LocalLog.EmptyAlias(rooms.Log, $"luser_relay = {_settings.LuserRelay}");

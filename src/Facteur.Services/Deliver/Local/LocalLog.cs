@@ -6,8 +6,6 @@ namespace Facteur.Services.Deliver.Local;
 /// <summary>The lines of local(8) besides the line per recipient.</summary>
 internal static class LocalLog
 {
-    public static void AliasLoop(ServiceLog log, string name) => log.Warning($"alias database loop for {name}");
-
     public static void NestingLimit(ServiceLog log, string address) => log.Warning($"recipient nesting limit exceeded for {address}");
 
     public static void RequiredAliasMissing(ServiceLog log, string user) => log.Warning($"required alias not found: {user}");

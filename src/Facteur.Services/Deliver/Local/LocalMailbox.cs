@@ -59,7 +59,7 @@ internal sealed class LocalMailbox(LocalRooms rooms, DeliveryRequest request, De
         {
             return (DeliveryStatus.Sent($"delivers to command: {command}"), false);
         }
-        var directory = LocalExpansion.Expand(_settings.CommandDirectory, name => LocalNames.Filter(LocalNames.Value(name, part, target.Address, target.Account), _settings.DirectoryFilter));
+        var directory = LocalExpansion.Expand(_settings.CommandDirectory, name => LocalNames.Filter(LocalNames.Value(name, part, target.Address, target.Account, _settings.Delimiters), _settings.DirectoryFilter));
         if (directory is null)
         {
             return (DeliveryStatus.Deferred(3, 5, "mail system configuration error"), false);

@@ -6,8 +6,8 @@ namespace Facteur.Services.Deliver.Local;
 /// <summary>The names that forward_path, luser_relay and command_execution_directory may use.</summary>
 internal static class LocalNames
 {
-    /// <summary>The value of a name; null when it is not defined.</summary>
-    public static string? Value(string name, LocalPart part, string address, UserAccount? account) => name switch
+    /// <summary>The value of a name; null when it is not defined. The delimiters are recipient_delimiter's.</summary>
+    public static string? Value(string name, LocalPart part, string address, UserAccount? account, string delimiters) => name switch
     {
         "user" => part.User,
         "home" => account?.Home,
@@ -16,8 +16,8 @@ internal static class LocalNames
         "extension" => part.Extension,
         "domain" => part.Domain,
         "local" => part.Whole,
-        // The delimiter that was found, so that .forward+ext is looked for and not .forward+-ext.
-        "recipient_delimiter" => part.Extension is null ? null : part.Unmatched[..1],
+        // The delimiter that was found, so that .forward+ext is looked for and not .forward+-ext; Postfix: without an extension the first one.
+        "recipient_delimiter" => part.Extension is not null ? part.Unmatched[..1] : delimiters.Length > 0 ? delimiters[..1] : null,
         _ => null,
     };
 

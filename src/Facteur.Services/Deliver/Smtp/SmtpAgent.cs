@@ -93,10 +93,13 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
         Attempt? attempt = null;
         try
         {
-            await TryCachedAsync(delivery, keep).ConfigureAwait(false);
+            if (keep.Use)
+            {
+                await TryCachedAsync(delivery, keep.Store).ConfigureAwait(false);
+            }
             if (delivery.LeftCount > 0 && !delivery.Unreadable)
             {
-                attempt = new Attempt { Keep = keep };
+                attempt = new Attempt { Keep = keep.Store };
                 await TrySitesAsync(delivery, attempt, cancel).ConfigureAwait(false);
             }
         }
@@ -166,9 +169,9 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
     /// <summary>Whether a text would break a command's line.</summary>
     internal static bool HasControl(string text) => text.AsSpan().IndexOfAnyInRange('\0', '\x1f') >= 0 || text.Contains('\x7f');
 
-    private async ValueTask<bool> KeepsConnectionAsync(DeliveryRequest request, CancellationToken cancel) =>
-        (_settings.CacheOnDemand && (request.Flags & DeliveryFlags.KeepConnection) != 0)
-        || (_alwaysCached is not null && await _alwaysCached.MatchAsync(request.Nexthop, cancel).ConfigureAwait(false) == LookupStatus.Found);
+    private async ValueTask<(bool Use, bool Store)> KeepsConnectionAsync(DeliveryRequest request, CancellationToken cancel) =>
+        _alwaysCached is not null && await _alwaysCached.MatchAsync(request.Nexthop, cancel).ConfigureAwait(false) == LookupStatus.Found ? (true, true)
+        : _settings.CacheOnDemand ? ((request.Flags & DeliveryFlags.UseConnection) != 0, (request.Flags & DeliveryFlags.KeepConnection) != 0) : default;
 
     private List<string> Sites(string nexthop)
     {

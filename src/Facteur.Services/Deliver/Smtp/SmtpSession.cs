@@ -31,6 +31,7 @@ internal sealed class SmtpSession : IAsyncDisposable
     private long _armed = long.MaxValue;
     private volatile bool _timedOut;
     private bool _last;
+    private string _nexthop = "";
 
     internal SmtpSession(Connection connection, SmtpHost host, SmtpSettings settings, SmtpLog log, TimeProvider time, SmtpTranscript? transcript = null)
     {
@@ -91,6 +92,7 @@ internal sealed class SmtpSession : IAsyncDisposable
     /// <returns>Why no mail can be sent, or null.</returns>
     internal async ValueTask<DeliveryStatus?> OpenAsync(DeliveryRequest request, bool plain, ITlsHandshake tls, string nexthop, CancellationToken cancel)
     {
+        _nexthop = request.Nexthop;
         if (_settings.TlsWrapper && await StartTlsAsync(tls, nexthop, cancel).ConfigureAwait(false) is { } unwrapped)
         {
             return unwrapped;
@@ -342,7 +344,10 @@ internal sealed class SmtpSession : IAsyncDisposable
             await FlushAsync().ConfigureAwait(false);
             if (together)
             {
+                // A server that took DATA with a success reads content now and answers nothing: RSET's own time is short.
+                Arm(_settings.RsetTimeout);
                 await ReadAsync(false).ConfigureAwait(false);
+                Arm(_settings.QuitTimeout);
             }
             if (!_settings.SkipQuitResponse)
             {
@@ -407,7 +412,7 @@ internal sealed class SmtpSession : IAsyncDisposable
             return null;
         }
         _log.GreetedByOwnName(Host.NameAddress, name);
-        return SmtpFailures.Loops(Host.Name);
+        return SmtpFailures.Loops(_nexthop);
     }
 
     private async ValueTask<DeliveryStatus?> NegotiateTlsAsync(ITlsHandshake tls, string nexthop, CancellationToken cancel)

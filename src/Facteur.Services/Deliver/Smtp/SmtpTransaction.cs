@@ -25,6 +25,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
     private bool _verify;
     private int _accepted;
     private bool _refused;
+    private bool _resetting;
     private bool[]? _skipped;
     private Dictionary<int, DeliveryStatus>? _probe;
 
@@ -45,6 +46,10 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
             // The server will not do, but another might when the objection is not about size.
             delivery.FailAll(objection.Status, session, objection.Hard || final);
             IsClean = true;
+            return;
+        }
+        if (session.Uses > 1 && !await BeginResetAsync().ConfigureAwait(false))
+        {
             return;
         }
         if (settings.SendXforward && !await XforwardAsync().ConfigureAwait(false))
@@ -95,6 +100,39 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
         }
     }
 
+    /// <summary>Postfix: RSET shows whether a kept session still stands. Where the server takes that, it goes with what follows (RFC 2920 3.1).</summary>
+    /// <returns>Whether the session goes on; what it was to do is done with another one, if not.</returns>
+    private async ValueTask<bool> BeginResetAsync()
+    {
+        _resetting = (session.Extensions & SmtpExtensions.Pipelining) != 0;
+        if (_resetting)
+        {
+            Put("RSET\r\n"u8);
+            return true;
+        }
+        var stands = await session.ResetAsync().ConfigureAwait(false);
+        if (!stands)
+        {
+            session.Abort();
+        }
+        return stands;
+    }
+
+    private async ValueTask<bool> EndResetAsync()
+    {
+        if (!_resetting)
+        {
+            return true;
+        }
+        _resetting = false;
+        var stands = (await session.ReadAsync(false).ConfigureAwait(false)).IsOk;
+        if (!stands)
+        {
+            session.Abort();
+        }
+        return stands;
+    }
+
     /// <summary>Says from whom the message came. A server that does not take it gets the message all the same.</summary>
     /// <returns>Whether the session goes on.</returns>
     private async ValueTask<bool> XforwardAsync()
@@ -106,6 +144,10 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
         }
         session.Arm(settings.XforwardTimeout);
         await session.FlushAsync().ConfigureAwait(false);
+        if (!await EndResetAsync().ConfigureAwait(false))
+        {
+            return false;
+        }
         for (; commands > 0; commands--)
         {
             var reply = await session.ReadAsync(true).ConfigureAwait(false);
@@ -205,7 +247,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
                 Put("DATA\r\n"u8);
             }
             await session.FlushAsync().ConfigureAwait(false);
-            if (first && !await MailReplyAsync().ConfigureAwait(false))
+            if (first && !(await EndResetAsync().ConfigureAwait(false) && await MailReplyAsync().ConfigureAwait(false)))
             {
                 return 0;
             }

@@ -151,7 +151,21 @@ internal sealed class ActiveMessage
     public static int CompareAddresses(string a, string b)
     {
         var (atA, atB) = (a.LastIndexOf('@'), b.LastIndexOf('@'));
-        var order = atA < 0 || atB < 0 ? (atA < 0).CompareTo(atB < 0) : a.AsSpan(atA).CompareTo(b.AsSpan(atB), StringComparison.OrdinalIgnoreCase);
+        var order = atA < 0 || atB < 0 ? (atA < 0).CompareTo(atB < 0) : CompareDomains(a.AsSpan(atA), b.AsSpan(atB));
         return order != 0 ? order : string.CompareOrdinal(AddressParts.Unquote(a), AddressParts.Unquote(b));
+    }
+
+    // As strcasecmp(3): as small letters, so that "[" and "_" come before letters.
+    private static int CompareDomains(ReadOnlySpan<char> a, ReadOnlySpan<char> b)
+    {
+        for (var i = 0; i < a.Length && i < b.Length; i++)
+        {
+            var (one, other) = (char.IsAscii(a[i]) ? char.ToLowerInvariant(a[i]) : a[i], char.IsAscii(b[i]) ? char.ToLowerInvariant(b[i]) : b[i]);
+            if (one != other)
+            {
+                return one - other;
+            }
+        }
+        return a.Length - b.Length;
     }
 }

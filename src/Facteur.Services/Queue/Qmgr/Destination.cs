@@ -1,3 +1,4 @@
+using Facteur.Contracts;
 using Facteur.Mail.Dsn;
 
 namespace Facteur.Services.Queue.Qmgr;
@@ -70,8 +71,14 @@ internal sealed class Destination(Transport transport, string key)
     /// <summary>In the transport's ring.</summary>
     public bool InRing { get; set; }
 
-    /// <summary>When its last delivery ended; for a while after it the destination is remembered and connections to it are worth keeping.</summary>
+    /// <summary>When its last delivery ended; for a while after it the destination is remembered.</summary>
     public long EndedMicros { get; set; }
+
+    /// <summary>Connections to it are used, and kept, again: see <see cref="Begin"/>.</summary>
+    public DeliveryFlags Connections { get; private set; }
+
+    /// <summary>When its last delivery ended, with another waiting or under way; 0 after a rest.</summary>
+    private long BackToBackMicros { get; set; }
 
     /// <summary>In the scheduler's list of destinations to look at again.</summary>
     public bool Lingers { get; set; }
@@ -88,6 +95,30 @@ internal sealed class Destination(Transport transport, string key)
     public DeliveryStatus? DeadReason { get; set; }
 
     public bool Idle => Jobs.Count == 0 && Busy == 0;
+
+    /// <summary>
+    /// A delivery, counted in <see cref="Busy"/>, begins. Postfix: connections are kept where deliveries follow one another without a rest, not for a burst that the
+    /// first window takes; those kept are used up before new ones are made.
+    /// </summary>
+    public void Begin(long nowMicros)
+    {
+        var follows = BackToBackMicros > 0 && nowMicros / 1_000_000 <= (BackToBackMicros / 1_000_000) + 1;
+        if ((Connections & DeliveryFlags.KeepConnection) == 0)
+        {
+            Connections = follows ? DeliveryFlags.KeepConnection | DeliveryFlags.UseConnection : Connections;
+        }
+        else if (!follows && Busy <= 1)
+        {
+            Connections = DeliveryFlags.UseConnection;
+        }
+    }
+
+    /// <summary>A delivery, counted no more, ended.</summary>
+    public void End(long nowMicros)
+    {
+        BackToBackMicros = Idle ? 0 : nowMicros;
+        Connections = Idle ? DeliveryFlags.None : Connections;
+    }
 
     /// <summary>A delivery, counted in <see cref="Busy"/> still, ended and the destination spoke.</summary>
     public void Succeeded()

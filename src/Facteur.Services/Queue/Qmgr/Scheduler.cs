@@ -188,6 +188,7 @@ internal sealed class Scheduler(QmgrSettings settings)
         destination.Busy--;
         destination.Transport.Busy--;
         Settle(destination, nowMicros);
+        destination.End(nowMicros);
         Enlist(destination.Transport);
         var indices = new int[sent.Count];
         for (var i = 0; i < sent.Count; i++)
@@ -312,7 +313,7 @@ internal sealed class Scheduler(QmgrSettings settings)
         }
         destination.Busy++;
         transport.Busy++;
-        var flags = destination.Jobs.Count > 0 || destination.Busy > 1 || destination.EndedMicros > 0 ? DeliveryFlags.KeepConnection : DeliveryFlags.None;
+        destination.Begin(nowMicros);
         MakeReady(destination, nowMicros);
         return new DeliveryRequest
         {
@@ -325,7 +326,7 @@ internal sealed class Scheduler(QmgrSettings settings)
             Recipients = recipients,
             Layout = message.Layout,
             ActiveMicros = message.ActiveMicros,
-            Flags = flags | VerifyFlags(message),
+            Flags = destination.Connections | VerifyFlags(message),
         };
     }
 

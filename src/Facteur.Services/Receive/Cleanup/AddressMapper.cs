@@ -10,8 +10,8 @@ namespace Facteur.Services.Receive.Cleanup;
 /// </summary>
 internal sealed class AddressMapper(CleanupOptions options, IRewrite rewrite, IAddressMaps addresses, CleanupLog log, string queueId)
 {
-    // A bound for maps that go in a circle.
-    private const int NestingLimit = 1000;
+    // A bound for maps that go in a circle: Postfix's.
+    private const int NestingLimit = 10;
     private const AddressKeys Keys = AddressKeys.Full | AddressKeys.LocalUser | AddressKeys.AtDomain;
 
     private readonly AddressList _list = new();

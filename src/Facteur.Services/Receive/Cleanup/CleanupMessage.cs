@@ -7,6 +7,7 @@ using Facteur.Mail.Envelopes;
 using Facteur.Mail.Headers;
 using Facteur.Mail.Mime;
 using Facteur.Services.Server;
+using Facteur.Spool.PostfixQueue;
 
 namespace Facteur.Services.Receive.Cleanup;
 
@@ -18,6 +19,11 @@ namespace Facteur.Services.Receive.Cleanup;
 internal sealed class CleanupMessage : ICleanupMessage
 {
     private const string RefusedCharacter = "5.7.1 disallowed character";
+
+    // More than an envelope and a recipient take in a queue file of Postfix's; and just what server_address=127.0.0.25 and server_port=25 take.
+    private const int EnvelopeRoom = 8192;
+    private const int RecipientRoom = 4096;
+    private const int ServerRoom = 43;
 
     private static readonly byte[] LineEnd = [(byte)'\n'];
 
@@ -210,6 +216,11 @@ internal sealed class CleanupMessage : ICleanupMessage
         if (_status == CleanupStatus.Ok)
         {
             await RecipientsAsync(cancel).ConfigureAwait(false);
+        }
+        if (_status == CleanupStatus.Ok && IsTooLarge())
+        {
+            _log.TooLarge(QueueId);
+            Fail(CleanupStatus.TooLarge);
         }
         if (_status != CleanupStatus.Ok)
         {
@@ -524,6 +535,24 @@ internal sealed class CleanupMessage : ICleanupMessage
     {
         await OutAsync(header, cancel).ConfigureAwait(false);
         await OutAsync(LineEnd, cancel).ConfigureAwait(false);
+    }
+
+    // Postfix: message_size_limit is a limit of the queue file, with all that it holds beside the content. What sendmail took is not refused for that: it would
+    // lie in Postfix's maildrop for good.
+    private bool IsTooLarge()
+    {
+        var recipients = _recipients.WithExpanded;
+        if (_options.MessageSizeLimit == 0 || _envelope.Origin != MessageOrigin.Smtpd || _sink.Size + EnvelopeRoom + (long)RecipientRoom * recipients.Count <= _options.MessageSizeLimit)
+        {
+            return false;
+        }
+        var given = _envelope.Recipients;
+        _envelope.Recipients = recipients;
+        var file = new QueueFileWriter();
+        file.Begin(_envelope, QueueId, static _ => false, null);
+        _envelope.Recipients = given;
+        // What the envelope does not have: the addresses of the server; two records that end the file.
+        return _sink.Size + file.ContentStart + ServerRoom + 4 > _options.MessageSizeLimit;
     }
 
     private async ValueTask OutAsync(ReadOnlyMemory<byte> content, CancellationToken cancel)

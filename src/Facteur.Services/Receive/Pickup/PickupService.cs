@@ -39,6 +39,7 @@ public sealed class PickupService : IDisposable
     private readonly uint _self = Libc.geteuid();
     private ServiceLog _log;
     private TimeSpan _wakeup;
+    private static readonly byte[] LineEnd = [(byte)'\n'];
     private string _receivedBy;
     private InputOptions _input;
     private string _origin;
@@ -307,6 +308,11 @@ public sealed class PickupService : IDisposable
         {
             if (buffer.WrittenCount > 0)
             {
+                if (length == 0 && buffer.WrittenSpan[0] is (byte)' ' or (byte)'\t')
+                {
+                    // Postfix: content that begins with a blank must not go on with our own Received: header.
+                    await OffLinkAsync(message.WriteAsync(LineEnd, cancel)).ConfigureAwait(false);
+                }
                 await OffLinkAsync(message.WriteAsync(buffer.WrittenMemory, cancel)).ConfigureAwait(false);
                 length += buffer.WrittenCount;
                 buffer.ResetWrittenCount();

@@ -14,6 +14,7 @@ internal sealed class ContentIntake(ICleanupMessage message, DataDecoder decoder
     private const int Room = DataDecoder.Slack + 1024;
 
     private DataDecoder _decoder = decoder;
+    private bool _behindHeader;
 
     /// <summary>The content passed message_size_limit; the rest is read and thrown away.</summary>
     public bool TooLarge { get; private set; }
@@ -40,6 +41,7 @@ internal sealed class ContentIntake(ICleanupMessage message, DataDecoder decoder
         try
         {
             var filled = header is null ? 0 : Encoding.UTF8.GetBytes(header, buffer);
+            _behindHeader |= header is not null;
             var ended = false;
             Consumed = 0;
             foreach (var segment in input)
@@ -51,9 +53,19 @@ internal sealed class ContentIntake(ICleanupMessage message, DataDecoder decoder
                         await PassAsync(buffer.AsMemory(0, filled), cancel).ConfigureAwait(false);
                         filled = 0;
                     }
-                    var piece = segment.Span.Slice(at, Math.Min(segment.Length - at, buffer.Length - filled - DataDecoder.Slack));
+                    var piece = segment.Span.Slice(at, Math.Min(segment.Length - at, buffer.Length - filled - DataDecoder.Slack - 1));
                     ended = _decoder.Decode(piece, buffer.AsSpan(filled), out var consumed, out var written) == DataProgress.End;
                     at += consumed;
+                    if (_behindHeader && written > 0)
+                    {
+                        // Postfix: content that begins with a blank must not go on with our own Received: header.
+                        if (buffer[filled] is (byte)' ' or (byte)'\t')
+                        {
+                            buffer.AsSpan(filled, written).CopyTo(buffer.AsSpan(filled + 1));
+                            buffer[filled++] = (byte)'\n';
+                        }
+                        _behindHeader = false;
+                    }
                     filled += written;
                     Consumed += consumed;
                 }

@@ -6,11 +6,8 @@ internal static class ReceivedHeader
     /// <summary>The header with its line ends. The recipient is named only when there is exactly one: others need not know of it.</summary>
     public static string Make(SmtpdSettings settings, ClientFacts client, string? helo, string protocol, string queueId, string? onlyRecipient, string date)
     {
+        // Postfix: smtpd_client_port_logging is for the log; no port stands here.
         var from = $"Received: from {helo ?? client.Name} ({client.Name} [{client.Rfc5321Address}])";
-        if (settings.PortLogging)
-        {
-            from = $"Received: from {helo ?? client.Name} ({client.Name} [{client.Rfc5321Address}]:{client.Port})";
-        }
         // What a filter takes has no id here.
         var id = queueId.Length > 0 ? " id " + queueId : "";
         var by = $"\tby {settings.Myhostname} ({settings.MailName}) with {protocol}{id}";

@@ -31,22 +31,21 @@ internal sealed class SmtpdMacros
     /// <returns>The text, or null when the template is wrong; that is logged.</returns>
     public string? Expand(string template, RestrictionContext context, Func<string, string?>? more, string what)
     {
-        var unknown = false;
         var expanded = Expander.Expand(template, name =>
         {
             if ((more?.Invoke(name) ?? ValueOf(name, context)) is { } value)
             {
                 return Censor(value).Replace("$", "$$", StringComparison.Ordinal);
             }
+            // Postfix: a name that means nothing here leaves nothing, and the rest of the text stands.
             context.Log.Warning($"unknown macro name \"{name}\" in expansion request");
-            unknown = true;
             return null;
         });
-        if (expanded.Error is null && !unknown)
+        if (expanded.Error is null)
         {
             return expanded.Text;
         }
-        context.Log.Warning($"{what}: {expanded.Error ?? $"bad template: {template}"}");
+        context.Log.Warning($"{what}: {expanded.Error}");
         return null;
     }
 

@@ -10,7 +10,8 @@ internal sealed record RewriteContext(string Origin, string Domain);
 /// <summary>Rewrites addresses to user@fully.qualified.domain.</summary>
 /// <param name="swapBangpath">swap_bangpath.</param>
 /// <param name="percentHack">allow_percent_hack.</param>
-internal sealed class AddressRewriter(bool swapBangpath, bool percentHack)
+/// <param name="appended">Told of a domain without dot and of the one that it became; null when nobody wants to know.</param>
+internal sealed class AddressRewriter(bool swapBangpath, bool percentHack, Action<string, string>? appended = null)
 {
     /// <summary>The address in standard form; the null address stays as it is, in either of its forms.</summary>
     public string Rewrite(RewriteContext context, string address)
@@ -28,6 +29,7 @@ internal sealed class AddressRewriter(bool swapBangpath, bool percentHack)
         var at = AddressOperator.Last(address, '@');
         if (context.Domain.Length > 0 && at >= 0 && at < address.Length - 1 && address[at + 1] != '[' && !address.AsSpan(at).Contains('.'))
         {
+            appended?.Invoke(address[(at + 1)..], $"{address.AsSpan(at + 1)}.{context.Domain}");
             address = $"{address}.{context.Domain}";
         }
         return Requote(StripTrailingDot(address));

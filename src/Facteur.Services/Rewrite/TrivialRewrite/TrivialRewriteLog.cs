@@ -14,5 +14,9 @@ internal sealed class TrivialRewriteLog(ServiceLog log)
 
     public void NullResult(string parameter, string key) => log.Warning($"{parameter}: ignoring null lookup result for {key}");
 
+    public void AppendedByDefault(string domain, string result) => log.Info(
+        $"using backwards-compatible default setting append_dot_mydomain=yes to rewrite \"{domain}\" to \"{result}\""
+        + (domain.Equals("localhost", StringComparison.OrdinalIgnoreCase) ? "; please add \"localhost\" to mydestination or other address class" : ""));
+
     public void GivingUp(string address, int iterations) => log.Warning($"resolve_addr: <{address}>: giving up after {iterations} iterations");
 }

@@ -24,11 +24,15 @@ internal sealed record TrivialRewriteOptions
         NullRelayhostKey = config.Get(TrivialRewriteParameters.EmptyAddressRelayhostMapsLookupKey);
         NullDefaultTransportKey = config.Get(TrivialRewriteParameters.EmptyAddressDefaultTransportMapsLookupKey);
         var append = config.Get(TrivialRewriteParameters.AppendDotMydomain);
+        AppendsByDefault = append && !config.With([new("compatibility_level", "1")]).Get(TrivialRewriteParameters.AppendDotMydomain);
         var origin = config.Get(TrivialRewriteParameters.AppendAtMyorigin);
         var remote = config.Get(TrivialRewriteParameters.RemoteHeaderRewriteDomain);
         Local = new RewriteContext(origin ? config.Get(CommonParameters.Myorigin) : "", append ? config.Get(CommonParameters.Mydomain) : "");
         Remote = new RewriteContext(origin ? remote : "", append ? remote : "");
     }
+
+    /// <summary>append_dot_mydomain is yes by the default of a compatibility_level below 1 and nothing else.</summary>
+    public bool AppendsByDefault { get; }
 
     public RewriteContext Local { get; }
 

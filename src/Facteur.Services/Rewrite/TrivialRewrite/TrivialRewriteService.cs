@@ -38,7 +38,7 @@ public sealed class TrivialRewriteService : IRewrite
         _options = new TrivialRewriteOptions(config);
         _log = new TrivialRewriteLog(log);
         _addresses = addresses;
-        _rewriter = new AddressRewriter(_options.SwapBangpath, _options.PercentHack);
+        _rewriter = new AddressRewriter(_options.SwapBangpath, _options.PercentHack, _options.AppendsByDefault ? _log.AppendedByDefault : null);
         var local = new LocalDomains(lists.Domains(CommonParameters.Mydestination.Name, config.Get(CommonParameters.Mydestination)), isOwnAddress);
         _resolver = new RecipientResolver(_options, _rewriter, local, _log);
         var parents = ListSyntax.Split(config.Get(TrivialRewriteParameters.ParentDomainMatchesSubdomains));
@@ -171,8 +171,8 @@ public sealed class TrivialRewriteService : IRewrite
             {
                 return null;
             }
-            // Postfix: DUNNO here means no relayhost at all, not the global one.
-            nexthop = status == LookupStatus.Found ? value ?? domain : nexthop;
+            // postconf(5): DUNNO ends the search and leaves the global relayhost as it is.
+            nexthop = value ?? nexthop;
         }
         return Checked(transport, nexthop, relay ? ResolveFlags.Relay : ResolveFlags.Default);
     }

@@ -176,7 +176,7 @@ public sealed class LocalAgentTests : IDisposable
     [InlineData("self@dest.example", "Q1: to=<self@dest.example>, dsn=5.1.1, status=bounced (unknown user: \"self\")")]
     [InlineData("NoSuch+e@dest.example", "Q1: to=<NoSuch+e@dest.example>, dsn=5.1.1, status=bounced (unknown user: \"nosuch\")")]
     [InlineData("esc@dest.example", "Q1: to=<daemon@dest.example>, orig_to=<esc@dest.example>, dsn=2.0.0, status=sent (delivered to mailbox)")]
-    [InlineData("loopa@dest.example", "warning: alias database loop for loopb\nQ1: to=<loopb@dest.example>, orig_to=<loopa@dest.example>, dsn=5.4.6, status=bounced (alias database loop for loopb)")]
+    [InlineData("loopa@dest.example", "warning: recipient nesting limit exceeded for loopb@dest.example\nQ1: to=<loopb@dest.example>, orig_to=<loopa@dest.example>, dsn=5.4.6, status=bounced (recipient nesting limit exceeded)")]
     [InlineData("file@dest.example", "Q1: to=<file@dest.example>, dsn=2.0.0, status=sent (delivered to file: DIR/file.out)")]
     [InlineData("md@dest.example", "Q1: to=<md@dest.example>, dsn=2.0.0, status=sent (delivered to maildir)")]
     [InlineData("null@dest.example", "Q1: to=<null@dest.example>, dsn=2.0.0, status=sent (delivered to file: /dev/null)")]

@@ -511,11 +511,12 @@ public sealed partial class SmtpAgentTests : IAsyncDisposable
         var agent = Agent();
         for (var i = 0; i < 3; i++)
         {
-            await Deliver(agent, $"[127.0.0.1]:{peer.Port}", ["x@y.example"], DeliveryFlags.KeepConnection);
+            await Deliver(agent, $"[127.0.0.1]:{peer.Port}", ["x@y.example"], DeliveryFlags.KeepConnection | DeliveryFlags.UseConnection);
         }
         Assert.Equal(1, peer.Connections);
         Assert.Equal(3, peer.Messages.Count);
-        Assert.DoesNotContain("RSET", peer.Commands);
+        // Postfix: a kept session is tested before each use.
+        Assert.Equal(2, peer.Commands.Count(c => c == "RSET"));
         Assert.DoesNotContain("conn_use", _log.Lines[0], StringComparison.Ordinal);
         Assert.Contains($"]:{peer.Port}, conn_use=3, delay=", _log.Lines[2], StringComparison.Ordinal);
     }
@@ -525,7 +526,7 @@ public sealed partial class SmtpAgentTests : IAsyncDisposable
     {
         var peer = Peer();
         var agent = Agent(("smtp_connection_cache_time_limit", "1s"));
-        await Deliver(agent, $"[127.0.0.1]:{peer.Port}", ["x@y.example"], DeliveryFlags.KeepConnection);
+        await Deliver(agent, $"[127.0.0.1]:{peer.Port}", ["x@y.example"], DeliveryFlags.KeepConnection | DeliveryFlags.UseConnection);
         await Until(() => peer.Commands.Contains("QUIT"));
         await Deliver(agent, $"[127.0.0.1]:{peer.Port}", ["x@y.example"]);
         Assert.Equal(2, peer.Connections);
@@ -537,10 +538,10 @@ public sealed partial class SmtpAgentTests : IAsyncDisposable
         var agent = Agent(("smtp_skip_quit_response", "no"));
         for (var i = 0; i < 5; i++)
         {
-            await Deliver(agent, $"[127.0.0.1]:{Peer().On("QUIT", "hang").Port}", ["x@y.example"], DeliveryFlags.KeepConnection);
+            await Deliver(agent, $"[127.0.0.1]:{Peer().On("QUIT", "hang").Port}", ["x@y.example"], DeliveryFlags.KeepConnection | DeliveryFlags.UseConnection);
         }
         var polite = Peer();
-        await Deliver(agent, $"[127.0.0.1]:{polite.Port}", ["x@y.example"], DeliveryFlags.KeepConnection);
+        await Deliver(agent, $"[127.0.0.1]:{polite.Port}", ["x@y.example"], DeliveryFlags.KeepConnection | DeliveryFlags.UseConnection);
         await ((IAsyncDisposable)agent).DisposeAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(8), TestContext.Current.CancellationToken);
         await Until(() => polite.Commands.Contains("QUIT"));
     }
@@ -550,8 +551,8 @@ public sealed partial class SmtpAgentTests : IAsyncDisposable
     {
         var peer = Peer().On("MAIL FROM:<second@", "close");
         var agent = Agent();
-        await Deliver(agent, $"[127.0.0.1]:{peer.Port}", ["x@y.example"], DeliveryFlags.KeepConnection);
-        var fresh = await Deliver(agent, $"[127.0.0.1]:{peer.Port}", ["x@y.example"], envelope: new Envelope { Sender = "second@y.example" });
+        await Deliver(agent, $"[127.0.0.1]:{peer.Port}", ["x@y.example"], DeliveryFlags.KeepConnection | DeliveryFlags.UseConnection);
+        var fresh = await Deliver(agent, $"[127.0.0.1]:{peer.Port}", ["x@y.example"], DeliveryFlags.UseConnection, envelope: new Envelope { Sender = "second@y.example" });
         Assert.Equal(2, peer.Connections);
         Assert.Equal(DeliveryOutcome.Deferred, fresh.Recipients[0].Status.Outcome);
         Assert.Equal("postfix/smtp: Q1: lost connection with 127.0.0.1[127.0.0.1] while sending MAIL FROM", _log.Lines[1]);
@@ -651,8 +652,8 @@ public sealed partial class SmtpAgentTests : IAsyncDisposable
         var peer = new SmtpPeer { Lmtp = true };
         _made.Add(peer);
         var agent = Agent(true);
-        await Deliver(agent, $"127.0.0.1:{peer.Port}", ["a@d.example"], DeliveryFlags.KeepConnection);
-        await Deliver(agent, $"127.0.0.1:{peer.Port}", ["b@d.example"], DeliveryFlags.KeepConnection);
+        await Deliver(agent, $"127.0.0.1:{peer.Port}", ["a@d.example"], DeliveryFlags.KeepConnection | DeliveryFlags.UseConnection);
+        await Deliver(agent, $"127.0.0.1:{peer.Port}", ["b@d.example"], DeliveryFlags.KeepConnection | DeliveryFlags.UseConnection);
         Assert.Equal(1, peer.Connections);
         Assert.Contains(_log.Lines, l => l.Contains("conn_use=2", StringComparison.Ordinal));
     }
@@ -921,7 +922,7 @@ public sealed partial class SmtpAgentTests : IAsyncDisposable
     public async Task A_refused_sender_is_told_of_for_all_recipients()
     {
         var peer = Peer().On("MAIL", "550 5.7.1 no such sender");
-        var result = await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["a@y.example", "b@y.example"], DeliveryFlags.KeepConnection);
+        var result = await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["a@y.example", "b@y.example"], DeliveryFlags.KeepConnection | DeliveryFlags.UseConnection);
         Assert.All(result.Recipients, r => Assert.Equal("host 127.0.0.1[127.0.0.1] said: 550 5.7.1 no such sender (in reply to MAIL FROM command)", r.Status.Reason));
         // The server asked for content all the same, and the dot ended the transaction.
         Assert.DoesNotContain("RSET", peer.Commands);
@@ -933,7 +934,7 @@ public sealed partial class SmtpAgentTests : IAsyncDisposable
         var peer = Peer().On("MAIL", "550 5.7.1 no such sender").On("RCPT", "503 5.5.1 need MAIL");
         var result = await Deliver(
             Agent(("smtp_rcpt_timeout", "5s"), ("smtp_mail_timeout", "5s")), $"[127.0.0.1]:{peer.Port}", [.. Enumerable.Range(0, 300).Select(i => $"r{i}@y.example")],
-            DeliveryFlags.KeepConnection);
+            DeliveryFlags.KeepConnection | DeliveryFlags.UseConnection);
         Assert.Equal(300, result.Recipients.Count(r => r.Status.Outcome == DeliveryOutcome.Bounced));
         Assert.InRange(peer.Commands.Count(c => c.StartsWith("RCPT", StringComparison.Ordinal)), 1, 299);
         Assert.Equal("RSET", peer.Commands[^1]);

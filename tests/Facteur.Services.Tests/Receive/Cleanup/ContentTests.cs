@@ -95,8 +95,30 @@ public sealed class ContentTests
         var bench = new CleanupBench(null, ("header_size_limit", "300"), ("line_length_limit", "512"));
         var content = $"X-Long: {new string('a', 2000)}\n {new string('b', 100)}\nX-Folded: {new string('c', 200)}\n {new string('d', 200)}\n {new string('e', 200)}\n\nx\n";
         await bench.SendAsync(CleanupBench.From("a@b.example"), content, ["bob@dest.example"], 17);
-        // Postfix: of the first record the cut is at the byte; of others those that do not fit go away whole.
-        Assert.Equal($"X-Long: {new string('a', 292)}\nX-Folded: {new string('c', 200)}\n\nx\n", bench.Text);
+        // Postfix: at the byte, unless a line ends near the limit.
+        Assert.Equal($"X-Long: {new string('a', 292)}\nX-Folded: {new string('c', 200)}\n {new string('d', 88)}\n\nx\n", bench.Text);
+    }
+
+    /// <summary>As Postfix 3.7: the envelope of this message takes 702 bytes with a queue id of 7, the marks at the end 4.</summary>
+    [Theory]
+    [InlineData(0, CleanupStatus.Ok)]
+    [InlineData(1, CleanupStatus.TooLarge)]
+    public async Task The_size_limit_is_one_of_the_queue_file(int more, CleanupStatus expected)
+    {
+        static Envelope Message() => new()
+        {
+            Sender = "a@sender.example",
+            Client = new ClientInfo("client.good.example", "127.0.7.1", 34041, "client.good.example", "c.example", "ESMTP"),
+            ArrivalMicros = 1_795_433_690_731_512,
+        };
+        const string start = "From: a\nDate: x\nMessage-Id: <a>\nTo: b\n\n";
+        var bench = new CleanupBench();
+        await bench.SendAsync(Message(), start + "{Q}\n", ["alice@dest.example"]);
+        var id = bench.Text[(bench.Text.LastIndexOf("\n\n", StringComparison.Ordinal) + 2)..].TrimEnd();
+        // A line is a record with three bytes in front of it when it is longer than 127.
+        var line = new string('y', 1000 - (702 - "B3DF852".Length + id.Length) - 4 - ((int)bench.Envelope.ContentSize - 2 - id.Length) - 3 + more) + "\n";
+        bench = new CleanupBench(null, ("message_size_limit", "1000"));
+        Assert.Equal(expected, (await bench.SendAsync(Message(), start + line, ["alice@dest.example"])).Status);
     }
 
     [Fact]

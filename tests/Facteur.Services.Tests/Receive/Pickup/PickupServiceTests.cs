@@ -42,6 +42,14 @@ public sealed class PickupServiceTests : IDisposable, ICleanup, IBounce, IQueueL
     }
 
     [Fact]
+    public async Task Content_that_begins_with_a_blank_is_no_part_of_the_first_header()
+    {
+        Put("6ABCDEF012", Records(Message.Replace("Subject: x", "\tblank: x", StringComparison.Ordinal)));
+        await Scan();
+        Assert.Contains("\n\n\tblank: x\n", Assert.Single(_taken).Content, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_file_goes_to_cleanup_and_is_removed()
     {
         Put("6ABCDEF012", Records(Message));

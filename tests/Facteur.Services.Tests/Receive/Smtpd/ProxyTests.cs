@@ -35,9 +35,9 @@ public sealed class ProxyTests : IAsyncDisposable
         Assert.Equal("250 2.0.0 Ok: queued as BEHIND", await client.ReplyAsync());
         await client.FinishAsync();
         Assert.Equal(
-            ["== connect", "EHLO mx.dest.example", "XFORWARD NAME=client.good.example ADDR=127.0.7.1 PORT=12345", "XFORWARD HELO=c.example IDENT=[UNAVAILABLE] PROTO=ESMTP SOURCE=REMOTE",
+            ["== connect", "EHLO mx.dest.example", "XFORWARD NAME=client.good.example ADDR=127.0.7.1 PORT=12345 HELO=c.example IDENT=[UNAVAILABLE] PROTO=ESMTP SOURCE=REMOTE",
                 "MAIL FROM:<a@sender.example> BODY=8BITMIME", "RCPT TO:<alice@dest.example>", "RCPT TO:<bob@dest.example>", "DATA"],
-            _filter.Commands.Take(8));
+            _filter.Commands.Take(7));
         var content = Assert.Single(_filter.Messages);
         Assert.StartsWith("Received: from c.example (client.good.example [127.0.7.1])\r\n\tby mx.dest.example (Postfix) with ESMTP\r\n\tfor <alice@dest.example>; ", content, StringComparison.Ordinal);
         Assert.EndsWith("\r\nSubject: x\r\n\r\n..dot\r\n", content, StringComparison.Ordinal);
@@ -112,7 +112,11 @@ public sealed class ProxyTests : IAsyncDisposable
             Attributes = MessageAttributes.None.With(MessageAttributes.LogClientAddress, "2001:db8::1").With(MessageAttributes.LogIdent, "A=B"),
         };
         Assert.Equal(
-            ["XFORWARD ADDR=IPv6:2001:db8::1", "XFORWARD HELO=[UNAVAILABLE] IDENT=A+3DB"],
+            ["XFORWARD ADDR=IPv6:2001:db8::1 HELO=[UNAVAILABLE] IDENT=A+3DB"],
+            ProxyFilter.Xforward(envelope, new HashSet<string> { "ADDR", "HELO", "IDENT" }));
+        envelope.Attributes = envelope.Attributes.With(MessageAttributes.LogHeloName, new string('h', 400)).With(MessageAttributes.LogIdent, new string('i', 200));
+        Assert.Equal(
+            [$"XFORWARD ADDR=IPv6:2001:db8::1 HELO={new string('h', 400)}", $"XFORWARD IDENT={new string('i', 200)}"],
             ProxyFilter.Xforward(envelope, new HashSet<string> { "ADDR", "HELO", "IDENT" }));
     }
 

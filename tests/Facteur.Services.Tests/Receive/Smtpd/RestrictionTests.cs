@@ -151,6 +151,21 @@ public sealed class RestrictionTests
     }
 
     [Fact]
+    public async Task A_message_that_is_thrown_away_has_no_further_questions_to_answer()
+    {
+        var world = World(("smtpd_relay_restrictions", "reject_unauth_destination"), ("smtpd_recipient_restrictions", "check_recipient_access t:discard, reject"));
+        world.Tables["t:discard"] = new() { ["alice@dest.example"] = "DISCARD" };
+        var client = await world.Connect().HelloAsync();
+        await client.CommandAsync("MAIL FROM:<a@sender.example>");
+        Assert.Equal("250 2.1.5 Ok", await client.CommandAsync("RCPT TO:<alice@dest.example>"));
+        Assert.Equal("250 2.1.5 Ok", await client.CommandAsync("RCPT TO:<x@elsewhere.example>"));
+        await client.CommandAsync("RSET");
+        await client.CommandAsync("MAIL FROM:<a@sender.example>");
+        Assert.Equal("554 5.7.1 <x@elsewhere.example>: Relay access denied", await client.CommandAsync("RCPT TO:<x@elsewhere.example>"));
+        await client.FinishAsync();
+    }
+
+    [Fact]
     public async Task What_one_command_left_open_does_not_concern_the_next()
     {
         var world = World(("smtpd_delay_reject", "no"), ("smtpd_sender_restrictions", "defer_if_reject, defer"));

@@ -211,7 +211,7 @@ public sealed class UceTests
     [InlineData(@"\c. Call $client_address", "554 5.7.1 <alice@dest.example>: Recipient address rejected: Access denied. Call 127.0.7.1")]
     [InlineData(@"Ask $server_name\nor not", "554-5.7.1 <alice@dest.example>: Recipient address rejected: Access denied\n554-5.7.1 Ask mx.dest.example\n554 5.7.1 or not")]
     [InlineData("$localtime", "554-5.7.1 <alice@dest.example>: Recipient address rejected: Access denied\n554 5.7.1 Nov 22 16:00:00")]
-    [InlineData("$no_such_name", "554 5.7.1 <alice@dest.example>: Recipient address rejected: Access denied")]
+    [InlineData("Ask${no_such_name}me", "554-5.7.1 <alice@dest.example>: Recipient address rejected: Access denied\n554 5.7.1 Askme")]
     [InlineData("${client_name", "554 5.7.1 <alice@dest.example>: Recipient address rejected: Access denied")]
     public async Task Refusals_have_a_footer(string footer, string reply)
     {

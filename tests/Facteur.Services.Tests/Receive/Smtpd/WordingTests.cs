@@ -57,6 +57,26 @@ public sealed class WordingTests
         Assert.Contains("mapping DSN status 5.1.1 into Client host status 5.0.0", world.LogLines);
     }
 
+    /// <summary>As Postfix 3.7 does it.</summary>
+    [Theory]
+    [InlineData("sender", "5.1.1", "5.1.7")]
+    [InlineData("sender", "5.1.2", "5.1.8")]
+    [InlineData("sender", "5.1.9", "5.1.0")]
+    [InlineData("sender", "5.1.10", "5.1.0")]
+    [InlineData("recipient", "5.1.5", "5.1.5")]
+    [InlineData("recipient", "5.1.8", "5.1.2")]
+    [InlineData("recipient", "5.1.9", "5.1.0")]
+    [InlineData("recipient", "5.1.10", "5.1.0")]
+    [InlineData("recipient", "5.10.1", "5.10.1")]
+    [InlineData("helo", "5.1.10", "5.0.0")]
+    public async Task A_status_fits_what_is_refused(string what, string given, string expected)
+    {
+        var world = UceTests.World(("smtpd_recipient_restrictions", $"check_{what}_access t:codes"));
+        var text = $"550 {given} no";
+        world.Tables["t:codes"] = new() { ["a@sender.example"] = text, ["alice@dest.example"] = text, ["c.example"] = text };
+        Assert.StartsWith($"550 {expected} <", await UceTests.RcptAsync(world), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Tabs_in_the_text_of_a_refusal_are_blanks()
     {

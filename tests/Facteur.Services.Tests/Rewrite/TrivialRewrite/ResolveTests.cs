@@ -143,6 +143,22 @@ public sealed class ResolveTests
         Assert.Equal(["u@x.example", "*"], asked);
     }
 
+    [Theory]
+    [InlineData("0", null, "u@host", "using backwards-compatible default setting append_dot_mydomain=yes to rewrite \"host\" to \"host.dest.example\"")]
+    [InlineData("0", null, "u@localhost",
+        "using backwards-compatible default setting append_dot_mydomain=yes to rewrite \"localhost\" to \"localhost.dest.example\"; please add \"localhost\" to mydestination or other address class")]
+    [InlineData("0", null, "u@a.b", null)]
+    [InlineData("0", "yes", "u@host", null)]
+    [InlineData("1", null, "u@host", null)]
+    public async Task Domains_completed_by_an_old_default_are_told(string level, string? set, string address, string? expected)
+    {
+        var config = new TestConfig([("compatibility_level", level), ("mydomain", "dest.example"), .. set is null ? [] : new[] { ("append_dot_mydomain", set) }]);
+        var service = new TrivialRewriteService(
+            config, _tables, new MemoryAddressMaps("+", "dest.example"), new MemoryMatchLists(_tables), IPAddress.Parse("127.0.0.1").Equals, new ServiceLog(_log, "postfix/trivial-rewrite"));
+        await service.RewriteAsync(local: true, address, TestContext.Current.CancellationToken);
+        Assert.Equal(expected is null ? [] : [$"postfix/trivial-rewrite: {expected}"], _log.Lines);
+    }
+
     [Fact]
     public async Task Routes_by_sender()
     {
@@ -152,7 +168,8 @@ public sealed class ResolveTests
             ("relayhost", "[127.0.10.4]:2525"), ("sender_dependent_relayhost_maps", "hash:relay"), ("sender_dependent_default_transport_maps", "hash:trans"));
         Assert.StartsWith("smtp:[127.0.10.5]:2727 ", await Resolve(service, "z@anywhere.example", "carol@dest.example"));
         Assert.StartsWith("smtp:[127.0.10.6]:2626 ", await Resolve(service, "z@anywhere.example", "dave@dest.example"));
-        Assert.StartsWith("smtp:anywhere.example ", await Resolve(service, "z@anywhere.example", "none@dest.example"));
+        // postconf(5): DUNNO leaves the global relayhost as it is.
+        Assert.StartsWith("smtp:[127.0.10.4]:2525 ", await Resolve(service, "z@anywhere.example", "none@dest.example"));
         Assert.StartsWith("smtp:[null.example] ", await Resolve(service, "z@anywhere.example", ""));
         Assert.StartsWith("smtp:[127.0.10.4]:2525 ", await Resolve(service, "z@anywhere.example", "eve@dest.example"));
     }

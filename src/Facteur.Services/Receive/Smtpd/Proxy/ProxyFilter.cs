@@ -17,6 +17,7 @@ namespace Facteur.Services.Receive.Smtpd.Proxy;
 internal sealed class ProxyFilter
 {
     private const string Unavailable = "[UNAVAILABLE]";
+    private const int CommandLimit = 510;
 
     private readonly PolicyEndpoint _endpoint;
     private readonly string _name;
@@ -126,31 +127,31 @@ internal sealed class ProxyFilter
         var forwarded = earlier.Value(MessageAttributes.LogClientAddress).Length > 0;
         string Of(string attribute, string own) => forwarded ? earlier.Value(attribute) : own;
         var address = Of(MessageAttributes.LogClientAddress, client.Address);
-        (string Name, string Value)[][] commands =
+        (string Name, string Value)[] attributes =
         [
-            [
-                ("NAME", Of(MessageAttributes.LogClientName, client.Name)),
-                ("ADDR", address.Contains(':', StringComparison.Ordinal) && !address.StartsWith("IPv6:", StringComparison.OrdinalIgnoreCase) ? "IPv6:" + address : address),
-                ("PORT", Of(MessageAttributes.LogClientPort, client.Port > 0 ? client.Port.ToString(CultureInfo.InvariantCulture) : "")),
-            ],
-            [
-                ("HELO", Of(MessageAttributes.LogHeloName, client.Helo)),
-                ("IDENT", earlier.Value(MessageAttributes.LogIdent)),
-                ("PROTO", Of(MessageAttributes.LogProtocolName, client.Protocol)),
-                ("SOURCE", (envelope.Flags & MessageFlags.RewriteLocal) != 0 ? "LOCAL" : "REMOTE"),
-            ],
+            ("NAME", Of(MessageAttributes.LogClientName, client.Name)),
+            ("ADDR", address.Contains(':', StringComparison.Ordinal) && !address.StartsWith("IPv6:", StringComparison.OrdinalIgnoreCase) ? "IPv6:" + address : address),
+            ("PORT", Of(MessageAttributes.LogClientPort, client.Port > 0 ? client.Port.ToString(CultureInfo.InvariantCulture) : "")),
+            ("HELO", Of(MessageAttributes.LogHeloName, client.Helo)),
+            ("IDENT", earlier.Value(MessageAttributes.LogIdent)),
+            ("PROTO", Of(MessageAttributes.LogProtocolName, client.Protocol)),
+            ("SOURCE", (envelope.Flags & MessageFlags.RewriteLocal) != 0 ? "LOCAL" : "REMOTE"),
         ];
-        foreach (var attributes in commands)
+        // RFC 5321 4.5.3.1.4: a command line has 512 bytes.
+        var line = new StringBuilder("XFORWARD");
+        foreach (var (name, value) in attributes.Where(a => offered.Contains(a.Name)))
         {
-            var line = new StringBuilder("XFORWARD");
-            foreach (var (name, value) in attributes.Where(a => offered.Contains(a.Name)))
-            {
-                line.Append(' ').Append(name).Append('=').Append(value is "" or ClientFacts.Unknown ? Unavailable : Xtext.Encode(value));
-            }
-            if (line.Length > "XFORWARD".Length)
+            var said = $" {name}={(value is "" or ClientFacts.Unknown ? Unavailable : Xtext.Encode(value))}";
+            if (line.Length + said.Length > CommandLimit && line.Length > "XFORWARD".Length)
             {
                 yield return line.ToString();
+                line.Length = "XFORWARD".Length;
             }
+            line.Append(said);
+        }
+        if (line.Length > "XFORWARD".Length)
+        {
+            yield return line.ToString();
         }
     }
 }

@@ -18,15 +18,16 @@ internal static class DsnClasses
 
     private static string Fit(string dsn, string kind)
     {
-        if (dsn.Length != 5 || dsn[2] != '1')
+        if (dsn.Length < 5 || dsn[2] != '1' || dsn[3] != '.')
         {
             return dsn;
         }
-        var detail = dsn[4];
+        // What is neither about senders nor about recipients, as Postfix has it, says no more than that it is about an address.
+        var detail = dsn.AsSpan(4);
         return kind switch
         {
-            Subject.SenderAddress => $"{dsn[0]}.1.{detail switch { '1' or '3' or '4' or '6' => '7', '2' => '8', '5' => '0', _ => detail }}",
-            Subject.RecipientAddress => $"{dsn[0]}.1.{detail switch { '7' => '3', '8' => '2', _ => detail }}",
+            Subject.SenderAddress => $"{dsn[0]}.1.{detail switch { "1" or "3" or "4" or "6" => '7', "2" => '8', "0" or "7" or "8" => detail[0], _ => '0' }}",
+            Subject.RecipientAddress => $"{dsn[0]}.1.{detail switch { "7" => '3', "8" => '2', ['0' or '1' or '2' or '3' or '4' or '5' or '6'] => detail[0], _ => '0' }}",
             _ => $"{dsn[0]}.0.0",
         };
     }

@@ -33,6 +33,11 @@ internal sealed class RestrictionList(Restriction[] items, string name = "")
         var verdict = Verdict.Dunno;
         foreach (var item in items)
         {
+            // Postfix: a message that is thrown away has no further questions to answer.
+            if (context.Effects.Discard)
+            {
+                break;
+            }
             verdict = explanation is null ? await item.CheckAsync(context, subject).ConfigureAwait(false) : await ExplainAsync(context, item, subject).ConfigureAwait(false);
             // Both kept: whatever follows, the answer is a deferral.
             if (verdict != Verdict.Dunno || (context.DeferIfPermit is not null && context.DeferIfReject is not null))
