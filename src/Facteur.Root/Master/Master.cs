@@ -845,10 +845,7 @@ public sealed unsafe class Master : IDisposable
             role.Ending = true;
         }
         // No more comes in and nothing more is sent; what is under way ends, and its forwards are taken till then.
-        foreach (var role in _roles.Values.Where(r => r.Name is "receive" or "queue" && r.Control is not null))
-        {
-            role.Say('D');
-        }
+        _roles.Values.Where(r => r.Name is "receive" or "queue" && r.Control is not null).ToList().ForEach(r => r.Say('D'));
         End("deliver", "local");
         End("receive");
         End("queue");
