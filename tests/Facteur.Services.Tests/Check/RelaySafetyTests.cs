@@ -154,7 +154,6 @@ public sealed class RelaySafetyTests : IDisposable
     [InlineData("", "smtpd_relay_restrictions=permit|smtpd_recipient_restrictions=permit,reject", "master.cf:2")]
     [InlineData("", "mynetworks=0.0.0.0/0", "master.cf:2")]
     [InlineData("soft_bounce = yes\nsmtpd_relay_restrictions = permit, reject", "", "permit (")]
-    [InlineData("smtpd_relay_restrictions = permit_mynetworks, permit_naked_ip_address, reject_unauth_destination", "", "permit_naked_ip_address")]
     [InlineData("content_filter = smtp:[127.0.0.1]:10024\nsmtpd_relay_restrictions = permit, reject", "", "permit (")]
     [InlineData("smtpd_relay_restrictions = permit_mynetworks, check_client_access texthash:DIR/nameless, reject_unauth_destination", "", "/nameless:1)")]
     [InlineData("smtpd_relay_restrictions = permit_mynetworks, check_client_access texthash:DIR/top, reject_unauth_destination", "", "/top:1)")]

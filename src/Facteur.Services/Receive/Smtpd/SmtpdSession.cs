@@ -55,6 +55,9 @@ internal sealed class SmtpdSession
     /// <summary>What XFORWARD said of the next message.</summary>
     public MessageAttributes Forwarded { get; set; } = MessageAttributes.None;
 
+    /// <summary>XFORWARD said anything of it.</summary>
+    public bool IsForwarded => Forwarded.Pairs.Count > 0 || ForwardedIsLocal is not null;
+
     /// <summary>XFORWARD SOURCE: that message is local, or not; null when nothing was said.</summary>
     public bool? ForwardedIsLocal { get; set; }
 
@@ -86,6 +89,9 @@ internal sealed class SmtpdSession
 
     public long Errors { get; private set; }
 
+    /// <summary>The command in work, as smtpd_command_filter left it.</summary>
+    public string Line { get; private set; } = "";
+
     /// <summary>The tokens of the command in work.</summary>
     public IReadOnlyList<CommandToken> Tokens => _tokens;
 
@@ -99,7 +105,7 @@ internal sealed class SmtpdSession
         }
         await Channel.FlushAsync().ConfigureAwait(false);
         await ResetAsync().ConfigureAwait(false);
-        if (Transcript is { IsWanted: true })
+        if (Transcript is { IsWanted: true } && Service.Notices.Take())
         {
             await SmtpdNotice.SendAsync(this).ConfigureAwait(false);
         }
@@ -215,6 +221,17 @@ internal sealed class SmtpdSession
         await WelcomeAsync().ConfigureAwait(false);
     }
 
+    /// <summary>Finds out how the client's headers are completed, once for each client.</summary>
+    /// <returns>False when a table can't say it now; the context has the reply.</returns>
+    public async ValueTask<bool> ChooseRewritingAsync()
+    {
+        if (_rewriteLocal is null && await Stages.RewritesAsLocalAsync(Context).ConfigureAwait(false) is var verdict)
+        {
+            _rewriteLocal = verdict == Verdict.Reject ? null : verdict == Verdict.Ok;
+        }
+        return _rewriteLocal is not null;
+    }
+
     /// <summary>Starts the message in cleanup unless that was done.</summary>
     /// <returns>False when no queue id can be had; the reply was given.</returns>
     public async ValueTask<bool> OpenAsync()
@@ -224,7 +241,6 @@ internal sealed class SmtpdSession
         {
             return true;
         }
-        _rewriteLocal ??= await Stages.RewritesAsLocalAsync(Context).ConfigureAwait(false);
         transaction.Envelope = new Envelope
         {
             Sender = transaction.Sender,
@@ -234,7 +250,7 @@ internal sealed class SmtpdSession
             Return = transaction.Return,
             Body = transaction.Body,
             Origin = MessageOrigin.Smtpd,
-            Flags = (transaction.Smtputf8 ? MessageFlags.SmtpUtf8 : 0) | (ForwardedIsLocal ?? _rewriteLocal.Value ? MessageFlags.RewriteLocal : 0) | Settings.Input.Flags,
+            Flags = (transaction.Smtputf8 ? MessageFlags.SmtpUtf8 : 0) | (ForwardedIsLocal ?? _rewriteLocal ?? false ? MessageFlags.RewriteLocal : 0) | Settings.Input.Flags,
             Attributes = Forwarded.With(MessageAttributes.Filter, Settings.Input.Filter).With(MessageAttributes.SaslMethod, Context.SaslMethod).With(MessageAttributes.SaslUsername, Context.SaslUsername),
             Client = new ClientInfo(Client.Name, Client.Address, Client.Port, Client.ReverseName, Context.Helo ?? "", Context.Protocol),
             Entry = _service.Entry,
@@ -372,8 +388,8 @@ internal sealed class SmtpdSession
             await ErrorAsync(SmtpdReplies.BadUtf8).ConfigureAwait(false);
             return;
         }
-        var line = Settings.CommandFilter.IsEmpty ? Channel.Line : await FilterAsync(Channel.Line.TrimStart(' ', '\t')).ConfigureAwait(false);
-        CommandLine.Tokenize(line, _tokens);
+        Line = Settings.CommandFilter.IsEmpty ? Channel.Line : await FilterAsync(Channel.Line.TrimStart(' ', '\t')).ConfigureAwait(false);
+        CommandLine.Tokenize(Line, _tokens);
         if (_tokens.Count == 0)
         {
             await ErrorAsync(SmtpdReplies.BadSyntax).ConfigureAwait(false);
@@ -465,7 +481,7 @@ internal sealed class SmtpdSession
         Context.Where = "UNKNOWN";
         if (CommandLine.IsHeaderLabel(word) || await Settings.ForbiddenCommands.MatchAsync(word, Cancel).ConfigureAwait(false))
         {
-            Log.NonSmtpCommand(Client, Channel.Line);
+            Log.NonSmtpCommand(Client, Line);
             State = SmtpdState.Ended;
             await ErrorAsync(SmtpdReplies.Forbidden).ConfigureAwait(false);
             return;

@@ -189,6 +189,19 @@ public sealed class SessionTests
     }
 
     [Fact]
+    public async Task A_question_about_a_recipient_counts_as_one()
+    {
+        var world = new SmtpdWorld(("smtpd_client_recipient_rate_limit", "2"));
+        var client = await world.Connect().HelloAsync();
+        Assert.StartsWith("501 ", await client.CommandAsync("VRFY"), StringComparison.Ordinal);
+        Assert.StartsWith("252 ", await client.CommandAsync("VRFY alice@dest.example"), StringComparison.Ordinal);
+        Assert.StartsWith("550 ", await client.CommandAsync("VRFY nosuch@dest.example"), StringComparison.Ordinal);
+        Assert.Equal("450 4.7.1 Error: too many recipients from 127.0.7.1", await client.CommandAsync("VRFY alice@dest.example"));
+        await client.FinishAsync();
+        Assert.Contains("warning: Recipient address rate limit exceeded: 3 from client.good.example[127.0.7.1] for service smtp", world.LogLines);
+    }
+
+    [Fact]
     public async Task A_name_that_leads_elsewhere_is_unknown()
     {
         var world = new SmtpdWorld();

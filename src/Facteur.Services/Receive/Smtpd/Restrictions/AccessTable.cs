@@ -49,13 +49,6 @@ internal sealed class AccessTable(Maps maps, string name, Func<string, Restricti
             ? await OneAsync(context, SmtpdLog.Printable(context.SaslUsername), false, new Subject(context.SaslUsername, Subject.LoginName)).ConfigureAwait(false) ?? Verdict.Dunno
             : Verdict.Dunno;
 
-    /// <summary>check_address_map: whether the client's address is listed (local_header_rewrite_clients).</summary>
-    public async ValueTask<Verdict> AddressMapAsync(RestrictionContext context, Subject subject)
-    {
-        var lookup = await maps.FindAsync(context.Client.Address, false, context.Cancel).ConfigureAwait(false);
-        return lookup.Status == LookupStatus.Found ? Verdict.Ok : Verdict.Dunno;
-    }
-
     private async ValueTask<Verdict> MailAsync(RestrictionContext context, string address, Subject subject)
     {
         if (address.Length == 0)

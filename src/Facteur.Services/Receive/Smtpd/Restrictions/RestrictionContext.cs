@@ -111,6 +111,9 @@ internal sealed class RestrictionContext(SmtpdSettings settings, SmtpdArrows arr
     /// <summary>A table or the rewriter can't answer now: never turned into a warning.</summary>
     public Verdict TemporaryLookupFailure(string name) => Reject(451, "4.3.0", $"<{AddressParts.Unquote(name)}>: Temporary lookup failure", convertible: false, NoticeClasses.Resource);
 
+    /// <summary>A table can't say now how the message is to be treated.</summary>
+    public Verdict TemporaryLookupError() => Reject(451, "4.3.0", "Temporary lookup error", convertible: false, NoticeClasses.Resource);
+
     /// <summary>A resource is short: never turned into a warning.</summary>
     public Verdict OutOfSpace() => Reject(452, "4.3.1", "Insufficient system storage", convertible: false, NoticeClasses.Resource);
 
