@@ -101,10 +101,10 @@ internal sealed class StrangerWalk(SmtpdService smtpd, IConfig config, MasterEnt
             case "permit_inet_interfaces" or "permit_sasl_authenticated" or "permit_tls_clientcerts" or "permit_tls_all_clientcerts" or "permit_dnswl_client" or "permit_rhswl_client":
                 return true;
             // OK is an error there, and a certificate or a login is no stranger's.
-            case "check_ccert_access" or "check_sasl_access":
+            case "check_ccert_access" or "check_sasl_access" or "check_reverse_client_hostname_access":
             case var _ when ServerAccess.Find(name) is not null:
                 return true;
-            case "check_client_access" or "check_reverse_client_hostname_access" or "check_helo_access" or "check_sender_access" or "check_recipient_access":
+            case "check_client_access" or "check_helo_access" or "check_sender_access" or "check_recipient_access":
                 return Access(item, name, what, stage, openings);
             case var _ when name.StartsWith("check_", StringComparison.Ordinal) || name.StartsWith("permit_", StringComparison.Ordinal):
                 _asked.Add(what);
@@ -246,7 +246,6 @@ internal sealed class StrangerWalk(SmtpdService smtpd, IConfig config, MasterEnt
             : name switch
             {
                 "check_helo_access" => new Forgery(Helo: text is ['.', ..] ? "host" + text : text),
-                "check_reverse_client_hostname_access" => new Forgery(ReverseName: text is ['.', ..] ? "host" + text : text),
                 _ => new Forgery(Sender: text == smtpd.Settings.NullAccessKey ? "" : text is ['@', ..] ? "someone" + text : text is [.., '@'] ? text + StrangerSessions.OwnDomain
                     : text is ['.', ..] ? "someone@host" + text : text.Contains('@') ? text : "someone@" + text),
             });

@@ -129,8 +129,7 @@ public sealed class SmtpdService : IDisposable
                 Log.Disconnect(client, " commands=0/0");
                 return;
             }
-            var limited = await Connections.AppliesAsync(client, cancel).ConfigureAwait(false);
-            session = new SmtpdSession(this, channel, client, limited, cancel);
+            session = new SmtpdSession(this, channel, client, cancel);
             await session.RunAsync().ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)
@@ -147,9 +146,9 @@ public sealed class SmtpdService : IDisposable
             if (session is not null)
             {
                 await session.ResetAsync().ConfigureAwait(false);
-                if (session.IsCounted)
+                if (session.Counted is { } counted)
                 {
-                    Connections.Leave(client);
+                    Connections.Leave(counted);
                 }
                 Log.Disconnect(session.Client, session.Counts());
             }

@@ -22,12 +22,11 @@ internal sealed class SmtpdSession
     private NoticeClasses _refusal;
     private bool _restarted;
 
-    public SmtpdSession(SmtpdService service, SmtpdChannel channel, ClientFacts client, bool limited, CancellationToken cancel)
+    public SmtpdSession(SmtpdService service, SmtpdChannel channel, ClientFacts client, CancellationToken cancel)
     {
         _service = service;
         Channel = channel;
         Cancel = cancel;
-        IsLimited = limited;
         Context = new RestrictionContext(service.Settings, service.Arrows, service.Log, service.Time, client, cancel);
         // Postfix: what is said is kept when the postmaster is to be told of anything.
         Transcript = service.Settings.NoticeClasses == NoticeClasses.None || service.IsStandAlone ? null : new SmtpdTranscript(service.Settings);
@@ -69,10 +68,10 @@ internal sealed class SmtpdSession
     public SmtpdTranscript? Transcript { get; }
 
     /// <summary>Limits on connections, messages and recipients apply.</summary>
-    public bool IsLimited { get; }
+    public bool IsLimited { get; private set; }
 
-    /// <summary>The connection was counted and must be counted off.</summary>
-    public bool IsCounted { get; private set; }
+    /// <summary>The client that was counted and must be counted off; null when none was.</summary>
+    public ClientFacts? Counted { get; private set; }
 
     public SmtpdState State { get; set; } = SmtpdState.Connected;
 
@@ -217,7 +216,11 @@ internal sealed class SmtpdSession
         (Context.SaslUsername, Context.SaslMethod) = (login, login.Length > 0 ? "XCLIENT" : "");
         State = helo is null ? SmtpdState.Connected : SmtpdState.Greeted;
         (_rewriteLocal, _denied, _restarted) = (null, null, true);
-        MayXclient = await MatchesAsync(Settings.XclientHosts).ConfigureAwait(false);
+        if (await CountAsync().ConfigureAwait(false) is { } refusal)
+        {
+            await ErrorAsync(refusal).ConfigureAwait(false);
+            return;
+        }
         await WelcomeAsync().ConfigureAwait(false);
     }
 
@@ -307,8 +310,7 @@ internal sealed class SmtpdSession
 
     private async ValueTask<bool> GreetAsync()
     {
-        IsCounted = IsLimited;
-        if (IsLimited && Service.Connections.Refusal(this) is { } refusal)
+        if (await CountAsync().ConfigureAwait(false) is { } refusal)
         {
             await ErrorAsync(refusal).ConfigureAwait(false);
             return false;
@@ -320,9 +322,21 @@ internal sealed class SmtpdSession
         }
         Discarded = await Settings.Ehlo.DiscardedAsync(Client.Address, Log, Cancel).ConfigureAwait(false);
         MayVerp = Settings.VerpClients is { } verp && Client.Ip is { } ip && await verp.MatchAsync(ip, Client.Name, Cancel).ConfigureAwait(false) == Tables.LookupStatus.Found;
-        MayXclient = await MatchesAsync(Settings.XclientHosts).ConfigureAwait(false);
         MayXforward = await MatchesAsync(Settings.XforwardHosts).ConfigureAwait(false);
         return await WelcomeAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>Counts the connection as the client's; the reply when it is one too many. Postfix: who may say who the client is has no limits, the client that it names has.</summary>
+    private async ValueTask<string?> CountAsync()
+    {
+        MayXclient = await MatchesAsync(Settings.XclientHosts).ConfigureAwait(false);
+        IsLimited = !MayXclient && await Service.Connections.AppliesAsync(Client, Cancel).ConfigureAwait(false);
+        if (!IsLimited)
+        {
+            return null;
+        }
+        Counted = Client;
+        return Service.Connections.Refusal(this);
     }
 
     private async ValueTask<bool> MatchesAsync(Tables.INetworkList list) =>

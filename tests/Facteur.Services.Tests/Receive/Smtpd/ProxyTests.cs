@@ -99,6 +99,16 @@ public sealed class ProxyTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_full_disk_here_is_not_the_filter_s()
+    {
+        var world = World();
+        world.FreeBytes = 1;
+        Assert.Equal("250 2.0.0 Ok: stored", await SendAsync(world));
+        var client = await world.Connect().HelloAsync();
+        Assert.Equal("552 5.3.4 Message size exceeds fixed limit", await client.CommandAsync("MAIL FROM:<a@sender.example> SIZE=99999999"));
+    }
+
+    [Fact]
     public async Task Between_two_filters_we_are_no_hop()
     {
         var world = World(("smtpd_authorized_xforward_hosts", SmtpdWorld.Stranger));

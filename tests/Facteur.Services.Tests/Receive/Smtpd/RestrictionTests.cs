@@ -78,6 +78,45 @@ public sealed class RestrictionTests
     public async Task The_old_name_for_unknown_senders_still_refuses_them() => Assert.Equal(
         "450 4.1.8 <a@nowhere.example>: Sender address rejected: Domain not found", await RcptAsync(World(("smtpd_recipient_restrictions", "reject_unknown_address")), sender: "a@nowhere.example"));
 
+    /// <summary>Its owner writes the name: nobody is let in by it, and who has none is known by its address.</summary>
+    [Theory]
+    [InlineData("client.good.example", "REJECT name", "554 5.7.1 <client.good.example>: Unverified Client host rejected: name")]
+    [InlineData("127.0.7", "REJECT net", "554 5.7.1 <client.good.example>: Unverified Client host rejected: net")]
+    [InlineData("127.0.7.1", "DUNNO", "554 5.7.1 <alice@dest.example>: Recipient address rejected: Access denied")]
+    [InlineData("client.good.example", "OK", "451 4.3.5 Server configuration error")]
+    [InlineData("127.0.7.1", "permit", "451 4.3.5 Server configuration error")]
+    [InlineData("client.good.example", "DISCARD", "250 2.1.5 Ok")]
+    public async Task An_unverified_name_lets_nobody_in(string key, string value, string reply)
+    {
+        var world = World((Relay, "check_reverse_client_hostname_access t:names, reject"));
+        world.Tables["t:names"] = new() { [key] = value };
+        Assert.Equal(reply, await RcptAsync(world));
+        Assert.Equal(reply[0] == '4', world.LogLines.Contains("warning: restriction check_reverse_client_hostname_access returns OK for client.good.example"));
+    }
+
+    [Fact]
+    public async Task Before_MAIL_no_sender_is_asked_about()
+    {
+        var client = await World(("smtpd_sender_restrictions", "reject"), ("smtpd_reject_unlisted_sender", "yes")).Connect().HelloAsync();
+        Assert.Equal("252 2.0.0 alice@dest.example", await client.CommandAsync("VRFY alice@dest.example"));
+        await client.CommandAsync("MAIL FROM:<>");
+        Assert.Equal("554 5.7.1 <>: Sender address rejected: Access denied", await client.CommandAsync("VRFY alice@dest.example"));
+    }
+
+    [Theory]
+    [InlineData('x')]
+    [InlineData('é')]
+    [InlineData('€')]
+    public async Task A_refusal_is_as_long_as_a_reply_may_be(char letter)
+    {
+        var world = World(("smtpd_recipient_restrictions", "check_recipient_access t:long"));
+        world.Tables["t:long"] = new() { ["alice@dest.example"] = "REJECT " + new string(letter, 1000) };
+        var reply = await RcptAsync(world);
+        Assert.InRange(System.Text.Encoding.UTF8.GetByteCount(reply!), 508, 510);
+        Assert.EndsWith(new string(letter, 100), reply, StringComparison.Ordinal);
+        Assert.Contains(world.LogLines, line => line.Contains(reply + "; from=", StringComparison.Ordinal));
+    }
+
     [Fact]
     public async Task Where_a_table_alone_stands_for_nothing_that_is_said()
     {

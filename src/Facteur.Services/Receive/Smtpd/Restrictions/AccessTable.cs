@@ -18,13 +18,13 @@ internal sealed class AccessTable(Maps maps, string name, Func<string, Restricti
             ?? Verdict.Dunno;
     }
 
-    /// <summary>check_reverse_client_hostname_access: the name that nobody vouches for and its parents, then the address and its networks.</summary>
+    /// <summary>check_reverse_client_hostname_access: the name that the address claims and its parents, then the address and its networks.</summary>
     public async ValueTask<Verdict> ReverseClientAsync(RestrictionContext context, Subject subject)
     {
         var client = new Subject(context.Client.ReverseName, Subject.UnverifiedClientHost);
-        return await DomainAsync(context, context.Client.ReverseName, client).ConfigureAwait(false)
-            ?? await AddressAsync(context, context.Client.Address, client).ConfigureAwait(false)
-            ?? Verdict.Dunno;
+        var found = await DomainAsync(context, context.Client.ReverseName, client).ConfigureAwait(false)
+            ?? await AddressAsync(context, context.Client.Address, client).ConfigureAwait(false);
+        return ServerAccess.Forbid(context, "check_reverse_client_hostname_access", found, client);
     }
 
     public async ValueTask<Verdict> HeloAsync(RestrictionContext context, Subject subject) =>

@@ -82,9 +82,14 @@ internal sealed class RestrictionStages : IDisposable
 
     public async ValueTask<Verdict> SenderAsync(RestrictionContext context)
     {
+        if (context.Sender is null)
+        {
+            // VRFY before MAIL.
+            return Verdict.Dunno;
+        }
         context.Begin(context.HeloDoubt ?? context.ClientDoubt);
         context.SenderMapsChecked = false;
-        var verdict = await _sender.CheckAsync(context, Subject.OfSender(context.Sender ?? "")).ConfigureAwait(false);
+        var verdict = await _sender.CheckAsync(context, Subject.OfSender(context.Sender)).ConfigureAwait(false);
         context.SenderDoubt = context.DeferIfPermit;
         return verdict != Verdict.Reject && _unlistedSender && !context.Effects.Discard
             ? await RestrictionList.ExplainAsync(context, UnlistedSender, default).ConfigureAwait(false)

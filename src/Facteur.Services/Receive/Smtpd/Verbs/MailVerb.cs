@@ -132,6 +132,11 @@ internal static class MailVerb
         {
             return session.Context.Reject(552, "5.3.4", "Message size exceeds fixed limit") == Verdict.Reject;
         }
+        if (settings.Proxy is not null)
+        {
+            // The filter, or who is behind it, needs the room.
+            return false;
+        }
         var free = session.Arrows.FreeQueueBytes();
         if (free > Math.Max(settings.QueueMinfree, session.DeclaredSize) && free > settings.MessageSizeLimit * 1.5)
         {
