@@ -256,7 +256,10 @@ public sealed class UceTests
         var world = World(("smtpd_command_filter", "t:commands"), ("smtpd_authorized_xclient_hosts", SmtpdWorld.Stranger), ("smtpd_authorized_xforward_hosts", SmtpdWorld.Stranger));
         world.Tables["t:commands"] = new()
         {
-            ["EHLO"] = "EHLO domain.invalid", ["XCLIENT"] = "XCLIENT NAME=real.example", ["XFORWARD"] = "XFORWARD NAME=earlier.example", ["BDAT"] = "BDAT what ever", ["GET"] = "Get: x",
+            ["EHLO"] = "EHLO domain.invalid",
+            ["XCLIENT"] = "XCLIENT NAME=real.example",
+            ["XFORWARD"] = "XFORWARD NAME=earlier.example",
+            ["BDAT"] = "BDAT what ever",
         };
         var client = world.Connect();
         await client.ReplyAsync();
