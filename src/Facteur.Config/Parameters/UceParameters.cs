@@ -3,10 +3,6 @@ namespace Facteur.Config.Parameters;
 /// <summary>Parameters of smtpd(8)'s access restrictions that ask others: DNS lists, policy services, address probes; and of what its refusals say.</summary>
 public static class UceParameters
 {
-    /// <summary>maps_rbl_domains.</summary>
-    public static readonly StringParameter MapsRblDomains = new(
-        "maps_rbl_domains", "", "DNS lists of the old restriction reject_maps_rbl.");
-
     /// <summary>maps_rbl_reject_code.</summary>
     public static readonly IntParameter MapsRblRejectCode = new(
         "maps_rbl_reject_code", "554", "Reply code for what a DNS list names.", min: 200, max: 599);
@@ -89,7 +85,7 @@ public static class UceParameters
     /// <summary>All rows.</summary>
     public static IReadOnlyList<Parameter> All { get; } =
     [
-        MapsRblDomains, MapsRblRejectCode, RblReplyMaps, DefaultRblReply, PermitMxBackupNetworks, PolicyDefaultAction, PolicyMaxIdle, PolicyMaxTtl, PolicyContext, PolicyRequestLimit,
+        MapsRblRejectCode, RblReplyMaps, DefaultRblReply, PermitMxBackupNetworks, PolicyDefaultAction, PolicyMaxIdle, PolicyMaxTtl, PolicyContext, PolicyRequestLimit,
         PolicyRetryDelay, PolicyTimeout, PolicyTryLimit, LogPermitActions, RejectFooter, RejectFooterMaps, CommandFilter, ExpansionFilter, DnsReplyFilter, RejectFilterMaps, SenderLoginMaps,
     ];
 }

@@ -34,7 +34,7 @@ internal enum Stage : byte
 internal sealed class StrangerWalk(SmtpdService smtpd, IConfig config, MasterEntry entry, SettingPlaces places, TableAnswers tables, string? trustsAll, string? relaysAll)
 {
     private readonly HashSet<string> _onWay = new(StringComparer.OrdinalIgnoreCase);
-    private readonly Dictionary<(string, Stage), Passage> _classes = [];
+    private readonly Dictionary<(RestrictionList, Stage), Passage> _classes = [];
     private readonly List<string> _asked = [];
 
     /// <summary>Servers, programs and missing tables that have a say on the way, with their places.</summary>
@@ -97,18 +97,15 @@ internal sealed class StrangerWalk(SmtpdService smtpd, IConfig config, MasterEnt
             case "permit_tls_all_clientcerts" when config.Find("smtpd_tls_ask_ccert") == "yes" || config.Find("smtpd_tls_req_ccert") == "yes":
                 openings.Add(new Opening($"{what}: any certificate that smtpd_tls_CAfile or smtpd_tls_CApath trust", Sure: false));
                 return true;
-            case "permit_naked_ip_address":
-                openings.Add(new Opening(what, Sure: true, new Forgery(Helo: "203.0.113.1")));
-                return true;
             // Of a stranger they find nothing; what a list in the DNS permits is never relaying.
             case "permit_inet_interfaces" or "permit_sasl_authenticated" or "permit_tls_clientcerts" or "permit_tls_all_clientcerts" or "permit_dnswl_client" or "permit_rhswl_client":
                 return true;
             // OK is an error there, and a certificate or a login is no stranger's.
-            case "check_ccert_access" or "check_sasl_access":
+            case "check_ccert_access" or "check_sasl_access" or "check_reverse_client_hostname_access":
             case var _ when ServerAccess.Find(name) is not null:
                 return true;
-            case "check_client_access" or "check_reverse_client_hostname_access" or "check_helo_access" or "check_sender_access" or "check_recipient_access":
-                return Access(name, item.Argument, what, stage, openings);
+            case "check_client_access" or "check_helo_access" or "check_sender_access" or "check_recipient_access":
+                return Access(item, name, what, stage, openings);
             case var _ when name.StartsWith("check_", StringComparison.Ordinal) || name.StartsWith("permit_", StringComparison.Ordinal):
                 _asked.Add(what);
                 openings.Add(new Opening(what, Sure: false));
@@ -144,7 +141,7 @@ internal sealed class StrangerWalk(SmtpdService smtpd, IConfig config, MasterEnt
 
     private Passage OfClass(string name, RestrictionList list, Stage stage)
     {
-        if (_classes.TryGetValue((name, stage), out var known))
+        if (_classes.TryGetValue((list, stage), out var known))
         {
             return known;
         }
@@ -155,11 +152,12 @@ internal sealed class StrangerWalk(SmtpdService smtpd, IConfig config, MasterEnt
         }
         var passage = Walk(list, stage, name);
         _onWay.Remove(name);
-        return _classes[(name, stage)] = passage;
+        return _classes[(list, stage)] = passage;
     }
 
-    private bool Access(string name, string table, string what, Stage stage, List<Opening> openings)
+    private bool Access(Restriction item, string name, string what, Stage stage, List<Opening> openings)
     {
+        var table = item.Argument;
         var answer = tables.Of(table);
         if (answer.Anything)
         {
@@ -178,7 +176,7 @@ internal sealed class StrangerWalk(SmtpdService smtpd, IConfig config, MasterEnt
         foreach (var (value, keys) in answer.Values)
         {
             var entry = new List<Opening>();
-            goesOn |= Value(value, stage, entry);
+            goesOn |= Value(item, value, stage, entry);
             var of = $"{what}, \"{value}\" for {keys[0]} ({tables.PlaceOf(table, keys[0])})";
             foreach (var opening in entry)
             {
@@ -190,7 +188,7 @@ internal sealed class StrangerWalk(SmtpdService smtpd, IConfig config, MasterEnt
 
     /// <summary>What the right-hand side of access(5) does (<see cref="AccessAction"/>).</summary>
     /// <returns>Whether what was not permitted may go on.</returns>
-    private bool Value(string value, Stage stage, List<Opening> openings)
+    private bool Value(Restriction item, string value, Stage stage, List<Opening> openings)
     {
         value = value.Trim();
         var space = value.AsSpan().IndexOfAny(' ', '\t');
@@ -200,9 +198,11 @@ internal sealed class StrangerWalk(SmtpdService smtpd, IConfig config, MasterEnt
             case "" or "OK" or "RELAY":
                 openings.Add(new Opening("OK", Sure: true));
                 return false;
-            // What is discarded is not relayed.
-            case "REJECT" or "DEFER" or "DEFER_IF_PERMIT" or "DISCARD":
+            case "REJECT" or "DEFER" or "DEFER_IF_PERMIT":
                 return false;
+            // What is discarded is not relayed; where there is no message yet, or none of ours, nothing is.
+            case "DISCARD":
+                return smtpd.Settings.Proxy is not null || (stage == Stage.Before && !smtpd.Settings.DelayReject);
             case "DUNNO" or "DEFER_IF_REJECT" or "WARN" or "INFO" or "HOLD" or "REDIRECT" or "BCC" or "PREPEND" or "FILTER":
                 return true;
         }
@@ -215,7 +215,7 @@ internal sealed class StrangerWalk(SmtpdService smtpd, IConfig config, MasterEnt
         {
             return false;
         }
-        if (smtpd.Stages.FromTable(value) is not { } list)
+        if (item.Entry?.Invoke(value) is not { } list)
         {
             return false;
         }
@@ -246,7 +246,6 @@ internal sealed class StrangerWalk(SmtpdService smtpd, IConfig config, MasterEnt
             : name switch
             {
                 "check_helo_access" => new Forgery(Helo: text is ['.', ..] ? "host" + text : text),
-                "check_reverse_client_hostname_access" => new Forgery(ReverseName: text is ['.', ..] ? "host" + text : text),
                 _ => new Forgery(Sender: text == smtpd.Settings.NullAccessKey ? "" : text is ['@', ..] ? "someone" + text : text is [.., '@'] ? text + StrangerSessions.OwnDomain
                     : text is ['.', ..] ? "someone@host" + text : text.Contains('@') ? text : "someone@" + text),
             });

@@ -4,6 +4,7 @@ using Facteur.Config.Parameters;
 using Facteur.Contracts;
 using Facteur.Mail.Envelopes;
 using Facteur.Mail.Headers;
+using Facteur.Services.Server;
 
 namespace Facteur.Services.Deliver.Smtp;
 
@@ -13,8 +14,6 @@ namespace Facteur.Services.Deliver.Smtp;
 /// </summary>
 internal sealed class SmtpNotice
 {
-    private const int PerMinute = 10;
-
     private readonly bool _wanted;
     private readonly string _recipient;
     private readonly string _sender;
@@ -24,8 +23,7 @@ internal sealed class SmtpNotice
     private readonly IResubmit _resubmit;
     private readonly SmtpLog _log;
     private readonly TimeProvider _time;
-    private readonly Lock _gate = new();
-    private readonly Queue<long> _sent = new();
+    private readonly NoticeRate _rate;
 
     public SmtpNotice(IConfig config, bool lmtp, IResubmit resubmit, SmtpLog log, TimeProvider time)
     {
@@ -35,7 +33,7 @@ internal sealed class SmtpNotice
         _sender = $"{config.Get(CommonParameters.DoubleBounceSender)}@{_host}";
         _name = $"{config.Get(CommonParameters.MailName)} {(lmtp ? "LMTP" : "SMTP")} client";
         _obsoleteFrom = config.Get(BounceParameters.HeaderFromFormat) == "obsolete";
-        (_resubmit, _log, _time) = (resubmit, log, time);
+        (_resubmit, _log, _time, _rate) = (resubmit, log, time, new NoticeRate(time));
     }
 
     /// <summary>A transcript for a session, or null when nobody wants to know.</summary>
@@ -46,7 +44,7 @@ internal sealed class SmtpNotice
     {
         // Postfix: not while a report or a notice is sent, so that notices make no loops.
         if (session.Transcript is not { HasErrors: true } transcript || request.Envelope.Sender.Length == 0 || request.Envelope.Origin == MessageOrigin.Notice
-            || request.Envelope.Sender.Equals(_sender, StringComparison.OrdinalIgnoreCase) || !MaySend())
+            || request.Envelope.Sender.Equals(_sender, StringComparison.OrdinalIgnoreCase) || !_rate.Take())
         {
             return;
         }
@@ -71,24 +69,6 @@ internal sealed class SmtpNotice
         catch (Exception e)
         {
             _log.NotNotified(e.Message);
-        }
-    }
-
-    private bool MaySend()
-    {
-        lock (_gate)
-        {
-            var now = _time.GetTimestamp();
-            while (_sent.TryPeek(out var first) && _time.GetElapsedTime(first, now) > TimeSpan.FromMinutes(1))
-            {
-                _sent.Dequeue();
-            }
-            if (_sent.Count == PerMinute)
-            {
-                return false;
-            }
-            _sent.Enqueue(now);
-            return true;
         }
     }
 

@@ -30,8 +30,11 @@ internal sealed record ClientFacts
 
     public int Port { get; init; }
 
-    /// <summary>Our end of the connection; null where there is none.</summary>
-    public IPEndPoint? Server { get; init; }
+    /// <summary>Our end of the connection: the address, "" where there is none.</summary>
+    public string ServerAddress { get; init; } = "";
+
+    /// <summary>The port of our end, "" where there is none.</summary>
+    public string ServerPort { get; init; } = "";
 
     /// <summary>Verified name, or "unknown".</summary>
     public string Name { get; init; } = Unknown;

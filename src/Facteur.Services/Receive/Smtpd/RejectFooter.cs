@@ -15,7 +15,7 @@ internal sealed class RejectFooter(string footer, Maps maps, SmtpdMacros macros,
     public bool IsEmpty => footer.Length == 0 && maps.IsEmpty && filter.IsEmpty;
 
     /// <summary>Adds the footer.</summary>
-    /// <param name="reply">One reply line.</param>
+    /// <param name="reply">The reply, of one or more lines (a filter's).</param>
     /// <param name="context">The session.</param>
     /// <returns>The reply, of one or more lines, CR LF between them.</returns>
     public async ValueTask<string> AddAsync(string reply, RestrictionContext context)
@@ -70,9 +70,9 @@ internal sealed class RejectFooter(string footer, Maps maps, SmtpdMacros macros,
         var lines = (continues ? text[2..] : text).Split("\\n");
         var body = reply[4..];
         var dsn = EnhancedStatus.TryParsePrefix(body, out var status, out _) ? status + " " : "";
-        var whole = new StringBuilder(reply.Length + text.Length + 32).Append(reply, 0, 3).Append(' ').Append(body);
+        var whole = new StringBuilder(reply.Length + text.Length + 32).Append(reply);
         // Where the last line begins: the one without "-".
-        var last = 0;
+        var last = reply.LastIndexOf('\n') + 1;
         for (var i = 0; i < lines.Length; i++)
         {
             var line = SmtpdLog.Printable(lines[i]);

@@ -55,8 +55,6 @@ internal sealed class SmtpdLog(ServiceLog log)
 
     public void ProxyRejected(string name, string command, string reply) => log.Warning(Printable($"proxy {name} rejected \"{command}\": \"{reply.Replace('\n', ' ')}\""));
 
-    public void ProxyCanNot() => log.Warning("access table: with smtpd_proxy_filter specified, actions BCC, DISCARD, FILTER, HOLD and REDIRECT are unavailable");
-
     /// <summary>What the filter said to a whole message.</summary>
     public void ProxyAnswer(RestrictionContext context, string reply)
     {

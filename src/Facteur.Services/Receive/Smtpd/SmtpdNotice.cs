@@ -5,7 +5,7 @@ using Facteur.Mail.Headers;
 
 namespace Facteur.Services.Receive.Smtpd;
 
-/// <summary>The mail that tells the postmaster of a session with errors (postconf(5), notify_classes). A courtesy: when it can't be sent, a warning is all.</summary>
+/// <summary>The mail that tells the postmaster of a session with errors (postconf(5), notify_classes). A courtesy: when it can't be sent, a warning is all; there are so many in a minute.</summary>
 internal static class SmtpdNotice
 {
     public static async ValueTask SendAsync(SmtpdSession session)

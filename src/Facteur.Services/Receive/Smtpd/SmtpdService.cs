@@ -63,6 +63,7 @@ public sealed class SmtpdService : IDisposable
             Log.NoRelayProtection();
         }
         Connections = new ConnectionLimits(Settings, arrows.Anvil, Log, name);
+        Notices = new NoticeRate(time);
         _heartbeat = new Heartbeat(time);
         _peerName = new PeerName(arrows.Dns, arrows.Hosts, Log, Settings.PeernameLookup, Settings.PortLogging);
     }
@@ -98,6 +99,9 @@ public sealed class SmtpdService : IDisposable
 
     internal ConnectionLimits Connections { get; }
 
+    /// <summary>How many notices the postmaster gets.</summary>
+    internal NoticeRate Notices { get; }
+
     /// <summary>Serves one client until it leaves or the service stops. Never throws for what a peer does. The caller closes the pipe.</summary>
     /// <param name="pipe">The connection.</param>
     /// <param name="remote">The client's address; anything but an IP address is taken as this host itself.</param>
@@ -112,7 +116,9 @@ public sealed class SmtpdService : IDisposable
         SmtpdSession? session = null;
         try
         {
-            client = await _peerName.FindAsync(remote, cancel).ConfigureAwait(false) with { Server = local as IPEndPoint };
+            client = await _peerName.FindAsync(remote, cancel).ConfigureAwait(false);
+            client = local is IPEndPoint server
+                ? client with { ServerAddress = server.Address.ToString(), ServerPort = server.Port.ToString(System.Globalization.CultureInfo.InvariantCulture) } : client;
             Log.Connect(client);
             if (Stages.IsUnprotected)
             {
@@ -123,8 +129,7 @@ public sealed class SmtpdService : IDisposable
                 Log.Disconnect(client, " commands=0/0");
                 return;
             }
-            var limited = await Connections.AppliesAsync(client, cancel).ConfigureAwait(false);
-            session = new SmtpdSession(this, channel, client, limited, cancel);
+            session = new SmtpdSession(this, channel, client, cancel);
             await session.RunAsync().ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)
@@ -141,9 +146,9 @@ public sealed class SmtpdService : IDisposable
             if (session is not null)
             {
                 await session.ResetAsync().ConfigureAwait(false);
-                if (session.IsCounted)
+                if (session.Counted is { } counted)
                 {
-                    Connections.Leave(client);
+                    Connections.Leave(counted);
                 }
                 Log.Disconnect(session.Client, session.Counts());
             }

@@ -22,12 +22,11 @@ internal sealed class SmtpdSession
     private NoticeClasses _refusal;
     private bool _restarted;
 
-    public SmtpdSession(SmtpdService service, SmtpdChannel channel, ClientFacts client, bool limited, CancellationToken cancel)
+    public SmtpdSession(SmtpdService service, SmtpdChannel channel, ClientFacts client, CancellationToken cancel)
     {
         _service = service;
         Channel = channel;
         Cancel = cancel;
-        IsLimited = limited;
         Context = new RestrictionContext(service.Settings, service.Arrows, service.Log, service.Time, client, cancel);
         // Postfix: what is said is kept when the postmaster is to be told of anything.
         Transcript = service.Settings.NoticeClasses == NoticeClasses.None || service.IsStandAlone ? null : new SmtpdTranscript(service.Settings);
@@ -55,6 +54,9 @@ internal sealed class SmtpdSession
     /// <summary>What XFORWARD said of the next message.</summary>
     public MessageAttributes Forwarded { get; set; } = MessageAttributes.None;
 
+    /// <summary>XFORWARD said anything of it.</summary>
+    public bool IsForwarded => Forwarded.Pairs.Count > 0 || ForwardedIsLocal is not null;
+
     /// <summary>XFORWARD SOURCE: that message is local, or not; null when nothing was said.</summary>
     public bool? ForwardedIsLocal { get; set; }
 
@@ -66,10 +68,10 @@ internal sealed class SmtpdSession
     public SmtpdTranscript? Transcript { get; }
 
     /// <summary>Limits on connections, messages and recipients apply.</summary>
-    public bool IsLimited { get; }
+    public bool IsLimited { get; private set; }
 
-    /// <summary>The connection was counted and must be counted off.</summary>
-    public bool IsCounted { get; private set; }
+    /// <summary>The client that was counted and must be counted off; null when none was.</summary>
+    public ClientFacts? Counted { get; private set; }
 
     public SmtpdState State { get; set; } = SmtpdState.Connected;
 
@@ -86,6 +88,9 @@ internal sealed class SmtpdSession
 
     public long Errors { get; private set; }
 
+    /// <summary>The command in work, as smtpd_command_filter left it.</summary>
+    public string Line { get; private set; } = "";
+
     /// <summary>The tokens of the command in work.</summary>
     public IReadOnlyList<CommandToken> Tokens => _tokens;
 
@@ -99,7 +104,7 @@ internal sealed class SmtpdSession
         }
         await Channel.FlushAsync().ConfigureAwait(false);
         await ResetAsync().ConfigureAwait(false);
-        if (Transcript is { IsWanted: true })
+        if (Transcript is { IsWanted: true } && Service.Notices.Take())
         {
             await SmtpdNotice.SendAsync(this).ConfigureAwait(false);
         }
@@ -211,8 +216,23 @@ internal sealed class SmtpdSession
         (Context.SaslUsername, Context.SaslMethod) = (login, login.Length > 0 ? "XCLIENT" : "");
         State = helo is null ? SmtpdState.Connected : SmtpdState.Greeted;
         (_rewriteLocal, _denied, _restarted) = (null, null, true);
-        MayXclient = await MatchesAsync(Settings.XclientHosts).ConfigureAwait(false);
+        if (await CountAsync().ConfigureAwait(false) is { } refusal)
+        {
+            await ErrorAsync(refusal).ConfigureAwait(false);
+            return;
+        }
         await WelcomeAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>Finds out how the client's headers are completed, once for each client.</summary>
+    /// <returns>False when a table can't say it now; the context has the reply.</returns>
+    public async ValueTask<bool> ChooseRewritingAsync()
+    {
+        if (_rewriteLocal is null && await Stages.RewritesAsLocalAsync(Context).ConfigureAwait(false) is var verdict)
+        {
+            _rewriteLocal = verdict == Verdict.Reject ? null : verdict == Verdict.Ok;
+        }
+        return _rewriteLocal is not null;
     }
 
     /// <summary>Starts the message in cleanup unless that was done.</summary>
@@ -224,7 +244,6 @@ internal sealed class SmtpdSession
         {
             return true;
         }
-        _rewriteLocal ??= await Stages.RewritesAsLocalAsync(Context).ConfigureAwait(false);
         transaction.Envelope = new Envelope
         {
             Sender = transaction.Sender,
@@ -234,7 +253,7 @@ internal sealed class SmtpdSession
             Return = transaction.Return,
             Body = transaction.Body,
             Origin = MessageOrigin.Smtpd,
-            Flags = (transaction.Smtputf8 ? MessageFlags.SmtpUtf8 : 0) | (ForwardedIsLocal ?? _rewriteLocal.Value ? MessageFlags.RewriteLocal : 0) | Settings.Input.Flags,
+            Flags = (transaction.Smtputf8 ? MessageFlags.SmtpUtf8 : 0) | (ForwardedIsLocal ?? _rewriteLocal ?? false ? MessageFlags.RewriteLocal : 0) | Settings.Input.Flags,
             Attributes = Forwarded.With(MessageAttributes.Filter, Settings.Input.Filter).With(MessageAttributes.SaslMethod, Context.SaslMethod).With(MessageAttributes.SaslUsername, Context.SaslUsername),
             Client = new ClientInfo(Client.Name, Client.Address, Client.Port, Client.ReverseName, Context.Helo ?? "", Context.Protocol),
             Entry = _service.Entry,
@@ -291,8 +310,7 @@ internal sealed class SmtpdSession
 
     private async ValueTask<bool> GreetAsync()
     {
-        IsCounted = IsLimited;
-        if (IsLimited && Service.Connections.Refusal(this) is { } refusal)
+        if (await CountAsync().ConfigureAwait(false) is { } refusal)
         {
             await ErrorAsync(refusal).ConfigureAwait(false);
             return false;
@@ -304,9 +322,21 @@ internal sealed class SmtpdSession
         }
         Discarded = await Settings.Ehlo.DiscardedAsync(Client.Address, Log, Cancel).ConfigureAwait(false);
         MayVerp = Settings.VerpClients is { } verp && Client.Ip is { } ip && await verp.MatchAsync(ip, Client.Name, Cancel).ConfigureAwait(false) == Tables.LookupStatus.Found;
-        MayXclient = await MatchesAsync(Settings.XclientHosts).ConfigureAwait(false);
         MayXforward = await MatchesAsync(Settings.XforwardHosts).ConfigureAwait(false);
         return await WelcomeAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>Counts the connection as the client's; the reply when it is one too many. Postfix: who may say who the client is has no limits, the client that it names has.</summary>
+    private async ValueTask<string?> CountAsync()
+    {
+        MayXclient = await MatchesAsync(Settings.XclientHosts).ConfigureAwait(false);
+        IsLimited = !MayXclient && await Service.Connections.AppliesAsync(Client, Cancel).ConfigureAwait(false);
+        if (!IsLimited)
+        {
+            return null;
+        }
+        Counted = Client;
+        return Service.Connections.Refusal(this);
     }
 
     private async ValueTask<bool> MatchesAsync(Tables.INetworkList list) =>
@@ -372,8 +402,8 @@ internal sealed class SmtpdSession
             await ErrorAsync(SmtpdReplies.BadUtf8).ConfigureAwait(false);
             return;
         }
-        var line = Settings.CommandFilter.IsEmpty ? Channel.Line : await FilterAsync(Channel.Line.TrimStart(' ', '\t')).ConfigureAwait(false);
-        CommandLine.Tokenize(line, _tokens);
+        Line = Settings.CommandFilter.IsEmpty ? Channel.Line : await FilterAsync(Channel.Line.TrimStart(' ', '\t')).ConfigureAwait(false);
+        CommandLine.Tokenize(Line, _tokens);
         if (_tokens.Count == 0)
         {
             await ErrorAsync(SmtpdReplies.BadSyntax).ConfigureAwait(false);
@@ -465,7 +495,7 @@ internal sealed class SmtpdSession
         Context.Where = "UNKNOWN";
         if (CommandLine.IsHeaderLabel(word) || await Settings.ForbiddenCommands.MatchAsync(word, Cancel).ConfigureAwait(false))
         {
-            Log.NonSmtpCommand(Client, Channel.Line);
+            Log.NonSmtpCommand(Client, Line);
             State = SmtpdState.Ended;
             await ErrorAsync(SmtpdReplies.Forbidden).ConfigureAwait(false);
             return;

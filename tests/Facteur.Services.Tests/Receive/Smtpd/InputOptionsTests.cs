@@ -33,6 +33,19 @@ public sealed class InputOptionsTests
         Assert.Equal(accepted, string.Join(' ', world.Cleanup.Completed.Single().Recipients.Select(r => r.Address)));
     }
 
+    /// <summary>Nor its senders, however the question is put.</summary>
+    [Theory]
+    [InlineData("smtpd_recipient_restrictions", "reject_unlisted_recipient")]
+    [InlineData("smtpd_recipient_restrictions", "reject_unlisted_sender")]
+    [InlineData("smtpd_reject_unlisted_sender", "yes")]
+    public async Task Who_brings_mail_back_is_asked_for_no_address(string parameter, string value)
+    {
+        var world = new SmtpdWorld(("receive_override_options", "no_unknown_recipient_checks"), ("smtpd_forbid_unauth_pipelining", "no"), ("local_recipient_maps", "texthash:/known"), (parameter, value));
+        world.Tables["texthash:/known"] = new() { ["alice@dest.example"] = "x" };
+        await world.TalkAsync(Session.Replace("a@sender.example", "nobody@dest.example", StringComparison.Ordinal));
+        Assert.Equal(2, world.Cleanup.Completed.Single().Recipients.Count);
+    }
+
     [Fact]
     public async Task A_message_keeps_what_XFORWARD_said_and_its_own_client()
     {

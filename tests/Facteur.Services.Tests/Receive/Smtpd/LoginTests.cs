@@ -23,6 +23,8 @@ public sealed class LoginTests
     [InlineData("reject_unauthenticated_sender_login_mismatch", "", "carol@dest.example", NotLoggedIn)]
     [InlineData("reject_known_sender_login_mismatch", "bob", "free@dest.example", Ok)]
     [InlineData("reject_known_sender_login_mismatch", "bob", "carol@dest.example", NotOwned)]
+    [InlineData("reject_known_sender_login_mismatch", "", "carol@dest.example", NotLoggedIn)]
+    [InlineData("reject_known_sender_login_mismatch", "", "free@dest.example", Ok)]
     public async Task A_sender_belongs_to_its_logins(string restriction, string login, string sender, string expected)
     {
         var world = World(login, ("smtpd_sender_restrictions", restriction), ("smtpd_relay_restrictions", "check_client_access t:all, reject"));
@@ -66,6 +68,29 @@ public sealed class LoginTests
         var sender = ProbeSender.Make("double-bounce@dest.example", 1000, now + (periods * 1000));
         var reply = await RcptAsync(world, "", "", sender);
         Assert.Equal(known ? Ok : $"550 5.1.1 <{sender}>: Recipient address rejected: User unknown in local recipient table", reply);
+    }
+
+    /// <summary>A peer that asks about it while we ask about the peer's must hear that it is there.</summary>
+    [Theory]
+    [InlineData("double-bounce", "double-bounce@dest.example", true)]
+    [InlineData("double-bounce@dest.example", "Double-Bounce@dest.example", true)]
+    [InlineData("dest.example!double-bounce", "double-bounce@dest.example", true)]
+    [InlineData("double-bounce", "double-bounce@mx.dest.example", false)]
+    [InlineData("double-bounce", "double-bounce1@dest.example", false)]
+    [InlineData("", "double-bounce@dest.example", false)]
+    [InlineData("<>", "double-bounce@dest.example", false)]
+    public async Task Nobody_refuses_the_sender_of_probes(string configured, string recipient, bool taken)
+    {
+        var world = World("", ("address_verify_sender", configured), ("smtpd_client_restrictions", "reject"));
+        Assert.Equal(taken ? Ok : "554 5.7.1 <client.good.example[127.0.7.1]>: Client host rejected: Access denied", await RcptAsync(world, "", "", recipient));
+    }
+
+    [Fact]
+    public async Task Mail_from_the_sender_of_probes_has_no_number()
+    {
+        var world = World("", ("address_verify_sender_ttl", "1000s"), ("address_verify_sender", "double-bounce@dest.example"));
+        await RcptAsync(world, "", ProbeSender.Make("double-bounce@dest.example", 1000, world.Time.GetUtcNow().ToUnixTimeSeconds()), "bob@dest.example");
+        Assert.Equal("double-bounce@dest.example", world.Cleanup.Messages.Single().Envelope.Sender);
     }
 
     [Fact]

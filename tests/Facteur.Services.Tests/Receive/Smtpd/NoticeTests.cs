@@ -98,6 +98,20 @@ public sealed class NoticeTests
     }
 
     [Fact]
+    public async Task A_minute_has_so_many_notices()
+    {
+        var world = new SmtpdWorld(Told("protocol"));
+        for (var i = 0; i < 12; i++)
+        {
+            await world.TalkAsync("EHLO c\r\nBOGUS\r\nQUIT\r\n");
+        }
+        Assert.Equal(10, world.Cleanup.Completed.Count());
+        world.Time.Advance(TimeSpan.FromSeconds(61));
+        await world.TalkAsync("EHLO c\r\nBOGUS\r\nQUIT\r\n");
+        Assert.Equal(11, world.Cleanup.Completed.Count());
+    }
+
+    [Fact]
     public async Task When_no_notice_can_be_sent_a_warning_is_all()
     {
         var world = new SmtpdWorld(Told("protocol"));

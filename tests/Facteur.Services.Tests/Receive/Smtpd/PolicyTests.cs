@@ -31,6 +31,29 @@ public sealed class PolicyTests
         Assert.Equal(1, server.Connections);
     }
 
+    /// <summary>BDAT is DATA to it, and the server is what XCLIENT says.</summary>
+    [Theory]
+    [InlineData("DATA", "", "127.0.0.25", "25")]
+    [InlineData("BDAT 0 LAST", " DESTADDR=192.0.2.25 DESTPORT=587", "192.0.2.25", "587")]
+    [InlineData("BDAT 0 LAST", " DESTADDR=IPv6:2001:db8::25", "2001:db8::25", "25")]
+    [InlineData("BDAT 0 LAST", " DESTADDR=[UNAVAILABLE] DESTPORT=[UNAVAILABLE]", "unknown", "unknown")]
+    public async Task At_the_content_it_is_told_of_how_many_recipients_and_of_which_server(string command, string server, string address, string port)
+    {
+        using var policy = new PolicyServer(_ => "action=DUNNO\n\n");
+        var world = new SmtpdWorld(("smtpd_data_restrictions", "check_policy_service " + policy.Endpoint), ("smtpd_authorized_xclient_hosts", SmtpdWorld.Stranger));
+        var client = await world.Connect().HelloAsync();
+        Assert.StartsWith("220 ", await client.CommandAsync("XCLIENT NAME=c.example" + server), StringComparison.Ordinal);
+        await client.CommandAsync("EHLO c.example");
+        await client.CommandAsync("MAIL FROM:<a@sender.example>");
+        await client.CommandAsync("RCPT TO:<alice@dest.example>");
+        await client.CommandAsync("RCPT TO:<bob@dest.example>");
+        await client.CommandAsync(command);
+        var request = Assert.Single(policy.Requests);
+        Assert.Contains("\nprotocol_state=DATA\n", request, StringComparison.Ordinal);
+        Assert.Contains("\nrecipient_count=2\n", request, StringComparison.Ordinal);
+        Assert.Contains($"\nserver_address={address}\nserver_port={port}\n", request, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("action=REJECT policy\n\n", "554 5.7.1 <alice@dest.example>: Recipient address rejected: policy")]
     [InlineData("action=DEFER_IF_PERMIT later\n\n", "450 4.7.1 <alice@dest.example>: Recipient address rejected: later")]

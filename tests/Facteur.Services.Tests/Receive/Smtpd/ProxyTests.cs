@@ -72,13 +72,77 @@ public sealed class ProxyTests : IAsyncDisposable
         Assert.Equal("451 4.3.0 Error: queue file write error", await SendAsync(World()));
     }
 
-    [Fact]
-    public async Task Actions_for_the_queue_have_none_here()
+    /// <summary>The filter queues the message: what else stands in the list goes on to decide about it.</summary>
+    [Theory]
+    [InlineData("HOLD")]
+    [InlineData("DISCARD")]
+    [InlineData("BCC", " nowhere")]
+    [InlineData("REDIRECT", " bob@dest.example")]
+    [InlineData("FILTER", " smtp:[192.0.2.1]")]
+    public async Task Actions_for_the_queue_have_none_here(string action, string text = "")
     {
-        var world = World(("smtpd_recipient_restrictions", "check_recipient_access t:hold, permit_auth_destination"));
-        world.Tables["t:hold"] = new(StringComparer.OrdinalIgnoreCase) { ["alice@dest.example"] = "HOLD" };
+        var world = World(("smtpd_relay_restrictions", ""), ("smtpd_recipient_restrictions", "check_sender_access t:actions, reject_unauth_destination"));
+        world.Tables["t:actions"] = new() { ["a@sender.example"] = action + text };
         Assert.Equal("250 2.0.0 Ok: stored", await SendAsync(world));
-        Assert.Contains("warning: access table: with smtpd_proxy_filter specified, actions BCC, DISCARD, FILTER, HOLD and REDIRECT are unavailable", world.LogLines);
+        Assert.Contains($"warning: access table t:actions: with smtpd_proxy_filter specified, action {action} is unavailable", world.LogLines);
+        Assert.Equal("554 5.7.1 <x@remote.example>: Relay access denied", await SendAsync(world, "x@remote.example"));
+        Assert.DoesNotContain(_filter.Commands, command => command.Contains("remote", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_header_is_put_before_what_the_filter_gets()
+    {
+        var world = World(("smtpd_recipient_restrictions", "check_sender_access t:actions"));
+        world.Tables["t:actions"] = new() { ["a@sender.example"] = "PREPEND X-Seen: yes" };
+        await SendAsync(world);
+        Assert.StartsWith("X-Seen: yes\r\nReceived: ", Assert.Single(_filter.Messages), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_full_disk_here_is_not_the_filter_s()
+    {
+        var world = World();
+        world.FreeBytes = 1;
+        Assert.Equal("250 2.0.0 Ok: stored", await SendAsync(world));
+        var client = await world.Connect().HelloAsync();
+        Assert.Equal("552 5.3.4 Message size exceeds fixed limit", await client.CommandAsync("MAIL FROM:<a@sender.example> SIZE=99999999"));
+    }
+
+    [Fact]
+    public async Task Between_two_filters_we_are_no_hop()
+    {
+        var world = World(("smtpd_authorized_xforward_hosts", SmtpdWorld.Stranger));
+        var client = await world.Connect().HelloAsync();
+        foreach (var command in (string[])["XFORWARD NAME=earlier.example", "MAIL FROM:<a@sender.example>", "RCPT TO:<alice@dest.example>", "BDAT 12 LAST\r\nSubject: x\r\n"])
+        {
+            Assert.StartsWith("250 ", await client.CommandAsync(command.EndsWith("\r\n", StringComparison.Ordinal) ? command[..^2] : command), StringComparison.Ordinal);
+        }
+        Assert.StartsWith("Subject: x", Assert.Single(_filter.Messages), StringComparison.Ordinal);
+        await SendAsync(world);
+        Assert.StartsWith("Received: ", _filter.Messages[1], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_filter_gets_commands_as_they_were_replaced()
+    {
+        var world = World(("smtpd_command_filter", "t:commands"));
+        world.Tables["t:commands"] = new() { ["MAIL FROM:<a@sender.example>"] = "MAIL FROM:<b@sender.example>", ["RCPT TO:<alice@dest.example>"] = "RCPT TO:<bob@dest.example>" };
+        Assert.Equal("250 2.0.0 Ok: stored", await SendAsync(world));
+        Assert.Equal(["MAIL FROM:<b@sender.example>", "RCPT TO:<bob@dest.example>"], _filter.Commands.Where(c => c.Contains(':', StringComparison.Ordinal) && c.Contains('<', StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task A_footer_stands_behind_all_that_the_filter_said()
+    {
+        _filter.On("RCPT TO:<bob", "550-one\n550 two");
+        var world = World(("smtpd_reject_footer", "see example.com"));
+        var client = await world.Connect().HelloAsync();
+        await client.CommandAsync("MAIL FROM:<a@sender.example>");
+        await client.SendAsync("RCPT TO:<bob@dest.example>\r\nNOOP\r\n");
+        foreach (var line in (string[])["550-one", "550-two", "550 see example.com", "250 2.0.0 Ok"])
+        {
+            Assert.Equal(line, await client.ReadLineAsync());
+        }
     }
 
     [Fact]
@@ -121,10 +185,10 @@ public sealed class ProxyTests : IAsyncDisposable
     }
 
     // The first reply that is no success.
-    private static async Task<string?> SendAsync(SmtpdWorld world)
+    private static async Task<string?> SendAsync(SmtpdWorld world, string recipient = "alice@dest.example")
     {
         var client = await world.Connect().HelloAsync();
-        foreach (var command in (string[])["MAIL FROM:<a@sender.example>", "RCPT TO:<alice@dest.example>", "DATA"])
+        foreach (var command in (string[])["MAIL FROM:<a@sender.example>", $"RCPT TO:<{recipient}>", "DATA"])
         {
             if (await client.CommandAsync(command) is { } reply && reply[0] is not ('2' or '3'))
             {

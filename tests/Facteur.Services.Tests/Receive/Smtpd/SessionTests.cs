@@ -188,6 +188,44 @@ public sealed class SessionTests
         Assert.StartsWith("220", await world.Connect().ReplyAsync(), StringComparison.Ordinal);
     }
 
+    /// <summary>The proxy speaks for thousands: it is the client it names that is counted, from then on and until that session ends.</summary>
+    [Fact]
+    public async Task A_client_that_XCLIENT_names_is_counted_and_who_may_name_it_is_not()
+    {
+        var world = new SmtpdWorld(
+            ("smtpd_client_connection_count_limit", "1"), ("smtpd_client_message_rate_limit", "1"), ("smtpd_client_event_limit_exceptions", ""), ("smtpd_authorized_xclient_hosts", SmtpdWorld.Stranger));
+        var proxies = new List<SmtpdClient>();
+        for (var i = 0; i < 4; i++)
+        {
+            proxies.Add(await world.Connect().HelloAsync());
+        }
+        Assert.StartsWith("220 ", await proxies[0].CommandAsync("XCLIENT NAME=one.example ADDR=198.51.100.1"), StringComparison.Ordinal);
+        Assert.Equal("421 4.7.0 mx.dest.example Error: too many connections from 198.51.100.1", await proxies[1].CommandAsync("XCLIENT NAME=one.example ADDR=198.51.100.1"));
+        Assert.Equal("", await proxies[1].FinishAsync());
+        Assert.Equal("250 2.1.0 Ok", await proxies[0].CommandAsync("MAIL FROM:<a@sender.example>"));
+        await proxies[0].CommandAsync("RSET");
+        Assert.Equal("450 4.7.1 Error: too much mail from 198.51.100.1", await proxies[0].CommandAsync("MAIL FROM:<a@sender.example>"));
+        await proxies[0].FinishAsync();
+        Assert.StartsWith("220 ", await proxies[2].CommandAsync("XCLIENT NAME=one.example ADDR=198.51.100.1"), StringComparison.Ordinal);
+        // Nobody knows who that is: it can't be counted.
+        Assert.StartsWith("220 ", await proxies[3].CommandAsync("XCLIENT ADDR=[UNAVAILABLE]"), StringComparison.Ordinal);
+        Assert.Equal("250 2.1.0 Ok", await proxies[3].CommandAsync("MAIL FROM:<a@sender.example>"));
+        await proxies[3].FinishAsync();
+    }
+
+    [Fact]
+    public async Task A_question_about_a_recipient_counts_as_one()
+    {
+        var world = new SmtpdWorld(("smtpd_client_recipient_rate_limit", "2"));
+        var client = await world.Connect().HelloAsync();
+        Assert.StartsWith("501 ", await client.CommandAsync("VRFY"), StringComparison.Ordinal);
+        Assert.StartsWith("252 ", await client.CommandAsync("VRFY alice@dest.example"), StringComparison.Ordinal);
+        Assert.StartsWith("550 ", await client.CommandAsync("VRFY nosuch@dest.example"), StringComparison.Ordinal);
+        Assert.Equal("450 4.7.1 Error: too many recipients from 127.0.7.1", await client.CommandAsync("VRFY alice@dest.example"));
+        await client.FinishAsync();
+        Assert.Contains("warning: Recipient address rate limit exceeded: 3 from client.good.example[127.0.7.1] for service smtp", world.LogLines);
+    }
+
     [Fact]
     public async Task A_name_that_leads_elsewhere_is_unknown()
     {

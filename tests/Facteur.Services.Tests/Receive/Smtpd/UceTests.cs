@@ -37,7 +37,7 @@ public sealed class UceTests
     [InlineData("reject_rhsbl_sender bl.example", "554 5.7.1 Service unavailable; Sender address [a@sender.example] blocked using bl.example")]
     [InlineData("reject_rhsbl_recipient bl.example", "554 5.7.1 Service unavailable; Recipient address [alice@dest.example] blocked using bl.example")]
     [InlineData("reject_rbl_client", "250 2.1.5 Ok")]
-    [InlineData("reject_maps_rbl", "554 5.7.1 Service unavailable; Client host [127.0.7.1] blocked using bl.example; one / two")]
+    [InlineData("reject_rbl bl.example", "554 5.7.1 Service unavailable; Client host [127.0.7.1] blocked using bl.example; one / two")]
     [InlineData("check_sender_mx_access t:hosts", "554 5.7.1 <a@sender.example>: Sender address rejected: mail exchanger")]
     [InlineData("check_sender_ns_access t:hosts", "554 5.7.1 <a@sender.example>: Sender address rejected: name server")]
     [InlineData("check_client_a_access t:hosts", "554 5.7.1 <client.good.example[127.0.7.1]>: Client host rejected: address")]
@@ -47,10 +47,9 @@ public sealed class UceTests
     [InlineData("check_ccert_access t:hosts, check_sasl_access t:hosts", "250 2.1.5 Ok")]
     [InlineData("reject_sender_login_mismatch, reject_known_sender_login_mismatch", "250 2.1.5 Ok")]
     [InlineData("permit_tls_clientcerts, permit_tls_all_clientcerts, permit_sasl_authenticated, reject", "554 5.7.1 <alice@dest.example>: Recipient address rejected: Access denied")]
-    [InlineData("permit_naked_ip_address, reject", "554 5.7.1 <alice@dest.example>: Recipient address rejected: Access denied")]
     public async Task Restrictions_that_ask_the_dns_decide(string list, string reply)
     {
-        var world = World(("smtpd_recipient_restrictions", list), ("maps_rbl_domains", "none.example bl.example"), ("rbl_reply_maps", "t:replies"));
+        var world = World(("smtpd_recipient_restrictions", list), ("rbl_reply_maps", "t:replies"));
         Assert.Equal(reply, await RcptAsync(world));
     }
 
@@ -249,6 +248,39 @@ public sealed class UceTests
         await client.FinishAsync();
         Assert.Contains("client.good.example[127.0.7.1]: replacing command \"XHELO me\" with \"HELO me.example\"", world.LogLines);
     }
+
+    /// <summary>Nobody sees what the client said instead: HELO's name, attributes, the log.</summary>
+    [Fact]
+    public async Task What_a_command_was_replaced_by_is_all_that_is_known_of_it()
+    {
+        var world = World(("smtpd_command_filter", "t:commands"), ("smtpd_authorized_xclient_hosts", SmtpdWorld.Stranger), ("smtpd_authorized_xforward_hosts", SmtpdWorld.Stranger));
+        world.Tables["t:commands"] = new()
+        {
+            ["EHLO"] = "EHLO domain.invalid",
+            ["XCLIENT"] = "XCLIENT NAME=real.example",
+            ["XFORWARD"] = "XFORWARD NAME=earlier.example",
+            ["BDAT"] = "BDAT what ever",
+        };
+        var client = world.Connect();
+        await client.ReplyAsync();
+        Assert.StartsWith("220 ", await client.CommandAsync("XCLIENT"), StringComparison.Ordinal);
+        await client.CommandAsync("EHLO");
+        Assert.Equal("250 2.0.0 Ok", await client.CommandAsync("XFORWARD"));
+        await client.CommandAsync("MAIL FROM:<a@sender.example>");
+        await client.CommandAsync("RCPT TO:<alice@dest.example>");
+        var envelope = world.Cleanup.Messages.Single().Envelope;
+        Assert.Equal(("domain.invalid", "real.example", "earlier.example"), (envelope.Client!.Helo, envelope.Client.Name, envelope.Attributes.Value(Mail.Envelopes.MessageAttributes.LogClientName)));
+        await client.CommandAsync("BDAT");
+        Assert.Contains(world.LogLines, line => line.EndsWith("BDAT what ever", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("550 5.1.1 no", "see x", "550-5.1.1 no\r\n550 5.1.1 see x")]
+    [InlineData("550 no", @"\c, see x", "550 no, see x")]
+    [InlineData("550-a\r\n550 b", "see x", "550-a\r\n550-b\r\n550 see x")]
+    [InlineData("450-4.7.1 a\r\n450-4.7.1 b\r\n450 4.7.1 c", @"one\ntwo", "450-4.7.1 a\r\n450-4.7.1 b\r\n450-4.7.1 c\r\n450-4.7.1 one\r\n450 4.7.1 two")]
+    [InlineData("550-a\r\n550 b", @"\c, see x", "550-a\r\n550 b, see x")]
+    public void A_footer_stands_behind_the_last_line(string reply, string footer, string whole) => Assert.Equal(whole, Services.Receive.Smtpd.RejectFooter.Join(reply, footer));
 
     internal static SmtpdWorld World(params (string, string)[] main)
     {

@@ -15,7 +15,9 @@ internal static class PolicyRequest
     {
         var text = new StringBuilder(1024);
         var (client, settings) = (context.Client, context.Settings);
-        var counts = context.Where is "DATA" or "END-OF-MESSAGE";
+        // Postfix: BDAT is asked about as DATA is.
+        var state = context.Where == "BDAT" ? "DATA" : context.Where;
+        var counts = state is "DATA" or "END-OF-MESSAGE";
         void Add(string name, string? value)
         {
             text.Append(name).Append('=');
@@ -23,14 +25,14 @@ internal static class PolicyRequest
             text.Append(value is null ? "" : SmtpdLog.Printable(value)).Append('\n');
         }
         Add("request", "smtpd_access_policy");
-        Add("protocol_state", context.Where);
+        Add("protocol_state", state);
         Add("protocol_name", context.Protocol);
         Add("client_address", client.Address);
         Add("client_name", client.Name);
         Add("client_port", Number(client.Port));
         Add("reverse_client_name", client.ReverseName);
-        Add("server_address", client.Server?.Address.ToString());
-        Add("server_port", client.Server is { } server ? Number(server.Port) : "");
+        Add("server_address", client.ServerAddress);
+        Add("server_port", client.ServerPort);
         Add("helo_name", context.Helo);
         Add("sender", Raw(context.Sender));
         Add("recipient", Raw(context.Recipient));

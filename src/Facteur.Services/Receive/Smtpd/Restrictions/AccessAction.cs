@@ -131,6 +131,17 @@ internal static class AccessAction
     private static (string Dsn, string Text) SplitDsn(string dsn, string text) =>
         EnhancedStatus.TryParsePrefix(text, out var status, out var length) ? (status.ToString(), text[length..].TrimStart()) : (dsn, text);
 
+    // Postfix: what cleanup would do, nobody does where a filter takes the mail instead.
+    private static bool IsQueued(RestrictionContext context, string table, string action)
+    {
+        if (context.Settings.Proxy is null)
+        {
+            return HasMessage(context, table, action);
+        }
+        context.Log.Warning($"access table {table}: with {Config.Parameters.SmtpdParameters.ProxyFilter.Name} specified, action {action} is unavailable");
+        return false;
+    }
+
     // Postfix: without MAIL, and at VRFY and ETRN, there is no message that an action could change.
     private static bool HasMessage(RestrictionContext context, string table, string action)
     {
@@ -149,7 +160,7 @@ internal static class AccessAction
 
     private static void Hold(RestrictionContext context, string table, string text, Subject subject)
     {
-        if (HasMessage(context, table, "HOLD") && !context.Effects.Hold)
+        if (IsQueued(context, table, "HOLD") && !context.Effects.Hold)
         {
             context.Log.Event(context, "hold", $"<{subject.Name}>: {subject.Class} {(text.Length > 0 ? text : "triggers HOLD action")}");
             context.Effects.Hold = true;
@@ -158,7 +169,7 @@ internal static class AccessAction
 
     private static Verdict Discard(RestrictionContext context, string table, string text, Subject subject)
     {
-        if (!HasMessage(context, table, "DISCARD"))
+        if (!IsQueued(context, table, "DISCARD"))
         {
             return Verdict.Dunno;
         }
@@ -169,11 +180,15 @@ internal static class AccessAction
 
     private static void Redirect(RestrictionContext context, string table, string text, string key, Subject subject)
     {
+        if (!IsQueued(context, table, "REDIRECT"))
+        {
+            return;
+        }
         if (!text.Contains('@'))
         {
             context.Log.Warning($"access table {table} entry \"{key}\" requires user@domain target");
         }
-        else if (HasMessage(context, table, "REDIRECT"))
+        else
         {
             context.Log.Event(context, "redirect", $"<{subject.Name}>: {subject.Class} triggers REDIRECT {text}");
             context.Effects.Redirect = text;
@@ -182,6 +197,10 @@ internal static class AccessAction
 
     private static void Filter(RestrictionContext context, string table, string text, string key, Subject subject)
     {
+        if (!IsQueued(context, table, "FILTER"))
+        {
+            return;
+        }
         if (text.Length == 0)
         {
             context.Log.Warning($"access table {table} entry \"{key}\" has FILTER entry without value");
@@ -190,7 +209,7 @@ internal static class AccessAction
         {
             context.Log.Warning($"access table {table} entry \"{key}\" requires transport:destination");
         }
-        else if (HasMessage(context, table, "FILTER"))
+        else
         {
             context.Log.Event(context, "filter", $"<{subject.Name}>: {subject.Class} triggers FILTER {text}");
             context.Effects.Filter = text;
@@ -199,11 +218,15 @@ internal static class AccessAction
 
     private static void Bcc(RestrictionContext context, string table, string text, string key, Subject subject)
     {
+        if (!IsQueued(context, table, "BCC"))
+        {
+            return;
+        }
         if (!text.Contains('@'))
         {
             context.Log.Warning($"access table {table} entry \"{key}\" requires user@domain target");
         }
-        else if (HasMessage(context, table, "BCC"))
+        else
         {
             context.Log.Event(context, "bcc", $"<{subject.Name}>: {subject.Class} triggers BCC {text}");
             if (!context.Effects.Bcc.Contains(text))
@@ -215,15 +238,19 @@ internal static class AccessAction
 
     private static void Prepend(RestrictionContext context, string table, string text, string key)
     {
+        if (!HasMessage(context, table, "PREPEND"))
+        {
+            return;
+        }
         if (context.Where == "END-OF-MESSAGE")
         {
             context.Log.Warning($"access table {table}: action PREPEND must be used before smtpd_end_of_data_restrictions");
         }
-        else if (text.IndexOf(':') <= 0)
+        else if (Mail.Headers.HeaderField.NameLength(System.Text.Encoding.UTF8.GetBytes(text)) == 0)
         {
             context.Log.Warning($"access table {table} entry \"{key}\" requires header: text");
         }
-        else if (HasMessage(context, table, "PREPEND"))
+        else
         {
             context.Effects.Prepend.Add(text);
         }

@@ -18,13 +18,13 @@ internal sealed class AccessTable(Maps maps, string name, Func<string, Restricti
             ?? Verdict.Dunno;
     }
 
-    /// <summary>check_reverse_client_hostname_access: the name that nobody vouches for and its parents, then the address and its networks.</summary>
+    /// <summary>check_reverse_client_hostname_access: the name that the address claims and its parents, then the address and its networks.</summary>
     public async ValueTask<Verdict> ReverseClientAsync(RestrictionContext context, Subject subject)
     {
         var client = new Subject(context.Client.ReverseName, Subject.UnverifiedClientHost);
-        return await DomainAsync(context, context.Client.ReverseName, client).ConfigureAwait(false)
-            ?? await AddressAsync(context, context.Client.Address, client).ConfigureAwait(false)
-            ?? Verdict.Dunno;
+        var found = await DomainAsync(context, context.Client.ReverseName, client).ConfigureAwait(false)
+            ?? await AddressAsync(context, context.Client.Address, client).ConfigureAwait(false);
+        return ServerAccess.Forbid(context, "check_reverse_client_hostname_access", found, client);
     }
 
     public async ValueTask<Verdict> HeloAsync(RestrictionContext context, Subject subject) =>
@@ -48,13 +48,6 @@ internal sealed class AccessTable(Maps maps, string name, Func<string, Restricti
         context.Settings.Logins && LoginRestrictions.HasLogin(context)
             ? await OneAsync(context, SmtpdLog.Printable(context.SaslUsername), false, new Subject(context.SaslUsername, Subject.LoginName)).ConfigureAwait(false) ?? Verdict.Dunno
             : Verdict.Dunno;
-
-    /// <summary>check_address_map: whether the client's address is listed (local_header_rewrite_clients).</summary>
-    public async ValueTask<Verdict> AddressMapAsync(RestrictionContext context, Subject subject)
-    {
-        var lookup = await maps.FindAsync(context.Client.Address, false, context.Cancel).ConfigureAwait(false);
-        return lookup.Status == LookupStatus.Found ? Verdict.Ok : Verdict.Dunno;
-    }
 
     private async ValueTask<Verdict> MailAsync(RestrictionContext context, string address, Subject subject)
     {

@@ -43,15 +43,21 @@ internal static class BasicRestrictions
         return Verdict.Dunno;
     });
 
-    /// <summary>The old permit_naked_ip_address: a HELO name that is an address.</summary>
-    public static ValueTask<Verdict> NakedAddress(RestrictionContext context, Subject subject) =>
-        context.Helo is { } helo && System.Net.IPAddress.TryParse(helo, out _) && !helo.AsSpan().ContainsAnyExcept("0123456789.:abcdefABCDEF")
-            ? context.PermitAsync("permit_naked_ip_address", new Subject(helo, Subject.HeloCommand)) : new(Verdict.Dunno);
-
     /// <summary>What is written wrong, or not built yet, refuses: it is never passed over.</summary>
     public static Restriction Broken(string name, string warning) => new(name, (context, _) =>
     {
         context.Log.Warning(warning);
+        return new(context.ServerError());
+    })
+    {
+        IsBroken = true,
+    };
+
+    /// <summary>A table alone, in a list where it stands for no restriction.</summary>
+    public static Restriction BareTable(string table) => new(table, (context, subject) =>
+    {
+        context.Log.Warning("specify one of (check_client_access, check_reverse_client_hostname_access, check_helo_access, check_sender_access, check_recipient_access, check_etrn_access)"
+            + $" before {subject.Class} restriction \"{table}\"");
         return new(context.ServerError());
     })
     {

@@ -25,19 +25,6 @@ internal static class DnsListRestrictions
         ["permit_rhswl_client"] = list => (context, _) => PermitAsync(list, context, Ascii(context, Known(context.Client.Name)), "permit_rhswl_client", context.Client.Name),
     };
 
-    /// <summary>reject_maps_rbl: the lists of maps_rbl_domains, one after the other.</summary>
-    public static async ValueTask<Verdict> MapsRblAsync(IReadOnlyList<DnsList> lists, RestrictionContext context)
-    {
-        foreach (var list in lists)
-        {
-            if (await ClientAsync(list, context).ConfigureAwait(false) is var verdict && verdict != Verdict.Dunno)
-            {
-                return verdict;
-            }
-        }
-        return Verdict.Dunno;
-    }
-
     private static async ValueTask<Verdict> ClientAsync(DnsList list, RestrictionContext context)
     {
         if (Address(context) is not { } name)

@@ -15,21 +15,22 @@ internal static class ListedAddresses
 
     public static ValueTask<Verdict> Recipient(RestrictionContext context, Subject subject)
     {
-        if (context.Recipient is not { Length: > 0 } recipient || context.RecipientMapsChecked)
+        if (context.Recipient is not { Length: > 0 } recipient || context.RecipientMapsChecked || context.Settings.Input.NoUnknownRecipientChecks)
         {
             return new(Verdict.Dunno);
         }
-        context.RecipientMapsChecked = true;
+        // What only warns is not yet decided.
+        context.RecipientMapsChecked = !context.WarnIfReject;
         return CheckAsync(context, recipient, isSender: false);
     }
 
     public static ValueTask<Verdict> Sender(RestrictionContext context, Subject subject)
     {
-        if (context.Sender is not { Length: > 0 } sender || context.SenderMapsChecked)
+        if (context.Sender is not { Length: > 0 } sender || context.SenderMapsChecked || context.Settings.Input.NoUnknownRecipientChecks)
         {
             return new(Verdict.Dunno);
         }
-        context.SenderMapsChecked = true;
+        context.SenderMapsChecked = !context.WarnIfReject;
         return CheckAsync(context, sender, isSender: true);
     }
 

@@ -13,14 +13,14 @@ internal static class LoginRestrictions
     private const AddressKeys Keys = AddressKeys.Full | AddressKeys.LocalUser | AddressKeys.AtDomain;
 
     public static ValueTask<Verdict> Permit(RestrictionContext context, Subject subject) =>
-        HasLogin(context) && !context.SaslMethod.Equals("anonymous", StringComparison.OrdinalIgnoreCase)
-            ? context.PermitAsync("permit_sasl_authenticated", subject) : new(Verdict.Dunno);
+        IsNamed(context) ? context.PermitAsync("permit_sasl_authenticated", subject) : new(Verdict.Dunno);
 
     /// <summary>Whoever logged in must own the sender.</summary>
     public static ValueTask<Verdict> Authenticated(RestrictionContext context, Subject subject) => AuthenticatedAsync(context, needsOwner: true);
 
-    /// <summary>The same, of senders that somebody owns.</summary>
-    public static ValueTask<Verdict> Known(RestrictionContext context, Subject subject) => AuthenticatedAsync(context, needsOwner: false);
+    /// <summary>Whose sender somebody owns must be logged in, and as its owner.</summary>
+    public static ValueTask<Verdict> Known(RestrictionContext context, Subject subject) =>
+        HasLogin(context) ? AuthenticatedAsync(context, needsOwner: false) : UnauthenticatedAsync(context, subject);
 
     /// <summary>Without a login the sender must be nobody's.</summary>
     public static async ValueTask<Verdict> UnauthenticatedAsync(RestrictionContext context, Subject subject)
@@ -38,6 +38,9 @@ internal static class LoginRestrictions
     public static async ValueTask<Verdict> AnyAsync(RestrictionContext context, Subject subject) =>
         await Authenticated(context, subject).ConfigureAwait(false) is var verdict && verdict != Verdict.Dunno
             ? verdict : await UnauthenticatedAsync(context, subject).ConfigureAwait(false);
+
+    /// <summary>Somebody in particular logged in.</summary>
+    public static bool IsNamed(RestrictionContext context) => HasLogin(context) && !context.SaslMethod.Equals("anonymous", StringComparison.OrdinalIgnoreCase);
 
     public static bool HasLogin(RestrictionContext context) => context.SaslUsername.Length > 0;
 

@@ -10,6 +10,8 @@ internal sealed class RestrictionContext(SmtpdSettings settings, SmtpdArrows arr
     /// <summary>Nested lists and classes before a loop is assumed.</summary>
     public const int DepthLimit = 100;
 
+    private const int ReplyLimit = 510;
+
     private string? _instance;
     private (string Sender, string Address, Resolution Resolution)? _lastSender;
     private (string Sender, string Address, Resolution Resolution)? _lastRecipient;
@@ -111,6 +113,9 @@ internal sealed class RestrictionContext(SmtpdSettings settings, SmtpdArrows arr
     /// <summary>A table or the rewriter can't answer now: never turned into a warning.</summary>
     public Verdict TemporaryLookupFailure(string name) => Reject(451, "4.3.0", $"<{AddressParts.Unquote(name)}>: Temporary lookup failure", convertible: false, NoticeClasses.Resource);
 
+    /// <summary>A table can't say now how the message is to be treated.</summary>
+    public Verdict TemporaryLookupError() => Reject(451, "4.3.0", "Temporary lookup error", convertible: false, NoticeClasses.Resource);
+
     /// <summary>A resource is short: never turned into a warning.</summary>
     public Verdict OutOfSpace() => Reject(452, "4.3.1", "Insufficient system storage", convertible: false, NoticeClasses.Resource);
 
@@ -196,6 +201,26 @@ internal sealed class RestrictionContext(SmtpdSettings settings, SmtpdArrows arr
         return resolution;
     }
 
+    // RFC 5321 4.5.3.1.5: with its line end a reply has 512 bytes, however long an address or a rule's text is.
+    private static string Cut(string reply)
+    {
+        if (reply.Length <= ReplyLimit / 3)
+        {
+            return reply;
+        }
+        var (bytes, end) = (0, 0);
+        foreach (var rune in reply.EnumerateRunes())
+        {
+            bytes += rune.Utf8SequenceLength;
+            if (bytes > ReplyLimit)
+            {
+                return reply[..end];
+            }
+            end += rune.Utf16SequenceLength;
+        }
+        return reply;
+    }
+
     // Postfix: whatever a rule says, also of malformed names, is policy.
     private Verdict Reject(int code, string dsn, string text, bool convertible, NoticeClasses notice = NoticeClasses.Policy)
     {
@@ -212,7 +237,7 @@ internal sealed class RestrictionContext(SmtpdSettings settings, SmtpdArrows arr
             code -= 100;
         }
         // The class of the enhanced code follows the reply code (RFC 2034).
-        var reply = SmtpdLog.Printable($"{code} {code / 100}{dsn.AsSpan(1)} {text}", ' ');
+        var reply = Cut(SmtpdLog.Printable($"{code} {code / 100}{dsn.AsSpan(1)} {text}", ' '));
         Log.Event(this, warn ? "reject_warning" : "reject", reply);
         if (warn)
         {

@@ -57,6 +57,16 @@ internal sealed class RestrictionParser : IDisposable
         ["reject_invalid_hostname"] = "reject_invalid_helo_hostname",
         ["reject_non_fqdn_hostname"] = "reject_non_fqdn_helo_hostname",
         ["check_recipient_maps"] = "reject_unlisted_recipient",
+        ["reject_unknown_address"] = "reject_unknown_sender_domain",
+        ["reject_rbl"] = "reject_rbl_client",
+    };
+
+    // Postfix: gone with release 3.9, and said so instead of passed over.
+    private static readonly Dictionary<string, string> RemovedNames = new(StringComparer.OrdinalIgnoreCase)
+    {
+        ["permit_naked_ip_address"] = "\"permit_mynetworks\" or \"permit_sasl_authenticated\"",
+        ["check_relay_domains"] = "\"permit_mynetworks, reject_unauth_destination\"",
+        ["reject_maps_rbl"] = "\"reject_rbl_client domain-name\"",
     };
 
     // Where nobody can log in there is nothing to compare: Postfix says so in the log and goes on, also with XCLIENT's LOGIN.
@@ -77,15 +87,17 @@ internal sealed class RestrictionParser : IDisposable
     private readonly SmtpdArrows _arrows;
     private readonly TimeProvider _time;
     private readonly SocketNames _sockets;
-    private readonly List<string> _mapsRblDomains;
     private readonly PolicySettings _policy;
     private readonly bool _logins;
+    // What is read was read before: its warnings were given.
+    private bool _warned;
     private readonly ConcurrentDictionary<(string, PolicySettings), PolicyClient> _policyClients = new();
     private readonly ITableSet _tables;
     private readonly SmtpdLog _log;
     private readonly Dictionary<string, string> _classValues = new(StringComparer.OrdinalIgnoreCase);
-    private readonly ConcurrentDictionary<string, RestrictionList> _classes = new(StringComparer.OrdinalIgnoreCase);
-    private readonly ConcurrentDictionary<string, RestrictionList> _fromTables = new(StringComparer.Ordinal);
+    // By name in small letters, and by what a table alone stands for in the list that calls the class.
+    private readonly ConcurrentDictionary<(string Name, string? ShortHand), RestrictionList> _classes = new();
+    private readonly ConcurrentDictionary<(string Value, string? ShortHand), RestrictionList> _fromTables = new();
 
     /// <summary>Reads smtpd_restriction_classes.</summary>
     public RestrictionParser(IConfig config, SmtpdArrows arrows, SmtpdLog log, TimeProvider time)
@@ -93,7 +105,6 @@ internal sealed class RestrictionParser : IDisposable
         (_arrows, _tables, _log, _time) = (arrows, arrows.Tables, log, time);
         _sockets = arrows.Sockets ?? new SocketNames(config.Get(CommonParameters.QueueDirectory), Chroot: false);
         _logins = config.Find("smtpd_sasl_auth_enable") == "yes";
-        _mapsRblDomains = ListSyntax.Split(config.Get(UceParameters.MapsRblDomains));
         _policy = new PolicySettings(
             config.Get(UceParameters.PolicyDefaultAction), config.Get(UceParameters.PolicyContext), config.Get(UceParameters.PolicyTimeout),
             config.Get(UceParameters.PolicyMaxIdle), config.Get(UceParameters.PolicyMaxTtl), config.Get(UceParameters.PolicyRetryDelay),
@@ -109,16 +120,31 @@ internal sealed class RestrictionParser : IDisposable
                 log.Warning($"restriction class `{name}' needs a definition");
             }
         }
-        foreach (var (name, value) in _classValues)
-        {
-            _classes[name] = Parse(value, null);
-        }
+        AddClasses(null);
     }
 
-    /// <summary>Makes the list of a value.</summary>
+    /// <summary>Makes the list of a value, and the classes as such a list calls them.</summary>
     /// <param name="value">Its expanded value.</param>
     /// <param name="shortHand">The restriction that a table without one stands for ("check_client_access"), or null where there is none.</param>
     public RestrictionList Parse(string value, string? shortHand)
+    {
+        AddClasses(shortHand);
+        return ParseList(value, shortHand);
+    }
+
+    // All of them: an entry of a table may name any, when tables can no longer be opened.
+    private void AddClasses(string? shortHand)
+    {
+        _warned = shortHand is not null;
+        foreach (var (name, value) in _classValues)
+        {
+            var key = (name.ToLowerInvariant(), shortHand);
+            _classes[key] = _classes.TryGetValue(key, out var known) ? known : ParseList(value, shortHand);
+        }
+        _warned = false;
+    }
+
+    private RestrictionList ParseList(string value, string? shortHand)
     {
         var names = ListSyntax.Split(value);
         var list = new List<Restriction>(names.Count);
@@ -146,12 +172,20 @@ internal sealed class RestrictionParser : IDisposable
         && names.Where((name, i) => (RelayStoppers.Contains(name) && (i == 0 || !names[i - 1].Equals("warn_if_reject", StringComparison.OrdinalIgnoreCase)))
             || (_classValues.TryGetValue(name, out var inner) && StopsRelaying(inner, depth + 1))).Any();
 
+    private void Warn(string text)
+    {
+        if (!_warned)
+        {
+            _log.Warning(text);
+        }
+    }
+
     private Restriction Next(List<string> names, ref int at, string? shortHand, bool warns = false)
     {
         var name = names[at++];
         if (OldNames.TryGetValue(name, out var today))
         {
-            _log.Warning($"support for restriction \"{name}\" will be removed from Postfix; use \"{today}\" instead");
+            Warn($"support for restriction \"{name}\" will be removed from Postfix; use \"{today}\" instead");
             name = today;
         }
         if (name.Equals("warn_if_reject", StringComparison.OrdinalIgnoreCase))
@@ -168,7 +202,7 @@ internal sealed class RestrictionParser : IDisposable
         {
             if (at < names.Count && !warns && name is ("permit" or "reject" or "defer"))
             {
-                _log.Warning($"restriction `{names[at]}' after `{name}' is ignored");
+                Warn($"restriction `{names[at]}' after `{name}' is ignored");
             }
             return new Restriction(name, check);
         }
@@ -180,12 +214,13 @@ internal sealed class RestrictionParser : IDisposable
         if (Access(name) is { } access)
         {
             return at < names.Count && names[at].Contains(':')
-                ? Table(name, names[at++], access)
+                ? Table(name, names[at++], access, shortHand)
                 : BasicRestrictions.Broken(name, $"restriction {name}: bad argument \"{(at < names.Count ? names[at++] : "")}\": need maptype:mapname");
         }
         if (_classValues.ContainsKey(name))
         {
-            return new Restriction(name, (context, subject) => _classes[name].CheckAsync(context, subject)) { Class = () => _classes[name] };
+            var key = (name.ToLowerInvariant(), shortHand);
+            return new Restriction(name, (context, subject) => _classes[key].CheckAsync(context, subject)) { Class = () => _classes[key] };
         }
         if (DnsListRestrictions.All.TryGetValue(name, out var listed))
         {
@@ -196,7 +231,7 @@ internal sealed class RestrictionParser : IDisposable
         }
         if (name.Equals("check_policy_service", StringComparison.OrdinalIgnoreCase))
         {
-            return PolicyService(name, at < names.Count ? names[at++] : "");
+            return PolicyService(name, at < names.Count ? names[at++] : "", shortHand);
         }
         if (Logins.TryGetValue(name, out var login))
         {
@@ -207,24 +242,22 @@ internal sealed class RestrictionParser : IDisposable
                 ? Warns(name, "restriction `reject_authenticated_sender_login_mismatch' ignored: no SASL support", "restriction `reject_unauthenticated_sender_login_mismatch' ignored: no SASL support")
                 : Warns(name, $"restriction `{name}' ignored: no SASL support");
         }
-        if (name.Equals("permit_naked_ip_address", StringComparison.OrdinalIgnoreCase))
+        if (RemovedNames.TryGetValue(name, out var instead))
         {
-            _log.Warning($"restriction {name} is deprecated. Use permit_mynetworks or permit_sasl_authenticated instead");
-            return new Restriction(name, BasicRestrictions.NakedAddress);
+            return BasicRestrictions.Broken(name, $"support for restriction \"{name}\" has been removed in Postfix 3.9; instead, specify {instead}");
         }
-        if (name.Equals("reject_maps_rbl", StringComparison.OrdinalIgnoreCase))
+        if (name.Contains(':'))
         {
-            return MapsRbl(name);
-        }
-        if (name.Contains(':') && shortHand is not null && Access(shortHand) is { } implied)
-        {
-            return Table(shortHand, name, implied);
+            return shortHand is not null && Access(shortHand) is { } implied ? Table(shortHand, name, implied, shortHand) : BasicRestrictions.BareTable(name);
         }
         return BasicRestrictions.Broken(name, $"unknown smtpd restriction: \"{name}\"");
     }
 
-    private Restriction Table(string name, string table, Func<AccessTable, Func<RestrictionContext, Subject, ValueTask<Verdict>>> access) =>
-        new(name, access(new AccessTable(Maps.Open(_tables, name, table), table, FromTable))) { Argument = table };
+    private Restriction Table(string name, string table, Func<AccessTable, Func<RestrictionContext, Subject, ValueTask<Verdict>>> access, string? shortHand)
+    {
+        RestrictionList? Entry(string value) => FromTable(value, shortHand);
+        return new(name, access(new AccessTable(Maps.Open(_tables, name, table), table, Entry))) { Argument = table, Entry = Entry };
+    }
 
     /// <summary>One that says nothing but a warning.</summary>
     private static Restriction Warns(string name, params string[] warnings) => new(name, (context, _) =>
@@ -233,7 +266,7 @@ internal sealed class RestrictionParser : IDisposable
         return new(Verdict.Dunno);
     });
 
-    private Restriction PolicyService(string name, string argument)
+    private Restriction PolicyService(string name, string argument, string? shortHand)
     {
         if (argument.Length == 0 || PolicyRestriction.Parse(argument, _policy, _sockets, out var endpoint, out var settings) is not null)
         {
@@ -247,22 +280,7 @@ internal sealed class RestrictionParser : IDisposable
         }
         // As it was written: braces stand around more than an endpoint.
         var service = argument.AsSpan().ContainsAny(" \t,") ? $"{{ {argument} }}" : argument;
-        return new Restriction(name, new PolicyRestriction(client, service, settings, FromTable).CheckAsync) { Argument = argument };
-    }
-
-    private Restriction MapsRbl(string name)
-    {
-        _log.Warning($"support for restriction \"{name}\" will be removed from Postfix; use \"reject_rbl_client domain-name\" instead");
-        var lists = new List<DnsList>();
-        foreach (var domain in _mapsRblDomains)
-        {
-            if (DnsList.Parse(domain, out var list) is { } wrong)
-            {
-                return BasicRestrictions.Broken(name, $"maps_rbl_domains: {wrong}");
-            }
-            lists.Add(list!);
-        }
-        return new Restriction(name, (context, _) => DnsListRestrictions.MapsRblAsync(lists, context));
+        return new Restriction(name, new PolicyRestriction(client, service, settings, value => FromTable(value, shortHand)).CheckAsync) { Argument = argument };
     }
 
     private static Func<AccessTable, Func<RestrictionContext, Subject, ValueTask<Verdict>>>? Access(string name) => name.ToLowerInvariant() switch
@@ -273,7 +291,6 @@ internal sealed class RestrictionParser : IDisposable
         "check_sender_access" => t => t.SenderAsync,
         "check_recipient_access" => t => t.RecipientAsync,
         "check_etrn_access" => t => t.EtrnAsync,
-        "check_address_map" => t => t.AddressMapAsync,
         "check_sasl_access" => t => t.LoginAsync,
         // No session has a certificate yet: nothing is looked up.
         "check_ccert_access" => _ => BasicRestrictions.Dunno,
@@ -281,9 +298,9 @@ internal sealed class RestrictionParser : IDisposable
     };
 
     /// <summary>The list in a table's entry, or null when it names a table: those must be open before the first client.</summary>
-    public RestrictionList? FromTable(string value)
+    private RestrictionList? FromTable(string value, string? shortHand)
     {
-        if (_fromTables.TryGetValue(value, out var known))
+        if (_fromTables.TryGetValue((value, shortHand), out var known))
         {
             return known;
         }
@@ -294,7 +311,7 @@ internal sealed class RestrictionParser : IDisposable
         RestrictionList list;
         try
         {
-            list = Parse(value, null);
+            list = ParseList(value, shortHand);
         }
         catch (ConfigException e)
         {
@@ -302,7 +319,7 @@ internal sealed class RestrictionParser : IDisposable
         }
         if (_fromTables.Count < CacheLimit)
         {
-            _fromTables[value] = list;
+            _fromTables[(value, shortHand)] = list;
         }
         return list;
     }

@@ -44,18 +44,15 @@ internal sealed class RestrictionStages : IDisposable
         _data = List(SmtpdParameters.DataRestrictions, null);
         _endOfData = List(SmtpdParameters.EndOfDataRestrictions, null);
         _etrn = List(SmtpdParameters.EtrnRestrictions, "check_etrn_access");
-        _localRewrite = List(SmtpdParameters.LocalHeaderRewriteClients, "check_address_map");
+        _localRewrite = LocalRewriteClients.Parse(config.Get(SmtpdParameters.LocalHeaderRewriteClients), arrows.Tables);
         _relayFirst = config.Get(SmtpdParameters.RelayBeforeRecipientRestrictions);
-        _unlistedRecipient = config.Get(SmtpdParameters.RejectUnlistedRecipient) && !new Server.InputOptions(config).NoUnknownRecipientChecks;
+        _unlistedRecipient = config.Get(SmtpdParameters.RejectUnlistedRecipient);
         _unlistedSender = config.Get(SmtpdParameters.RejectUnlistedSender);
         IsUnprotected = !parser.StopsRelaying(config.Get(SmtpdParameters.RelayRestrictions)) && !parser.StopsRelaying(config.Get(SmtpdParameters.RecipientRestrictions));
     }
 
     /// <summary>The lists that a session meets, in order; HELO's is met only by who says HELO.</summary>
     public IReadOnlyList<RestrictionList> Lists => [_client, _helo, _sender, .. _relayFirst ? (RestrictionList[])[_relay, _recipient] : [_recipient, _relay], _data, _endOfData];
-
-    /// <summary>The list that a table's entry stands for, or null when it names a table.</summary>
-    public RestrictionList? FromTable(string value) => _parser?.FromTable(value);
 
     /// <summary>Nothing keeps strangers from relaying: the service must not serve.</summary>
     public bool IsUnprotected { get; }
@@ -85,9 +82,14 @@ internal sealed class RestrictionStages : IDisposable
 
     public async ValueTask<Verdict> SenderAsync(RestrictionContext context)
     {
+        if (context.Sender is null)
+        {
+            // VRFY before MAIL.
+            return Verdict.Dunno;
+        }
         context.Begin(context.HeloDoubt ?? context.ClientDoubt);
         context.SenderMapsChecked = false;
-        var verdict = await _sender.CheckAsync(context, Subject.OfSender(context.Sender ?? "")).ConfigureAwait(false);
+        var verdict = await _sender.CheckAsync(context, Subject.OfSender(context.Sender)).ConfigureAwait(false);
         context.SenderDoubt = context.DeferIfPermit;
         return verdict != Verdict.Reject && _unlistedSender && !context.Effects.Discard
             ? await RestrictionList.ExplainAsync(context, UnlistedSender, default).ConfigureAwait(false)
@@ -102,18 +104,18 @@ internal sealed class RestrictionStages : IDisposable
         {
             return Verdict.Ok;
         }
+        context.RecipientMapsChecked = false;
         if (context.Settings.DelayReject && await DelayedAsync(context).ConfigureAwait(false) == Verdict.Reject)
         {
             return Verdict.Reject;
         }
-        context.RecipientMapsChecked = false;
         var subject = Subject.OfRecipient(context.Recipient);
+        // Once for both lists: what the first keeps for later holds in the second.
         context.Begin(context.SenderDoubt);
         if (await (_relayFirst ? _relay : _recipient).CheckAsync(context, subject).ConfigureAwait(false) == Verdict.Reject)
         {
             return Verdict.Reject;
         }
-        context.Begin(context.DeferIfPermit);
         if (await (_relayFirst ? _recipient : _relay).CheckAsync(context, subject).ConfigureAwait(false) == Verdict.Reject || Doubt(context) == Verdict.Reject)
         {
             return Verdict.Reject;
@@ -141,11 +143,11 @@ internal sealed class RestrictionStages : IDisposable
     public ValueTask<Verdict> EndOfDataAsync(RestrictionContext context) =>
         AfterRecipientsAsync(context, _endOfData, new Subject(context.Where, Subject.EndOfData));
 
-    /// <summary>Whether the client's mail is completed as local mail (local_header_rewrite_clients).</summary>
-    public async ValueTask<bool> RewritesAsLocalAsync(RestrictionContext context)
+    /// <summary>Whether the client's mail is completed as local mail (local_header_rewrite_clients): Ok; Dunno when not, Reject when it can't be said now.</summary>
+    public ValueTask<Verdict> RewritesAsLocalAsync(RestrictionContext context)
     {
         context.Begin(null);
-        return await _localRewrite.CheckAsync(context, new Subject(context.Client.Printable, Subject.ClientHost)).ConfigureAwait(false) == Verdict.Ok;
+        return LocalRewriteClients.CheckAsync(_localRewrite, context);
     }
 
     private async ValueTask<Verdict> DelayedAsync(RestrictionContext context)

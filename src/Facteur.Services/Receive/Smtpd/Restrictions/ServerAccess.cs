@@ -55,7 +55,7 @@ internal sealed class ServerAccess(AccessTable table, string restriction, Server
         if (domain.StartsWith('['))
         {
             return kind != ServerKind.Ns && HostName.ParseLiteral(domain) is { } literal
-                ? Forbid(context, await table.AddressAsync(context, literal.ToString(), subject).ConfigureAwait(false), subject)
+                ? Forbid(context, restriction, await table.AddressAsync(context, literal.ToString(), subject).ConfigureAwait(false), subject)
                 : Verdict.Dunno;
         }
         if (HostName.ToAscii(HostName.WithoutFinalDot(domain).ToString(), context.Settings.Idna2003) is not { } ascii || !HostName.IsValid(ascii))
@@ -68,7 +68,7 @@ internal sealed class ServerAccess(AccessTable table, string restriction, Server
             found ??= await AddressesAsync(context, host, subject).ConfigureAwait(false);
             if (found is not null)
             {
-                return Forbid(context, found, subject);
+                return Forbid(context, restriction, found, subject);
             }
         }
         return Verdict.Dunno;
@@ -126,7 +126,8 @@ internal sealed class ServerAccess(AccessTable table, string restriction, Server
         return null;
     }
 
-    private Verdict Forbid(RestrictionContext context, Verdict? found, Subject subject)
+    /// <summary>Who chose the name that was looked up is not to be let in by it: OK is a mistake.</summary>
+    public static Verdict Forbid(RestrictionContext context, string restriction, Verdict? found, Subject subject)
     {
         if (found == Verdict.Ok && !context.Effects.Discard)
         {

@@ -51,6 +51,9 @@ internal sealed record Restriction(string Name, Func<RestrictionContext, Subject
     /// <summary>The list that a restriction class stands for; null when it is none.</summary>
     public Func<RestrictionList>? Class { get; init; }
 
+    /// <summary>The list that an entry of its table stands for, null when that names a table; null where it has no table.</summary>
+    public Func<string, RestrictionList?>? Entry { get; init; }
+
     /// <summary>What it asks only to warn (warn_if_reject); null when it is not that.</summary>
     public Restriction? Warned { get; init; }
 

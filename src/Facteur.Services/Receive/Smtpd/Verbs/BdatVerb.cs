@@ -20,7 +20,7 @@ internal static class BdatVerb
             || !long.TryParse(tokens[1].Text, NumberStyles.None, CultureInfo.InvariantCulture, out var size))
         {
             // 521: where the chunk ends can't be known, so the session ends.
-            session.Log.MalformedBdat(session.Context.QueueId, session.Client, session.Channel.Line);
+            session.Log.MalformedBdat(session.Context.QueueId, session.Client, session.Line);
             return await session.RefuseAsync(SmtpdReplies.BdatSyntax).ConfigureAwait(false);
         }
         var refusal = await RefusalAsync(session, size, last).ConfigureAwait(false);

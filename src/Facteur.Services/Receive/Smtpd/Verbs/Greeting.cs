@@ -12,7 +12,7 @@ internal static class Greeting
     public static async ValueTask<bool> TakeAsync(SmtpdSession session)
     {
         // Not of the tokens: a colon ends those, and addresses have some.
-        var name = string.Join(' ', session.Channel.Line.Split([' ', '\t'], StringSplitOptions.RemoveEmptyEntries).Skip(1));
+        var name = string.Join(' ', session.Line.Split([' ', '\t'], StringSplitOptions.RemoveEmptyEntries).Skip(1));
         var context = session.Context;
         var (earlier, doubt) = (context.Helo, context.HeloDoubt);
         (context.Helo, context.HeloDoubt) = (Neuter(SmtpdLog.Printable(name)), null);

@@ -33,6 +33,7 @@ internal static class MailVerb
         {
             return await session.RefuseAsync(SmtpdReplies.MustDeclareSmtputf8).ConfigureAwait(false);
         }
+        sender = await ProbeAddress.OfAsync(session, sender).ConfigureAwait(false) ?? sender;
         var options = new Options();
         for (var i = 3; i < tokens.Count; i++)
         {
@@ -53,7 +54,8 @@ internal static class MailVerb
         var context = session.Context;
         context.Sender = sender;
         context.Size = session.DeclaredSize;
-        if (HasNoRoom(session) || (!session.Settings.DelayReject && await session.Stages.SenderAsync(context).ConfigureAwait(false) == Verdict.Reject))
+        if (HasNoRoom(session) || (!session.Settings.DelayReject && await session.Stages.SenderAsync(context).ConfigureAwait(false) == Verdict.Reject)
+            || !await session.ChooseRewritingAsync().ConfigureAwait(false))
         {
             context.Sender = null;
             context.Effects = new AccessEffects();
@@ -62,7 +64,7 @@ internal static class MailVerb
         session.Transaction = new MailTransaction
         {
             Sender = sender,
-            Command = session.Channel.Line,
+            Command = session.Line,
             Arrival = session.Service.Time.GetUtcNow(),
             Body = options.Body,
             Return = options.Return,
@@ -129,6 +131,11 @@ internal static class MailVerb
         if (settings.MessageSizeLimit > 0 && session.DeclaredSize > settings.MessageSizeLimit)
         {
             return session.Context.Reject(552, "5.3.4", "Message size exceeds fixed limit") == Verdict.Reject;
+        }
+        if (settings.Proxy is not null)
+        {
+            // The filter, or who is behind it, needs the room.
+            return false;
         }
         var free = session.Arrows.FreeQueueBytes();
         if (free > Math.Max(settings.QueueMinfree, session.DeclaredSize) && free > settings.MessageSizeLimit * 1.5)

@@ -50,10 +50,6 @@ internal static class MessageEnd
         }
         if (transaction.Message is ProxyMessage proxy)
         {
-            if (session.Context.Effects is { Hold: true } or { Discard: true } or { Filter: not null } or { Redirect: not null } or { Bcc.Count: > 0 })
-            {
-                session.Log.ProxyCanNot();
-            }
             var answer = await proxy.EndDataAsync().ConfigureAwait(false);
             session.Log.ProxyAnswer(session.Context, answer);
             return answer;

@@ -20,6 +20,11 @@ internal static class MessageHead
         {
             await content.HeaderAsync(line + "\n", session.Cancel).ConfigureAwait(false);
         }
+        if (transaction.Message is Proxy.ProxyMessage && session.IsForwarded)
+        {
+            // Postfix: between two filters we are no hop.
+            return "";
+        }
         var context = session.Context;
         return ReceivedHeader.Make(
             session.Settings,

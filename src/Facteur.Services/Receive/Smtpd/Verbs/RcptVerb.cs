@@ -1,4 +1,3 @@
-using Facteur.Mail.Addresses;
 using Facteur.Mail.Dsn;
 using Facteur.Mail.Envelopes;
 using Facteur.Mail.Smtp;
@@ -30,7 +29,8 @@ internal static class RcptVerb
         {
             return await session.RefuseAsync(SmtpdReplies.MustDeclareSmtputf8).ConfigureAwait(false);
         }
-        address = await OfProbesAsync(session, address).ConfigureAwait(false);
+        var probe = await ProbeAddress.OfAsync(session, address).ConfigureAwait(false);
+        address = probe ?? address;
         var notify = DsnNotify.None;
         var original = "";
         for (var i = 3; i < tokens.Count; i++)
@@ -46,15 +46,15 @@ internal static class RcptVerb
             await session.ReplyAsync(SmtpdReplies.TooManyRecipients).ConfigureAwait(false);
             return transaction.Overshoot++ < session.Settings.RecipientOvershootLimit;
         }
-        return await AddAsync(session, transaction, new EnvelopeRecipient(address, address, original, notify)).ConfigureAwait(false);
+        return await AddAsync(session, transaction, new EnvelopeRecipient(address, address, original, notify), isProbe: probe is not null).ConfigureAwait(false);
     }
 
-    private static async ValueTask<bool> AddAsync(SmtpdSession session, MailTransaction transaction, EnvelopeRecipient recipient)
+    private static async ValueTask<bool> AddAsync(SmtpdSession session, MailTransaction transaction, EnvelopeRecipient recipient, bool isProbe)
     {
         var context = session.Context;
         var first = transaction.Recipients.Count > 0 ? transaction.Recipients[0].Address : null;
         context.Recipient = recipient.Address;
-        var verdict = await session.Stages.RecipientAsync(context).ConfigureAwait(false);
+        var verdict = isProbe ? Verdict.Ok : await session.Stages.RecipientAsync(context).ConfigureAwait(false);
         context.Recipient = first;
         if (verdict == Verdict.Reject)
         {
@@ -64,7 +64,7 @@ internal static class RcptVerb
         {
             return false;
         }
-        var reply = transaction.Message is ProxyMessage proxy ? await proxy.AskAsync(session.Channel.Line, '2').ConfigureAwait(false) : SmtpdReplies.RecipientOk;
+        var reply = transaction.Message is ProxyMessage proxy ? await proxy.AskAsync(session.Line, '2').ConfigureAwait(false) : SmtpdReplies.RecipientOk;
         if (reply[0] != '2')
         {
             return await session.RefuseAsync(reply).ConfigureAwait(false);
@@ -74,17 +74,6 @@ internal static class RcptVerb
         context.RecipientCount = transaction.Recipients.Count;
         session.State = SmtpdState.Recipients;
         return await session.AcceptAsync(reply).ConfigureAwait(false);
-    }
-
-    /// <summary>Postfix: the sender of probes of these days (address_verify_sender_ttl) is the one that is always there; of other days nobody knows it.</summary>
-    private static async ValueTask<string> OfProbesAsync(SmtpdSession session, string address)
-    {
-        if (session.Settings is not { ProbeSenderTtl: > 0 and var life, ProbeSender: var configured })
-        {
-            return address;
-        }
-        var complete = await session.Service.Arrows.Rewrite.RewriteAsync(true, configured, session.Context.Cancel).ConfigureAwait(false);
-        return complete is not null && ProbeSender.IsValid(address, complete, life, session.Service.Time.GetUtcNow().ToUnixTimeSeconds()) ? complete : address;
     }
 
     private static string? Option(SmtpdSession session, CommandToken token, ref DsnNotify notify, ref string original)

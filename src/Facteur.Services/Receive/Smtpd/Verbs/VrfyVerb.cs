@@ -19,6 +19,10 @@ internal static class VrfyVerb
         {
             return await session.RefuseAsync($"501 5.5.4 Syntax: VRFY address{(session.Settings.Smtputf8 ? " [SMTPUTF8]" : "")}").ConfigureAwait(false);
         }
+        if (session.Service.Connections.RecipientRefusal(session) is { } refusal)
+        {
+            return await session.RefuseAsync(refusal).ConfigureAwait(false);
+        }
         var argument = count == 2 ? tokens[1] : new CommandToken(TokenKind.Other, string.Join(' ', tokens.Skip(1).Select(token => token.Text)));
         if (await AddressArgument.TakeAsync(session, argument, "VRFY", allowEmpty: false, smtputf8).ConfigureAwait(false) is not { } address)
         {

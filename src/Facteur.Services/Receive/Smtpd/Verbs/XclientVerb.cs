@@ -16,7 +16,7 @@ internal static class XclientVerb
             return await session.RefuseAsync(SmtpdReplies.NotAuthorized).ConfigureAwait(false);
         }
         var said = new Said(session.Client);
-        foreach (var (name, value, error) in ClientAttributes.Of(session.Channel.Line))
+        foreach (var (name, value, error) in ClientAttributes.Of(session.Line))
         {
             if ((error ?? Take(said, name, value, session.Settings)) is { } refusal)
             {
@@ -63,8 +63,11 @@ internal static class XclientVerb
                 said.Login = isKnown ? value : "";
                 return null;
             case "DESTADDR":
-                return isKnown && ClientAttributes.Address(value, settings.UseIpv4, settings.UseIpv6) is null ? ClientAttributes.BadValue(attribute, value) : null;
+                var server = isKnown ? ClientAttributes.Address(value, settings.UseIpv4, settings.UseIpv6) : null;
+                said.Client = said.Client with { ServerAddress = server?.ToString() ?? ClientFacts.Unknown };
+                return isKnown && server is null ? ClientAttributes.BadValue(attribute, value) : null;
             case "DESTPORT":
+                said.Client = said.Client with { ServerPort = isKnown ? value : ClientFacts.Unknown };
                 return isKnown && ClientAttributes.Port(value) is null ? ClientAttributes.BadValue(attribute, value) : null;
             default:
                 return ClientAttributes.BadName("XCLIENT", name);

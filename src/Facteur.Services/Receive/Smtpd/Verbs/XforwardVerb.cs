@@ -17,7 +17,7 @@ internal static class XforwardVerb
         {
             return await session.RefuseAsync(SmtpdReplies.NotAuthorized).ConfigureAwait(false);
         }
-        foreach (var (name, value, error) in ClientAttributes.Of(session.Channel.Line))
+        foreach (var (name, value, error) in ClientAttributes.Of(session.Line))
         {
             if ((error ?? Take(session, name, value)) is { } refusal)
             {
