@@ -205,10 +205,8 @@ public sealed class DeliveryClient(IDuplexPipe link, Action bell)
         switch (frame.Type)
         {
             case DeliveryFrames.Result or DeliveryFrames.Replayed:
-                if (DeliveryFrames.ReadResult(frame) is not { } result)
-                {
-                    return false;
-                }
+                // One that can't be read is no reason to lose all others with the link: it is a delivery without a result.
+                var result = DeliveryFrames.ReadResult(frame) ?? new DeliveryResult(frame.Id, []);
                 if (frame.Type == DeliveryFrames.Result)
                 {
                     sink.Result(result);
@@ -450,9 +448,19 @@ public sealed class DeliveryServer : IDisposable
             switch (frame.Type)
             {
                 case DeliveryFrames.Deliver:
-                    if (frame.Id >= OfEarlierQueues || DeliveryFrames.ReadRequest(frame) is not { } request)
+                    if (frame.Id >= OfEarlierQueues)
                     {
                         return false;
+                    }
+                    if (DeliveryFrames.ReadRequest(frame) is not { } request)
+                    {
+                        // The queue would wait for another process of ours while this one lives: its mail waits, all other goes on.
+                        server._log.Error($"delivery request {frame.Id} can't be read");
+                        Writer.Write(
+                            DeliveryFrames.Result, DeliveryFrames.Version, frame.Id,
+                            new DeliveryResult(frame.Id, [], DeliveryStatus.Deferred(3, 0, "the request can't be read by its delivery agent")), DeliveryFrames.WriteResult);
+                        Writer.Flush();
+                        return true;
                     }
                     var delivery = new Delivery(request, this);
                     lock (server._gate)

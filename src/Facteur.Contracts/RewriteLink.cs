@@ -232,10 +232,8 @@ public sealed class RewriteClient : IRewrite, IDisposable
             default:
                 return false;
         }
-        if (reader.Failed)
-        {
-            return false;
-        }
+        // One that can't be read is no answer, and no reason to lose all others with the link.
+        answer = reader.Failed ? null : answer;
         if (_waiters.TryRemove(frame.Id, out var waiter))
         {
             waiter.TrySetResult(answer);
@@ -373,19 +371,11 @@ public sealed class RewriteServer : IFrameHandler, IDisposable
             case RewriteFrames.Rewrite:
                 var local = reader.Byte() == 1;
                 var address = reader.Text(RewriteFrames.TextLimit);
-                if (reader.Failed)
-                {
-                    return false;
-                }
-                Answer(frame.Id, local, address);
+                Answer(frame.Id, local, reader.Failed ? null : address);
                 return true;
             case RewriteFrames.Resolve or RewriteFrames.ResolveProbe:
                 var (sender, recipient) = (reader.Text(RewriteFrames.TextLimit), reader.Text(RewriteFrames.TextLimit));
-                if (reader.Failed)
-                {
-                    return false;
-                }
-                Answer(frame.Id, sender, recipient, frame.Type == RewriteFrames.ResolveProbe);
+                Answer(frame.Id, sender, reader.Failed ? null : recipient, frame.Type == RewriteFrames.ResolveProbe);
                 return true;
             default:
                 return false;
@@ -397,12 +387,13 @@ public sealed class RewriteServer : IFrameHandler, IDisposable
     // Who asks must learn of it, whatever the cause.
     void IFrameHandler.OnClosed() => _writer.Complete();
 
-    private async void Answer(ulong number, bool local, string address)
+    // A question that can't be read has an answer too: without one its mail would wait for another process of ours while this one lives.
+    private async void Answer(ulong number, bool local, string? address)
     {
         string? answer = null;
         try
         {
-            answer = await _rewrite.RewriteAsync(local, address, _stop.Token).ConfigureAwait(false);
+            answer = address is null ? null : await _rewrite.RewriteAsync(local, address, _stop.Token).ConfigureAwait(false);
             answer = answer is null || RewriteFrames.IsText(answer) ? answer : null;
         }
         catch (Exception)
@@ -413,12 +404,12 @@ public sealed class RewriteServer : IFrameHandler, IDisposable
         FlushLate();
     }
 
-    private async void Answer(ulong number, string sender, string recipient, bool probe)
+    private async void Answer(ulong number, string sender, string? recipient, bool probe)
     {
-        var answer = new Resolution("", "", recipient, ResolveFlags.Fail);
+        var answer = new Resolution("", "", recipient ?? "", ResolveFlags.Fail);
         try
         {
-            var found = probe
+            var found = recipient is null ? answer : probe
                 ? await _rewrite.ResolveProbeAsync(sender, recipient, _stop.Token).ConfigureAwait(false)
                 : await _rewrite.ResolveAsync(sender, recipient, _stop.Token).ConfigureAwait(false);
             answer = RewriteFrames.IsText(found.Transport) && RewriteFrames.IsText(found.Nexthop) && RewriteFrames.IsText(found.Recipient) ? found : answer;

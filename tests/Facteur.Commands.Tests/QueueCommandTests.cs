@@ -258,6 +258,25 @@ public sealed class QueueCommandTests : IDisposable
     }
 
     [Fact]
+    public void Postcat_shows_who_logged_in_and_what_an_earlier_hop_said()
+    {
+        Queue("hold", "A00001");
+        _queue.Content = "x\n";
+        _queue.Envelope = new Envelope
+        {
+            Sender = "bob@dest.example",
+            Client = new ClientInfo("filter.example", "127.0.0.1", 77, "filter.example", "h", "SMTP"),
+            Attributes = MessageAttributes.None.With(MessageAttributes.LogClientAddress, "192.0.2.9").With(MessageAttributes.LogIdent, "abc").With(MessageAttributes.SaslUsername, "bob"),
+            Recipients = [new("a@remote.example")],
+        };
+        var text = Postcat("-eq A00001").Item2;
+        Assert.Contains("named_attribute: log_ident=abc\n", text, StringComparison.Ordinal);
+        Assert.Contains("named_attribute: sasl_username=bob\n", text, StringComparison.Ordinal);
+        Assert.Contains(
+            "named_attribute: log_client_name=filter.example\nnamed_attribute: log_client_address=192.0.2.9\nnamed_attribute: log_client_port=77\n", text, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Postcat_reads_a_file_in_postfixs_format()
     {
         var path = Path.Combine(_directory, "file");

@@ -131,6 +131,46 @@ public sealed class DeliveryLinkTests : IDeliveryAgent, IDisposable
         }
     }
 
+    [Fact]
+    public async Task A_request_that_can_not_be_read_waits_and_the_link_goes_on()
+    {
+        var (near, far) = PipePair.Create();
+        using var server = new DeliveryServer(_ => this, new ServiceLog(new NoLog(), "test"), outlives: true).Attach(near);
+        var queue = new DeliveryClient(far, static () => { });
+        _go.Set();
+        var bad = Request(1);
+        bad.Envelope.Sender = new string('a', 4097);
+        queue.Send(bad);
+        queue.Send(Request(2));
+        queue.Flush();
+        var sink = new Results();
+        await Until(() =>
+        {
+            queue.Poll(sink);
+            return sink.All.Count == 2 || queue.Closed;
+        });
+        Assert.Equal([1UL, 2UL], sink.All.Select(r => r.RequestId).Order());
+        Assert.Equal(DeliveryOutcome.Deferred, sink.All.Single(r => r.RequestId == 1).DestinationFailed?.Outcome);
+        Assert.Single(sink.All.Single(r => r.RequestId == 2).Recipients);
+    }
+
+    [Fact]
+    public void A_result_that_can_not_be_read_is_none_and_the_link_goes_on()
+    {
+        var (near, far) = PipePair.Create();
+        var queue = new DeliveryClient(near, static () => { });
+        var writer = new LinkWriter(far.Output);
+        writer.Write(DeliveryFrames.Result, DeliveryFrames.Version, 1, 0, static (int _, ref FieldWriter fields) => fields.Byte(2));
+        writer.Write(DeliveryFrames.Result, DeliveryFrames.Version, 2, new DeliveryResult(2, [new RecipientResult(0, DeliveryStatus.Sent("ok"))]), DeliveryFrames.WriteResult);
+        writer.Flush();
+        var sink = new Results();
+        while (queue.Poll(sink))
+        {
+        }
+        Assert.False(queue.Closed);
+        Assert.Equal([(1UL, 0), (2UL, 1)], sink.All.Select(r => (r.RequestId, r.Recipients.Count)));
+    }
+
     ValueTask<DeliveryResult> IDeliveryAgent.DeliverAsync(DeliveryRequest request, CancellationToken cancel)
     {
         _begun.Enqueue(request.MessageId);

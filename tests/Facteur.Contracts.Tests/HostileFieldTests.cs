@@ -59,6 +59,31 @@ public sealed class HostileFieldTests
     }
 
     [Fact]
+    public void A_question_that_can_not_be_read_has_an_answer_and_the_link_stays()
+    {
+        var (a, b) = PipePair.Create();
+        using var server = new RewriteServer(b, new Echo());
+        var writer = new LinkWriter(a.Output);
+        writer.Write(RewriteFrames.Rewrite, RewriteFrames.Version, 1, 0, static (int _, ref FieldWriter fields) => fields.Byte(1));
+        writer.Write(RewriteFrames.Resolve, RewriteFrames.Version, 2, 0, static (int _, ref FieldWriter fields) => fields.Text(""));
+        writer.Write(RewriteFrames.Rewrite, RewriteFrames.Version, 3, 0, static (int _, ref FieldWriter fields) => { fields.Byte(1); fields.Text("x"); });
+        writer.Flush();
+        var answers = new List<(ulong Id, int Length)>();
+        var reader = new LinkReader(a.Input, static () => { });
+        for (var i = 0; i < 2000 && answers.Count < 3 && !reader.Closed; i++)
+        {
+            if (reader.TryRead(out var frame))
+            {
+                answers.Add((frame.Id, frame.Payload.Length));
+                continue;
+            }
+            Thread.Sleep(5);
+        }
+        // None; three empty texts and the flags; one letter.
+        Assert.Equal([(1UL, 1), (2UL, 5), (3UL, 3)], answers);
+    }
+
+    [Fact]
     public async Task An_envelope_that_does_not_fit_is_refused_before_the_link()
     {
         var (a, _) = PipePair.Create();

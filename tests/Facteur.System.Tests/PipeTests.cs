@@ -57,6 +57,46 @@ public sealed class PipeTests
         mail.Verify();
     }
 
+    /// <summary>Through smtpd, the queue and its links to each agent: a filter's next hop, a command, a mailbox command, a forward.</summary>
+    [Fact]
+    public void Agents_learn_what_XFORWARD_and_a_login_said()
+    {
+        if (Libc.geteuid() != 0)
+        {
+            Assert.Skip("needs root: commands run as users");
+        }
+        using var back = new Port();
+        using var mail = new Instance(
+            "mail_owner = games\nqueue_owner = news\nsetgid_group = news\nmydestination = local.test\nlocal_recipient_maps =\nrelay_domains = one.test out.test\n"
+            + $"transport_maps = inline:{{one.test=one: out.test=out:[127.0.0.1]:{back.Number}}}\nsmtpd_authorized_xforward_hosts = 127.0.0.0/8\nsmtpd_authorized_xclient_hosts = 127.0.0.0/8\n"
+            + "smtpd_sasl_auth_enable = yes\nalias_maps = inline:{fwd=x@out.test}\n"
+            + "mailbox_command = echo $CLIENT_ADDRESS $CLIENT_HOSTNAME $CLIENT_HELO $CLIENT_PROTOCOL $SASL_USERNAME; exit 67");
+        Assert.Equal(0, UserAccount.Find("games", out var games));
+        Directory.CreateDirectory($"{mail.Top}/log");
+        foreach (var directory in (string[])["log", "data"])
+        {
+            Assert.Equal(0, Libc.chown($"{mail.Top}/{directory}", games!.Uid, games.Gid));
+        }
+        mail.LogTo($"{mail.Top}/log/maillog");
+        File.AppendAllText(
+            mail.MasterCf,
+            "one unix - n n - - pipe user=daemon\n  argv=/bin/sh -c {cat >/dev/null; echo \"$$*\"} sh ${client_address} ${client_hostname} ${client_port} ${client_helo} ${client_protocol} ${sasl_username}\n"
+                + "out unix - - n - - smtp -o smtp_send_xforward_command=yes\n"
+                + $"127.0.0.1:{back.Number} inet n - n - - smtpd -o syslog_name=postfix/back -o relay_domains=out.test\n  -o {{ smtpd_recipient_restrictions = reject_unauth_destination, check_recipient_access static:DISCARD }}\n");
+        mail.Start();
+        using (var client = new Client(mail.Smtp))
+        {
+            client.Expect("220", "XCLIENT LOGIN=bob");
+            client.Expect("250", "EHLO hop.test");
+            client.Expect("250", "XFORWARD NAME=orig.example ADDR=192.0.2.9 PORT=77 HELO=h.example PROTO=SMTP IDENT=abc");
+            Assert.StartsWith("250", client.Mail("s@box.test", "u@one.test daemon@local.test fwd@local.test y@out.test", "Subject: x\n\nx\n"), StringComparison.Ordinal);
+        }
+        mail.Logged("(delivered via one service (192.0.2.9 orig.example 77 h.example SMTP bob))");
+        mail.Logged("Command output: 192.0.2.9 orig.example h.example SMTP bob");
+        Poll.Until(() => mail.Log.Split('\n').Count(l => l.Contains("postfix/back", StringComparison.Ordinal) && l.Contains(", orig_queue_id=abc, orig_client=orig.example[192.0.2.9]", StringComparison.Ordinal)) == 2, () => mail.Log);
+        mail.Verify();
+    }
+
     /// <summary>FILTER_README, "Simple content filter".</summary>
     [Fact]
     public void A_script_filters_mail_and_gives_it_back_to_sendmail()

@@ -10,9 +10,12 @@ public sealed class MemoryTables : ITableSet
     /// <summary>Adds a table of fixed strings, any case.</summary>
     public MemoryTables Add(string name, params (string Key, string Value)[] entries)
     {
-        _tables[name] = new MemoryTable(name, entries.ToDictionary(e => e.Key, e => e.Value, StringComparer.OrdinalIgnoreCase));
+        _tables[name] = new MemoryTable(name, entries.ToDictionary(e => e.Key, e => (string?)e.Value, StringComparer.OrdinalIgnoreCase));
         return this;
     }
+
+    /// <summary>A table that was added can't answer for one key.</summary>
+    public void FailOn(string name, string key) => _tables[name] = new MemoryTable(name, new(((MemoryTable)_tables[name]).Entries, StringComparer.OrdinalIgnoreCase) { [key] = null });
 
     /// <summary>Adds a table of patterns that is a function.</summary>
     public MemoryTables AddPattern(string name, Func<string, string?> lookup)
@@ -23,15 +26,17 @@ public sealed class MemoryTables : ITableSet
 
     public ITable Open(string name) => _tables.TryGetValue(name, out var table) ? table : new FailingTable(name);
 
-    private sealed class MemoryTable(string name, Dictionary<string, string> entries) : ITable
+    private sealed class MemoryTable(string name, Dictionary<string, string?> entries) : ITable
     {
+        public Dictionary<string, string?> Entries => entries;
+
         public string Name => name;
 
         public bool IsPattern => false;
 
         public bool CanBlock => false;
 
-        public ValueTask<Lookup> LookupAsync(string key, CancellationToken cancel) => new(entries.TryGetValue(key, out var value) ? Lookup.Found(value) : Lookup.NotFound);
+        public ValueTask<Lookup> LookupAsync(string key, CancellationToken cancel) => new(!entries.TryGetValue(key, out var value) ? Lookup.NotFound : value is null ? Lookup.Error("can't answer") : Lookup.Found(value));
 
         public void Dispose()
         {

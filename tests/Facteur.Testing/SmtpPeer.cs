@@ -8,7 +8,7 @@ namespace Facteur.Testing;
 
 /// <summary>
 /// A scripted SMTP or LMTP server on a loopback socket. Rules answer commands by their beginning; the keys "CONNECT" and ".EOM RCPT TO:&lt;...&gt;" stand for the greeting
-/// and the end of a message. A reply "close" closes, one that ends with "|close" is sent first, "hang" never answers. Lines of a reply are separated by "\n".
+/// and the end of a message, ".BODY" for its first line; "TLS MAIL" is MAIL under TLS. A reply "close" closes, one that ends with "|close" is sent first, "hang" never answers. Lines of a reply are separated by "\n".
 /// </summary>
 public sealed class SmtpPeer : IAsyncDisposable
 {
@@ -104,7 +104,7 @@ public sealed class SmtpPeer : IAsyncDisposable
         {
             Note(line);
             var verb = line.Split(' ')[0].ToUpperInvariant();
-            var rule = Rule(line);
+            var rule = (session.IsTls ? Rule("TLS " + line) : null) ?? Rule(line);
             if (verb == "MAIL")
             {
                 recipients.Clear();
@@ -114,6 +114,7 @@ public sealed class SmtpPeer : IAsyncDisposable
                 await SayAsync(session, "220 ready");
                 var result = await Tls.HandshakeAsync(session.Connection, null, _end.Token);
                 session.Connection = result.Connection ?? throw new IOException(result.Error);
+                session.IsTls = true;
                 Note("== tls " + result.Facts!.Protocol);
                 continue;
             }
@@ -156,6 +157,11 @@ public sealed class SmtpPeer : IAsyncDisposable
                 Note("== eof in data");
                 return false;
             }
+            if (text.Length == 0 && Rule(".BODY") is { } premature)
+            {
+                await SayAsync(session, premature);
+                return false;
+            }
             if (line == ".")
             {
                 break;
@@ -168,7 +174,7 @@ public sealed class SmtpPeer : IAsyncDisposable
         }
         foreach (var recipient in Lmtp ? recipients : recipients.Take(1).DefaultIfEmpty("none").ToList())
         {
-            if (!await SayAsync(session, Rule(".EOM " + recipient) ?? "250 2.0.0 Ok: stored"))
+            if (!await SayAsync(session, (session.IsTls ? Rule("TLS .EOM " + recipient) : null) ?? Rule(".EOM " + recipient) ?? "250 2.0.0 Ok: stored"))
             {
                 return false;
             }
@@ -203,6 +209,8 @@ public sealed class SmtpPeer : IAsyncDisposable
     private sealed class Session(Connection connection)
     {
         internal Connection Connection { get; set; } = connection;
+
+        internal bool IsTls { get; set; }
 
         internal async Task<string?> LineAsync()
         {

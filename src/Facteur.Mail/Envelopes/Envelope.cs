@@ -179,24 +179,21 @@ public sealed class Envelope
     public MessageAttributes Attributes { get; set; } = MessageAttributes.None;
 
     /// <summary>
-    /// The client as logs, commands and the next hop are told of it: who XFORWARD said, in place of who brought the message. Empty where nothing is known.
+    /// The client as logs, commands and the next hop are told of it: who XFORWARD said, in place of who brought the message. "unknown" where that is known, empty where nothing is.
     /// </summary>
     public ClientInfo OriginalClient
     {
         get
         {
             var own = Client == ClientInfo.Local ? new ClientInfo("", "", 0, "", "", "") : Client;
-            string Said(string name, string otherwise) => Attributes.Value(name) is { Length: > 0 } said ? Known(said) : Known(otherwise);
-            return Attributes.Pairs.Count == 0 && own.Name != "unknown" ? own : own with
+            return Attributes.Pairs.Count == 0 ? own : own with
             {
-                Name = Said(MessageAttributes.LogClientName, own.Name),
-                Address = Said(MessageAttributes.LogClientAddress, own.Address),
+                Name = Attributes.Value(MessageAttributes.LogClientName, own.Name),
+                Address = Attributes.Value(MessageAttributes.LogClientAddress, own.Address),
                 Port = int.TryParse(Attributes.Value(MessageAttributes.LogClientPort), out var port) ? port : Attributes.Value(MessageAttributes.LogClientPort).Length > 0 ? 0 : own.Port,
-                Helo = Said(MessageAttributes.LogHeloName, own.Helo),
-                Protocol = Said(MessageAttributes.LogProtocolName, own.Protocol),
+                Helo = Attributes.Value(MessageAttributes.LogHeloName, own.Helo),
+                Protocol = Attributes.Value(MessageAttributes.LogProtocolName, own.Protocol),
             };
-
-            static string Known(string value) => value == "unknown" ? "" : value;
         }
     }
 

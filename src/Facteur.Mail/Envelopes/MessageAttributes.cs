@@ -35,6 +35,9 @@ public sealed class MessageAttributes
     /// <summary>MAIL FROM … AUTH= (RFC 4954).</summary>
     public const string SaslSender = "sasl_sender";
 
+    /// <summary>What is known of the login.</summary>
+    public static IReadOnlyList<string> OfLogin { get; } = [SaslMethod, SaslUsername, SaslSender];
+
     /// <summary>content_filter, or a FILTER action: transport:nexthop instead of each recipient's own.</summary>
     public const string Filter = "filter";
 
@@ -65,6 +68,9 @@ public sealed class MessageAttributes
         }
         return "";
     }
+
+    /// <summary>A value; another one when there is none.</summary>
+    public string Value(string name, string otherwise) => Value(name) is { Length: > 0 } value ? value : otherwise;
 
     /// <summary>These and one more, in place of an older value; without it when the value is "".</summary>
     public MessageAttributes With(string name, string value)

@@ -56,7 +56,8 @@ public enum SmtpExtensions : ushort
 /// <param name="Name">The server's name: the first word of the first line.</param>
 /// <param name="Extensions">What it offers.</param>
 /// <param name="SizeLimit">Bytes of a message; 0 when there is no limit or none was told.</param>
-public readonly record struct EhloKeywords(string Name, SmtpExtensions Extensions, long SizeLimit)
+/// <param name="BadSize">What stands behind SIZE and is no number, or "".</param>
+public readonly record struct EhloKeywords(string Name, SmtpExtensions Extensions, long SizeLimit, string BadSize = "")
 {
     /// <summary>Reads the text of a reply.</summary>
     /// <param name="text">Lines with their codes, as <see cref="SmtpReplyText.Make"/> leaves them.</param>
@@ -65,32 +66,43 @@ public readonly record struct EhloKeywords(string Name, SmtpExtensions Extension
     {
         var name = "";
         var extensions = SmtpExtensions.None;
-        long limit = 0;
+        var (limit, badSize) = (0L, "");
         var first = true;
         foreach (var line in text.AsSpan().EnumerateLines())
         {
             var words = line.Length > 4 ? line[4..].Trim() : default;
-            var space = words.IndexOf(' ');
-            var word = space < 0 ? words : words[..space];
+            // Postfix: KEYWORD=parameter, as some old servers write it, is KEYWORD parameter.
+            words = words.TrimStart("= ");
+            var end = words.IndexOfAny(' ', '=');
+            var word = end < 0 ? words : words[..end];
+            var parameters = end < 0 ? default : words[(end + 1)..].Trim(' ');
             if (first)
             {
                 name = word.ToString();
                 first = false;
                 continue;
             }
-            var extension = word.Equals("XFORWARD", StringComparison.OrdinalIgnoreCase) && space > 0 ? Xforward(words[(space + 1)..]) : Extension(word);
+            var extension = word.Equals("XFORWARD", StringComparison.OrdinalIgnoreCase) ? Xforward(parameters) : Extension(word);
             if (extension == SmtpExtensions.None || (ignored.Count > 0 && ignored.Contains(word.ToString())))
             {
                 continue;
             }
-            // Postfix: SIZE without a number is no offer.
-            if (extension == SmtpExtensions.Size && (space < 0 || !long.TryParse(words[(space + 1)..].Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out limit)))
+            if (extension == SmtpExtensions.Size)
             {
-                continue;
+                (limit, badSize) = Size(parameters);
             }
             extensions |= extension;
         }
-        return new EhloKeywords(name, extensions, limit);
+        return new EhloKeywords(name, extensions, limit, badSize);
+    }
+
+    /// <summary>Postfix: SIZE without a number offers the extension and tells no limit, and so does one that no number holds.</summary>
+    private static (long Limit, string Bad) Size(ReadOnlySpan<char> parameters)
+    {
+        var space = parameters.IndexOf(' ');
+        var number = space < 0 ? parameters : parameters[..space];
+        return number.ContainsAnyExceptInRange('0', '9') ? (0, number.ToString())
+            : (long.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out var limit) ? limit : 0, "");
     }
 
     private static SmtpExtensions Xforward(ReadOnlySpan<char> attributes)

@@ -21,6 +21,9 @@ public abstract class Connection : IDuplexPipe, IAsyncDisposable
     /// <summary>Bytes that have come and that <see cref="Input"/> has not taken yet; 0 where nobody but it knows of them.</summary>
     public virtual int Available => 0;
 
+    /// <summary>Something that was flushed did not go out, nor will anything after it.</summary>
+    public virtual bool WriteFailed => false;
+
     /// <summary>Ends the connection at once, from any thread: pending reads and writes end.</summary>
     public abstract void Abort();
 

@@ -56,6 +56,9 @@ public sealed class SocketConnection : Connection
         }
     }
 
+    /// <inheritdoc/>
+    public override bool WriteFailed => _output.Failed;
+
     /// <summary>Who connected to a Unix-domain socket, as the kernel knows it: the user number, or null for TCP (unix(7), SO_PEERCRED).</summary>
     public uint? PeerUser()
     {

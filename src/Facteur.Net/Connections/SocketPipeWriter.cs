@@ -24,6 +24,9 @@ internal sealed class SocketPipeWriter(Socket socket) : PipeWriter, IValueTaskSo
     private volatile bool _failed;
     private bool _canceled;
 
+    /// <summary>The peer or the connection is gone: what was written last did not go out whole.</summary>
+    public bool Failed => _failed;
+
     /// <inheritdoc/>
     public override bool CanGetUnflushedBytes => true;
 

@@ -35,6 +35,8 @@ internal sealed class TlsConnection : Connection
 
     public override EndPoint? LocalEndPoint => _inner.LocalEndPoint;
 
+    public override bool WriteFailed => _broken;
+
     public override void Abort()
     {
         _broken = true;

@@ -111,6 +111,7 @@ public sealed class QueueFileMessage
             EnvelopeId = Attribute("envelope_id"),
             Verp = _verp,
             Return = Number("ret_flags") switch { 1 => DsnReturn.Full, 2 => DsnReturn.Headers, _ => DsnReturn.None },
+            Attributes = new(MessageAttributes.OfLogin.Where(name => Attribute(name).Length > 0).Select(name => new KeyValuePair<string, string>(name, Attribute(name)))),
             Body = Attribute("encoding") switch { "8bit" => BodyType.EightBitMime, "7bit" => BodyType.SevenBit, _ => BodyType.None },
             Origin = address.Length > 0 ? MessageOrigin.Smtpd : MessageOrigin.Pickup,
             Flags = flags,

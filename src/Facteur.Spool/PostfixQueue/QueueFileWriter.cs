@@ -60,8 +60,13 @@ public sealed class QueueFileWriter
         Attribute("create_time", Invariant($"{seconds}"));
         var client = envelope.Client;
         var isRemote = envelope.Origin == MessageOrigin.Smtpd && client.Address.Length > 0;
-        Attribute("log_ident", isRemote ? queueId : "");
+        var said = envelope.Attributes;
+        Attribute(MessageAttributes.LogIdent, said.Value(MessageAttributes.LogIdent, isRemote ? queueId : ""));
         Attribute("rewrite_context", (envelope.Flags & MessageFlags.RewriteLocal) != 0 ? "local" : "remote");
+        foreach (var name in MessageAttributes.OfLogin)
+        {
+            Attribute(name, said.Value(name));
+        }
         Attribute("envelope_id", envelope.EnvelopeId);
         Attribute("ret_flags", envelope.Return == DsnReturn.None ? "" : Invariant($"{(int)envelope.Return}"));
         if (envelope.FullName.Length > 0)
@@ -70,15 +75,17 @@ public sealed class QueueFileWriter
         }
         Put('S', Internal(envelope.Sender));
         Attribute("encoding", envelope.Body switch { BodyType.EightBitMime => "8bit", BodyType.SevenBit => "7bit", _ => "" });
+        var own = isRemote ? client : new ClientInfo("", "", 0, "", "", "");
+        var port = own.Port == 0 ? "" : Invariant($"{own.Port}");
+        // Postfix: with log_ what an earlier hop said by XFORWARD, else the same.
+        Attribute(MessageAttributes.LogClientName, said.Value(MessageAttributes.LogClientName, own.Name));
+        Attribute(MessageAttributes.LogClientAddress, said.Value(MessageAttributes.LogClientAddress, own.Address));
+        Attribute(MessageAttributes.LogClientPort, said.Value(MessageAttributes.LogClientPort, port));
+        Attribute("log_message_origin", isRemote ? $"{client.Name}[{client.Address}]" : "");
+        Attribute(MessageAttributes.LogHeloName, said.Value(MessageAttributes.LogHeloName, own.Helo));
+        Attribute(MessageAttributes.LogProtocolName, said.Value(MessageAttributes.LogProtocolName, own.Protocol));
         if (isRemote)
         {
-            var port = client.Port == 0 ? "" : Invariant($"{client.Port}");
-            Attribute("log_client_name", client.Name);
-            Attribute("log_client_address", client.Address);
-            Attribute("log_client_port", port);
-            Attribute("log_message_origin", $"{client.Name}[{client.Address}]");
-            Attribute("log_helo_name", client.Helo);
-            Attribute("log_protocol_name", client.Protocol);
             Attribute("client_name", client.Name);
             Attribute("reverse_client_name", client.ReverseName);
             Attribute("client_address", client.Address);

@@ -78,12 +78,24 @@ public sealed class SmtpReplyParserTests
         Assert.Equal(new EhloKeywords("mx.example", SmtpExtensions.Pipelining | SmtpExtensions.Size | SmtpExtensions.EightBitMime, 1000), offer);
     }
 
+    /// <summary>As Postfix takes them.</summary>
     [Theory]
-    [InlineData("250-x\n250 SIZE", SmtpExtensions.None)]
-    [InlineData("250-x\n250 SIZE many", SmtpExtensions.None)]
-    [InlineData("250-x\n250 SIZE 0", SmtpExtensions.Size)]
-    public void Size_without_a_number_is_no_offer(string text, SmtpExtensions extensions) =>
-        Assert.Equal(extensions, EhloKeywords.Parse(text, new HashSet<string>()).Extensions);
+    [InlineData("250-x\n250 SIZE", SmtpExtensions.Size, 0, "")]
+    [InlineData("250-x\n250 SIZE 0", SmtpExtensions.Size, 0, "")]
+    [InlineData("250-x\n250 SIZE many", SmtpExtensions.Size, 0, "many")]
+    [InlineData("250-x\n250 SIZE -1", SmtpExtensions.Size, 0, "-1")]
+    [InlineData("250-x\n250 SIZE 20 x", SmtpExtensions.Size, 20, "")]
+    [InlineData("250-x\n250 SIZE  20", SmtpExtensions.Size, 20, "")]
+    [InlineData("250-x\n250 SIZE=20", SmtpExtensions.Size, 20, "")]
+    [InlineData("250-x\n250 SIZE = 20", SmtpExtensions.Size, 0, "=")]
+    [InlineData("250-x\n250  =SIZE 20", SmtpExtensions.Size, 20, "")]
+    [InlineData("250-x\n250 SIZE 99999999999999999999", SmtpExtensions.Size, 0, "")]
+    [InlineData("250-x\n250-8BITMIME=yes\n250 XFORWARD=NAME  ADDR", SmtpExtensions.EightBitMime | SmtpExtensions.XforwardName | SmtpExtensions.XforwardAddress, 0, "")]
+    public void Parameters_of_keywords(string text, SmtpExtensions extensions, long limit, string bad)
+    {
+        Assert.Equal(new EhloKeywords("x", extensions, limit, bad), EhloKeywords.Parse(text, new HashSet<string>()));
+        Assert.Equal("x", EhloKeywords.Parse(text.Replace("250-x", "250-x=y z", StringComparison.Ordinal), new HashSet<string>()).Name);
+    }
 
     private sealed class Piece : ReadOnlySequenceSegment<byte>
     {

@@ -178,6 +178,31 @@ public sealed class QueueFileTests
     }
 
     [Fact]
+    public void Writes_what_an_earlier_hop_said_and_who_logged_in()
+    {
+        var envelope = new Envelope
+        {
+            Sender = "s@x.test",
+            Client = new ClientInfo("filter.test", "127.0.0.1", 47914, "filter.test", "client.test", "ESMTP"),
+            Attributes = MessageAttributes.None.With(MessageAttributes.LogIdent, "abc").With(MessageAttributes.LogClientName, "orig.test").With(MessageAttributes.LogClientAddress, "192.0.2.9")
+                .With(MessageAttributes.LogClientPort, "unknown").With(MessageAttributes.LogHeloName, "h").With(MessageAttributes.SaslMethod, "PLAIN").With(MessageAttributes.SaslUsername, "bob"),
+            Recipients = [new("good@y.test")],
+        };
+        var file = Write(envelope, "x\n", _ => false, null);
+        string[] written = [.. Plain(file).Where(r => r.StartsWith("A ", StringComparison.Ordinal)).Select(r => r[2..])];
+        foreach (var expected in (string[])[
+            "log_ident=abc", "log_client_name=orig.test", "log_client_address=192.0.2.9", "log_client_port=unknown", "log_helo_name=h", "log_protocol_name=ESMTP",
+            "client_name=filter.test", "client_address=127.0.0.1", "client_port=47914", "helo_name=client.test", "sasl_method=PLAIN", "sasl_username=bob"])
+        {
+            Assert.Contains(expected, written);
+        }
+        Assert.Equal(("PLAIN", "bob", ""), Login(Read(file).Message.Envelope()));
+
+        static (string, string, string) Login(Envelope read) =>
+            (read.Attributes.Value(MessageAttributes.SaslMethod), read.Attributes.Value(MessageAttributes.SaslUsername), read.Attributes.Value(MessageAttributes.SaslSender));
+    }
+
+    [Fact]
     public void What_was_written_is_read_back()
     {
         var text = Gen.String[Gen.Char["abcXYZ09+=-_ .\"\\()\u00fc"], 0, 12];

@@ -127,14 +127,14 @@ internal sealed class LocalMailbox(LocalRooms rooms, DeliveryRequest request, De
         Add("DOMAIN", part.Domain);
         Add("EXTENSION", part.Extension ?? "");
         Add("ORIGINAL_RECIPIENT", OriginalTo(target));
-        var client = request.Envelope.Client;
-        if (client != ClientInfo.Local)
-        {
-            Add("CLIENT_HOSTNAME", client.Name);
-            Add("CLIENT_ADDRESS", client.Address);
-            Add("CLIENT_HELO", client.Helo);
-            Add("CLIENT_PROTOCOL", client.Protocol);
-        }
+        var client = request.Envelope.OriginalClient;
+        Add("CLIENT_HOSTNAME", client.Name);
+        Add("CLIENT_ADDRESS", client.Address);
+        Add("CLIENT_HELO", client.Helo);
+        Add("CLIENT_PROTOCOL", client.Protocol);
+        Add("SASL_METHOD", request.Envelope.Attributes.Value(MessageAttributes.SaslMethod));
+        Add("SASL_SENDER", request.Envelope.Attributes.Value(MessageAttributes.SaslSender));
+        Add("SASL_USERNAME", request.Envelope.Attributes.Value(MessageAttributes.SaslUsername));
         // Postfix 3.9: the sender's name of this transaction (RFC 3461 4.4).
         Add("ENVID", request.Envelope.EnvelopeId);
         return variables;

@@ -202,7 +202,7 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
         if (_cache.Take(delivery.Request.Nexthop) is { } session)
         {
             delivery.Connected();
-            await TransactAsync(delivery, session, false, delivery.Request.Nexthop, keep).ConfigureAwait(false);
+            await TransactAsync(delivery, session, false, false, delivery.Request.Nexthop, keep).ConfigureAwait(false);
             delivery.NextHost();
         }
     }
@@ -279,28 +279,38 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
             attempt.Sessions++;
             delivery.Connected();
             var final = lastSite && (lastHost || (_settings.MxSessionLimit > 0 && attempt.Sessions >= _settings.MxSessionLimit));
-            await TransactAsync(delivery, session, final, delivery.Request.Nexthop, attempt.Keep).ConfigureAwait(false);
+            var goesPlain = await TransactAsync(delivery, session, final, MayGoPlain(delivery.Request), delivery.Request.Nexthop, attempt.Keep).ConfigureAwait(false);
             attempt.Why = delivery.Why;
             attempt.Stop = delivery.Unreadable;
             delivery.NextHost();
-            return;
-        }
-        if (session.TlsFailed && MayGoPlain(delivery.Request) && !attempt.Plain)
-        {
-            await session.DisposeAsync().ConfigureAwait(false);
-            attempt.Plain = true;
-            await TryHostAsync(delivery, destination, host, lastSite, lastHost, attempt, cancel).ConfigureAwait(false);
+            if (goesPlain && !attempt.Stop)
+            {
+                // Postfix: it counts as one session with the one that follows.
+                attempt.Sessions--;
+                attempt.Plain = true;
+                await TryHostAsync(delivery, destination, host, lastSite, lastHost, attempt, cancel).ConfigureAwait(false);
+            }
             return;
         }
         delivery.Connected();
         attempt.Why = why;
         attempt.Tls = session.TlsStatus;
+        if ((session.TlsFailed || session.TlsBroke) && MayGoPlain(delivery.Request))
+        {
+            delivery.FailAll(why, session, false);
+            delivery.NextHost();
+            await session.DisposeAsync().ConfigureAwait(false);
+            attempt.Plain = true;
+            await TryHostAsync(delivery, destination, host, lastSite, lastHost, attempt, cancel).ConfigureAwait(false);
+            return;
+        }
         delivery.FailAll(why, session, lastSite && lastHost);
         delivery.NextHost();
         await session.QuitAsync().ConfigureAwait(false);
         await _notice.SendAsync(delivery.Request, session).ConfigureAwait(false);
     }
 
+    /// <summary>Whether plain text replaces TLS that fails or breaks off; a session without TLS can do neither.</summary>
     private bool MayGoPlain(DeliveryRequest request) =>
         _settings.TlsLevel == SmtpTlsLevel.May && TimeSpan.FromMicroseconds(request.ActiveMicros - request.Envelope.ArrivalMicros) >= _settings.PlainTextAfter;
 
@@ -322,12 +332,13 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
         return result;
     }
 
-    private async ValueTask TransactAsync(SmtpDelivery delivery, SmtpSession session, bool final, string nexthop, bool keep)
+    /// <returns>Whether recipients are left because TLS broke off.</returns>
+    private async ValueTask<bool> TransactAsync(SmtpDelivery delivery, SmtpSession session, bool final, bool mayGoPlain, string nexthop, bool keep)
     {
         var (isKept, isClean) = (false, true);
+        var transaction = new SmtpTransaction(delivery, session, _settings, _content, _log, final, mayGoPlain);
         try
         {
-            var transaction = new SmtpTransaction(delivery, session, _settings, _content, _log, final);
             await transaction.RunAsync().ConfigureAwait(false);
             // Postfix, smtp_stream_except: a destination whose hosts go away in the middle has failed as one without hosts.
             delivery.HostSpoke |= !transaction.IsLost;
@@ -363,6 +374,7 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
         {
             await _notice.SendAsync(delivery.Request, session).ConfigureAwait(false);
         }
+        return transaction.GoesPlain;
     }
 
     /// <summary>Where one delivery stands among its sites and hosts.</summary>

@@ -13,14 +13,19 @@ internal static class SmtpCommands
     /// <summary>Longest of what stands around addresses and texts.</summary>
     private const int Overhead = 160;
 
-    internal static void Mail(PipeWriter output, string sender, Envelope envelope, SmtpExtensions offered)
+    /// <param name="output">Where to.</param>
+    /// <param name="sender">The sender as it is sent.</param>
+    /// <param name="envelope">The message.</param>
+    /// <param name="offered">What the server offers.</param>
+    /// <param name="converts">Content is converted on its way, so that its size is not known.</param>
+    internal static void Mail(PipeWriter output, string sender, Envelope envelope, SmtpExtensions offered, bool converts)
     {
         var span = output.GetSpan(Overhead + 3 * (sender.Length + envelope.EnvelopeId.Length));
         var line = new CommandLine(span);
         line.Put("MAIL FROM:<"u8);
         line.Text(sender);
         line.Put(">"u8);
-        if ((offered & SmtpExtensions.Size) != 0)
+        if ((offered & SmtpExtensions.Size) != 0 && !converts)
         {
             line.Put(" SIZE="u8);
             line.Number(envelope.ContentSize);

@@ -10,6 +10,9 @@ internal static class SmtpFailures
 
     internal static DeliveryStatus Loops(string name) => DeliveryStatus.Bounced(4, 6, $"mail for {name} loops back to myself");
 
+    /// <summary>A host that is ourselves, as its reply to EHLO says. Postfix: one that is not the best of its destination's leaves the mail to others.</summary>
+    internal static DeliveryStatus Loops(string nexthop, bool best) => best ? Loops(nexthop) : DeliveryStatus.Deferred(4, 6, $"mail for {nexthop} loops back to myself");
+
     internal static DeliveryStatus BadDestination(string nexthop) => DeliveryStatus.Deferred(3, 5, $"bad destination syntax: {nexthop}");
 
     internal static DeliveryStatus ServerConfiguration() => DeliveryStatus.Deferred(3, 5, "Server configuration error");

@@ -28,7 +28,13 @@ internal sealed class SmtpLog(ServiceLog log)
     internal void TlsEstablished(string relay, TlsFacts facts) =>
         log.Info($"{facts.Trust} TLS connection established to {relay}: {facts.Protocol} with cipher {facts.Cipher} ({facts.Bits}/{facts.AlgorithmBits} bits)");
 
-    internal void GreetedByOwnName(string nameAddress, string name) => log.Warning($"host {nameAddress} greeted me with my own hostname {name}");
+    internal void GreetedByOwnName(string relay, string name) => log.Warning($"host {relay} greeted me with my own hostname {name}");
+
+    internal void RepliedWithOwnName(string relay, string name) => log.Warning($"host {relay} replied to HELO/EHLO with my own hostname {name}");
+
+    internal void BadSize(string relay, string limit) => log.Warning($"bad EHLO SIZE limit \"{limit}\" from {relay}");
+
+    internal void OffersUtf8Only(string nameAddress) => log.Info($"host {nameAddress} offers SMTPUTF8 support, but not 8BITMIME");
 
     internal void Malformed(string nameAddress, string text) => log.Warning($"non-SMTP response from {nameAddress}: {text}");
 

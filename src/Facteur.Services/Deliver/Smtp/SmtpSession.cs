@@ -32,6 +32,8 @@ internal sealed class SmtpSession : IAsyncDisposable
     private volatile bool _timedOut;
     private bool _last;
     private string _nexthop = "";
+    private bool _isTls;
+    private bool _aborted;
 
     internal SmtpSession(Connection connection, SmtpHost host, SmtpSettings settings, SmtpLog log, TimeProvider time, SmtpTranscript? transcript = null)
     {
@@ -62,6 +64,9 @@ internal sealed class SmtpSession : IAsyncDisposable
 
     /// <summary>A handshake failed that plain text could replace.</summary>
     internal bool TlsFailed { get; private set; }
+
+    /// <summary>It broke off under TLS, after the handshake: plain text may do better.</summary>
+    internal bool TlsBroke => _isTls && !_aborted && Loss is (SmtpLoss.Closed or SmtpLoss.TimedOut);
 
     /// <summary>Deliveries carried so far.</summary>
     internal int Uses { get; set; }
@@ -107,6 +112,7 @@ internal sealed class SmtpSession : IAsyncDisposable
         {
             return Refused(greeting, _settings.Skip5xxGreeting);
         }
+        CheckGreeting(greeting.Text);
         _pix = await SmtpPix.FindAsync(greeting.Text, Host, request, _settings, _log, _time, cancel).ConfigureAwait(false);
         var esmtp = (_pix & SmtpPix.Workarounds.DisableEsmtp) == 0 && !_settings.NeverSendEhlo && (_settings.AlwaysSendEhlo || greeting.Text.Contains("ESMTP", StringComparison.OrdinalIgnoreCase));
         if (await HelloAsync(esmtp, cancel).ConfigureAwait(false) is { } refused)
@@ -156,18 +162,19 @@ internal sealed class SmtpSession : IAsyncDisposable
     /// <summary>
     /// Sends what was written of the content. postconf(5), smtp_min_data_rate: with deadlines per request its time is shared by all writes, and what flows gives some back.
     /// </summary>
+    /// <returns>False when it did not go out whole; what the server said before it went may still be there.</returns>
     internal async ValueTask<bool> FlushContentAsync()
     {
         if (!_settings.PerRequestDeadline)
         {
             Arm(_settings.DataXferTimeout);
-            return await FlushAsync().ConfigureAwait(false);
+            return await FlushAsync().ConfigureAwait(false) && !_connection.WriteFailed;
         }
         var (start, bytes) = (_time.GetTimestamp(), _connection.Output.UnflushedBytes);
         Arm(_contentTime);
         var sent = await FlushAsync().ConfigureAwait(false);
         _contentTime = ContentTimeLeft(_contentTime - _time.GetElapsedTime(start), bytes, _settings.MinDataRate, _settings.DataXferTimeout);
-        return sent;
+        return sent && !_connection.WriteFailed;
     }
 
     /// <summary>The time content has left after a write: what flowed gives some back, and never more than there was. postconf(5), smtp_min_data_rate.</summary>
@@ -299,7 +306,8 @@ internal sealed class SmtpSession : IAsyncDisposable
     /// <summary>Ends the connection without a word: a message half sent must not look whole.</summary>
     internal void Abort()
     {
-        Loss = Loss == SmtpLoss.None ? SmtpLoss.Closed : Loss;
+        _aborted |= Loss == SmtpLoss.None && !_timedOut;
+        Loss = Loss != SmtpLoss.None ? Loss : _timedOut ? SmtpLoss.TimedOut : SmtpLoss.Closed;
         _connection.Abort();
     }
 
@@ -314,7 +322,7 @@ internal sealed class SmtpSession : IAsyncDisposable
         return false;
     }
 
-    /// <summary>RSET, after a transaction that did not end by itself.</summary>
+    /// <summary>RSET: after a transaction that did not end by itself, and to learn whether a kept connection still stands.</summary>
     internal async ValueTask<bool> ResetAsync()
     {
         Arm(_settings.RsetTimeout);
@@ -392,6 +400,7 @@ internal sealed class SmtpSession : IAsyncDisposable
                 }
                 var offer = EhloKeywords.Parse(reply.Text, ignored);
                 (Extensions, SizeLimit) = (offer.Extensions, offer.SizeLimit);
+                CheckOffer(offer);
                 return CheckName(offer.Name);
             }
             if (_settings.Lmtp || reply.Code == 421)
@@ -403,16 +412,41 @@ internal sealed class SmtpSession : IAsyncDisposable
         return simple.IsLost ? Lost("performing the HELO handshake") : simple.IsOk ? null : Refused(simple, false);
     }
 
-    /// <summary>Postfix: a best mail host with our own name on the SMTP port is ourselves.</summary>
+    /// <summary>Postfix: who has our own name on the SMTP port is ourselves. A greeting that says so is told, the reply to EHLO ends it.</summary>
     private DeliveryStatus? CheckName(string name)
     {
-        if (_settings.Lmtp || !Host.IsBest || Host.EndPoint is not System.Net.IPEndPoint { Port: 25 }
-            || !name.Equals(_settings.Myhostname, StringComparison.OrdinalIgnoreCase))
+        if (!IsOwnName(name))
         {
             return null;
         }
-        _log.GreetedByOwnName(Host.NameAddress, name);
-        return SmtpFailures.Loops(_nexthop);
+        _log.RepliedWithOwnName(Host.Relay, _settings.Myhostname);
+        return SmtpFailures.Loops(_nexthop, Host.IsBest);
+    }
+
+    private void CheckGreeting(string text)
+    {
+        var words = text.AsSpan(Math.Min(4, text.Length)).TrimStart(' ');
+        if (IsOwnName(words[..(words.IndexOfAny(' ', '\n') is var end and >= 0 ? end : words.Length)]))
+        {
+            _log.GreetedByOwnName(Host.Relay, _settings.Myhostname);
+        }
+    }
+
+    private bool IsOwnName(ReadOnlySpan<char> name) =>
+        !_settings.Lmtp && Host.EndPoint is System.Net.IPEndPoint { Port: 25 } && name.Equals(_settings.Myhostname, StringComparison.OrdinalIgnoreCase);
+
+    private void CheckOffer(in EhloKeywords offer)
+    {
+        if (offer.BadSize.Length > 0)
+        {
+            _log.BadSize(Host.Relay, offer.BadSize);
+        }
+        if ((Extensions & (SmtpExtensions.SmtpUtf8 | SmtpExtensions.EightBitMime)) == SmtpExtensions.SmtpUtf8)
+        {
+            // RFC 6531 3.1, 3.6: SMTPUTF8 has 8BITMIME in it.
+            _log.OffersUtf8Only(Host.NameAddress);
+            Extensions |= SmtpExtensions.EightBitMime;
+        }
     }
 
     private async ValueTask<DeliveryStatus?> NegotiateTlsAsync(ITlsHandshake tls, string nexthop, CancellationToken cancel)
@@ -451,7 +485,7 @@ internal sealed class SmtpSession : IAsyncDisposable
             Abort();
             return SmtpFailures.TlsFailed();
         }
-        (_connection, _recorder) = (result.Connection, null);
+        (_connection, _recorder, _isTls) = (result.Connection, null, true);
         TlsStatus = _settings.TlsWord;
         if (_settings.TlsLog)
         {

@@ -16,13 +16,21 @@ namespace Facteur.Services.Deliver.Smtp;
 /// One message over one session: MAIL, RCPT and DATA in one write where the server takes that, then content and final dot, replies counted exactly.
 /// The dot is sent only after all content was read with its checksums; otherwise the connection is dropped.
 /// </summary>
-internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session, SmtpSettings settings, SmtpContent content, SmtpLog log, bool final)
+/// <param name="delivery">The request.</param>
+/// <param name="session">The connection.</param>
+/// <param name="settings">The entry's settings.</param>
+/// <param name="content">Reads the content.</param>
+/// <param name="log">The entry's log.</param>
+/// <param name="final">No other host is tried after this one.</param>
+/// <param name="mayGoPlain">When TLS breaks off, the same host is tried again without it.</param>
+internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session, SmtpSettings settings, SmtpContent content, SmtpLog log, bool final, bool mayGoPlain = false)
 {
     /// <summary>Commands sent before their replies are read; below what any peer's window holds, so that both never wait for each other.</summary>
     private const int PipelineLimit = 8 * 1024;
     private const int FlushLimit = 60 * 1024;
 
     private bool _verify;
+    private bool _isCut;
     private int _accepted;
     private bool _refused;
     private bool _resetting;
@@ -34,6 +42,13 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
 
     /// <summary>The host went away or fell silent in the middle: what it would have said of the recipients is not known.</summary>
     internal bool IsLost { get; private set; }
+
+    /// <summary>TLS broke off while recipients were without an answer: they are left for plain text to the same host.</summary>
+    internal bool GoesPlain { get; private set; }
+
+    /// <summary>Postfix: what comes by BODY=7BIT is not converted, nor anything for a server with 8BITMIME; of the rest the size is not said, since it may grow.</summary>
+    private bool Converts =>
+        settings.DowngradesMime && (session.Extensions & SmtpExtensions.EightBitMime) == 0 && delivery.Request.Envelope.Body != BodyType.SevenBit;
 
     /// <summary>Carries it out; outcomes go to the delivery.</summary>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
@@ -118,18 +133,21 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
         return stands;
     }
 
-    private async ValueTask<bool> EndResetAsync()
+    private async ValueTask<bool> EndResetAsync(TimeSpan then)
     {
         if (!_resetting)
         {
             return true;
         }
         _resetting = false;
+        // A server that went away without a word is not waited for as long as one that thinks about a sender.
+        session.Arm(settings.RsetTimeout);
         var stands = (await session.ReadAsync(false).ConfigureAwait(false)).IsOk;
         if (!stands)
         {
             session.Abort();
         }
+        session.Arm(then);
         return stands;
     }
 
@@ -144,7 +162,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
         }
         session.Arm(settings.XforwardTimeout);
         await session.FlushAsync().ConfigureAwait(false);
-        if (!await EndResetAsync().ConfigureAwait(false))
+        if (!await EndResetAsync(settings.XforwardTimeout).ConfigureAwait(false))
         {
             return false;
         }
@@ -228,7 +246,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
         var next = 0;
         var first = true;
         session.Arm(settings.MailTimeout);
-        SmtpCommands.Mail(session.Output, Said(delivery.Sender), delivery.Request.Envelope, session.Extensions);
+        SmtpCommands.Mail(session.Output, Said(delivery.Sender), delivery.Request.Envelope, session.Extensions, Converts);
         while (true)
         {
             var from = next;
@@ -247,7 +265,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
                 Put("DATA\r\n"u8);
             }
             await session.FlushAsync().ConfigureAwait(false);
-            if (first && !(await EndResetAsync().ConfigureAwait(false) && await MailReplyAsync().ConfigureAwait(false)))
+            if (first && !(await EndResetAsync(settings.MailTimeout).ConfigureAwait(false) && await MailReplyAsync().ConfigureAwait(false)))
             {
                 return 0;
             }
@@ -284,7 +302,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
     private async ValueTask<int> OneByOneAsync(bool withData)
     {
         session.Arm(settings.MailTimeout);
-        SmtpCommands.Mail(session.Output, Said(delivery.Sender), delivery.Request.Envelope, session.Extensions);
+        SmtpCommands.Mail(session.Output, Said(delivery.Sender), delivery.Request.Envelope, session.Extensions, Converts);
         await session.FlushAsync().ConfigureAwait(false);
         if (!await MailReplyAsync().ConfigureAwait(false))
         {
@@ -407,6 +425,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
         if (headers is { Failed: true })
         {
             delivery.FailAll(SmtpFailures.MapProblem(), session, true);
+            session.Abort();
             return;
         }
         if (checks is { HasFailed: true })
@@ -429,10 +448,6 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
             delivery.Damaged = read == ContentRead.Damaged;
             delivery.Unreadable = true;
             log.ContentNotRead(delivery.Request.QueueId, read == ContentRead.Damaged ? "the message is damaged" : "the content can't be read now");
-            return;
-        }
-        if (session.Loss != SmtpLoss.None)
-        {
             return;
         }
         await DotRepliesAsync().ConfigureAwait(false);
@@ -529,6 +544,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
                 stuffer = new DotStuffer(settings.LineLengthLimit);
                 if (!await FlushContentAsync().ConfigureAwait(false) || !await session.PauseAsync(settings.PixDelay).ConfigureAwait(false))
                 {
+                    _isCut = true;
                     return ContentRead.End;
                 }
             }
@@ -559,7 +575,8 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
 
     private async ValueTask<bool> FlushContentAsync()
     {
-        return await session.FlushContentAsync().ConfigureAwait(false) || Lost("sending message body");
+        _isCut = !await session.FlushContentAsync().ConfigureAwait(false);
+        return !_isCut;
     }
 
     private void Write(ref DotStuffer stuffer, ReadOnlySpan<byte> content)
@@ -573,6 +590,10 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
         }
     }
 
+    /// <summary>
+    /// What the server says of the whole message; or, when it went away before the dot was sent, what it said of the part. Postfix takes also a 2xx for an
+    /// answer then: it can't be one, for RFC 5321 4.1.1.4 lets the dot alone end a message, and the mail would be lost.
+    /// </summary>
     private async ValueTask DotRepliesAsync()
     {
         session.Arm(settings.DataDoneTimeout);
@@ -588,11 +609,15 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
             {
                 reply = await session.ReadAsync(true).ConfigureAwait(false);
             }
+            if (_isCut && (reply.IsLost || reply.IsOk))
+            {
+                Lost("sending message body");
+                return;
+            }
             if (reply.IsLost)
             {
                 // It may have been delivered: no other host gets it now.
-                IsLost = true;
-                delivery.FailAll(session.Lost("sending end of data -- message may be sent more than once"), session, true);
+                Lost("sending end of data -- message may be sent more than once", true);
                 return;
             }
             if (reply.IsOk)
@@ -605,6 +630,11 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
             }
         }
         IsClean = true;
+        if (_isCut)
+        {
+            // Nothing is said any more, or it would stand in the message.
+            session.Abort();
+        }
     }
 
     /// <summary>A server with DSN reports by itself: no action of ours. One without gets "relayed" (RFC 3461 5.2.2).</summary>
@@ -618,7 +648,9 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
             DeliveryOutcome.Sent, SmtpReplyText.Status(reply.Code, reply.Text), text, action, "smtp", text, "dns", session.Host.Name);
     }
 
-    private bool Lost(string doing)
+    private bool Lost(string doing) => Lost(doing, final);
+
+    private bool Lost(string doing, bool ends)
     {
         if (session.Loss == SmtpLoss.None)
         {
@@ -626,7 +658,8 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
             session.Abort();
         }
         IsLost = true;
-        delivery.FailAll(session.Lost(doing), session, final);
+        GoesPlain = mayGoPlain && session.TlsBroke;
+        delivery.FailAll(session.Lost(doing), session, ends && !GoesPlain);
         return false;
     }
 

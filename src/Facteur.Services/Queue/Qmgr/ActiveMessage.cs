@@ -138,6 +138,7 @@ internal sealed class ActiveMessage
         Flags = Envelope.Flags,
         Client = Envelope.Client,
         Entry = Envelope.Entry,
+        Attributes = Envelope.Attributes,
     };
 
     /// <summary>Recipients that were finished earlier, then those of this pass in the order of sending.</summary>

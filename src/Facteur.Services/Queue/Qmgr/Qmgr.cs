@@ -721,11 +721,17 @@ internal sealed class Qmgr
         {
             return;
         }
+        var warned = stored.Outcomes.Any(static o => OutcomeDetail.Read(o.Detail.Span).Warned);
         foreach (var outcome in delivery.Result!.Recipients)
         {
-            if (delivery.Recipients.Contains(outcome.Index) && outcome.Index < stored.Envelope.Recipients.Count && outcome.Status.Outcome != DeliveryOutcome.Deferred)
+            if (!delivery.Recipients.Contains(outcome.Index) || outcome.Index >= stored.Envelope.Recipients.Count)
             {
-                _spool.Outcome(delivery.MessageId, new SpoolOutcome(outcome.Index, true, outcome.Status.Outcome != DeliveryOutcome.Sent, OutcomeDetail.Write(outcome.Status, false)));
+                continue;
+            }
+            var (state, status) = Outcome(stored.Envelope, warned, outcome.Index, outcome.Status);
+            if (state is RecipientState.Done or RecipientState.Unreported)
+            {
+                _spool.Outcome(delivery.MessageId, new SpoolOutcome(outcome.Index, true, state == RecipientState.Unreported, OutcomeDetail.Write(status, warned)));
             }
         }
     }
@@ -836,10 +842,7 @@ internal sealed class Qmgr
     /// <summary>One recipient has its outcome of this pass.</summary>
     private void Settle(ActiveMessage message, int index, DeliveryStatus status)
     {
-        if (status.Outcome == DeliveryOutcome.Bounced && _settings.SoftBounce)
-        {
-            status = status with { Outcome = DeliveryOutcome.Deferred, Status = status.Status with { Class = 4 }, Action = DsnAction.Delayed };
-        }
+        (var state, status) = Outcome(message.Envelope, message.Warned, index, status);
         message.Pending--;
         message.Statuses[index] = status;
         if (message.IsProbe)
@@ -848,15 +851,7 @@ internal sealed class Qmgr
             Tell(message.Envelope.Recipients[index], status);
             return;
         }
-        var notify = message.Envelope.Recipients[index].Notify;
-        message.States[index] = status.Outcome switch
-        {
-            DeliveryOutcome.Deferred => RecipientState.Deferred,
-            // All that failed goes to bounce, which looks at NOTIFY: a copy for the postmaster lists them all.
-            DeliveryOutcome.Bounced => RecipientState.Unreported,
-            DeliveryOutcome.Sent => WantsSuccess(message, notify, status) || (_settings.ConfirmDelayCleared && HeardOfDelay(message, notify)) ? RecipientState.Unreported : RecipientState.Done,
-            _ => RecipientState.Unreported,
-        };
+        message.States[index] = state;
         if (message.States[index] != RecipientState.Deferred)
         {
             if (message.Pending > 0)
@@ -869,6 +864,24 @@ internal sealed class Qmgr
                 message.Unstaged = index;
             }
         }
+    }
+
+    /// <summary>What a status makes of a recipient, under soft_bounce and for what its sender wants to know.</summary>
+    private (RecipientState State, DeliveryStatus Status) Outcome(Envelope envelope, bool warned, int index, DeliveryStatus status)
+    {
+        if (status.Outcome == DeliveryOutcome.Bounced && _settings.SoftBounce)
+        {
+            status = status with { Outcome = DeliveryOutcome.Deferred, Status = status.Status with { Class = 4 }, Action = DsnAction.Delayed };
+        }
+        var notify = envelope.Recipients[index].Notify;
+        return (status.Outcome switch
+        {
+            DeliveryOutcome.Deferred => RecipientState.Deferred,
+            // All that failed goes to bounce, which looks at NOTIFY: a copy for the postmaster lists them all.
+            DeliveryOutcome.Bounced => RecipientState.Unreported,
+            DeliveryOutcome.Sent => WantsSuccess(envelope, notify, status) || (_settings.ConfirmDelayCleared && warned && HeardOfDelay(envelope, notify)) ? RecipientState.Unreported : RecipientState.Done,
+            _ => RecipientState.Unreported,
+        }, status);
     }
 
     /// <summary>verify learns of the address that it asked about, and of the one that this has come to.</summary>
@@ -884,13 +897,13 @@ internal sealed class Qmgr
         }
     }
 
-    private static bool WantsSuccess(ActiveMessage message, DsnNotify notify, DeliveryStatus status) =>
-        (message.Envelope.Flags & (MessageFlags.ReportDeliveries | MessageFlags.VerifyOnly)) != 0
+    private static bool WantsSuccess(Envelope envelope, DsnNotify notify, DeliveryStatus status) =>
+        (envelope.Flags & (MessageFlags.ReportDeliveries | MessageFlags.VerifyOnly)) != 0
         || ((notify & DsnNotify.Success) != 0 && status.Action is DsnAction.Delivered or DsnAction.Relayed or DsnAction.Expanded);
 
-    /// <summary>confirm_delay_cleared: the sender was told that it waits, and may be told that it does not any more (as in Postfix, NOTIFY asks for both or neither).</summary>
-    private static bool HeardOfDelay(ActiveMessage message, DsnNotify notify) =>
-        message.Warned && message.Envelope.Sender.Length > 0 && (notify == DsnNotify.None || (notify & DsnNotify.Delay) != 0);
+    /// <summary>confirm_delay_cleared: a sender that was told that it waits may be told that it does not any more (as in Postfix, NOTIFY asks for both or neither).</summary>
+    private static bool HeardOfDelay(Envelope envelope, DsnNotify notify) =>
+        envelope.Sender.Length > 0 && (notify == DsnNotify.None || (notify & DsnNotify.Delay) != 0);
 
     private void StageOutcome(ActiveMessage message, int index)
     {

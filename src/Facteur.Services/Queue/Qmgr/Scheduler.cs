@@ -322,12 +322,19 @@ internal sealed class Scheduler(QmgrSettings settings)
             QueueId = message.QueueId,
             Transport = transport.Name,
             Nexthop = job.Nexthop,
-            Envelope = verp.Length > 0 ? message.HeaderFrom(Verp.Sender(verp, message.Envelope.Sender, recipients[0].Recipient)) : message.Header,
+            Envelope = verp.Length > 0 ? VerpHeader(message, recipients[0].Recipient) : message.Header,
             Recipients = recipients,
             Layout = message.Layout,
             ActiveMicros = message.ActiveMicros,
             Flags = destination.Connections | VerifyFlags(message),
         };
+    }
+
+    /// <summary>A sender that no contract carries would end the link to the agents: mail for which it would be as long keeps its own.</summary>
+    private static Envelope VerpHeader(ActiveMessage message, EnvelopeRecipient recipient)
+    {
+        var sender = Verp.Sender(message.Envelope.Verp, message.Envelope.Sender, recipient);
+        return EnvelopeCodec.Fits(sender) ? message.HeaderFrom(sender) : message.Header;
     }
 
     /// <summary>The name of a destination within its transport: the next hop, or the user there when each recipient is a destination.</summary>

@@ -81,6 +81,27 @@ public sealed class ElsewhereTests
         Assert.Empty(sim.Spool.Ids);
     }
 
+    [Theory]
+    [InlineData("no", DsnNotify.None, MessageFlags.None, DeliveryOutcome.Sent, true, false)]
+    [InlineData("no", DsnNotify.Success, MessageFlags.None, DeliveryOutcome.Sent, true, true)]
+    [InlineData("no", DsnNotify.None, MessageFlags.ReportDeliveries, DeliveryOutcome.Sent, true, true)]
+    [InlineData("no", DsnNotify.None, MessageFlags.None, DeliveryOutcome.Bounced, true, true)]
+    [InlineData("yes", DsnNotify.None, MessageFlags.None, DeliveryOutcome.Bounced, false, false)]
+    public void The_outcome_of_a_held_message_is_what_it_would_be_of_another(string soft, DsnNotify notify, MessageFlags flags, DeliveryOutcome outcome, bool done, bool unreported)
+    {
+        var sim = new QmgrSimulation(("soft_bounce", soft));
+        var delivery = new ElsewhereDelivery(1UL << 63 | 1, 1, [0]);
+        sim.Qmgr.Elsewhere(delivery);
+        var id = sim.Submit(new Envelope { Sender = "a@b", Flags = flags, Recipients = [new("u@one.example", Notify: notify), new("v@two.example")] });
+        Assert.True(sim.Qmgr.Super(SuperOperation.Hold, id));
+        sim.Run(TimeSpan.FromSeconds(5));
+        var status = outcome == DeliveryOutcome.Sent ? DeliveryStatus.Sent("ok", DsnAction.Relayed) : DeliveryStatus.Bounced(1, 1, "no");
+        sim.Qmgr.EndedElsewhere(delivery, new DeliveryResult(delivery.Number, [new RecipientResult(0, status)]));
+        sim.Run(TimeSpan.FromSeconds(5));
+        var written = sim.Spool.Read(id)!.Outcomes.Where(o => o.Recipient == 0).ToArray();
+        Assert.Equal(done ? [(true, unreported)] : [], written.Select(o => (o.Done, o.Unreported)));
+    }
+
     [Fact]
     public void A_request_without_a_result_is_made_of_the_next_agents_and_given_up_when_they_die_of_it()
     {

@@ -61,6 +61,33 @@ public sealed class ProbeTests
         Assert.Empty(sim.Spool.Ids);
     }
 
+    /// <summary>Quoted, each backslash is two: what no link carries would end the one to the agents, and all mail with it.</summary>
+    [Theory]
+    [InlineData(900, true)]
+    [InlineData(990, false)]
+    public void A_sender_that_verp_makes_too_long_stays_as_it_is(int length, bool named)
+    {
+        var sim = new QmgrSimulation();
+        var local = $"\"{string.Concat(Enumerable.Repeat("\\\\", length))}\"";
+        sim.Submit(new Envelope { Sender = $"{local}@{new string('s', 200)}.example", Verp = "+=", Recipients = [new EnvelopeRecipient($"{local}@one.example")] });
+        sim.Run(TimeSpan.FromSeconds(1));
+        var request = Assert.Single(sim.Requests);
+        Assert.Equal(named, request.Envelope.Sender.Contains("=one.example", StringComparison.Ordinal));
+        Assert.True(EnvelopeCodec.Fits(request.Envelope.Sender));
+    }
+
+    [Fact]
+    public void Requests_carry_what_is_known_of_a_messages_client()
+    {
+        var sim = new QmgrSimulation();
+        sim.Submit(new Envelope
+        {
+            Sender = "a@b", Recipients = [new EnvelopeRecipient("a@one.example")], Attributes = MessageAttributes.None.With(MessageAttributes.SaslUsername, "bob"),
+        });
+        sim.Run(TimeSpan.FromSeconds(1));
+        Assert.Equal("bob", Assert.Single(sim.Requests).Envelope.Attributes.Value(MessageAttributes.SaslUsername));
+    }
+
     [Fact]
     public void With_verp_each_recipient_has_a_delivery_and_a_sender_of_its_own()
     {
