@@ -82,7 +82,9 @@ public sealed class ProbeTests
         var sim = new QmgrSimulation();
         sim.Submit(new Envelope
         {
-            Sender = "a@b", Recipients = [new EnvelopeRecipient("a@one.example")], Attributes = MessageAttributes.None.With(MessageAttributes.SaslUsername, "bob"),
+            Sender = "a@b",
+            Recipients = [new EnvelopeRecipient("a@one.example")],
+            Attributes = MessageAttributes.None.With(MessageAttributes.SaslUsername, "bob"),
         });
         sim.Run(TimeSpan.FromSeconds(1));
         Assert.Equal("bob", Assert.Single(sim.Requests).Envelope.Attributes.Value(MessageAttributes.SaslUsername));
