@@ -78,7 +78,7 @@ internal static class SmtpdReplies
 
     public static string TooManyRecipientsFrom(string address) => $"450 4.7.1 Error: too many recipients from {address}";
 
-    public static string Unsupported(string option) => $"555 5.5.4 Unsupported option: {option}";
+    public static string Unsupported(string option) => $"555 5.5.4 Unsupported option: {SmtpdLog.Printable(option)}";
 
     public static string BadVerp(string filter) => $"501 5.5.4 Error: XVERP needs two characters from {filter}";
 
