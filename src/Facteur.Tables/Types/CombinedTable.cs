@@ -9,9 +9,10 @@ internal abstract class CombinedTable(string name, IReadOnlyList<ITable> tables)
 {
     public string Name { get; } = name;
 
-    public bool IsPattern { get; } = tables.Any(t => t.IsPattern);
+    // Postfix: the first part is asked for the keys, and says which. A part that could not be opened becomes another table later.
+    public bool IsPattern => Tables[0].IsPattern;
 
-    public bool CanBlock { get; } = tables.Any(t => t.CanBlock);
+    public bool CanBlock => Tables.Any(t => t.CanBlock);
 
     protected IReadOnlyList<ITable> Tables { get; } = tables;
 
