@@ -126,6 +126,17 @@ public sealed class UceTests
         Assert.Equal(reply, await RcptAsync(world, "x@zone.example"));
     }
 
+    [Theory]
+    [InlineData(10, 20, "554 5.7.1 <x@zone.example>: Relay access denied")]
+    [InlineData(10, 10, "554 5.7.1 <x@zone.example>: Relay access denied")]
+    [InlineData(20, 10, "250 2.1.5 Ok")]
+    public async Task A_primary_exchanger_is_no_backup(int own, int other, string reply)
+    {
+        var world = World(("smtpd_relay_restrictions", "permit_mx_backup, reject_unauth_destination"));
+        world.Dns.Mx["zone.example"] = [new MxRecord(own, "mx.dest.example"), new MxRecord(other, "other.example")];
+        Assert.Equal(reply, await RcptAsync(world, "x@zone.example"));
+    }
+
     [Fact]
     public async Task Networks_that_can_t_be_asked_defer()
     {
