@@ -47,6 +47,7 @@ public sealed class PostlockTests
     }
 
     [Fact]
+    [System.Runtime.Versioning.SupportedOSPlatform("linux")]
     public void A_mailbox_that_is_not_there_is_made_and_none_through_a_link()
     {
         using var directory = new TableDirectory();
