@@ -90,7 +90,10 @@ internal sealed class PostconfFiles
         Say(context, options, path);
         var warnings = new List<string>();
         var file = MasterCfFile.Parse(path, ConfigText.Read(path).Text, warnings);
-        warnings.ForEach(context.Warn);
+        foreach (var warning in file.LeftOut.Concat(warnings))
+        {
+            context.Warn(warning);
+        }
         return file.Errors.Count > 0 ? throw new ConfigException(file.Errors[0]) : file;
     }
 

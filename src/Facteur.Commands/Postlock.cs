@@ -10,7 +10,7 @@ public static class Postlock
     private const int TemporaryFailure = 75;
 
     /// <summary>Runs the command.</summary>
-    /// <returns>The exit status of the command; 75 when it was not run.</returns>
+    /// <returns>The exit status of the command, 1 when it has none; 75 when the mailbox was not locked.</returns>
     public static int Run(CommandContext context)
     {
         const string Usage = "usage: postlock [-c config_dir] [-l lock_style] [-v] folder command...";
@@ -74,7 +74,11 @@ public static class Postlock
     /// <returns>0 or the errno; EAGAIN or EEXIST when another keeps one.</returns>
     private static int Take(string path, List<string> locks, IConfig config, TimeProvider time, out UnixFile? file)
     {
-        var errno = UnixFile.Open(path, Libc.O_RDWR, 0, out file);
+        var errno = UnixFile.Open(path, Libc.O_WRONLY, 0, out file);
+        // Postfix: a mailbox that is not there is made. None through a link that somebody put there.
+        errno = errno == Libc.ENOENT ? UnixFile.Open(path, Libc.O_WRONLY | Libc.O_CREAT | Libc.O_EXCL | Libc.O_NOFOLLOW, 0x180, out file) : errno;
+        // Somebody else was first, or it is a link that leads nowhere.
+        errno = errno == Libc.EEXIST ? UnixFile.Open(path, Libc.O_WRONLY | Libc.O_NOFOLLOW, 0, out file) : errno;
         errno = errno == 0 && locks.Contains("flock") ? file!.TryLockFlock() : errno;
         errno = errno == 0 && locks.Contains("fcntl") ? file!.TryLockPosix() : errno;
         errno = errno == 0 && locks.Contains("dotlock") ? TakeFile(path + ".lock", config.Get(LocalParameters.StaleLockTime), time) : errno;
@@ -110,17 +114,18 @@ public static class Postlock
             : (context.Environment.GetValueOrDefault("PATH") ?? "/usr/bin:/bin").Split(':').Select(d => Path.Combine(d.Length == 0 ? "." : d, command[0])).FirstOrDefault(File.Exists);
         if (program is null)
         {
-            return context.Fatal($"{command[0]}: No such file or directory", TemporaryFailure);
+            return context.Fatal($"execvp {command[0]}: No such file or directory");
         }
         context.Output.Flush();
         var environment = context.Environment.Select(e => $"{e.Key}={e.Value}").ToList();
         var errno = ChildProcess.Start(program, command, environment, [0, 1, 2], out var pid);
         if (errno != 0)
         {
-            return context.Fatal($"{command[0]}: {Errno.Text(errno)}", TemporaryFailure);
+            // Postfix: the child that can't become the command ends with 1.
+            return errno is Libc.EAGAIN or Libc.ENOMEM ? context.Fatal($"fork: {Errno.Text(errno)}", TemporaryFailure) : context.Fatal($"execvp {command[0]}: {Errno.Text(errno)}");
         }
         var status = ChildProcess.Wait(pid);
         // wait(2): ended by itself with a status, or by a signal.
-        return (status & 0x7f) == 0 ? (status >> 8) & 0xff : TemporaryFailure;
+        return (status & 0x7f) == 0 ? (status >> 8) & 0xff : 1;
     }
 }

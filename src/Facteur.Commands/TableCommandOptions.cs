@@ -32,6 +32,9 @@ internal sealed record TableCommandOptions
     /// <summary>-p turns it off: a new index has the text's permissions.</summary>
     public bool InheritMode { get; init; } = true;
 
+    /// <summary>-o: root stays root for a text that is a user's.</summary>
+    public bool KeepRights { get; init; }
+
     /// <summary>-F: values are names of files whose content is stored.</summary>
     public bool FileValues { get; init; }
 
@@ -90,7 +93,7 @@ internal sealed record TableCommandOptions
             'U' => options with { ForceUtf8 = true },
             'v' => options with { Verbose = true },
             'w' => options with { KeepInSilence = true, Replace = false },
-            // -o keeps root's rights in Postfix. Here a file is made beside its name and given to the text's owner: there are no rights to drop.
+            'o' => options with { KeepRights = true },
             _ => options,
         };
         return true;

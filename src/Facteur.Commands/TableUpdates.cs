@@ -2,6 +2,7 @@ using System.Text;
 using Facteur.Tables;
 using Facteur.Tables.Index;
 using Facteur.Tables.Text;
+using Facteur.Unix;
 
 namespace Facteur.Commands;
 
@@ -9,11 +10,46 @@ namespace Facteur.Commands;
 internal sealed class TableUpdates(CommandContext context, TableCommandOptions options, ITableEvents events)
 {
     /// <summary>Makes the index of a table, or adds to it with -i.</summary>
+    /// <remarks>
+    /// Postfix: root does so as the owner of the text, whoever that is. Files that its entries name are read with that user's rights, and the index is made in
+    /// the directory with them.
+    /// </remarks>
     /// <exception cref="TableException">It can't be done.</exception>
     public void Write(string table)
     {
         var path = PathOf(table, "does not support bulk-mode creation.");
-        var (content, source) = options.Incremental ? (InputLines.ReadAll(context.Input), "stdin") : (ReadSource(path), path);
+        var (content, owner) = options.Incremental ? (InputLines.ReadAll(context.Input), OwnerOfInput()) : ReadSource(path);
+        if (options.KeepRights || owner is not ({ } uid, { } gid) || (uid, gid) == (0, 0) || !FileIdentity.CanChange)
+        {
+            Write(table, path, content);
+            return;
+        }
+        // A thread of its own: what it gives up, the next table's has.
+        var failed = "";
+        var thread = new Thread(() =>
+        {
+            try
+            {
+                FileIdentity.DropGroups();
+                using var identity = FileIdentity.Take(uid, gid);
+                Write(table, path, content);
+            }
+            catch (Exception e) when (e is TableException or IdentityException)
+            {
+                failed = e.Message;
+            }
+        });
+        thread.Start();
+        thread.Join();
+        if (failed.Length > 0)
+        {
+            throw new TableException(failed);
+        }
+    }
+
+    private void Write(string table, string path, byte[] content)
+    {
+        var source = options.Incremental ? "stdin" : path;
         using var index = options.Incremental && IndexFile.Exists(table, path)
             ? IndexFile.Load(table, path, options.Tables)
             : IndexFile.Create(table, path, options.Tables);
@@ -88,11 +124,26 @@ internal sealed class TableUpdates(CommandContext context, TableCommandOptions o
                 : $"unsupported dictionary type: {type} {unsupported}");
     }
 
-    private static byte[] ReadSource(string path)
+    // Whoever gives a file gives it as its owner; what a pipe or a terminal says, who started the command says (Postfix: the terminal's user).
+    private static (uint Uid, uint Gid)? OwnerOfInput() => StatusOf(0) is { } status && (status.Mode & Libc.S_IFMT) == Libc.S_IFREG ? (status.Uid, status.Gid) : null;
+
+    private static Stat? StatusOf(int descriptor)
+    {
+        var file = UnixFile.Own(descriptor);
+        var errno = file.Status(out var status);
+        _ = file.Release();
+        return errno == 0 ? status : null;
+    }
+
+    private static (byte[] Content, (uint Uid, uint Gid)? Owner) ReadSource(string path)
     {
         try
         {
-            return File.ReadAllBytes(path);
+            using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 1);
+            using var content = new MemoryStream();
+            file.CopyTo(content);
+            // Of the file that was opened: by its name another could be there meanwhile.
+            return (content.ToArray(), StatusOf((int)file.SafeFileHandle.DangerousGetHandle()) is { } status ? (status.Uid, status.Gid) : null);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -114,7 +165,7 @@ internal sealed class TableUpdates(CommandContext context, TableCommandOptions o
                 {
                     content.WriteByte((byte)'\n');
                 }
-                content.Write(ReadSource(name));
+                content.Write(ReadSource(name).Content);
             }
             catch (TableException e)
             {

@@ -25,7 +25,7 @@ public static class ConfigLoader
         var origin = ReadOrigin(main, errors);
         var snapshot = new Snapshot(configDirectory, options.Generation, main, options.Host ?? HostFacts.Current(), OverridesOf(options), origin);
         errors.AddRange(options.Overrides.Select(o => snapshot.Check(o.Key)).OfType<string>());
-        var master = options.WithMaster ? ReadMaster(Path.Combine(configDirectory, "master.cf"), errors) : null;
+        var master = options.WithMaster ? ReadMaster(Path.Combine(configDirectory, "master.cf"), errors, warnings) : null;
         var entries = master?.ReadEntries(errors, chrootByDefault: snapshot.Level is { Major: 0 }) ?? [];
         var advice = new List<string>();
         CheckMain(main, snapshot, errors, advice);
@@ -81,11 +81,12 @@ public static class ConfigLoader
         }
     }
 
-    private static MasterCfFile? ReadMaster(string path, List<string> errors)
+    private static MasterCfFile? ReadMaster(string path, List<string> errors, List<string> warnings)
     {
         try
         {
             var file = MasterCfFile.Parse(path, ConfigText.Read(path).Text);
+            warnings.AddRange(file.LeftOut);
             errors.AddRange(file.Errors);
             return file;
         }

@@ -41,6 +41,11 @@ public readonly record struct LogicalLine(string Text, int First, int Last)
         return list;
     }
 
+    /// <summary>Postfix's warning of a first line that starts with white space: it continues none, and is left out. Null for any other.</summary>
+    /// <param name="path">The file's name.</param>
+    public string? StartsWrong(string path) => !char.IsWhiteSpace(Text[0]) ? null
+        : $"{path}: logical line must not start with whitespace: \"{(Text.Length > 30 ? Text[..30] + "..." : Text)}\"";
+
     /// <summary>Whether a physical line is blank or a comment.</summary>
     public static bool IsBlankOrComment(ReadOnlySpan<char> line) => line.TrimStart() is [] or ['#', ..];
 }

@@ -12,7 +12,7 @@ public sealed class PostlockTests
         Assert.Equal(7, Run(directory, box, "/bin/sh", "-c", $"test -e {box}.lock && exit 7").Status);
         Assert.False(File.Exists(box + ".lock"));
         Assert.Equal(3, Run(directory, "-l", "flock", box, "sh", "-c", $"test -e {box}.lock || exit 3").Status);
-        Assert.Equal(75, Run(directory, box, "/bin/sh", "-c", "kill -9 $$").Status);
+        Assert.Equal(1, Run(directory, box, "/bin/sh", "-c", "kill -9 $$").Status);
     }
 
     [Fact]
@@ -36,10 +36,26 @@ public sealed class PostlockTests
         Assert.Equal(new TableCommandRun(75, "", $"postlock: fatal: {error}\n"), Run(directory, arguments.Split('|')));
     }
 
-    [Fact]
-    public void A_program_that_is_not_there_is_told()
+    [Theory]
+    [InlineData("no-such-program", "execvp no-such-program: No such file or directory")]
+    [InlineData("/no/such/program", "execvp /no/such/program: No such file or directory")]
+    [InlineData("/etc", "execvp /etc: Permission denied")]
+    public void A_program_that_can_t_be_run_is_told_with_status_1(string program, string error)
     {
         using var directory = new TableDirectory();
-        Assert.Equal(75, Run(directory, directory.Write("box", ""), "no-such-program").Status);
+        Assert.Equal(new TableCommandRun(1, "", $"postlock: fatal: {error}\n"), Run(directory, directory.Write("box", ""), program));
+    }
+
+    [Fact]
+    [System.Runtime.Versioning.SupportedOSPlatform("linux")]
+    public void A_mailbox_that_is_not_there_is_made_and_none_through_a_link()
+    {
+        using var directory = new TableDirectory();
+        var box = Path.Combine(directory.Path, "new");
+        Assert.Equal(5, Run(directory, box, "/bin/sh", "-c", "exit 5").Status);
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(box));
+        File.CreateSymbolicLink(box + ".link", box + ".target");
+        Assert.Equal(new TableCommandRun(75, "", $"postlock: fatal: open file {box}.link: Too many levels of symbolic links\n"), Run(directory, box + ".link", "/bin/true"));
+        Assert.False(File.Exists(box + ".target"));
     }
 }

@@ -1,3 +1,5 @@
+using Facteur.Unix;
+
 namespace Facteur.Commands.Tests;
 
 public sealed class PostmapTests
@@ -84,6 +86,47 @@ public sealed class PostmapTests
             TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "", "-F", table));
         Assert.Equal("aGgKCmEgMQpiIDIK\n", TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "", "-q", "k", table).Output);
         Assert.Equal("hh\n\na 1\nb 2\n\n", TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "", "-Fq", "k", table).Output);
+    }
+
+    /// <summary>Root makes a user's table with that user's rights, unless it is told not to (postmap(1), -o); as Debian's 3.7 does.</summary>
+    [Theory]
+    [InlineData("m", "", 0, "nobody", "postmap: warning: @E@/u/m, line 1: open @E@/secret: Permission denied: skipping this entry\n", "mine\tb3du\n")]
+    [InlineData("m", "-o", 0, "nobody", "", "k\tc2VjcmV0\nmine\tb3du\n")]
+    [InlineData("../m", "", 1, null, "postmap: warning: @E@/u/../m, line 1: open @E@/secret: Permission denied: skipping this entry\npostmap: fatal: open database @E@/u/../m.lmdb: Permission denied\n", "")]
+    [InlineData("../m", "-o", 0, "nobody", "", "k\tc2VjcmV0\nmine\tb3du\n")]
+    [InlineData("../r", "", 0, "root", "", "k\tc2VjcmV0\nmine\tb3du\n")]
+    [System.Runtime.Versioning.SupportedOSPlatform("linux")]
+    public void Root_makes_a_user_s_table_as_that_user(string name, string option, int status, string? owner, string error, string entries)
+    {
+        Assert.SkipUnless(FileIdentity.CanChange && UserAccount.Find("nobody", out var found) == 0 && found is not null, "needs root, and the user nobody");
+        _ = UserAccount.Find("nobody", out var nobody);
+        using var directory = new TableDirectory();
+        const UnixFileMode Others = UnixFileMode.OtherRead | UnixFileMode.OtherExecute;
+        File.SetUnixFileMode(directory.Path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | Others);
+        File.SetUnixFileMode(directory.Write("secret", "secret"), UnixFileMode.UserRead);
+        var home = Directory.CreateDirectory(Path.Combine(directory.Path, "u")).FullName;
+        var own = directory.Write("u/own", "own");
+        foreach (var path in (string[])["m", "u/m", "r"])
+        {
+            directory.Write(path, $"k {directory.Path}/secret\nmine {own}\n");
+        }
+        foreach (var path in (string[])[home, own, home + "/m", directory.Path + "/m"])
+        {
+            Assert.Equal(0, Libc.chown(path, nobody!.Uid, nobody.Gid));
+        }
+        var table = $"lmdb:{home}/{name}";
+        var run = TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "", option.Length > 0 ? [option, "-F", table] : ["-F", table]);
+        Assert.Equal((status, error), (run.Status, run.Error.Replace(directory.Path, "@E@", StringComparison.Ordinal)));
+        var index = $"{home}/{name}.lmdb";
+        Assert.Equal(owner is not null, File.Exists(index));
+        if (owner is not null)
+        {
+            Assert.Equal(0, UnixFile.Status(index, followLinks: false, out var made));
+            Assert.Equal(owner == "root" ? 0 : nobody!.Uid, made.Uid);
+            Assert.Equal(entries, TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "", "-s", table).Output);
+        }
+        // The thread that called is root's still.
+        Assert.Equal("secret", File.ReadAllText(directory.Path + "/secret"));
     }
 
     [Fact]

@@ -20,7 +20,7 @@ public sealed class MainCfFile
     /// <summary>All syntax errors, with file and line.</summary>
     public IReadOnlyList<string> Errors => _errors;
 
-    /// <summary>Settings that hide earlier ones.</summary>
+    /// <summary>Settings that hide earlier ones, and lines that are left out.</summary>
     public IReadOnlyList<string> Warnings => _warnings;
 
     /// <summary>Warnings of what stands before the first error: all that a reader sees who stops there.</summary>
@@ -34,6 +34,11 @@ public sealed class MainCfFile
         var file = new MainCfFile(path);
         foreach (var line in LogicalLine.Split(text))
         {
+            if (line.StartsWrong(path) is { } warning)
+            {
+                file._warnings.Add(warning);
+                continue;
+            }
             file.Add(line);
         }
         return file;

@@ -7,6 +7,7 @@ public sealed class MasterCfFile
 {
     private readonly List<MasterLine> _lines = [];
     private readonly List<string> _errors = [];
+    private readonly List<string> _leftOut = [];
 
     private MasterCfFile(string path) => Path = path;
 
@@ -19,6 +20,9 @@ public sealed class MasterCfFile
     /// <summary>All errors, with file and line.</summary>
     public IReadOnlyList<string> Errors => _errors;
 
+    /// <summary>Warnings of lines that are left out.</summary>
+    public IReadOnlyList<string> LeftOut => _leftOut;
+
     /// <summary>Reads a text.</summary>
     /// <param name="path">The file's name, for errors.</param>
     /// <param name="text">Its text.</param>
@@ -28,7 +32,11 @@ public sealed class MasterCfFile
         var file = new MasterCfFile(path);
         foreach (var logical in LogicalLine.Split(text))
         {
-            if (MasterLine.Parse(logical.Text, logical.First, out var wrong, warnings) is not { } line)
+            if (logical.StartsWrong(path) is { } warning)
+            {
+                file._leftOut.Add(warning);
+            }
+            else if (MasterLine.Parse(logical.Text, logical.First, out var wrong, warnings) is not { } line)
             {
                 file._errors.Add(file.At(logical.First, wrong!));
             }

@@ -28,6 +28,17 @@ public sealed class RelaySafety : IAsyncDisposable
         "2001:4f8:13::10", "2400:8900:13::10", "2607:8b0:13::10", "2804:14c:13::10", "2a03:1880:13::10",
     ];
 
+    /// <summary>What a table of mynetworks may take for the look at <see cref="Ranges"/>.</summary>
+    private static readonly TimeSpan WideLimit = TimeSpan.FromSeconds(2);
+
+    // Two addresses far from each other in each network that the registries give to many.
+    private static readonly (string One, string Other)[] Ranges =
+    [
+        .. Enumerable.Range(1, 223).Where(n => n is not (10 or 127)).Select(n => ($"{n}.77.13.10", $"{n}.201.150.10")),
+        ("2001:4f8:13::10", "2001:e68:150::10"), ("2400:8900:13::10", "2406:da00:150::10"), ("2607:8b0:13::10", "2600:9000:150::10"), ("2804:14c:13::10", "2800:3f0:150::10"),
+        ("2a03:1880:13::10", "2a0d:3340:150::10"), ("2c0f:f248:13::10", "2c0f:29c0:150::10"),
+    ];
+
     private static readonly string[] Strangers = ["203.0.113.10", "198.51.100.10", "192.0.2.10", "2001:db8:13::10"];
 
     private readonly ConfigLoad _load;
@@ -70,6 +81,7 @@ public sealed class RelaySafety : IAsyncDisposable
                 var smtpd = _explainer.Generation.Smtpd(entry);
                 _smtpds.Add((entry, smtpd, ""));
                 Read(smtpd.Stages.Lists);
+                _sessions.Add(Tops(_load.Config.With(entry.Overrides)));
             }
             catch (ConfigException e)
             {
@@ -230,11 +242,32 @@ public sealed class RelaySafety : IAsyncDisposable
     }
 
     /// <summary>A client outside of mynetworks; when these hold addresses that can't be one site's, one of them, and why it is trusted.</summary>
-    private async Task<(IPAddress Client, string? TrustsAll)> ClientAsync(SmtpdService smtpd, MasterEntry entry, CancellationToken cancel)
+    private async Task<(IPAddress Client, Opening? Trusts)> ClientAsync(SmtpdService smtpd, MasterEntry entry, CancellationToken cancel)
     {
         var networks = smtpd.Settings.Mynetworks;
+        var trusted = await TrustedAsync(networks, Probes, cancel).ConfigureAwait(false);
+        var wide = trusted.Count > 1 ? trusted : await WideAsync(networks, cancel).ConfigureAwait(false);
+        var what = $"{CommonParameters.Mynetworks.Name} = {_load.Config.With(entry.Overrides).Get(CommonParameters.Mynetworks)} ({SettingPlaces.Text(_places.Of(entry, CommonParameters.Mynetworks.Name))})";
+        if (wide.Count > 1)
+        {
+            return (wide[0], new Opening(what, Sure: true));
+        }
+        // A few sites have a whole one; with mynetworks_style = class it is the provider's.
+        var trusts = wide.Count == 0 ? null : new Opening($"{what}: all addresses of {wide[0].ToString().Split('.')[0]}.0.0.0/8", Sure: false);
+        foreach (var stranger in Strangers.Select(IPAddress.Parse))
+        {
+            if (await MatchAsync(networks, stranger, cancel).ConfigureAwait(false) != LookupStatus.Found)
+            {
+                return (stranger, trusts);
+            }
+        }
+        return (IPAddress.Parse(Probes[0]), trusts);
+    }
+
+    private static async Task<List<IPAddress>> TrustedAsync(INetworkList networks, IEnumerable<string> probes, CancellationToken cancel)
+    {
         var trusted = new List<IPAddress>();
-        foreach (var probe in Probes.Select(IPAddress.Parse))
+        foreach (var probe in probes.Select(IPAddress.Parse))
         {
             var status = await MatchAsync(networks, probe, cancel).ConfigureAwait(false);
             if (status == LookupStatus.Error)
@@ -246,18 +279,28 @@ public sealed class RelaySafety : IAsyncDisposable
                 trusted.Add(probe);
             }
         }
-        if (trusted.Count > 1)
+        return trusted;
+    }
+
+    /// <summary>An address of each public network of IPv4 as large as /8 that is trusted; of two, where such a large one of IPv6 is: nobody has that.</summary>
+    private static async Task<List<IPAddress>> WideAsync(INetworkList networks, CancellationToken cancel)
+    {
+        using var end = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        end.CancelAfter(WideLimit);
+        var wide = new List<IPAddress>();
+        foreach (var (one, other) in Ranges)
         {
-            return (trusted[0], $"{CommonParameters.Mynetworks.Name} = {_load.Config.With(entry.Overrides).Get(CommonParameters.Mynetworks)} ({SettingPlaces.Text(_places.Of(entry, CommonParameters.Mynetworks.Name))})");
-        }
-        foreach (var stranger in Strangers.Select(IPAddress.Parse))
-        {
-            if (await MatchAsync(networks, stranger, cancel).ConfigureAwait(false) != LookupStatus.Found)
+            if (await TrustedAsync(networks, [one], end.Token).ConfigureAwait(false) is [var first] && await TrustedAsync(networks, [other], end.Token).ConfigureAwait(false) is [var second])
             {
-                return (stranger, null);
+                wide.Add(first);
+                wide.AddRange(first.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6 ? [second] : []);
+            }
+            if (wide.Count > 1 || end.IsCancellationRequested)
+            {
+                break;
             }
         }
-        return (IPAddress.Parse(Probes[0]), null);
+        return wide;
     }
 
     private static async Task<LookupStatus> MatchAsync(INetworkList networks, IPAddress address, CancellationToken cancel)
@@ -278,7 +321,7 @@ public sealed class RelaySafety : IAsyncDisposable
         var own = ListSyntax.Split(config.Get(CommonParameters.Myhostname)).FirstOrDefault() ?? "localhost";
         const string Site = StrangerSessions.ForeignDomain;
         List<string> recipients = [$"someone@{Site}", $"someone%{Site}@{own}", $"{Site}!someone", $"@{own}:someone@{Site}", $"\"someone@{Site}\"@{own}"];
-        foreach (var domain in StrangerSessions.ForeignDomains)
+        foreach (var domain in _sessions.ForeignDomains)
         {
             Resolution resolution;
             try
@@ -300,6 +343,19 @@ public sealed class RelaySafety : IAsyncDisposable
         }
         return (recipients, null);
     }
+
+    /// <summary>Domains of the top that stand in relay_domains, or in its tables, for all below them.</summary>
+    private IEnumerable<string> Tops(IConfig config)
+    {
+        var names = ListSyntax.Split(config.Get(TrivialRewriteParameters.RelayDomains));
+        return names.SelectMany(name => name.Contains(':', StringComparison.Ordinal) ? _answers.Of(name).Values.SelectMany(v => v.Value) : [name])
+            .Select(name => name.TrimStart('.').ToLowerInvariant()).Where(IsTop).Distinct().Take(20);
+    }
+
+    // Of two letters, or one of the general ones that many have; "local" and its like are a site's own.
+    private static bool IsTop(string name) => name is [>= 'a' and <= 'z', >= 'a' and <= 'z'] or ['x', 'n', '-', '-', ..]
+        or "edu" or "gov" or "mil" or "int" or "name" or "pro" or "mobi" or "xyz" or "online" or "shop" or "top" or "site" or "store" or "app" or "dev" or "club" or "live"
+        || (name.Split('.') is ["ac" or "co" or "com" or "edu" or "gov" or "net" or "or" or "org", { Length: 2 }]);
 
     /// <summary>A rule that lets the recipient say the domain that mail goes to ("$1@$2"), with its place; null when there is none.</summary>
     private string? ToAnyDomain(IConfig config)

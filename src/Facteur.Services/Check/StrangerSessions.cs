@@ -15,7 +15,16 @@ internal sealed class StrangerSessions(Explainer explainer, StrangerDns dns)
     private const int SessionLimit = 60;
 
     /// <summary>Sites that are nobody's, below several domains of the top.</summary>
-    public static IReadOnlyList<string> ForeignDomains { get; } = [ForeignDomain, "elsewhere-1.com", "elsewhere-1.net", "elsewhere-1.org", "elsewhere-1.de"];
+    public IReadOnlyList<string> ForeignDomains { get; private set; } =
+    [
+        ForeignDomain, .. "com net org de uk co.uk fr it nl es pl ru cn jp br in au eu us info biz io".Split(' ').Select(Below),
+    ];
+
+    /// <summary>A site that is nobody's below a domain.</summary>
+    public static string Below(string top) => $"elsewhere-1.{top}";
+
+    /// <summary>Has such sites below more domains.</summary>
+    public void Add(IEnumerable<string> tops) => ForeignDomains = [.. ForeignDomains.Union(tops.Select(Below), StringComparer.OrdinalIgnoreCase)];
 
     /// <summary>Tries what a stranger may say.</summary>
     /// <param name="client">His address.</param>
@@ -27,31 +36,25 @@ internal sealed class StrangerSessions(Explainer explainer, StrangerDns dns)
     public async Task<IReadOnlyList<string>> FindAsync(IPAddress client, List<string> recipients, IEnumerable<Opening> openings, bool claims, CancellationToken cancel)
     {
         var forgeries = new List<Forgery> { new(), new(Sender: "") };
-        forgeries.AddRange(openings.Select(o => o.Forgery).OfType<Forgery>().Distinct());
+        forgeries.AddRange(openings.OrderByDescending(o => o.Sure).Select(o => o.Forgery).OfType<Forgery>().Distinct());
         if (claims)
         {
             forgeries.Insert(0, new Forgery(Claim: "ADDR=127.0.0.1 NAME=localhost"));
         }
-        var tried = 0;
-        foreach (var forgery in forgeries)
+        // What is most likely first: who he may be, with the recipient as people write it.
+        var tries = forgeries.SelectMany(f => (f.Recipient is { } one ? [one] : recipients).Select((recipient, i) => (Forgery: f, Recipient: recipient, Turn: i))).OrderBy(t => t.Turn);
+        foreach (var (forgery, recipient, _) in tries.Take(SessionLimit))
         {
-            foreach (var recipient in forgery.Recipient is { } one ? [one] : recipients)
+            try
             {
-                if (++tried > SessionLimit)
+                if (await SessionAsync(client, forgery, recipient, cancel).ConfigureAwait(false) is { } session)
                 {
-                    return [];
+                    return session;
                 }
-                try
-                {
-                    if (await SessionAsync(client, forgery, recipient, cancel).ConfigureAwait(false) is { } session)
-                    {
-                        return session;
-                    }
-                }
-                catch (OperationCanceledException)
-                {
-                    return [];
-                }
+            }
+            catch (OperationCanceledException)
+            {
+                return [];
             }
         }
         return [];

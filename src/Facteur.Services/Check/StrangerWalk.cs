@@ -29,9 +29,9 @@ internal enum Stage : byte
 /// <param name="entry">Its entry in master.cf.</param>
 /// <param name="places">Where settings stand.</param>
 /// <param name="tables">What tables may answer.</param>
-/// <param name="trustsAll">What makes every address one of mynetworks; null: nothing does.</param>
+/// <param name="trustsAll">What makes every address one of mynetworks, or so many that they are hardly one site's; null: nothing does.</param>
 /// <param name="relaysAll">What makes every domain one of ours; null: nothing does.</param>
-internal sealed class StrangerWalk(SmtpdService smtpd, IConfig config, MasterEntry entry, SettingPlaces places, TableAnswers tables, string? trustsAll, string? relaysAll)
+internal sealed class StrangerWalk(SmtpdService smtpd, IConfig config, MasterEntry entry, SettingPlaces places, TableAnswers tables, Opening? trustsAll, string? relaysAll)
 {
     private readonly HashSet<string> _onWay = new(StringComparer.OrdinalIgnoreCase);
     private readonly Dictionary<(RestrictionList, Stage), Passage> _classes = [];
@@ -92,9 +92,12 @@ internal sealed class StrangerWalk(SmtpdService smtpd, IConfig config, MasterEnt
                 }
                 return true;
             case "permit_mynetworks":
-                AddWhere(openings, trustsAll, what);
+                if (trustsAll is not null)
+                {
+                    openings.Add(trustsAll with { What = $"{what} with {trustsAll.What}" });
+                }
                 return true;
-            case "permit_tls_all_clientcerts" when config.Find("smtpd_tls_ask_ccert") == "yes" || config.Find("smtpd_tls_req_ccert") == "yes":
+            case "permit_tls_all_clientcerts" when IsSet("smtpd_tls_ask_ccert") || IsSet("smtpd_tls_req_ccert"):
                 openings.Add(new Opening($"{what}: any certificate that smtpd_tls_CAfile or smtpd_tls_CApath trust", Sure: false));
                 return true;
             // Of a stranger they find nothing; what a list in the DNS permits is never relaying.
@@ -115,6 +118,8 @@ internal sealed class StrangerWalk(SmtpdService smtpd, IConfig config, MasterEnt
                 return true;
         }
     }
+
+    private bool IsSet(string parameter) => "yes".Equals(config.Find(parameter), StringComparison.OrdinalIgnoreCase);
 
     private static void AddWhere(List<Opening> openings, string? reason, string what)
     {
@@ -177,11 +182,15 @@ internal sealed class StrangerWalk(SmtpdService smtpd, IConfig config, MasterEnt
         {
             var entry = new List<Opening>();
             goesOn |= Value(item, value, stage, entry);
-            var of = $"{what}, \"{value}\" for {keys[0]} ({tables.PlaceOf(table, keys[0])})";
-            foreach (var opening in entry)
+            if (entry.Count == 0)
             {
-                openings.AddRange(Forgeries(name, keys, answer.IsPattern, all).Select(forgery => new Opening(of, opening.Sure && forgery is not null, forgery ?? opening.Forgery)));
+                continue;
             }
+            string Of(string key) => $"{what}, \"{value}\" for {key} ({tables.PlaceOf(table, key)})";
+            var forged = Forgeries(name, keys, answer.IsPattern, all).Zip(keys).Where(f => f.First is not null).Select(f => (Forgery: f.First, What: Of(f.Second))).ToList();
+            // Where others decide, one key says it for all of them.
+            forged.AddRange(forged.Count == 0 ? [(null, Of(keys[0]))] : []);
+            openings.AddRange(entry.SelectMany(opening => forged.Select(f => new Opening(f.What, opening.Sure && f.Forgery is not null, f.Forgery ?? opening.Forgery))));
         }
         return goesOn;
     }

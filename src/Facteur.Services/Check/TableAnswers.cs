@@ -7,13 +7,14 @@ namespace Facteur.Services.Check;
 /// <param name="Missing">Why it can't be opened; null when it can.</param>
 /// <param name="Anything">Its answers stand nowhere here: a server, a program.</param>
 /// <param name="IsPattern">Keys are patterns.</param>
-/// <param name="Values">Each value once, with its first keys.</param>
+/// <param name="Values">Each value once, with its first keys, and then those that are one word: a domain of the top, "unknown", "user@".</param>
 internal sealed record TableAnswer(string? Missing, bool Anything, bool IsPattern, IReadOnlyDictionary<string, List<string>> Values);
 
 /// <summary>The answers of tables, read once.</summary>
 internal sealed class TableAnswers(TableSet tables)
 {
-    private const int KeyLimit = 4;
+    /// <summary>Keys of a value; anybody may have a name that one word stands for, so that more of these are looked at.</summary>
+    private const int KeyLimit = 4, WordLimit = 40;
 
     private readonly Dictionary<string, TableAnswer> _known = new(StringComparer.Ordinal);
     private readonly Dictionary<string, WrittenTable?> _written = new(StringComparer.Ordinal);
@@ -103,7 +104,7 @@ internal sealed class TableAnswers(TableSet tables)
         {
             values[value] = keys = [];
         }
-        if (keys.Count < KeyLimit)
+        if (keys.Count < KeyLimit || (keys.Count < WordLimit && !key.AsSpan().ContainsAny(".:") && key.AsSpan().ContainsAnyExceptInRange('0', '9')))
         {
             keys.Add(key);
         }

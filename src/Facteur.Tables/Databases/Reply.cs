@@ -9,6 +9,9 @@ internal enum ReplyKind : byte
     /// <summary>It answered that it can't: the question may be wrong; the connection is good.</summary>
     Refused,
 
+    /// <summary>What it answers can't be taken: the server is good, the connection is not, for more of the answer is on it.</summary>
+    Unusable,
+
     /// <summary>The connection, or the server, is of no use.</summary>
     Broken,
 }
@@ -23,6 +26,8 @@ internal readonly record struct Reply<T>(ReplyKind Kind, T? Value, string Reason
     public static Reply<T> Answered(T value) => new(ReplyKind.Answered, value, "");
 
     public static Reply<T> Refused(string reason) => new(ReplyKind.Refused, default, reason);
+
+    public static Reply<T> Unusable(string reason) => new(ReplyKind.Unusable, default, reason);
 
     public static Reply<T> Broken(string reason) => new(ReplyKind.Broken, default, reason);
 }

@@ -3,7 +3,7 @@ namespace Facteur.Tables.Databases;
 /// <summary>How a table uses its servers.</summary>
 internal sealed record ServerUse
 {
-    /// <summary>In the order they are written; else by lot, sockets first.</summary>
+    /// <summary>In the order they are written, but as long as one is connected, that one; else by lot, sockets first.</summary>
     public bool InOrder { get; init; }
 
     /// <summary>How long a host that failed is left alone.</summary>
@@ -97,14 +97,18 @@ internal sealed class ServerHosts<T> : IDisposable
                     }
                     connection = made.Value;
                 }
-                var reply = await AskAsync(connection, ask, cancel).ConfigureAwait(false);
-                if (reply.Kind != ReplyKind.Broken)
+                var reply = await AskAsync(host, connection, ask, cancel).ConfigureAwait(false);
+                if (reply.Kind is ReplyKind.Answered or ReplyKind.Refused)
                 {
                     Keep(host, connection);
                     if (reply.Kind == ReplyKind.Answered)
                     {
                         return reply;
                     }
+                }
+                else if (reply.Kind == ReplyKind.Unusable)
+                {
+                    await connection.DisposeAsync().ConfigureAwait(false);
                 }
                 else
                 {
@@ -156,9 +160,13 @@ internal sealed class ServerHosts<T> : IDisposable
         }
     }
 
-    private async ValueTask<Reply<TAnswer>> AskAsync<TAnswer>(T connection, Func<T, CancellationToken, ValueTask<Reply<TAnswer>>> ask, CancellationToken cancel)
+    private async ValueTask<Reply<TAnswer>> AskAsync<TAnswer>(Host host, T connection, Func<T, CancellationToken, ValueTask<Reply<TAnswer>>> ask, CancellationToken cancel)
     {
         var answered = false;
+        lock (_lock)
+        {
+            host.Busy++;
+        }
         try
         {
             var reply = await WithinAsync((connection, ask), static (_, what, token) => what.ask(what.connection, token), cancel).ConfigureAwait(false);
@@ -167,6 +175,10 @@ internal sealed class ServerHosts<T> : IDisposable
         }
         finally
         {
+            lock (_lock)
+            {
+                host.Busy--;
+            }
             if (!answered)
             {
                 // Nobody knows what it would answer next.
@@ -199,7 +211,8 @@ internal sealed class ServerHosts<T> : IDisposable
             var candidates = _hosts.Where(h => tried?.Contains(h) != true && (h.State != State.Failed || _time.GetElapsedTime(h.FailedAt, now) >= _use.Retry));
             if (_use.InOrder)
             {
-                return candidates.FirstOrDefault();
+                // Postfix keeps the connection it has: to look whether an earlier host is back may take all the time of a lookup.
+                return candidates.FirstOrDefault(h => h.State == State.Active && h.Busy + h.Kept.Count > 0) ?? candidates.FirstOrDefault();
             }
             var best = candidates.GroupBy(h => (h.State != State.Active, !h.Address.IsUnix)).OrderBy(g => g.Key.Item1).ThenBy(g => g.Key.Item2).FirstOrDefault()?.ToArray();
             return best?[Random.Shared.Next(best.Length)];
@@ -276,6 +289,9 @@ internal sealed class ServerHosts<T> : IDisposable
         public State State { get; set; }
 
         public long FailedAt { get; set; }
+
+        /// <summary>Connections with a question under way.</summary>
+        public int Busy { get; set; }
 
         /// <summary>Last used first.</summary>
         public Stack<(T Connection, long Since)> Kept { get; } = new();

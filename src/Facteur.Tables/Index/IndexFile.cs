@@ -19,14 +19,16 @@ public sealed class IndexFile : IDisposable
     private readonly IndexKind _kind;
     private readonly TableOptions _options;
     private readonly Encoding _encoding;
+    private readonly string _model;
     private readonly int _lock;
     private bool _nul;
 
-    private IndexFile(string table, string source, TableOptions options, int @lock)
+    private IndexFile(string table, string source, TableOptions options, string model, int @lock)
     {
         _table = table;
         _source = source;
-        _kind = IndexKind.Of(table[..table.IndexOf(':', StringComparison.Ordinal)]);
+        _model = model;
+        _kind = IndexKind.Of(TypeOf(table));
         _options = options;
         _encoding = options.Utf8 ? Encoding.UTF8 : Encoding.Latin1;
         _lock = @lock;
@@ -39,17 +41,28 @@ public sealed class IndexFile : IDisposable
     /// <param name="table">"type:path".</param>
     /// <param name="source">The path of the text.</param>
     /// <param name="options">Folding, encoding and NUL bytes.</param>
-    public static IndexFile Create(string table, string source, TableOptions options) => new(table, source, options, -1);
+    public static IndexFile Create(string table, string source, TableOptions options) => new(table, source, options, source, -1);
 
-    /// <summary>The index as it is, locked against others that would change it until it is disposed.</summary>
+    /// <summary>
+    /// The index as it is, locked against others that would change it until it is disposed. Where Postfix's file serves in its place, that one: what is written
+    /// then takes its place, and must have its entries.
+    /// </summary>
     /// <exception cref="TableException">It is not there or damaged.</exception>
     public static IndexFile Load(string table, string source, TableOptions options)
     {
-        var index = new IndexFile(table, source, options, Lock(PathOf(table, source)));
+        var path = Current(table, source);
+        var held = Lock(path);
+        while (Current(table, source) is var now && now != path)
+        {
+            // Who held the lock has made the other one.
+            _ = Libc.close(held);
+            held = Lock(path = now);
+        }
+        var index = new IndexFile(table, source, options, path, held);
         try
         {
             var first = true;
-            foreach (var (key, value) in index._kind.Open(index.Path).Entries())
+            foreach (var (key, value) in (path == index.Path ? index._kind.Open(path) : BerkeleyFile.Open(path)).Entries())
             {
                 index._entries.Add(key, value, replace: true);
                 // What is there says whether keys end with NUL: both forms of one key would be two entries.
@@ -65,8 +78,8 @@ public sealed class IndexFile : IDisposable
         }
     }
 
-    /// <summary>Whether there is an index.</summary>
-    public static bool Exists(string table, string source) => FileStamp.Of(PathOf(table, source)).Exists;
+    /// <summary>Whether there is an index, ours or Postfix's.</summary>
+    public static bool Exists(string table, string source) => FileStamp.Of(Current(table, source)).Exists;
 
     /// <summary>Adds an entry; false when there is one with its key.</summary>
     /// <param name="key">The key; it is folded here.</param>
@@ -98,7 +111,8 @@ public sealed class IndexFile : IDisposable
     public bool Remove(string key) => _entries.Remove(_encoding.GetBytes(KeyFold.Fold(key, _options) + (_nul ? "\0" : "")));
 
     /// <summary>
-    /// Writes the index. A new one has the owner of the text and its read permissions for others; one that is there keeps its own.
+    /// Writes the index. A new one has the owner of the text and its read permissions for others; one that is there keeps its own. Where the thread has taken a
+    /// user's <see cref="FileIdentity"/>, it is that user's.
     /// </summary>
     /// <param name="inheritMode">A new file takes the text's permissions; else it has 0644.</param>
     /// <exception cref="TableException">It can't be written.</exception>
@@ -148,13 +162,18 @@ public sealed class IndexFile : IDisposable
         {
             (mode, owned) = (stat.Mode & 0xFFF, true);
         }
+        else if (_model != _source && Libc.stat(_model, &stat) == 0)
+        {
+            (mode, owned) = (stat.Mode & 0xFFF, true);
+        }
         else if (Libc.stat(_source, &stat) == 0)
         {
             // The owner reads and writes; group and others read when they may read the text.
             (mode, owned) = (inheritMode ? 0x180 | (stat.Mode & 0x24) : mode, true);
         }
         Check(Libc.fchmod(descriptor, mode), "chmod", Path);
-        if (owned && Libc.geteuid() == 0)
+        Stat made;
+        if (owned && Libc.geteuid() == 0 && Libc.fstat(descriptor, &made) == 0 && made.Uid == 0)
         {
             Check(Libc.fchown(descriptor, stat.Uid, stat.Gid), "chown", Path);
         }
@@ -191,7 +210,14 @@ public sealed class IndexFile : IDisposable
         }
     }
 
-    private static string PathOf(string table, string source) => source + IndexKind.Of(table[..table.IndexOf(':', StringComparison.Ordinal)]).Suffix;
+    /// <summary>The file that a table is read from: as <see cref="Types.IndexedTable"/> chooses.</summary>
+    private static string Current(string table, string source)
+    {
+        var path = source + IndexKind.Of(TypeOf(table)).Suffix;
+        return IndexKind.HasBerkeley(TypeOf(table)) && !FileStamp.Of(path).Exists && FileStamp.Of(source + ".db").Exists ? source + ".db" : path;
+    }
+
+    private static string TypeOf(string table) => table[..table.IndexOf(':', StringComparison.Ordinal)];
 
     private int LengthOf(string text) => _encoding.GetByteCount(text) + (_nul ? 1 : 0);
 

@@ -15,6 +15,9 @@ internal sealed record IndexKind(string Suffix, bool NulTerminated, int MaxKey, 
     /// <summary>Types of tables that have such a file.</summary>
     public static IReadOnlyList<string> Types { get; } = ["btree", "cdb", "dbm", "hash", "lmdb", "sdbm"];
 
+    /// <summary>Whether Postfix's file of a type is read where there is none of ours.</summary>
+    public static bool HasBerkeley(string type) => type is "hash" or "btree";
+
     /// <summary>The kind of a type's file.</summary>
     public static IndexKind Of(string type) => type == "cdb" ? Cdb : Lmdb;
 }

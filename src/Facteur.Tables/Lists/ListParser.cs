@@ -22,7 +22,10 @@ internal sealed class ListParser(ITableSet tables, ITableEvents events)
     {
         var patterns = new List<ListPattern>();
         var waiting = new Stack<(string Text, bool Negated)>();
-        Push(waiting, parameter, value, false);
+        if (Push(waiting, value, false) is { } broken)
+        {
+            return [Broken(parameter, false, value.Trim(), broken)];
+        }
         var files = 0;
         while (waiting.TryPop(out var next))
         {
@@ -38,7 +41,10 @@ internal sealed class ListParser(ITableSet tables, ITableEvents events)
                     patterns.Add(Broken(parameter, negated, text, files > MaxFiles ? "too many files name each other" : "can't be read"));
                     continue;
                 }
-                Push(waiting, parameter, content, negated);
+                if (Push(waiting, content, negated) is { } wrong)
+                {
+                    patterns.Add(Broken(parameter, negated, text, wrong));
+                }
             }
             else if (text.Length > 0)
             {
@@ -56,7 +62,7 @@ internal sealed class ListParser(ITableSet tables, ITableEvents events)
             return new ListPattern(negated, text, tables.Open(text), null, null);
         }
         // Only digits, dots and so on: no host name looks so (Postfix: match_hostaddr).
-        if (!networks || text.AsSpan().IndexOfAnyExcept("0123456789./:[]abcdefABCDEF") >= 0 || text.AsSpan().IndexOfAny("/[.") < 0 || !char.IsAsciiDigit(text.Trim('[', ']')[^1]))
+        if (!networks || text.AsSpan().IndexOfAnyExcept("0123456789./:[]abcdefABCDEF") >= 0 || text.AsSpan().IndexOfAny("/[.") < 0 || text.Trim('[', ']') is not [.., >= '0' and <= '9'])
         {
             return new ListPattern(negated, text, null, null, null);
         }
@@ -71,7 +77,8 @@ internal sealed class ListParser(ITableSet tables, ITableEvents events)
         return new ListPattern(negated, text, null, null, wrong);
     }
 
-    private void Push(Stack<(string Text, bool Negated)> waiting, string parameter, string value, bool negated)
+    /// <returns>Why the text has no elements, or null.</returns>
+    private static string? Push(Stack<(string Text, bool Negated)> waiting, string value, bool negated)
     {
         try
         {
@@ -80,10 +87,11 @@ internal sealed class ListParser(ITableSet tables, ITableEvents events)
             {
                 waiting.Push((elements[i], negated));
             }
+            return null;
         }
         catch (ConfigException e)
         {
-            events.Warning($"{parameter}: {e.Message}");
+            return e.Message;
         }
     }
 

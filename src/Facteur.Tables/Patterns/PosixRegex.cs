@@ -58,14 +58,21 @@ internal sealed unsafe class PosixRegex : SafeHandle, IExpression
 
     public Matched Match(ReadOnlySpan<byte> text, Span<Libc.RegMatch> matches, out string error)
     {
-        error = "";
         fixed (byte* start = text)
         fixed (Libc.RegMatch* groups = matches)
         {
             var code = Libc.regexec(handle, start, (nuint)matches.Length, groups, 0);
             GC.KeepAlive(this);
-            return code == 0 ? Matched.Yes : Matched.No;
+            return Ended(code, out error);
         }
+    }
+
+    /// <summary>What regexec's result says: without memory it does not know.</summary>
+    internal static Matched Ended(int code, out string error)
+    {
+        const int noMatch = 1;
+        error = code is 0 or noMatch ? "" : "Memory exhausted";
+        return code == 0 ? Matched.Yes : code == noMatch ? Matched.No : Matched.Failed;
     }
 
     protected override bool ReleaseHandle()

@@ -1,7 +1,7 @@
 namespace Facteur.Tables.Types;
 
 /// <summary>debug:type:name: a table whose every lookup is told.</summary>
-internal sealed class DebugTable : ITable
+internal sealed class DebugTable : IOwnedTable
 {
     private readonly ITable _table;
     private readonly ITableEvents _events;
@@ -18,6 +18,11 @@ internal sealed class DebugTable : ITable
     public bool IsPattern => _table.IsPattern;
 
     public bool CanBlock => _table.CanBlock;
+
+    public IReadOnlyList<string> Files => (_table as IOwnedTable)?.Files ?? [];
+
+    public (Lookup Lookup, uint Owner) FindOwned(string key) =>
+        _table is IOwnedTable owned ? owned.FindOwned(key) : (LookupAsync(key, CancellationToken.None).AsTask().GetAwaiter().GetResult(), 0);
 
     public static ITable Open(TableRequest request) => new DebugTable(request.FullName, request.Set.OpenOrThrow(request.Argument), request.Events);
 

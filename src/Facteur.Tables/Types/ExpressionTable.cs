@@ -170,7 +170,8 @@ internal abstract class ExpressionTable : TableContent
 
     private string? Add(int line, string text)
     {
-        if (!char.IsAsciiLetterOrDigit(text[0]))
+        // Trimmed of what is white space in Unicode alone, a line may be empty.
+        if (text.Length == 0 || !char.IsAsciiLetterOrDigit(text[0]))
         {
             return AddMatch(line, text);
         }

@@ -25,7 +25,7 @@ internal static class IndexedTable
         if (stamp.Exists || (request.Type is "lmdb" or "cdb" && !FileStamp.Of(path + CacheFile.Suffix).Exists))
         {
             var content = Read(request, kind.Open(index), index, stamp);
-            if (request.Type is "hash" or "btree" && FileStamp.Of(path + ".db") is var other && IsOlder(stamp, other))
+            if (IndexKind.HasBerkeley(request.Type) && FileStamp.Of(path + ".db") is var other && IsOlder(stamp, other))
             {
                 request.Events.Warning($"{path}.db is newer than {index}, which is used; run \"{Maker(request)} {request.FullName}\" here after a change");
             }
@@ -36,7 +36,7 @@ internal static class IndexedTable
             return new FileContent(new IndexContent(request.FullName, ReadCache(path + CacheFile.Suffix), request.Options), [(path + CacheFile.Suffix, cache)], IsText: false, uint.MaxValue);
         }
         var berkeley = FileStamp.Of(path + ".db");
-        if (request.Type is "hash" or "btree" && berkeley.Exists)
+        if (IndexKind.HasBerkeley(request.Type) && berkeley.Exists)
         {
             var content = Read(request, BerkeleyFile.Open(path + ".db"), path + ".db", berkeley);
             return content with { Watched = [(index, default), .. content.Watched] };

@@ -96,7 +96,10 @@ internal sealed class MemcacheTable : DatabaseTable, IUpdatableTable, IListableT
     {
         if (MemoryKey(key) is not { } name)
         {
-            return Lookup.NotFound;
+            // Postfix: a key with white space is in neither; a server refuses one that is too long, and then what lasts is asked.
+            return KeyTemplates.Query(_keyFormat, key, static text => text) is var shown && (shown.Length == 0 || shown.AsSpan().IndexOfAny(" \t\r\n\v\f") >= 0) ? Lookup.NotFound
+                : _backup is null ? Lookup.Error($"{Name}: no key of memcache: \"{Short(shown)}\"")
+                : await _backup.LookupAsync(key, cancel).ConfigureAwait(false);
         }
         var line = Encoding.UTF8.GetBytes($"get {name}\r\n");
         var reply = await TryAsync((stream, token) => GetAsync(stream, line, token), cancel).ConfigureAwait(false);

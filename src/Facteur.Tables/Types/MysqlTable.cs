@@ -122,7 +122,11 @@ internal sealed class MysqlTable : SqlServerTable<MysqlConnection>
         {
             return Reply<List<string?>>.Refused(e.Message);
         }
-        catch (Exception e) when (e is MySqlException or InvalidOperationException or IOException or FormatException)
+        catch (Exception e) when (e is OverflowException or InvalidCastException or FormatException)
+        {
+            return Reply<List<string?>>.Unusable(e.Message.ReplaceLineEndings(" "));
+        }
+        catch (Exception e) when (e is MySqlException or InvalidOperationException or IOException)
         {
             return Reply<List<string?>>.Broken(e.Message.ReplaceLineEndings(" "));
         }
@@ -142,11 +146,13 @@ internal sealed class MysqlTable : SqlServerTable<MysqlConnection>
             {
                 for (var i = 0; i < reader.FieldCount; i++)
                 {
-                    var value = Text(reader.GetValue(i), reader.GetDataTypeName(i));
+                    // 65 digits are more than a decimal has here.
+                    var type = reader.GetDataTypeName(i);
+                    var value = type == "DECIMAL" && !reader.IsDBNull(i) ? reader.GetMySqlDecimal(i).ToString() : Text(reader.GetValue(i), type);
                     size += 16 + (value?.Length ?? 0);
                     if (size > MaxResult)
                     {
-                        return Reply<List<string?>>.Broken($"a result of more than {MaxResult} bytes");
+                        return Reply<List<string?>>.Unusable($"a result of more than {MaxResult} bytes");
                     }
                     values.Add(value);
                 }

@@ -84,7 +84,7 @@ internal sealed class PgsqlTable : SqlServerTable<NpgsqlConnection>
                             if (size > MaxResult)
                             {
                                 // Reading to its end would take what it takes: the connection ends.
-                                return Reply<List<string?>>.Broken($"a result of more than {MaxResult} bytes");
+                                return Reply<List<string?>>.Unusable($"a result of more than {MaxResult} bytes");
                             }
                             values.Add(value);
                         }

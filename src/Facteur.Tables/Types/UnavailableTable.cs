@@ -7,7 +7,7 @@ namespace Facteur.Tables.Types;
 /// <param name="set">Opens it.</param>
 /// <param name="name">"type:name".</param>
 /// <param name="reason">Why not yet; already told.</param>
-internal sealed class UnavailableTable(TableSet set, string name, string reason) : ITable
+internal sealed class UnavailableTable(TableSet set, string name, string reason) : IOwnedTable
 {
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(5);
 
@@ -21,6 +21,11 @@ internal sealed class UnavailableTable(TableSet set, string name, string reason)
     public bool IsPattern => Volatile.Read(ref _table)?.IsPattern ?? false;
 
     public bool CanBlock => Volatile.Read(ref _table)?.CanBlock ?? false;
+
+    public IReadOnlyList<string> Files => (Volatile.Read(ref _table) as IOwnedTable)?.Files ?? [];
+
+    public (Lookup Lookup, uint Owner) FindOwned(string key) =>
+        Volatile.Read(ref _table) is IOwnedTable owned ? owned.FindOwned(key) : (LookupAsync(key, CancellationToken.None).AsTask().GetAwaiter().GetResult(), 0);
 
     public ValueTask<Lookup> LookupAsync(string key, CancellationToken cancel)
     {

@@ -41,6 +41,18 @@ public sealed class MainCfFileTests
         Assert.Equal(["main.cf, line 3: overriding earlier entry: a=1"], file.Warnings);
     }
 
+    /// <summary>As Postfix 3.7's postconf does.</summary>
+    [Theory]
+    [InlineData(" a = 1\nb = 2\n", "b", "main.cf: logical line must not start with whitespace: \" a = 1\"")]
+    [InlineData("# c\n\n\ta = 1\n  c = more and more and more\nb = 2\n", "b", "main.cf: logical line must not start with whitespace: \"\ta = 1  c = more and more and ...\"")]
+    public void A_first_line_that_continues_none_is_left_out(string text, string names, string warning)
+    {
+        var file = Parse(text);
+        Assert.Equal(names, string.Join(' ', file.Entries.Keys));
+        Assert.Equal([warning], file.Warnings);
+        Assert.Empty(file.Errors);
+    }
+
     [Fact]
     public void The_same_value_twice_is_no_warning() => Assert.Empty(Parse("a = 1\na = 1\n").Warnings);
 

@@ -90,6 +90,15 @@ public sealed class MasterCfTests
         Assert.Equal([$"file master.cf: line 3: {error}"], Read($"# first\n\n{line}\n").Errors);
 
     [Fact]
+    public void A_first_line_that_continues_none_is_left_out()
+    {
+        var file = MasterCfFile.Parse("master.cf", "# c\n  smtp inet n - n - - smtpd\n  -o a=b\npickup unix n - n 60 1 pickup\n");
+        Assert.Equal("pickup", Assert.Single(file.Lines).Fields[0]);
+        Assert.Equal(["master.cf: logical line must not start with whitespace: \"  smtp inet n - n - - smtpd  -...\""], file.LeftOut);
+        Assert.Empty(file.Errors);
+    }
+
+    [Fact]
     public void Each_line_of_the_stock_file_is_read()
     {
         var (entries, errors) = Read(StockFiles.Postfix);

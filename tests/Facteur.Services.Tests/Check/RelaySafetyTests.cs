@@ -32,6 +32,9 @@ public sealed class RelaySafetyTests : IDisposable
         Write("relayed", "/./ x\n");
         Write("nameless", "unknown OK\n");
         Write("top", "example OK\n");
+        Write("some", "192.0.2.1 OK\n192.0.2.2 OK\n192.0.2.3 OK\n192.0.2.4 OK\n192.0.2.5 OK\nmail.friend.example OK\nunknown OK\n");
+        Write("somepostmasters", "a@friend.example OK\nb@friend.example OK\nc@friend.example OK\nd@friend.example OK\npostmaster@ OK\n");
+        Write("places", "one.example x\ntwo.example x\nthree.example x\nfour.example x\nfive.example x\nnz x\n");
         Write("routes", "/^(.+)=(.+)@home\\.example$/ $1@$2\n");
         Write("moved", "/^(.+)@old\\.example$/ $1@home.example\n/^(.+)\\+.*@(home\\.example)$/ $1@$2\n");
         Write("nets", "0.0.0.0/0\n::/0\n");
@@ -135,6 +138,16 @@ public sealed class RelaySafetyTests : IDisposable
     [InlineData("mynetworks = DIR/nets", "", "/nets")]
     [InlineData("mynetworks = cidr:DIR/world", "", "/world")]
     [InlineData("mynetworks = static:all", "", "static:all")]
+    [InlineData("mynetworks = 127.0.0.0/8 192.0.0.0/4", "", "192.0.0.0/4")]
+    [InlineData("mynetworks = 127.0.0.0/8 38.0.0.0/7", "", "38.0.0.0/7")]
+    [InlineData("mynetworks = 127.0.0.0/8 [2a00::]/12", "", "[2a00::]/12")]
+    [InlineData("relay_domains = uk", "", "relay_domains = uk")]
+    [InlineData("relay_domains = partner.example nz", "", "relay_domains = partner.example nz")]
+    [InlineData("relay_domains = com.au", "", "relay_domains = com.au")]
+    [InlineData("relay_domains = xyz", "", "relay_domains = xyz")]
+    [InlineData("relay_domains = texthash:DIR/places", "", "relay_domains = texthash:")]
+    [InlineData("smtpd_relay_restrictions = permit_mynetworks, check_client_access texthash:DIR/some, reject_unauth_destination", "", "\"OK\" for unknown (")]
+    [InlineData("smtpd_relay_restrictions = permit_mynetworks, check_recipient_access texthash:DIR/somepostmasters, reject_unauth_destination", "", "\"OK\" for postmaster@ (")]
     [InlineData("relay_domains = static:all", "", "relay_domains = static:all")]
     [InlineData("relay_domains = regexp:DIR/relayed", "", "relay_domains = regexp:")]
     [InlineData("relay_domains = com, org", "", "relay_domains = com, org")]
@@ -189,6 +202,8 @@ public sealed class RelaySafetyTests : IDisposable
     [InlineData("relay_domains = texthash:DIR/ok", "")]
     [InlineData("mynetworks_style = class", "")]
     [InlineData("mynetworks = 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 127.0.0.0/8 192.0.2.0/24 203.0.113.0/24", "")]
+    [InlineData("mynetworks = 127.0.0.0/8 5.64.0.0/11 42.0.0.0/9 [2a03::]/20", "")]
+    [InlineData("relay_domains = local, localdomain, corp", "")]
     [InlineData("soft_bounce = yes", "")]
     [InlineData("smtpd_relay_restrictions = permit_mynetworks, nonsense, permit, reject", "")]
     [InlineData("smtpd_restriction_classes = loop\nloop = check_sender_access texthash:DIR/refuse, loop, permit\nsmtpd_relay_restrictions = loop, permit, reject", "")]
@@ -212,6 +227,8 @@ public sealed class RelaySafetyTests : IDisposable
     [InlineData("smtpd_relay_restrictions = permit_mynetworks, check_client_access texthash:DIR/partner, reject_unauth_destination", "\"OK\" for 192.0.2.99 (DIR/partner:1)")]
     [InlineData("smtpd_relay_restrictions = permit_mynetworks,\n  check_recipient_access texthash:DIR/ok,\n  reject_unauth_destination", "check_recipient_access texthash:DIR/ok (DIR/main.cf:10), \"OK\" for friend.example (DIR/ok:2)")]
     [InlineData("smtpd_relay_restrictions = permit_mynetworks, permit_mx_backup, reject_unauth_destination", "permit_mx_backup (DIR/main.cf:9): the DNS")]
+    [InlineData("mynetworks = 127.0.0.0/8 5.0.0.0/8", "mynetworks = 127.0.0.0/8 5.0.0.0/8 (DIR/main.cf:9): all addresses of 5.0.0.0/8")]
+    [InlineData("smtpd_tls_ask_ccert = Yes\nsmtpd_relay_restrictions = permit_tls_all_clientcerts, reject_unauth_destination", "permit_tls_all_clientcerts (DIR/main.cf:10)")]
     [InlineData("smtpd_tls_ask_ccert = yes\nsmtpd_relay_restrictions = permit_tls_all_clientcerts, reject_unauth_destination", "permit_tls_all_clientcerts (DIR/main.cf:10)")]
     [InlineData("relay_domains = partner.example\nallow_untrusted_routing = yes", "allow_untrusted_routing (DIR/main.cf:10)")]
     [InlineData("smtpd_relay_restrictions = check_policy_service unix:DIR/none, permit, reject", "check_policy_service unix:DIR/none")]

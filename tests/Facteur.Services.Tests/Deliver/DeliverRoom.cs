@@ -156,6 +156,8 @@ public sealed class DeliverRoom : IDisposable, ITableSet, IRewrite, IResubmit, I
 
         public bool CanBlock => false;
 
+        public IReadOnlyList<string> Files => name.Contains(":/", StringComparison.Ordinal) ? [name[(name.IndexOf(":/", StringComparison.Ordinal) + 1)..].TrimEnd('}')] : [];
+
         public (Lookup Lookup, uint Owner) FindOwned(string key) =>
             (rows is null ? Lookup.Error("no such table") : rows.TryGetValue(key, out var value) ? Lookup.Found(value) : Lookup.NotFound, owner);
 

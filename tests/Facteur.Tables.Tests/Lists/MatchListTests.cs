@@ -32,11 +32,15 @@ public sealed class MatchListTests
     [InlineData("relay_domains", "/@E@/list", "three.example", "NotFound")]
     [InlineData("relay_domains", "!/@E@/list static:all", "two.example", "NotFound")]
     [InlineData("relay_domains", "/@E@/missing", "two.example", "Error")]
+    [InlineData("relay_domains", "one.example {two.example", "one.example", "Error")]
+    [InlineData("relay_domains", "two.example /@E@/open", "one.example", "Error")]
+    [InlineData("relay_domains", "two.example /@E@/open", "two.example", "Found")]
     [InlineData("relay_domains", "/@E@/circle", "two.example", "Error")]
     public async Task Domains(string parameter, string list, string domain, string expected)
     {
         using var tables = new TestTables();
         tables.Write("list", "# a comment, three.example\none.example\n two.example\n");
+        tables.Write("open", "one.example\n{\n");
         tables.Write("circle", $"{tables.Directory}/circle\n");
         var domains = new MatchLists(tables.Config, tables.Set, tables).Domains(parameter, list.Replace("/@E@", tables.Directory));
         Assert.Equal(expected, (await domains.MatchAsync(domain, default)).ToString());
@@ -51,6 +55,10 @@ public sealed class MatchListTests
     [InlineData("!10.1.1.1 10.0.0.0/8", "10.1.1.1", null, "NotFound")]
     [InlineData("!10.1.1.1 10.0.0.0/8", "10.1.1.2", null, "Found")]
     [InlineData("192.0.2.1", "192.0.2.1", null, "Found")]
+    [InlineData("127.0.0.0/8 [ ::1 ]/128", "127.0.0.1", null, "Found")]
+    [InlineData("127.0.0.0/8 [ ::1 ]/128", "192.0.2.1", null, "Error")]
+    [InlineData("[ ] [] 192.0.2.1", "192.0.2.1", null, "Found")]
+    [InlineData("[ ] [ 192.0.2.1", "192.0.2.2", null, "NotFound")]
     [InlineData("10.0.0.5/8, 192.0.2.1", "192.0.2.1", null, "Error")]
     [InlineData("192.0.2.1 10.0.0.5/8", "192.0.2.1", null, "Found")]
     [InlineData("cidr:{{10.0.0.0/8 x}}", "10.2.3.4", null, "Found")]

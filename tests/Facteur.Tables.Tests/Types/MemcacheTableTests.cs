@@ -35,6 +35,20 @@ public sealed class MemcacheTableTests
         Assert.Equal("-", tables.Find("memcache:cache", "kept"));
     }
 
+    /// <summary>As Debian's postmap 3.7 answers, with and without a server.</summary>
+    [Theory]
+    [InlineData("backup = texthash:@E@/backup\n", 300, "= long")]
+    [InlineData("backup = texthash:@E@/backup\n", 299, "-")]
+    [InlineData("", 300, "! memcache:@E@/cache.cf: no key of memcache: \"kkkkkkkkkkkkkkkkkkkkkkkkkkkkkk\"")]
+    [InlineData("backup = static:x\nkey_format = %s %s\n", 3, "-")]
+    public void A_key_that_is_too_long_for_the_protocol_is_asked_of_what_lasts(string settings, int length, string answer)
+    {
+        using var tables = new TestTables();
+        tables.Write("backup", $"{new string('k', 300)} long\n");
+        tables.Write("cache.cf", $"memcache = inet:127.0.0.1:1\n{settings.Replace("@E@", tables.Directory, StringComparison.Ordinal)}");
+        Assert.Equal(answer, tables.Find("memcache:@E@/cache.cf", new string('k', length)));
+    }
+
     [Fact]
     public void Behind_it_is_a_table_that_lasts()
     {

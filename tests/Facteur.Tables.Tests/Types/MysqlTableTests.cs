@@ -65,6 +65,8 @@ public sealed class MysqlTableTests(MysqlServer server) : IClassFixture<MysqlSer
     [InlineData(Query, "nobody", "-")]
     [InlineData("query = SELECT number, small, at, price, day, bits FROM alias WHERE address = '%s'", "user@example.com", "= 7,1,2026-01-02 03:04:05,1.50,2026-01-02,blob")]
     [InlineData("query = SELECT CAST('12:03:04' AS TIME), 1.5e0, 0.1e0 + 0.2e0, @x, NULL", "x", "= 12:03:04,1.5,0.30000000000000004")]
+    [InlineData("query = SELECT CAST('12345678901234567890123456789012345678901234567890.50' AS DECIMAL(65,2)), CAST(NULL AS DECIMAL(65)), CAST(0 AS DECIMAL(3,1))", "x",
+        "= 12345678901234567890123456789012345678901234567890.50,0.0")]
     [InlineData("query = CALL lookup('%s')", "many", "= a@x,b@y")]
     [InlineData("query = CALL twice()", "x", "!")]
     [InlineData("query = CALL nothing()", "x", "!")]
@@ -119,6 +121,14 @@ public sealed class MysqlTableTests(MysqlServer server) : IClassFixture<MysqlSer
         Assert.StartsWith("! ", tables.Find("mysql:@E@/table.cf", "nosuchfield@x"), StringComparison.Ordinal);
         Assert.Contains(tables.Said, s => s.StartsWith("warning: mysql:@E@/table.cf: query failed: Unknown column 'nosuchfield' in ", StringComparison.Ordinal));
         Assert.Equal("= 8", tables.Find("mysql:@E@/table.cf", "8@x"));
+    }
+
+    [Fact]
+    public void A_result_that_is_too_long_leaves_the_server_in_use()
+    {
+        using var tables = Tables("query = SELECT REPEAT('x', %u) FROM alias LIMIT 1", "127.0.0.1:@P@");
+        Assert.Equal("! mysql:@E@/table.cf: a result of more than 10485760 bytes", tables.Find("mysql:@E@/table.cf", "11000000@x"));
+        Assert.Equal("= xx", tables.Find("mysql:@E@/table.cf", "2@x"));
     }
 
     [Fact]

@@ -1,3 +1,5 @@
+using Facteur.Tables.Patterns;
+
 namespace Facteur.Tables.Tests.Types;
 
 public sealed class PatternTableTests
@@ -103,6 +105,32 @@ public sealed class PatternTableTests
             "line 17: IF has no matching ENDIF",
         ];
         Assert.Equal(expected.Select(e => "warning: cidr map @E@/c, " + e), tables.Said);
+    }
+
+    /// <summary>A byte 0xA0 and its like are white space in Unicode, and none in Postfix.</summary>
+    [Theory]
+    [InlineData("regexp", "\u00a0")]
+    [InlineData("regexp", "!\u00a0")]
+    [InlineData("regexp", "if \u2003")]
+    [InlineData("pcre", "\u3000")]
+    [InlineData("cidr", "\u00a0")]
+    public void A_line_of_white_space_that_is_none_in_Postfix_is_left_out(string type, string line)
+    {
+        using var tables = new TestTables();
+        tables.Write("t", $"{line}\n{(type == "cidr" ? "10.0.0.0/8" : "/^10/")} found\n");
+        Assert.Equal("= found", tables.Find($"{type}:@E@/t", "10.0.0.1"));
+        Assert.Contains(": skipping this rule", Assert.Single(tables.Said, s => s.Contains("line 1", StringComparison.Ordinal)), StringComparison.Ordinal);
+    }
+
+    /// <summary>REG_NOMATCH is 1; anything else of regexec's is no answer.</summary>
+    [Theory]
+    [InlineData(0, Matched.Yes, "")]
+    [InlineData(1, Matched.No, "")]
+    [InlineData(12, Matched.Failed, "Memory exhausted")]
+    public void What_regexec_says(int code, object end, string error)
+    {
+        Assert.Equal(end, PosixRegex.Ended(code, out var said));
+        Assert.Equal(error, said);
     }
 
     [Theory]

@@ -120,6 +120,14 @@ public sealed class PgsqlTableTests(PgsqlServer server) : IClassFixture<PgsqlSer
     }
 
     [Fact]
+    public void A_result_that_is_too_long_leaves_the_server_in_use()
+    {
+        using var tables = Tables("query = SELECT repeat('x', '%u'::int)", "127.0.0.1:@P@");
+        Assert.Equal("! pgsql:@E@/table.cf: a result of more than 10485760 bytes", tables.Find("pgsql:@E@/table.cf", "11000000@x"));
+        Assert.Equal("= xx", tables.Find("pgsql:@E@/table.cf", "2@x"));
+    }
+
+    [Fact]
     public void A_server_that_dies_is_an_error_until_it_is_back()
     {
         using var tables = Tables(Query, "127.0.0.1:@P@");

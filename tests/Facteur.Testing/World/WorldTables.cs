@@ -142,6 +142,10 @@ public sealed class WorldTables : ITableSet, IMatchLists, IAddressMaps
         {
             foreach (var item in ListSyntax.Split(value))
             {
+                if (item.StartsWith("fail:", StringComparison.Ordinal))
+                {
+                    return new(LookupStatus.Error);
+                }
                 var text = item.Replace("[", "", StringComparison.Ordinal).Replace("]", "", StringComparison.Ordinal);
                 if (IPNetwork.TryParse(text, out var network) ? network.Contains(address) : IPAddress.TryParse(text, out var one) && one.Equals(address))
                 {

@@ -91,7 +91,7 @@ internal sealed class LocalAliases(LocalRooms rooms)
     private (string File, UserAccount? Account, bool Known) FileOwner(ITable table, string key, string value)
     {
         var path = table.Name[(table.Name.IndexOf(':', StringComparison.Ordinal) + 1)..];
-        if (table is not IOwnedTable owned || !path.StartsWith('/'))
+        if (table is not IOwnedTable { Files.Count: > 0 } owned)
         {
             return (path, null, true);
         }
@@ -111,7 +111,7 @@ internal sealed class LocalAliases(LocalRooms rooms)
             return (path, null, false);
         }
         // The parent looks at the owner of a name itself, and finds this one or refuses.
-        var name = Suffixes.Select(suffix => path + suffix).FirstOrDefault(n => UnixFile.Status(n, followLinks: true, out var status) == 0 && status.Uid == uid);
+        var name = owned.Files.SelectMany(file => Suffixes.Select(suffix => file + suffix)).FirstOrDefault(n => UnixFile.Status(n, followLinks: true, out var status) == 0 && status.Uid == uid);
         return name is null ? (path, null, false) : (name, account, true);
     }
 }

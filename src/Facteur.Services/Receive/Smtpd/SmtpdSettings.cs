@@ -49,7 +49,7 @@ internal sealed class SmtpdSettings
         PerRequestDeadline = config.Get(SmtpdParameters.PerRequestDeadline);
         NullAccessKey = config.Get(SmtpdParameters.NullAccessLookupKey);
         DoubleBounceSender = config.Get(CommonParameters.DoubleBounceSender);
-        Logins = config.Find("smtpd_sasl_auth_enable") == "yes";
+        Logins = "yes".Equals(config.Find("smtpd_sasl_auth_enable"), StringComparison.OrdinalIgnoreCase);
         SenderLoginMaps = Open(config, arrows, UceParameters.SenderLoginMaps);
         HidesSession = config.Get(SmtpdParameters.HideClientSession);
         ProbeSender = config.Get(VerifyParameters.Sender);

@@ -376,14 +376,16 @@ public sealed class LocalAgentTests : IDisposable
         Assert.EndsWith("dsn=5.1.3, status=bounced (null username in \"\"\"@dest.example\")", Ends());
     }
 
-    [Fact]
-    public async Task Files_of_an_alias_file_that_is_not_roots_are_its_owners()
+    [Theory]
+    [InlineData("texthash:{0}")]
+    [InlineData("unionmap:{{texthash:{0}}}")]
+    public async Task Files_of_an_alias_file_that_is_not_roots_are_its_owners(string name)
     {
         if (!FileIdentity.CanChange)
         {
             Assert.Skip("needs root: identities are taken");
         }
-        var table = $"texthash:{_room.Path("aliases.txt")}";
+        var table = string.Format(System.Globalization.CultureInfo.InvariantCulture, name, _room.Path("aliases.txt"));
         File.WriteAllText(_room.Path("aliases.txt"), "");
         Assert.Equal(0, Libc.chmod(_room.Directory, 0x1FF));
         Assert.Equal(0, Libc.chown(_room.Path("aliases.txt"), 2, 2));

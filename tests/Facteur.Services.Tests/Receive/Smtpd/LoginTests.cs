@@ -40,6 +40,13 @@ public sealed class LoginTests
     public async Task A_login_opens_doors(string restrictions, string login, string expected) =>
         Assert.Equal(expected, await RcptAsync(World(login, ("smtpd_relay_restrictions", restrictions)), login, "bob@dest.example", "x@remote.example"));
 
+    [Theory]
+    [InlineData("Yes", Ok)]
+    [InlineData("YES", Ok)]
+    [InlineData("No", "554 5.7.1 <x@remote.example>: Recipient address rejected: Access denied")]
+    public async Task Yes_is_yes_in_any_case(string value, string expected) => Assert.Equal(
+        expected, await RcptAsync(World("bob", ("smtpd_relay_restrictions", "permit_sasl_authenticated, reject"), ("smtpd_sasl_auth_enable", value)), "bob", "bob@dest.example", "x@remote.example"));
+
     [Fact]
     public async Task Where_nobody_can_log_in_a_login_that_is_told_opens_none()
     {

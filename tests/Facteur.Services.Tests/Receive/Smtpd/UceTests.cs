@@ -93,6 +93,57 @@ public sealed class UceTests
         Assert.Equal(reply, await RcptAsync(world, "x@" + domain));
     }
 
+    /// <summary>The zone is the recipient's: it must not help that some of what stands there is right. The exchangers, host=address and preference.</summary>
+    [Theory]
+    [InlineData("20 mx.dest.example 10 a.example=127.0.10.1", "250 2.1.5 Ok")]
+    [InlineData("20 mx.dest.example 10 a.example=127.0.10.1 10 b.example=127.0.10.2", "250 2.1.5 Ok")]
+    [InlineData("20 mx.dest.example 10 a.example=127.0.10.1 15 c.example=192.0.2.1", "250 2.1.5 Ok")]
+    [InlineData("20 mx.dest.example 10 a.example=127.0.10.1 10 b.example=192.0.2.1", "554 5.7.1 <x@zone.example>: Relay access denied")]
+    [InlineData("20 mx.dest.example 10 a.example=127.0.10.1 10 a.example=192.0.2.1", "554 5.7.1 <x@zone.example>: Relay access denied")]
+    [InlineData("20 mx.dest.example 10 a.example=127.0.10.1 10 a.example=2001:db8::1", "554 5.7.1 <x@zone.example>: Relay access denied")]
+    [InlineData("10 mx.dest.example", "554 5.7.1 <x@zone.example>: Relay access denied")]
+    [InlineData("10 mx.dest.example 20 a.example=127.0.10.1", "554 5.7.1 <x@zone.example>: Relay access denied")]
+    [InlineData("10 mx.dest.example 10 a.example=127.0.10.1 20 mx.dest.example", "554 5.7.1 <x@zone.example>: Relay access denied")]
+    [InlineData("20 mx.dest.example 10 tempfail.example", "450 4.4.4 <x@zone.example>: Recipient address rejected: Unable to look up mail exchanger host tempfail.example: Temporary failure in name resolution")]
+    [InlineData("20 mx.dest.example 10 tempfail.example=127.0.10.1", "450 4.4.4 <x@zone.example>: Recipient address rejected: Unable to look up mail exchanger host tempfail.example: Temporary failure in name resolution")]
+    [InlineData("20 mx.dest.example 10 many", "554 5.7.1 <x@zone.example>: Relay access denied")]
+    public async Task All_primary_exchangers_are_in_the_networks_and_this_host_is_none_of_them(string zone, string reply)
+    {
+        var world = World(("smtpd_relay_restrictions", "permit_mx_backup, reject_unauth_destination"), ("permit_mx_backup_networks", "127.0.10.0/24"));
+        var words = zone.Replace("10 many", string.Join(' ', Enumerable.Range(0, 40).Select(i => $"10 h{i}.example=127.0.10.1")), StringComparison.Ordinal).Split(' ');
+        world.Dns.Mx["zone.example"] = [];
+        for (var i = 0; i < words.Length; i += 2)
+        {
+            var (host, address) = words[i + 1].Split('=') is [var name, var text] ? (name, text) : (words[i + 1], "");
+            world.Dns.Mx["zone.example"].Add(new MxRecord(int.Parse(words[i], System.Globalization.CultureInfo.InvariantCulture), host));
+            if (address.Length > 0)
+            {
+                world.Dns.Hosts.TryAdd(host, []);
+                world.Dns.Hosts[host].Add(IPAddress.Parse(address));
+            }
+        }
+        Assert.Equal(reply, await RcptAsync(world, "x@zone.example"));
+    }
+
+    [Theory]
+    [InlineData(10, 20, "554 5.7.1 <x@zone.example>: Relay access denied")]
+    [InlineData(10, 10, "554 5.7.1 <x@zone.example>: Relay access denied")]
+    [InlineData(20, 10, "250 2.1.5 Ok")]
+    public async Task A_primary_exchanger_is_no_backup(int own, int other, string reply)
+    {
+        var world = World(("smtpd_relay_restrictions", "permit_mx_backup, reject_unauth_destination"));
+        world.Dns.Mx["zone.example"] = [new MxRecord(own, "mx.dest.example"), new MxRecord(other, "other.example")];
+        Assert.Equal(reply, await RcptAsync(world, "x@zone.example"));
+    }
+
+    [Fact]
+    public async Task Networks_that_can_t_be_asked_defer()
+    {
+        var world = World(("smtpd_relay_restrictions", "permit_mx_backup, reject_unauth_destination"), ("permit_mx_backup_networks", "fail:x"));
+        world.Dns.Mx["zone.example"] = [new MxRecord(20, "mx.dest.example"), new MxRecord(10, "other.example")];
+        Assert.Equal("450 4.4.4 <x@zone.example>: Recipient address rejected: Unable to verify host other.example as mail exchanger", await RcptAsync(world, "x@zone.example"));
+    }
+
     [Fact]
     public async Task Ok_for_somebody_elses_host_is_a_mistake()
     {

@@ -104,7 +104,7 @@ internal sealed class RestrictionParser : IDisposable
     {
         (_arrows, _tables, _log, _time) = (arrows, arrows.Tables, log, time);
         _sockets = arrows.Sockets ?? new SocketNames(config.Get(CommonParameters.QueueDirectory), Chroot: false);
-        _logins = config.Find("smtpd_sasl_auth_enable") == "yes";
+        _logins = "yes".Equals(config.Find("smtpd_sasl_auth_enable"), StringComparison.OrdinalIgnoreCase);
         _policy = new PolicySettings(
             config.Get(UceParameters.PolicyDefaultAction), config.Get(UceParameters.PolicyContext), config.Get(UceParameters.PolicyTimeout),
             config.Get(UceParameters.PolicyMaxIdle), config.Get(UceParameters.PolicyMaxTtl), config.Get(UceParameters.PolicyRetryDelay),
