@@ -24,14 +24,12 @@ public sealed class PgsqlServer : IDisposable
         File.WriteAllText($"{_server.Directory}/password", "se'cret");
         var (program, arguments) = As([$"{Bin}/initdb", "-D", $"{_server.Directory}/data", "-A", "scram-sha-256", "-U", "mail", "--pwfile", $"{_server.Directory}/password", "-N", "-E", "UTF8", "--locale=C"]);
         Assert.Equal(0, ServerProcess.Run(program, arguments).Status);
-        _server.Start();
-        var made = ServerProcess.Run(
-            $"{Bin}/psql", ["-h", _server.Directory, "-p", $"{_server.Port}", "-U", "mail", "-d", "postgres", "-q"],
-            """
+        Start();
+        var made = Psql("""
             CREATE TABLE alias(address TEXT, goto TEXT, number INT, flag BOOLEAN);
             INSERT INTO alias VALUES('user@example.com', 'target@example.org', 7, true), ('o''brien', 'irish', 1, false), ('back\slash', 'yes', 1, null), ('many', 'a@x', 1, null), ('many', 'b@y', 2, null);
             CREATE FUNCTION find(TEXT) RETURNS TEXT AS 'SELECT goto FROM alias WHERE address = $1' LANGUAGE sql;
-            """, new Dictionary<string, string> { ["PGPASSWORD"] = "se'cret" });
+            """);
         Assert.Equal((0, ""), made);
     }
 
@@ -41,13 +39,24 @@ public sealed class PgsqlServer : IDisposable
 
     public void Stop() => Server.Kill("INT");
 
-    public void Start() => Server.Start();
+    public void Start()
+    {
+        Server.Start();
+        // It takes connections before it answers: "the database system is starting up".
+        for (var i = 0; i < 100 && Psql("SELECT 1").Status != 0; i++)
+        {
+            Thread.Sleep(50);
+        }
+    }
 
     public void Dispose()
     {
         _server?.Kill("QUIT");
         _server?.Dispose();
     }
+
+    private (int Status, string Output) Psql(string text) => ServerProcess.Run(
+        $"{Bin}/psql", ["-h", Server.Directory, "-p", $"{Server.Port}", "-U", "mail", "-d", "postgres", "-q"], text, new Dictionary<string, string> { ["PGPASSWORD"] = "se'cret" });
 
     private static (string, string[]) As(string[] command) =>
         Root ? ("/usr/bin/setpriv", ["--reuid=postgres", "--regid=postgres", "--clear-groups", .. command]) : (command[0], command[1..]);
