@@ -34,8 +34,11 @@ internal enum Stage : byte
 internal sealed class StrangerWalk(SmtpdService smtpd, IConfig config, MasterEntry entry, SettingPlaces places, TableAnswers tables, Opening? trustsAll, string? relaysAll)
 {
     private readonly HashSet<string> _onWay = new(StringComparer.OrdinalIgnoreCase);
-    private readonly Dictionary<(RestrictionList, Stage), Passage> _classes = [];
+    private readonly Dictionary<(RestrictionList, Stage, bool), Passage> _classes = [];
     private readonly List<string> _asked = [];
+
+    // Within what warn_if_reject stands before: nothing refuses there, in classes and entries of tables neither, but permits count.
+    private bool _warned;
 
     /// <summary>Servers, programs and missing tables that have a say on the way, with their places.</summary>
     public IReadOnlyList<string> Asked => _asked;
@@ -64,7 +67,11 @@ internal sealed class StrangerWalk(SmtpdService smtpd, IConfig config, MasterEnt
         if (item.Warned is { } warned)
         {
             // A warning does not refuse; what is broken does.
-            return Meet(warned, parameter, stage, openings) || !warned.IsBroken;
+            var before = _warned;
+            _warned = true;
+            var goesOn = Meet(warned, parameter, stage, openings);
+            _warned = before;
+            return goesOn || !warned.IsBroken;
         }
         if (item.Class is { } named)
         {
@@ -81,9 +88,9 @@ internal sealed class StrangerWalk(SmtpdService smtpd, IConfig config, MasterEnt
                 openings.Add(new Opening(what, Sure: true));
                 return false;
             case "reject" or "defer" or "defer_if_permit":
-                return false;
+                return _warned;
             case "reject_unauth_destination" or "defer_unauth_destination":
-                return KeepsDestinations(what, stage, openings);
+                return KeepsDestinations(what, stage, openings) || _warned;
             case "permit_auth_destination" or "permit_mx_backup":
                 AddWhere(openings, relaysAll, what);
                 if (name == "permit_mx_backup")
@@ -146,7 +153,7 @@ internal sealed class StrangerWalk(SmtpdService smtpd, IConfig config, MasterEnt
 
     private Passage OfClass(string name, RestrictionList list, Stage stage)
     {
-        if (_classes.TryGetValue((list, stage), out var known))
+        if (_classes.TryGetValue((list, stage, _warned), out var known))
         {
             return known;
         }
@@ -157,7 +164,7 @@ internal sealed class StrangerWalk(SmtpdService smtpd, IConfig config, MasterEnt
         }
         var passage = Walk(list, stage, name);
         _onWay.Remove(name);
-        return _classes[(list, stage)] = passage;
+        return _classes[(list, stage, _warned)] = passage;
     }
 
     private bool Access(Restriction item, string name, string what, Stage stage, List<Opening> openings)
@@ -208,7 +215,7 @@ internal sealed class StrangerWalk(SmtpdService smtpd, IConfig config, MasterEnt
                 openings.Add(new Opening("OK", Sure: true));
                 return false;
             case "REJECT" or "DEFER" or "DEFER_IF_PERMIT":
-                return false;
+                return _warned;
             // What is discarded is not relayed; where there is no message yet, or none of ours, nothing is.
             case "DISCARD":
                 return smtpd.Settings.Proxy is not null || (stage == Stage.Before && !smtpd.Settings.DelayReject);
@@ -222,7 +229,7 @@ internal sealed class StrangerWalk(SmtpdService smtpd, IConfig config, MasterEnt
         }
         if (value is ['4' or '5', >= '0' and <= '9', >= '0' and <= '9', ' ' or '\t', ..])
         {
-            return false;
+            return _warned;
         }
         if (item.Entry?.Invoke(value) is not { } list)
         {

@@ -34,6 +34,7 @@ public sealed class RelaySafetyTests : IDisposable
         Write("top", "example OK\n");
         Write("some", "192.0.2.1 OK\n192.0.2.2 OK\n192.0.2.3 OK\n192.0.2.4 OK\n192.0.2.5 OK\nmail.friend.example OK\nunknown OK\n");
         Write("somepostmasters", "a@friend.example OK\nb@friend.example OK\nc@friend.example OK\nd@friend.example OK\npostmaster@ OK\n");
+        Write("watched", "friend.example reject_unauth_destination, permit\n");
         Write("places", "one.example x\ntwo.example x\nthree.example x\nfour.example x\nfive.example x\nnz x\n");
         Write("routes", "/^(.+)=(.+)@home\\.example$/ $1@$2\n");
         Write("moved", "/^(.+)@old\\.example$/ $1@home.example\n/^(.+)\\+.*@(home\\.example)$/ $1@$2\n");
@@ -161,6 +162,9 @@ public sealed class RelaySafetyTests : IDisposable
     [InlineData("smtpd_relay_restrictions = permit_mynetworks, warn_if_reject reject_unauth_destination\nsmtpd_recipient_restrictions = permit_mynetworks, permit, reject", "", "smtpd_relay_restrictions, which refuses none")]
     [InlineData("smtpd_restriction_classes = trusted\ntrusted = permit_mynetworks, permit\nsmtpd_relay_restrictions = check_sender_access texthash:DIR/named, reject_unauth_destination", "", "/named:1)")]
     [InlineData("smtpd_restriction_classes = all\nall = permit\nsmtpd_relay_restrictions = all, reject_unauth_destination", "", "permit (")]
+    [InlineData("smtpd_restriction_classes = watch\nwatch = reject_unauth_destination, permit\nsmtpd_relay_restrictions = permit_mynetworks, warn_if_reject watch, reject_unauth_destination", "", "permit (")]
+    [InlineData("smtpd_relay_restrictions = warn_if_reject check_sender_access texthash:DIR/watched, reject_unauth_destination", "", "/watched:1)")]
+    [InlineData("smtpd_restriction_classes = watch\nwatch = check_sender_access static:REJECT, permit\nsmtpd_relay_restrictions = warn_if_reject watch, reject_unauth_destination", "", "permit (")]
     [InlineData("smtpd_authorized_xclient_hosts = 0.0.0.0/0", "", "smtpd_authorized_xclient_hosts")]
     [InlineData("", "smtpd_relay_restrictions= | smtpd_recipient_restrictions=permit_mynetworks,permit,reject", "master.cf:3")]
     [InlineData("", "smtpd_relay_restrictions=permit|smtpd_recipient_restrictions=permit,reject", "master.cf:2")]
@@ -204,6 +208,7 @@ public sealed class RelaySafetyTests : IDisposable
     [InlineData("mynetworks = 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 127.0.0.0/8 192.0.2.0/24 203.0.113.0/24", "")]
     [InlineData("mynetworks = 127.0.0.0/8 5.64.0.0/11 42.0.0.0/9 [2a03::]/20", "")]
     [InlineData("relay_domains = local, localdomain, corp", "")]
+    [InlineData("smtpd_restriction_classes = watch\nwatch = reject_unauth_destination, permit\nsmtpd_relay_restrictions = warn_if_reject reject, watch, permit, reject", "")]
     [InlineData("soft_bounce = yes", "")]
     [InlineData("smtpd_relay_restrictions = permit_mynetworks, nonsense, permit, reject", "")]
     [InlineData("smtpd_restriction_classes = loop\nloop = check_sender_access texthash:DIR/refuse, loop, permit\nsmtpd_relay_restrictions = loop, permit, reject", "")]
