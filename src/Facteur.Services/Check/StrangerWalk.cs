@@ -218,7 +218,7 @@ internal sealed class StrangerWalk(SmtpdService smtpd, IConfig config, MasterEnt
                 return _warned;
             // What is discarded is not relayed; where there is no message yet, or none of ours, nothing is.
             case "DISCARD":
-                return _warned || smtpd.Settings.Proxy is not null || (stage == Stage.Before && !smtpd.Settings.DelayReject);
+                return smtpd.Settings.Proxy is not null || (stage == Stage.Before && !smtpd.Settings.DelayReject);
             case "DUNNO" or "DEFER_IF_REJECT" or "WARN" or "INFO" or "HOLD" or "REDIRECT" or "BCC" or "PREPEND" or "FILTER":
                 return true;
         }
