@@ -118,6 +118,7 @@ public sealed class RoleTests
         {
             Poll.Until(() => instance.Role(role) is var now && now != 0 && now != before[role], () => $"another {role}");
         }
+        instance.Takes("alias@box.test");
         Assert.StartsWith("250", Client.Send(instance.Smtp, "s@out.test", "alias@box.test", "Subject: x\n\nby the new table\n"), StringComparison.Ordinal);
         instance.Delivered("plain", "by the new table");
         Assert.DoesNotContain("warning: process", instance.Log, StringComparison.Ordinal);
@@ -146,6 +147,7 @@ public sealed class RoleTests
         File.WriteAllText($"{instance.Top}/new/aliases", "alias@box.test plain@box.test\n");
         instance.Set($"virtual_alias_maps = texthash:{instance.Top}/new/aliases");
         instance.Reload();
+        instance.Takes("alias@box.test");
         // What is new is delivered by others, and they that go on are known to another queue.
         Assert.StartsWith("250", Client.Send(instance.Smtp, "s@out.test", "alias@box.test c@far.test", "Subject: x\n\nfirst\n"), StringComparison.Ordinal);
         instance.Delivered("plain", "first");
@@ -166,6 +168,42 @@ public sealed class RoleTests
         Assert.DoesNotContain("warning: process deliver", instance.Log, StringComparison.Ordinal);
         instance.Stop();
         instance.Gone();
+    }
+
+    /// <summary>As in Postfix: a session ends as its client likes, and pickup's work is done once, whoever is at it.</summary>
+    [Fact]
+    public void A_reload_that_replaces_receive_does_not_cut_a_session()
+    {
+        Assert.SkipWhen(Instance.Single, "needs a process per role");
+        using var instance = Instance.Started();
+        var before = instance.Role("receive");
+        using var idle = new Client(instance.Smtp);
+        using var busy = new Client(instance.Smtp);
+        busy.Expect("250", "EHLO client.test");
+        busy.Expect("250", "MAIL FROM:<s@out.test>");
+        Directory.CreateDirectory($"{instance.Top}/new");
+        File.WriteAllText($"{instance.Top}/new/aliases", "alias@box.test plain@box.test\n");
+        instance.Set($"virtual_alias_maps = texthash:{instance.Top}/new/aliases");
+        instance.Reload();
+        instance.Takes("alias@box.test");
+        Assert.NotEqual(before, instance.Role("receive"));
+        Assert.StartsWith("250", Client.Send(instance.Smtp, "s@out.test", "alias@box.test", "Subject: x\n\nby the new one\n"), StringComparison.Ordinal);
+        instance.Delivered("plain", "by the new one");
+        busy.Expect("250", "RCPT TO:<plain@box.test>");
+        busy.Expect("354", "DATA");
+        busy.Write("Subject: x\r\n\r\nby the old one\r\n");
+        busy.Expect("250", ".");
+        instance.Delivered("plain", "by the old one");
+        // Mail of local users is the new one's, though the old one is still there.
+        instance.Run("sendmail", "Subject: x\n\npicked up\n"u8.ToArray(), "-f", "s@out.test", "plain@box.test").Fine();
+        instance.Delivered("plain", "picked up");
+        Assert.Equal(0, Libc.kill(before, 0));
+        busy.Expect("221", "QUIT");
+        idle.Expect("250", "NOOP");
+        idle.Expect("221", "QUIT");
+        Poll.Until(() => Libc.kill(before, 0) < 0, () => "the end of the one that was replaced");
+        Assert.DoesNotContain("warning: process", instance.Log, StringComparison.Ordinal);
+        Assert.DoesNotContain("421", instance.Log, StringComparison.Ordinal);
     }
 
     [Fact]

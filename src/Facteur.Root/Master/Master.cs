@@ -759,15 +759,15 @@ public sealed unsafe class Master : IDisposable
                 if ((wider && ReadsTables(role)) || (moved && role.Name == "local"))
                 {
                     role.Replaced = true;
-                    role.Say('Q', role.Name is "deliver" or "local" ? "leave" : "");
+                    role.Say('Q', "leave");
                 }
                 else if (role.Name != LocalParent.LocalParent.Name)
                 {
                     role.Say('C');
                 }
             }
-            // A delivery under way is not cut: others take what is new meanwhile.
-            foreach (var role in _roles.Values.Where(r => r.Name is "deliver" or "local" && r is { Replaced: true, Pid: >= 0 }).ToArray())
+            // A session or delivery under way is not cut: others take what is new meanwhile.
+            foreach (var role in _roles.Values.Where(r => r is { Name: "receive" or "deliver" or "local", Replaced: true, Pid: >= 0 }).ToArray())
             {
                 Replace(role);
                 if (role.Name == "local" && _roles.TryGetValue(LocalParent.LocalParent.Name, out var parent))
@@ -845,7 +845,7 @@ public sealed unsafe class Master : IDisposable
             role.Ending = true;
         }
         // No more comes in and nothing more is sent; what is under way ends, and its forwards are taken till then.
-        _roles.Values.Where(r => r.Name is "receive" or "queue" && r.Control is not null).ToList().ForEach(r => r.Say('D'));
+        All.Where(r => r.Name is "receive" or "queue").ToList().ForEach(r => r.Say('D'));
         End("deliver", "local");
         End("receive");
         End("queue");

@@ -111,13 +111,19 @@ internal sealed class Doors(HostsFile hosts, ISockets sockets, ServiceLog log, T
         again.ForEach(a => _ = AcceptAsync(a.Name, a.Listener));
     }
 
-    /// <inheritdoc/>
-    public async ValueTask DisposeAsync()
+    /// <summary>No new sessions; those under way go on.</summary>
+    public async ValueTask CloseAsync()
     {
         foreach (var (listener, _) in _open.Values)
         {
             await listener.DisposeAsync().ConfigureAwait(false);
         }
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await CloseAsync().ConfigureAwait(false);
         await _stop.CancelAsync().ConfigureAwait(false);
         // Sessions see the end at their next command; mail being made durable still gets its answer.
         for (var i = 0; i < 100 && Sessions > 0; i++)

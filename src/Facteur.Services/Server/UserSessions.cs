@@ -11,6 +11,9 @@ public sealed class UserSessions
     private readonly ConcurrentDictionary<uint, int> _users = new();
     private int _sessions;
 
+    /// <summary>Sessions of all users.</summary>
+    public int Count => Volatile.Read(ref _sessions);
+
     /// <summary>Counts a session of a user; false when there are too many, and then it is not counted.</summary>
     public bool TryEnter(uint uid)
     {

@@ -37,6 +37,24 @@ public sealed class MaildropDirectory(string queueDirectory)
     /// <returns>0 or the errno.</returns>
     public int Create(TimeProvider time, out MaildropFile? file) => MaildropFile.Create(Path, time, out file);
 
+    /// <summary>
+    /// The right to take files out, which one process at a time has: while a reload replaces pickup, another must not take what is being handed over.
+    /// Who may only add files can't open the directory, and so not keep pickup from it.
+    /// </summary>
+    /// <returns>The lock, given back with its disposal; null while another has it.</returns>
+    /// <exception cref="IOException">The directory can't be opened or locked.</exception>
+    public UnixFile? TryLock()
+    {
+        var errno = UnixFile.Open(Path, Libc.O_RDONLY | Libc.O_DIRECTORY, 0, out var directory);
+        errno = errno != 0 ? errno : directory!.TryLockFlock();
+        if (errno == 0)
+        {
+            return directory;
+        }
+        directory?.Dispose();
+        return errno is Libc.EAGAIN ? null : throw new IOException($"{Path}: {Errno.Text(errno)}");
+    }
+
     /// <summary>Whether this process writes here itself: it is root or owns the directory.</summary>
     public bool IsOurs()
     {

@@ -15,7 +15,7 @@ public sealed class TableCache : IDisposable
     private readonly Dictionary<string, (string Value, long Turn)> _entries = new(StringComparer.Ordinal);
     private readonly Lock _gate = new();
     private readonly Lock _writing = new();
-    private readonly string? _path;
+    private string? _path;
     private readonly int _limit;
     private readonly ITableEvents _events;
     private readonly ITimer _timer;
@@ -157,6 +157,19 @@ public sealed class TableCache : IDisposable
                 }
             }
             WriteFile(changes, all);
+        }
+    }
+
+    /// <summary>Writes what is not in the file yet, and from now on nothing: the file is another's.</summary>
+    public void Leave()
+    {
+        Write();
+        lock (_writing)
+        {
+            lock (_gate)
+            {
+                _path = null;
+            }
         }
     }
 

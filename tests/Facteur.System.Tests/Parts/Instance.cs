@@ -160,8 +160,22 @@ internal sealed class Instance : IDisposable
         Set($"maillog_file = {file}");
     }
 
-    /// <summary>The process of a role, 0 when there is none.</summary>
-    public int Role(string name) => Directory.EnumerateDirectories("/proc").Where(p => Mine(p, name)).Select(p => int.Parse(Path.GetFileName(p), CultureInfo.InvariantCulture)).FirstOrDefault();
+    /// <summary>The process of a role, 0 when there is none; of several the one that began last: others leave.</summary>
+    public int Role(string name) => Directory.EnumerateDirectories("/proc").Where(p => Mine(p, name)).OrderByDescending(Began).Select(p => int.Parse(Path.GetFileName(p), CultureInfo.InvariantCulture)).FirstOrDefault();
+
+    // Field 22 of proc(5) stat; the name before it may hold blanks.
+    private static long Began(string process)
+    {
+        try
+        {
+            var stat = File.ReadAllText($"{process}/stat");
+            return long.Parse(stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[19], CultureInfo.InvariantCulture);
+        }
+        catch (IOException)
+        {
+            return 0;
+        }
+    }
 
     /// <summary>Waits until nothing of this instance runs: roles end with their master.</summary>
     public void Gone() => Poll.Until(() => !Directory.EnumerateDirectories("/proc").Any(p => Mine(p, "")), () => "the end of the roles");
@@ -176,6 +190,21 @@ internal sealed class Instance : IDisposable
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             return false;
+        }
+    }
+
+    /// <summary>Waits until a recipient is taken: a reload is asked for, not waited for, and the sessions that began before it follow what was.</summary>
+    public void Takes(string recipient)
+    {
+        var reply = "";
+        Poll.Until(() => (reply = Asked()).StartsWith("250", StringComparison.Ordinal), () => $"a recipient {recipient} that is taken, not {reply}");
+
+        string Asked()
+        {
+            using var client = new Client(Smtp);
+            client.Expect("250", "EHLO client.test");
+            client.Expect("250", "MAIL FROM:<s@out.test>");
+            return client.Say($"RCPT TO:<{recipient}>");
         }
     }
 

@@ -37,6 +37,8 @@ internal sealed class ReceiveRole : IAsyncDisposable
     private readonly PickupService _pickup;
     private readonly ServiceLog _master;
     private readonly Doors _doors;
+    private readonly CancellationTokenSource _leave = new();
+    private SubmitService? _submit;
     private Task[] _services = [];
 
     /// <summary>Makes the role; nothing runs before <see cref="StartAsync"/>.</summary>
@@ -103,11 +105,11 @@ internal sealed class ReceiveRole : IAsyncDisposable
     /// <exception cref="ConfigException">An address can't be bound.</exception>
     public async ValueTask StartAsync(ConfigLoad load, ISockets sockets)
     {
-        var submit = new SubmitService(load.Config, _around.Threads, _pickup.Trigger, Entries.LogOf(_around.Log, load.Config, "pickup"), _around.Time);
+        _submit = new SubmitService(load.Config, _around.Threads, _pickup.Trigger, Entries.LogOf(_around.Log, load.Config, "pickup"), _around.Time);
         _services =
         [
-            _pickup.RunAsync(_stop.Token),
-            submit.RunAsync(Open("submit", SubmitService.SocketMode), _stop.Token),
+            _pickup.RunAsync(_leave.Token),
+            _submit.RunAsync(Open("submit", SubmitService.SocketMode), _stop.Token),
             PickupTrigger.RunAsync(Open("public/pickup", 0x1B6), _pickup, _around.Time),
         ];
         await _doors.ApplyAsync(_around.Generation.Now, Entries.DefaultLimit(load.Config)).ConfigureAwait(false);
@@ -135,14 +137,33 @@ internal sealed class ReceiveRole : IAsyncDisposable
         };
     }
 
-    /// <summary>No new sessions; those under way end at their next command, and mail being made durable gets its answer.</summary>
-    public async ValueTask CloseAsync()
+    /// <summary>Another process takes this one's place: it has all that is new, and the sessions under way end as their clients like.</summary>
+    public async ValueTask LeaveAsync(TimeSpan limit)
     {
-        await _doors.DisposeAsync().ConfigureAwait(false);
+        _verify.Leave();
+        await EndTakingAsync().ConfigureAwait(false);
+        await _doors.CloseAsync().ConfigureAwait(false);
+        var pickup = Task.WhenAll(_services);
+        for (var since = _around.Time.GetTimestamp(); (Sessions > 0 || _submit is { Sessions: > 0 } || !pickup.IsCompleted) && _around.Time.GetElapsedTime(since) < limit;)
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(100), _around.Time).ConfigureAwait(false);
+        }
+    }
+
+    private async ValueTask EndTakingAsync()
+    {
         foreach (var socket in _sockets)
         {
             await socket.DisposeAsync().ConfigureAwait(false);
         }
+        await _leave.CancelAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>No new sessions; those under way end at their next command, and mail being made durable gets its answer.</summary>
+    public async ValueTask CloseAsync()
+    {
+        await _doors.DisposeAsync().ConfigureAwait(false);
+        await EndTakingAsync().ConfigureAwait(false);
         await _stop.CancelAsync().ConfigureAwait(false);
         await Task.WhenAny(Task.WhenAll(_services), Task.Delay(TimeSpan.FromSeconds(2), _around.Time)).ConfigureAwait(false);
     }
@@ -166,6 +187,7 @@ internal sealed class ReceiveRole : IAsyncDisposable
         _pickup.Dispose();
         _verify.Dispose();
         _stop.Dispose();
+        _leave.Dispose();
         return ValueTask.CompletedTask;
     }
 

@@ -20,7 +20,7 @@ public sealed class RoleProcess
 {
     private const int OtherBuild = 70;
 
-    /// <summary>With 'Q': the role is not stopped but replaced, and ends its deliveries first (deliver and local).</summary>
+    /// <summary>With 'Q': the role is not stopped but replaced, and ends its sessions or deliveries first (receive, deliver and local).</summary>
     public const string Leave = "leave";
 
     private readonly string _name;
@@ -226,7 +226,7 @@ public sealed class RoleProcess
                     _queue?.CloseAsync().AsTask().GetAwaiter().GetResult();
                     _receive?.CloseAsync().AsTask().GetAwaiter().GetResult();
                     break;
-                case 'Q' when text == Leave && _agents is not null:
+                case 'Q' when text == Leave && (_agents is not null || _receive is not null):
                     // Beside this: a stop that comes meanwhile cuts it short, and master's end ends it at once.
                     _leaving ??= Task.Run(LeaveAsync);
                     break;
@@ -321,7 +321,14 @@ public sealed class RoleProcess
     /// <summary>Another process has taken this one's place: it ends what it has begun, and then itself.</summary>
     private async Task LeaveAsync()
     {
-        await _agents!.DrainAsync(AgentRole.LeaveLimit).ConfigureAwait(false);
+        if (_receive is not null)
+        {
+            await _receive.LeaveAsync(AgentRole.LeaveLimit).ConfigureAwait(false);
+        }
+        else
+        {
+            await _agents!.DrainAsync(AgentRole.LeaveLimit).ConfigureAwait(false);
+        }
         End();
         Libc._exit(0);
     }

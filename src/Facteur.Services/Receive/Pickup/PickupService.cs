@@ -28,6 +28,7 @@ public sealed class PickupService : IDisposable
     /// <summary>So often a fault of ours may meet a file, with a pause after each, before the file is put aside.</summary>
     private const int FaultLimit = 10;
     private static readonly TimeSpan FaultPause = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan LockPause = TimeSpan.FromMilliseconds(100);
 
     private readonly MaildropDirectory _directory;
     private readonly ICleanup _cleanup;
@@ -104,6 +105,7 @@ public sealed class PickupService : IDisposable
     /// <summary>Serves until it is stopped; messages under way are finished.</summary>
     public async Task RunAsync(CancellationToken cancel)
     {
+        using var right = await LockAsync(cancel).ConfigureAwait(false);
         _directory.RemoveTemporaries(_time);
         while (!cancel.IsCancellationRequested)
         {
@@ -131,6 +133,31 @@ public sealed class PickupService : IDisposable
                 // Time to look, or the end.
             }
         }
+    }
+
+    private async ValueTask<IDisposable?> LockAsync(CancellationToken cancel)
+    {
+        string? said = null;
+        while (!cancel.IsCancellationRequested)
+        {
+            try
+            {
+                if (_directory.TryLock() is { } right)
+                {
+                    return right;
+                }
+            }
+            catch (IOException e)
+            {
+                if (said != e.Message)
+                {
+                    PickupLog.CannotList(_log, _directory.Path, e.Message);
+                }
+                said = e.Message;
+            }
+            await Task.Delay(LockPause, _time, cancel).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+        return null;
     }
 
     /// <summary>Takes all that is there now.</summary>

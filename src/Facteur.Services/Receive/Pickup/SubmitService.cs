@@ -55,6 +55,9 @@ public sealed class SubmitService
     /// <param name="config">Parameters.</param>
     public static string SocketPath(IConfig config) => Path.Combine(config.Get(CommonParameters.QueueDirectory), "submit");
 
+    /// <summary>Sessions being served.</summary>
+    public int Sessions => _sessions.Count;
+
     /// <summary>Serves a listener until it is disposed.</summary>
     public async Task RunAsync(Listener listener, CancellationToken cancel)
     {

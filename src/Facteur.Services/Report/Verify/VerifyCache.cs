@@ -33,6 +33,9 @@ internal sealed class VerifyCache(string map, VerifyLog log, TimeProvider time) 
     /// <returns>How many stayed and how many went.</returns>
     public (int Retained, int Dropped) Clean(Func<VerifyEntry, bool> isOld) => _table.Clean((_, text) => !VerifyEntry.TryParse(text, out var entry) || isOld(entry));
 
+    /// <summary>The file is another's from now on.</summary>
+    public void Leave() => _table.Leave();
+
     /// <inheritdoc/>
     public void Dispose() => _table.Dispose();
 }

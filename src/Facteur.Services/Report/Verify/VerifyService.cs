@@ -114,6 +114,13 @@ public sealed class VerifyService : IAddressProbes, IProbeResults, IDisposable
         }
     }
 
+    /// <summary>Another process takes this one's place: what is learnt from now on is kept in memory only.</summary>
+    public void Leave()
+    {
+        _cleaner.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _cache.Leave();
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {
