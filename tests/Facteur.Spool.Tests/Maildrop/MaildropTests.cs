@@ -27,6 +27,18 @@ public sealed class MaildropTests : IDisposable
     public void Dispose() => Directory.Delete(_directory, recursive: true);
 
     [Fact]
+    public void One_at_a_time_may_take_files_out()
+    {
+        var one = new MaildropDirectory(_directory).TryLock();
+        Assert.NotNull(one);
+        Assert.Null(new MaildropDirectory(_directory).TryLock());
+        one.Dispose();
+        using var another = new MaildropDirectory(_directory).TryLock();
+        Assert.NotNull(another);
+        Assert.Contains("maildrop", Assert.Throws<IOException>(() => new MaildropDirectory($"{_directory}/none").TryLock()).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Reads_what_Postfix_writes()
     {
         var (message, content, wrong) = Read(Convert.FromHexString(FromPostfix));

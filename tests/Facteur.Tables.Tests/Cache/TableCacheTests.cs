@@ -9,6 +9,25 @@ public sealed class TableCacheTests
     private static string Show(TableCache cache) => string.Join(' ', cache.Entries().Select(e => $"{e.Key}={e.Value}"));
 
     [Fact]
+    public void Who_leaves_writes_what_it_knows_and_nothing_after()
+    {
+        using var tables = new TestTables();
+        using var old = Open(tables);
+        old.Update("a", "1");
+        old.Leave();
+        using (var next = Open(tables))
+        {
+            Assert.Equal("a=1", Show(next));
+            next.Update("b", "2");
+        }
+        old.Update("c", "3");
+        old.Write();
+        Assert.Equal("a=1 c=3", Show(old));
+        using var last = Open(tables);
+        Assert.Equal("a=1 b=2", Show(last));
+    }
+
+    [Fact]
     public void What_was_written_is_there_after_a_restart()
     {
         using var tables = new TestTables();
