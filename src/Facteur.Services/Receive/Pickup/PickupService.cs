@@ -49,6 +49,10 @@ public sealed class PickupService : IDisposable
     private readonly ConcurrentDictionary<string, (int Count, long At)> _faults = new();
     private readonly ConcurrentDictionary<string, bool> _queued = new();
 
+    // Taken by the first look, given back at the end.
+    private UnixFile? _right;
+    private string? _cannotLock;
+
     /// <summary>Makes the service.</summary>
     /// <param name="config">The entry's parameters.</param>
     /// <param name="cleanup">Where mail goes.</param>
@@ -100,13 +104,15 @@ public sealed class PickupService : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _trigger.Dispose();
+    public void Dispose()
+    {
+        _right?.Dispose();
+        _trigger.Dispose();
+    }
 
     /// <summary>Serves until it is stopped; messages under way are finished.</summary>
     public async Task RunAsync(CancellationToken cancel)
     {
-        using var right = await LockAsync(cancel).ConfigureAwait(false);
-        _directory.RemoveTemporaries(_time);
         while (!cancel.IsCancellationRequested)
         {
             try
@@ -120,9 +126,9 @@ public sealed class PickupService : IDisposable
             }
             catch (Exception)
             {
-                return;
+                break;
             }
-            using var timer = new CancellationTokenSource(_wakeup, _time);
+            using var timer = new CancellationTokenSource(_right is null ? LockPause : _wakeup, _time);
             using var either = CancellationTokenSource.CreateLinkedTokenSource(cancel, timer.Token);
             try
             {
@@ -133,36 +139,17 @@ public sealed class PickupService : IDisposable
                 // Time to look, or the end.
             }
         }
-    }
-
-    private async ValueTask<IDisposable?> LockAsync(CancellationToken cancel)
-    {
-        string? said = null;
-        while (!cancel.IsCancellationRequested)
-        {
-            try
-            {
-                if (_directory.TryLock() is { } right)
-                {
-                    return right;
-                }
-            }
-            catch (IOException e)
-            {
-                if (said != e.Message)
-                {
-                    PickupLog.CannotList(_log, _directory.Path, e.Message);
-                }
-                said = e.Message;
-            }
-            await Task.Delay(LockPause, _time, cancel).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        }
-        return null;
+        _right?.Dispose();
+        _right = null;
     }
 
     /// <summary>Takes all that is there now.</summary>
     public async Task ScanAsync(CancellationToken cancel)
     {
+        if (!IsOurs())
+        {
+            return;
+        }
         // What can't be taken now must not hide what lies behind it.
         var seen = new HashSet<string>(StringComparer.Ordinal);
         while (!cancel.IsCancellationRequested && seen.Count < ScanLimit)
@@ -192,6 +179,34 @@ public sealed class PickupService : IDisposable
                 return;
             }
         }
+    }
+
+    /// <summary>Whether this is the one that may take files out: another may be at its last ones.</summary>
+    private bool IsOurs()
+    {
+        if (_right is not null)
+        {
+            return true;
+        }
+        try
+        {
+            _right = _directory.TryLock();
+        }
+        catch (IOException e)
+        {
+            if (_cannotLock != e.Message)
+            {
+                PickupLog.CannotList(_log, _directory.Path, e.Message);
+            }
+            _cannotLock = e.Message;
+        }
+        if (_right is null)
+        {
+            return false;
+        }
+        _cannotLock = null;
+        _directory.RemoveTemporaries(_time);
+        return true;
     }
 
     private void Forget(HashSet<string> there)

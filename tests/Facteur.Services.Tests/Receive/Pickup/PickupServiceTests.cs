@@ -208,7 +208,7 @@ public sealed class PickupServiceTests : IDisposable, ICleanup, IBounce, IQueueL
             File.SetLastWriteTimeUtc(Name(name), (_time.GetUtcNow() - TimeSpan.FromHours(name.EndsWith('2') ? 23 : 25)).UtcDateTime);
         }
         using var pickup = Service();
-        await pickup.RunAsync(new CancellationToken(canceled: true));
+        await pickup.ScanAsync(default);
         Assert.Equal(names[1..].Order(), Files().Select(path => Path.GetFileName(path)).Order());
     }
 
