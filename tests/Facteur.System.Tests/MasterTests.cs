@@ -68,7 +68,7 @@ public sealed class MasterTests
         File.WriteAllText(mail.MasterCf, master);
         // A table that is not there fails lookups, not the system.
         mail.Set("canonical_maps = hash:/nonexistent/table");
-        _ = mail.Postfix("reload");
+        mail.Reload();
         mail.Logged("/nonexistent/table");
         File.WriteAllText(mail.MainCf, good);
         mail.Reload();

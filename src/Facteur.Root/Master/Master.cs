@@ -63,7 +63,7 @@ public sealed unsafe class Master : IDisposable
     private IReadOnlyList<string> _localRights;
     private int _signals;
     private long _secretsSeen;
-    private bool _started;
+    private bool _started, _reloading;
     private bool _foreignSaid;
 
     private Master(string directory, TextWriter error, TimeProvider time)
@@ -134,10 +134,7 @@ public sealed unsafe class Master : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (var role in All)
-        {
-            role.Dispose();
-        }
+        All.ToList().ForEach(r => r.Dispose());
         // Of those that are not there close(2) says EBADF.
         foreach (var fd in _listen.Values.Concat(_sockets.Values).Concat(_secrets.Values.Select(s => s.Descriptor)).Concat(_logPair).Append(_bell).Append(_logFile).Append(_hands))
         {
@@ -181,6 +178,12 @@ public sealed unsafe class Master : IDisposable
             if ((signals & Signal.Reload) != 0)
             {
                 Reload();
+            }
+            if (_reloading && _roles.Values.All(r => r.Ready))
+            {
+                _reloading = false;
+                _log.Info($"reload -- version {_plan.Version}, configuration {_directory}");
+                Notify("READY=1");
             }
             if (!_started && _roles.Values.All(r => r.Ready))
             {
@@ -242,8 +245,8 @@ public sealed unsafe class Master : IDisposable
             switch ((char)_message[0])
             {
                 case 'R':
-                    role.Ready = true;
-                    _foreignSaid = false;
+                    // postlogd also says it when a reload has come to nothing.
+                    (_foreignSaid, role.Ready) = (_foreignSaid && role.Ready, true);
                     if ((role.Name != "local" || _root) && text != "confined")
                     {
                         _log.Warning($"{role.Name} is not confined: it may write /tmp, as every user; Landlock is {(Landlock.Version == 0 ? "not in this kernel" : "wider than it should be")}");
@@ -763,6 +766,7 @@ public sealed unsafe class Master : IDisposable
                 }
                 else if (role.Name != LocalParent.LocalParent.Name)
                 {
+                    role.Ready = false;
                     role.Say('C');
                 }
             }
@@ -781,13 +785,13 @@ public sealed unsafe class Master : IDisposable
                 _ = Libc.close(fd);
             }
             _plan.Warnings.ForEach(_log.Warning);
-            _log.Info($"reload -- version {_plan.Version}, configuration {_directory}");
+            _reloading = true;
         }
         catch (MasterException e)
         {
             _log.Error($"reload: {e.Message}");
+            Notify("READY=1");
         }
-        Notify("READY=1");
     }
 
     private void Replace(RoleSlot role)
@@ -840,10 +844,7 @@ public sealed unsafe class Master : IDisposable
     /// <summary>No new mail, no new deliveries, what is under way ends, the queue is synced, and then the others.</summary>
     private void Stop()
     {
-        foreach (var role in All)
-        {
-            role.Ending = true;
-        }
+        All.ToList().ForEach(r => r.Ending = true);
         // No more comes in and nothing more is sent; what is under way ends, and its forwards are taken till then.
         All.Where(r => r.Name is "receive" or "queue").ToList().ForEach(r => r.Say('D'));
         End("deliver", "local");

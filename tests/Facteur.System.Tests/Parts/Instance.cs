@@ -223,9 +223,9 @@ internal sealed class Instance : IDisposable
     /// <summary>Reads main.cf again; back when that is done.</summary>
     public void Reload()
     {
-        var before = Count("reload");
+        var before = Count("reload -- version");
         Postfix("reload").Fine();
-        Poll.Until(() => Count("reload") > before, () => "reload");
+        Poll.Until(() => Count("reload -- version") > before, () => "reload");
 
         int Count(string text) => Log.Split(text).Length;
     }
