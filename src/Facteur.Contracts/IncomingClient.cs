@@ -34,7 +34,7 @@ public static class IncomingFrames
     public const ushort Credit = 7;
 
     /// <summary>Bytes of content a client may have under way: beyond it, it waits. Enough for what arrives while one batch is synced, and no more than a link's window.</summary>
-    public const long CreditLimit = 1 << 20;
+    public const long CreditLimit = 1 << 19;
 
     /// <summary>Numbers asked for at a time.</summary>
     public const int IdBlock = 4096;

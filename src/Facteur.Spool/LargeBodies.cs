@@ -27,7 +27,7 @@ internal sealed class LargeBodies(SpoolPaths paths, IDisk disk, TimeProvider tim
     private const int BlocksWaiting = 8;
 
     /// <summary>Blocks kept for later files: what a crowd of long messages took is given back.</summary>
-    private const int BlocksKept = 40;
+    private const int BlocksKept = 20;
 
     /// <summary>Files kept to be written over, and the bytes of the longest: 32 MiB at most.</summary>
     private const int SpareLimit = 16;
