@@ -158,6 +158,10 @@ internal sealed class PostconfEdit(CommandContext context, PostconfOptions optio
             {
                 return "-Pe does not accept wild-card parameter name";
             }
+            if (options.Mode == 'F' && part == "*")
+            {
+                return "-Fe does not accept wild-card field name";
+            }
             if (options.Mode == 'F' && CheckField(part, value) is { } bad)
             {
                 return bad;

@@ -129,11 +129,11 @@ internal sealed class PostconfShow(CommandContext context, PostconfOptions optio
         var names = new List<string>();
         if (options.Classes.Contains("builtin"))
         {
-            names.AddRange(ParameterRegistry.All.Select(row => row.Name).Where(NameUse.IsBuiltin));
+            names.AddRange(ParameterRegistry.All.Select(row => row.Name).Where(IsBuiltin));
         }
         if (options.Classes.Contains("service"))
         {
-            names.AddRange(files.Names.Services.Keys.Where(name => !NameUse.IsBuiltin(name)));
+            names.AddRange(files.Names.Services.Keys);
         }
         if (options.Classes.Contains("user") && options.Action != 'd')
         {
@@ -142,8 +142,11 @@ internal sealed class PostconfShow(CommandContext context, PostconfOptions optio
         return names.Order(StringComparer.Ordinal);
     }
 
+    // Postfix: local_destination_recipient_limit is of the service, where there is one.
+    private bool IsBuiltin(string name) => NameUse.IsBuiltin(name) && !files.Names.Services.ContainsKey(name);
+
     private bool IsKnown(string name) =>
-        (options.Classes.Contains("builtin") && NameUse.IsBuiltin(name))
+        (options.Classes.Contains("builtin") && IsBuiltin(name))
         || (options.Classes.Contains("service") && files.Names.Services.ContainsKey(name))
         || (options.Classes.Contains("user") && files.Names.IsUser(name));
 

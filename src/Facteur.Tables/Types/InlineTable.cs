@@ -16,7 +16,7 @@ internal static class InlineTable
         foreach (var element in BraceText.Elements(inner))
         {
             var pair = element[0] == '{'
-                ? BraceText.Inner(element) ?? throw new TableException($"bad syntax: \"{request.FullName}\"; {Need}")
+                ? BraceText.Inner(element) ?? throw new TableException($"{BraceText.WhyNot(element)}: \"{request.FullName}\"; {Need}")
                 : element;
             var equals = pair.IndexOf('=', StringComparison.Ordinal);
             if (equals < 0)

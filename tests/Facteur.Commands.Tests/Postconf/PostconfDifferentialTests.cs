@@ -147,6 +147,8 @@ public sealed class PostconfDifferentialTests : IDisposable
         ("good = 1\n", "", "-o a=b -e good=2"),
         ("good = 1\n", "", "-Fe a/chroot=n"),
         ("good = 1\n", "", "-PX a/b/*"),
+        ("good = 1\n", "", "-Fe a/b/*=c"),
+        ("good = 1\n", "local unix - n n - - local\n", "-d -C service"),
         ("good = 1\n", "", "-Pe a/b/c/d=e"),
         ("good = 1\n", "", "-F /"),
         ("good = $nothing\nprocess_name = x\n", "", "-M a/b/c"),
