@@ -180,6 +180,10 @@ internal sealed class PostconfEdit(CommandContext context, PostconfOptions optio
                     if (type is "*" || type == oldType)
                     {
                         matched.Add(operand);
+                        if (MasterCfFile.InvalidField(line) is { } invalid)
+                        {
+                            throw new ConfigException($"{invalid} in \"{string.Join(' ', line.Fields.Concat(line.Arguments))}\"");
+                        }
                         line = change(line, part, value);
                     }
                 }

@@ -40,6 +40,7 @@ public sealed class CheckTests : IDisposable
               -o smtpd_delay_rejekt=no
             odd unix - - n - - smtpf
             cleanup unix n - n - 0 cleanup
+            local unix - n n - - local
             """);
         var check = Check();
         Assert.Equal((1, ""), (check.Exit, check.Error));
@@ -54,7 +55,7 @@ public sealed class CheckTests : IDisposable
             "DIR/main.cf:16: error: smtpd_tls_cert_file: open /no/cert.pem: No such file or directory",
             "DIR/main.cf:17: warning: support for parameter \"smtp_use_tls\" will be removed; instead, specify \"smtp_tls_security_level\"",
             "DIR/main.cf:18: error: mailbox_size_limit = 10 is smaller than message_size_limit = 10240000: local(8) does not deliver with it",
-            "DIR/master.cf:1: note: smtp/inet: closed: strangers can't reach it: it listens on 127.0.0.1:25 only; others may not relay either",
+            "DIR/master.cf:1: note: smtp/inet: closed: strangers can't relay: smtpd_relay_restrictions refuses them (its default)",
             "DIR/master.cf:3: warning: unused parameter: smtpd_delay_rejekt: no parameter has this name, and nothing refers to it; the nearest name is smtpd_delay_reject",
             "DIR/master.cf:4: error: service odd/unix: no program smtpf; expected one of ",
             "DIR/checks:1: note: the pattern /(a)\\1/ has a back-reference: ",

@@ -418,6 +418,17 @@ public sealed class PostconfTests : IDisposable
         Assert.Equal("# within\n\na          unix  -       -       y       -       -       smtp\n    -o x=1\n    -o y=2\n# after\nb unix - - n - - smtp\n", File.ReadAllText($"{_directory}/master.cf"));
     }
 
+    [Theory]
+    [InlineData("-Fe", "b/foo/chroot=y")]
+    [InlineData("-PX", "*/*/x")]
+    public void A_service_that_is_not_well_formed_is_not_changed(string option, string request)
+    {
+        File.WriteAllText($"{_directory}/master.cf", "a unix - - n - - smtp\nb foo - - n - - smtp\n");
+        Fails("invalid type field \"foo\" in \"b foo - - n - - smtp\"", option, request);
+        Answers("", "-MX", "b/foo");
+        Assert.Equal("a unix - - n - - smtp\n", File.ReadAllText($"{_directory}/master.cf"));
+    }
+
     [Fact]
     public void Of_two_requests_for_one_name_the_last_counts()
     {
