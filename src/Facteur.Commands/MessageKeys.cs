@@ -122,7 +122,7 @@ internal sealed class MessageKeys
     private static byte[] Normal(ReadOnlySpan<byte> header)
     {
         var colon = header.IndexOf((byte)':');
-        return [.. header[..colon].TrimEnd(" \t"u8), .. header[colon..]];
+        return colon < 0 ? header.ToArray() : [.. header[..colon].TrimEnd(" \t"u8), .. header[colon..]];
     }
 
     private void EndHeaders()
