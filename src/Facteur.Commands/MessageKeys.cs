@@ -68,10 +68,15 @@ internal sealed class MessageKeys
             }
             if (IsHeader(line))
             {
-                _header.AddRange(line.AsSpan(0, Math.Min(line.Length, MaxHeader)));
+                _header.AddRange(Normal(line.AsSpan(0, Math.Min(line.Length, MaxHeader))));
                 yield break;
             }
             EndHeaders();
+            // Postfix: where a line of the body ends the headers, an empty one comes before it.
+            if (line.Length > 0 && _body)
+            {
+                yield return [];
+            }
             // Postfix: the empty line after headers is a line of the body.
             if (line.Length == 0)
             {
@@ -111,6 +116,13 @@ internal sealed class MessageKeys
     {
         var colon = line.IndexOf((byte)':');
         return colon > 0 && line[..colon].TrimEnd(" \t"u8).IndexOfAnyExceptInRange((byte)33, (byte)126) < 0;
+    }
+
+    // RFC 822's blanks between a name and its colon are not seen by rules (Postfix: mime_state).
+    private static byte[] Normal(ReadOnlySpan<byte> header)
+    {
+        var colon = header.IndexOf((byte)':');
+        return colon < 0 ? header.ToArray() : [.. header[..colon].TrimEnd(" \t"u8), .. header[colon..]];
     }
 
     private void EndHeaders()

@@ -58,14 +58,14 @@ public static class Postconf
 
     private static string? Show(CommandContext context, PostconfOptions options)
     {
-        if (TooDeep(options) is { } wrong)
-        {
-            return wrong;
-        }
         var files = PostconfFiles.Read(context, options);
         if (options.Action != 'd')
         {
             PostconfWarnings.Before(context, files);
+        }
+        if (TooDeep(options) is { } wrong)
+        {
+            return wrong;
         }
         var show = new PostconfShow(context, options, files);
         string? failed = null;
@@ -98,8 +98,9 @@ public static class Postconf
             'M' => (2, "[/type]"),
             'F' => (3, "[/type[/field]]"),
             'P' => (3, "[/type[/parameter]]"),
-            _ => (int.MaxValue, ""),
+            _ => (0, ""),
         };
-        return options.Operands.Any(o => o.Split('/').Length > parts) ? $"-{options.Mode} option requires service_name{form}" : null;
+        bool Wrong(string operand) => operand.Split('/', StringSplitOptions.RemoveEmptyEntries).Length is var count && (count == 0 || count > parts);
+        return parts > 0 && options.Operands.Any(Wrong) ? $"-{options.Mode} option requires service_name{form}" : null;
     }
 }

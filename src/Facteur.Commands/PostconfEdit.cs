@@ -26,9 +26,18 @@ internal sealed class PostconfEdit(CommandContext context, PostconfOptions optio
                 {
                     return $"{wrong}: \"{operand}\"";
                 }
+                if (values.FindIndex(v => v.Key == name) is >= 0 and var earlier)
+                {
+                    context.Warn($"ignoring earlier request: '{name} = {values[earlier].Value}'");
+                    values.RemoveAt(earlier);
+                }
                 values.Add(new(name, value));
             }
             return Rewrite("main.cf", text => MainCfEditor.Set(text, values), values.Select(v => v.Key));
+        }
+        if (options.Operands.Any(string.IsNullOrWhiteSpace))
+        {
+            return "-X or -# requires non-blank parameter names";
         }
         var names = options.Operands.ToHashSet(StringComparer.Ordinal);
         return Rewrite("main.cf", text => options.Action == 'X' ? MainCfEditor.Remove(text, names) : MainCfEditor.CommentOut(text, names), names);
@@ -41,7 +50,7 @@ internal sealed class PostconfEdit(CommandContext context, PostconfOptions optio
         {
             return none;
         }
-        var changes = new Dictionary<(string, string), MasterLine?>();
+        var changes = new List<ServiceChange>();
         foreach (var operand in options.Operands)
         {
             var (request, entry) = (operand, "");
@@ -49,7 +58,7 @@ internal sealed class PostconfEdit(CommandContext context, PostconfOptions optio
             {
                 return $"{wrong}: \"{operand}\"";
             }
-            if (request.Split('/') is not [var name, var type])
+            if (request.Split('/', StringSplitOptions.RemoveEmptyEntries) is not [var name, var type])
             {
                 return "-Me, -MX or -M# requires service_name/type";
             }
@@ -62,14 +71,15 @@ internal sealed class PostconfEdit(CommandContext context, PostconfOptions optio
                 {
                     return line is null ? bad : $"{bad} in \"{entry}\"";
                 }
+                changes.RemoveAll(c => c.Becomes(line!));
             }
-            changes[(name, type)] = line;
+            changes.Add(new(name, type, line));
         }
         return Rewrite("master.cf", text => ChangeServices(text, changes), []);
     }
 
     /// <summary>master.cf's fields: -Fe.</summary>
-    internal string? Fields() => Parts("-Fe requires service_name/type/field=value", (line, field, value) =>
+    internal string? Fields() => Parts("-Fe or -FX requires service_name/type/field_name", (line, field, value) =>
     {
         var index = MasterLine.FieldNames.ToList().IndexOf(field);
         if (field == "command")
@@ -101,9 +111,9 @@ internal sealed class PostconfEdit(CommandContext context, PostconfOptions optio
         if (options.Action == 'e' && !found)
         {
             kept.AddRange(["-o", $"{name}={value}"]);
-            found = true;
         }
-        return found ? line with { Arguments = [.. kept, .. line.Arguments.Skip(line.OptionCount)] } : line;
+        // Written anew also where there was nothing to remove (Postfix).
+        return line with { Arguments = [.. kept, .. line.Arguments.Skip(line.OptionCount)] };
     });
 
     private string? Operands()
@@ -140,9 +150,17 @@ internal sealed class PostconfEdit(CommandContext context, PostconfOptions optio
             {
                 return $"{wrong}: \"{operand}\"";
             }
-            if (request.Split('/', 3) is not [var name, var type, { Length: > 0 } part])
+            if (request.Split('/', StringSplitOptions.RemoveEmptyEntries) is not [var name, var type, var part])
             {
                 return usage;
+            }
+            if (options.Mode == 'P' && part == "*")
+            {
+                return "-Pe does not accept wild-card parameter name";
+            }
+            if (options.Mode == 'F' && part == "*")
+            {
+                return "-Fe does not accept wild-card field name";
             }
             if (options.Mode == 'F' && CheckField(part, value) is { } bad)
             {
@@ -162,6 +180,10 @@ internal sealed class PostconfEdit(CommandContext context, PostconfOptions optio
                     if (type is "*" || type == oldType)
                     {
                         matched.Add(operand);
+                        if (MasterCfFile.InvalidField(line) is { } invalid)
+                        {
+                            throw new ConfigException($"{invalid} in \"{string.Join(' ', line.Fields.Concat(line.Arguments))}\"");
+                        }
                         line = change(line, part, value);
                     }
                 }
@@ -175,26 +197,20 @@ internal sealed class PostconfEdit(CommandContext context, PostconfOptions optio
         return failed;
     }
 
-    private string ChangeServices(string text, Dictionary<(string, string), MasterLine?> changes)
+    private string ChangeServices(string text, List<ServiceChange> changes)
     {
         if (options.Action == '#')
         {
-            return MasterCfEditor.CommentOut(text, line => changes.ContainsKey((line.Name, line.Type)));
+            return MasterCfEditor.CommentOut(text, line => changes.Exists(c => c.Asks(line)));
         }
-        var found = new HashSet<(string, string)>();
+        var found = new HashSet<ServiceChange>();
         var edited = MasterCfEditor.Change(text, line =>
+            changes.Find(c => c.Asks(line) || c.Becomes(line)) is not { } change ? line
+                // A second entry of the same service goes: the new one is to be the last.
+                : found.Add(change) ? change.Entry : null);
+        foreach (var change in changes.Where(c => c.Entry is not null && !found.Contains(c)))
         {
-            var key = (line.Name, line.Type);
-            if (!changes.TryGetValue(key, out var changed))
-            {
-                return line;
-            }
-            // A second entry of the same service goes: the new one is to be the last.
-            return found.Add(key) ? changed : null;
-        });
-        foreach (var (key, added) in changes.Where(c => c.Value is not null && !found.Contains(c.Key)))
-        {
-            edited += MasterFormat.Format(added!, fold: true) + "\n";
+            edited += MasterFormat.Format(change.Entry!, fold: true) + "\n";
         }
         return edited;
     }
@@ -224,5 +240,13 @@ internal sealed class PostconfEdit(CommandContext context, PostconfOptions optio
             }
             return change(text);
         });
+    }
+
+    /// <summary>What becomes of the services that a request names; each part may be "*".</summary>
+    private sealed record ServiceChange(string Name, string Type, MasterLine? Entry)
+    {
+        public bool Asks(MasterLine line) => (Name == "*" || Name == line.Name) && (Type == "*" || Type == line.Type);
+
+        public bool Becomes(MasterLine line) => Entry is { } entry && entry.Name == line.Name && entry.Type == line.Type;
     }
 }

@@ -11,6 +11,9 @@ internal sealed class PostconfFiles
     /// <summary>What ends a run after the warning about an expression.</summary>
     internal const string MacroError = "macro processing error";
 
+    // What a program is, nobody sets.
+    private static readonly HashSet<string> ReadOnly = new(StringComparer.Ordinal) { "process_id", "process_name", "service_name" };
+
     private PostconfFiles(MainCfFile main, MasterCfFile? master, IConfig actual, IConfig defaults)
     {
         Main = main;
@@ -74,9 +77,18 @@ internal sealed class PostconfFiles
         {
             throw new ConfigException(file.Errors[0]);
         }
-        // As in Postfix, a directory that was asked for shows as if main.cf had set it.
+        foreach (var name in ReadOnly.Where(file.Entries.ContainsKey))
+        {
+            context.Warn($"{path}: read-only parameter assignment: {name}={file.Entries[name].Value}");
+        }
+        // As in Postfix, a directory that was asked for shows as if main.cf had set it, in its first line.
         var asked = options.Directory is not null || context.Environment.ContainsKey("MAIL_CONFIG");
-        return file.With(asked ? [new("config_directory", directory), .. options.Overrides] : options.Overrides);
+        if (asked && file.Entries.TryGetValue("config_directory", out var own) && own.Value != directory)
+        {
+            context.Warn($"{path}, line {own.Line}: overriding earlier entry: config_directory={directory}");
+            asked = false;
+        }
+        return file.Without(ReadOnly).With(asked ? [new("config_directory", directory), .. options.Overrides] : options.Overrides);
     }
 
     private static MasterCfFile? ReadMaster(CommandContext context, PostconfOptions options, string directory)

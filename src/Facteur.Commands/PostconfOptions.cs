@@ -14,6 +14,12 @@ internal sealed class PostconfOptions
     // One of these chooses what is shown or done.
     private const string Modes = "aAlmbtTMFPp";
     private const string Actions = "denX#";
+    private const string OtherModes = "aAlmbtT";
+
+    // In Postfix's order, in which they are told.
+    private const string Letters = "aAbdefFhHjlmMnopPtTxX#";
+
+    private static readonly string[] Exclusive = [Modes, Actions, "hH", "feX#", "heX#", "HeX#", "jeX#", "oeX#", "xeX#"];
 
     private readonly HashSet<char> _flags = [];
     private readonly List<KeyValuePair<string, string>> _overrides = [];
@@ -65,6 +71,7 @@ internal sealed class PostconfOptions
                         return $"invalid parameter override: {options.Argument}: {wrong}";
                     }
                     _overrides.Add(new(key, value));
+                    _flags.Add('o');
                     break;
                 case 'v':
                     Verbose++;
@@ -107,55 +114,41 @@ internal sealed class PostconfOptions
 
     private string? Combine()
     {
-        var modes = _flags.Where(Modes.Contains).Order().ToList();
-        var actions = _flags.Where(Actions.Contains).Order().ToList();
-        if (modes is ['b', 't'])
+        // Postfix: a value on the command line means -e.
+        if (!_flags.Overlaps(OtherModes) && Operands.Any(o => o.Contains('=', StringComparison.Ordinal)))
+        {
+            _flags.Add('e');
+        }
+        if (Has('b') && Has('t'))
         {
             return "specify one of -b and -t";
         }
-        if (modes.Count > 1)
+        foreach (var group in Exclusive)
         {
-            return $"specify one of{string.Concat(modes.Select(m => $" -{m}"))}";
+            var present = Letters.Where(f => group.Contains(f, StringComparison.Ordinal) && _flags.Contains(f)).ToList();
+            if (present.Count > 1)
+            {
+                return $"specify one of{string.Concat(present.Select(f => $" -{f}"))}";
+            }
         }
-        if (modes.Count == 1)
-        {
-            Mode = modes[0];
-        }
-        // Postfix: a value on the command line means -e.
-        if (Mode is 'p' or 'M' or 'F' or 'P' && !actions.Contains('e') && Operands.Any(o => o.Contains('=', StringComparison.Ordinal)))
-        {
-            actions.Add('e');
-            actions.Sort();
-        }
-        if (actions.Count > 1)
-        {
-            return $"specify one of{string.Concat(actions.Select(a => $" -{a}"))}";
-        }
-        Action = actions.Count == 1 ? actions[0] : ' ';
+        Mode = Modes.FirstOrDefault(_flags.Contains, 'p');
+        Action = Actions.FirstOrDefault(_flags.Contains, ' ');
         return Forbidden();
     }
 
     private string? Forbidden()
     {
-        if (Has('h') && Has('H'))
+        var forbidden = Mode switch
         {
-            return "specify one of -h -H";
-        }
-        var forbidden = (Mode, Action) switch
-        {
-            ('p', 'e' or 'X' or '#') => "fhHjxC",
-            ('p', _) => "",
-            ('M', ' ') => "dnhHj",
-            ('M', _) => "dnfhHjxo",
-            ('F', ' ') => "dnj#X",
-            ('F', _) => "dnfhHjxoX#",
-            ('P', ' ') => "dnj#",
-            ('P', _) => "dnfhHjxo#",
-            _ => "denX#fhHjx",
+            'p' => "",
+            'M' => "dnhH",
+            'F' => "dnX#",
+            'P' => "dn#",
+            _ => "defhHjnxX#",
         };
-        foreach (var flag in forbidden.Where(f => Has(f) || f == Action))
+        foreach (var flag in forbidden.Where(_flags.Contains))
         {
-            return Mode == 'p' ? $"with option -{Action}, do not specify -{flag}" : $"with option -{Mode}, do not specify -{flag}";
+            return $"with option -{Mode}, do not specify -{flag}";
         }
         return null;
     }

@@ -9,7 +9,6 @@ namespace Facteur.Commands;
 internal sealed class PostconfShow(CommandContext context, PostconfOptions options, PostconfFiles files)
 {
     private readonly bool _fold = options.Has('f');
-    private readonly HashSet<string> _matched = new(StringComparer.Ordinal);
 
     /// <summary>main.cf's parameters: all, those asked for (in the order asked), those set (-n), or defaults (-d).</summary>
     internal void Main()
@@ -37,63 +36,92 @@ internal sealed class PostconfShow(CommandContext context, PostconfOptions optio
     }
 
     /// <summary>Services (-M).</summary>
-    internal void Services()
+    internal void Services() => Show((line, _) =>
     {
-        foreach (var line in files.Master!.Lines.Where(line => Wanted(line.Name, line.Type, null)))
+        var text = MasterFormat.Format(line, _fold && !options.Has('j'), Setting(line));
+        if (options.Has('j'))
         {
-            context.Output.WriteLine(MasterFormat.Format(line, _fold, options.Has('x') ? text => files.Expand(text, Locals(line)) : null));
+            Print($"{line.Name}/{line.Type}", text);
         }
-        WarnUnmatched();
-    }
+        else
+        {
+            context.Output.WriteLine(text);
+        }
+        return true;
+    });
 
     /// <summary>Fields of services (-F).</summary>
     internal string? Fields()
     {
         foreach (var operand in options.Operands)
         {
-            if (operand.Split('/', 3) is [_, _, var field] && field != "*" && !MasterLine.FieldNames.Contains(field))
+            if (Parts(operand) is [_, _, var field] && field != "*" && !MasterLine.FieldNames.Contains(field))
             {
                 return $"invalid service attribute name: \"{field}\"";
             }
         }
-        foreach (var line in files.Master!.Lines)
+        Show((line, wanted) =>
         {
-            for (var i = 0; i < MasterLine.FieldNames.Count; i++)
+            foreach (var (field, i) in MasterLine.FieldNames.Select((field, i) => (field, i)).Where(f => wanted == "*" || wanted == f.field))
             {
-                var field = MasterLine.FieldNames[i];
-                if (!Wanted(line.Name, line.Type, field))
-                {
-                    continue;
-                }
-                var name = $"{line.Name}/{line.Type}/{field}";
-                if (field == "command" && !options.Has('H'))
-                {
-                    context.Output.WriteLine(MasterFormat.Command(line, options.Has('h') ? "" : $"{name} = ", _fold));
-                }
-                else
-                {
-                    Print(name, line.Fields[i]);
-                }
+                Field(line, field, line.Fields[i]);
             }
-        }
-        WarnUnmatched();
+            return true;
+        });
         return null;
     }
 
     /// <summary>Settings of services (-P).</summary>
-    internal void Settings()
+    internal void Settings() => Show((line, wanted) =>
     {
+        var locals = Locals(line);
+        var found = false;
+        foreach (var (name, value) in locals.Where(l => l.Key != "service_name").OrderBy(l => l.Key, StringComparer.Ordinal).Where(l => wanted == "*" || wanted == l.Key))
+        {
+            Print($"{line.Name}/{line.Type}/{name}", options.Has('x') ? files.Expand(value, locals) : value);
+            found = true;
+        }
+        return found;
+    });
+
+    private void Field(MasterLine line, string field, string value)
+    {
+        var name = $"{line.Name}/{line.Type}/{field}";
+        if (field != "command" || options.Has('H'))
+        {
+            Print(name, value);
+        }
+        else if (options.Has('j'))
+        {
+            Print(name, MasterFormat.Command(line, "", fold: false, Setting(line)));
+        }
+        else
+        {
+            context.Output.WriteLine(MasterFormat.Command(line, options.Has('h') ? "" : $"{name} = ", _fold, Setting(line)));
+        }
+    }
+
+    private Func<string, string>? Setting(MasterLine line) => options.Has('x') ? text => files.Expand(text, Locals(line)) : null;
+
+    /// <summary>Shows what each request, or none, wants of each service: a service that two requests want is shown twice, as in Postfix.</summary>
+    private void Show(Func<MasterLine, string, bool> show)
+    {
+        var matched = new HashSet<string>(StringComparer.Ordinal);
         foreach (var line in files.Master!.Lines)
         {
-            foreach (var (name, value) in Locals(line).Where(l => l.Key != "service_name").OrderBy(l => l.Key, StringComparer.Ordinal))
+            foreach (var operand in options.Operands.Count == 0 ? ["*"] : options.Operands)
             {
-                if (Wanted(line.Name, line.Type, name))
+                var words = Parts(operand);
+                if (Matches(words, 0, line.Name) && Matches(words, 1, line.Type) && show(line, words.Length > 2 ? words[2] : "*"))
                 {
-                    Print($"{line.Name}/{line.Type}/{name}", options.Has('x') ? files.Expand(value, Locals(line)) : value);
+                    matched.Add(operand);
                 }
             }
         }
-        WarnUnmatched();
+        foreach (var operand in options.Operands.Where(o => !matched.Contains(o)))
+        {
+            context.Warn($"unmatched request: \"{operand}\"");
+        }
     }
 
     private IEnumerable<string> Names()
@@ -101,11 +129,11 @@ internal sealed class PostconfShow(CommandContext context, PostconfOptions optio
         var names = new List<string>();
         if (options.Classes.Contains("builtin"))
         {
-            names.AddRange(ParameterRegistry.All.Select(row => row.Name).Where(NameUse.IsBuiltin));
+            names.AddRange(ParameterRegistry.All.Select(row => row.Name).Where(IsBuiltin));
         }
         if (options.Classes.Contains("service"))
         {
-            names.AddRange(files.Names.Services.Keys.Where(name => !NameUse.IsBuiltin(name)));
+            names.AddRange(files.Names.Services.Keys);
         }
         if (options.Classes.Contains("user") && options.Action != 'd')
         {
@@ -114,8 +142,11 @@ internal sealed class PostconfShow(CommandContext context, PostconfOptions optio
         return names.Order(StringComparer.Ordinal);
     }
 
+    // Postfix: local_destination_recipient_limit is of the service, where there is one.
+    private bool IsBuiltin(string name) => NameUse.IsBuiltin(name) && !files.Names.Services.ContainsKey(name);
+
     private bool IsKnown(string name) =>
-        (options.Classes.Contains("builtin") && NameUse.IsBuiltin(name))
+        (options.Classes.Contains("builtin") && IsBuiltin(name))
         || (options.Classes.Contains("service") && files.Names.Services.ContainsKey(name))
         || (options.Classes.Contains("user") && files.Names.IsUser(name));
 
@@ -136,39 +167,15 @@ internal sealed class PostconfShow(CommandContext context, PostconfOptions optio
         context.Output.WriteLine(options.Has('H') ? name : Folding.Format(options.Has('h') ? value : $"{name} = {value}", _fold));
     }
 
-    private bool Wanted(string name, string type, string? part)
-    {
-        if (options.Operands.Count == 0)
-        {
-            return true;
-        }
-        var wanted = false;
-        foreach (var operand in options.Operands)
-        {
-            var words = operand.Split('/', part is null ? 2 : 3);
-            if (Matches(words, 0, name) && Matches(words, 1, type) && (part is null || Matches(words, 2, part)))
-            {
-                _matched.Add(operand);
-                wanted = true;
-            }
-        }
-        return wanted;
-    }
-
-    private void WarnUnmatched()
-    {
-        foreach (var operand in options.Operands.Where(o => !_matched.Contains(o)))
-        {
-            context.Warn($"unmatched request: \"{operand}\"");
-        }
-    }
+    private static string[] Parts(string operand) => operand.Split('/', StringSplitOptions.RemoveEmptyEntries);
 
     private static bool Matches(string[] words, int at, string text) => at >= words.Length || words[at] == "*" || words[at] == text;
 
-    private static Dictionary<string, string> Locals(MasterLine line)
+    // Postfix: entries of one name and type share their settings.
+    private Dictionary<string, string> Locals(MasterLine line)
     {
         var locals = new Dictionary<string, string>(StringComparer.Ordinal) { ["service_name"] = line.Name };
-        foreach (var (name, value) in line.Settings)
+        foreach (var (name, value) in files.Master!.Lines.Where(l => l.Name == line.Name && l.Type == line.Type).SelectMany(l => l.Settings))
         {
             locals[name] = value;
         }

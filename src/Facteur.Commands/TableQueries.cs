@@ -9,7 +9,6 @@ internal sealed class TableQueries(CommandContext context, TableCommandOptions o
 {
     private readonly Encoding _encoding = options.Tables.Utf8 ? Encoding.UTF8 : Encoding.Latin1;
 
-
     /// <summary>-s.</summary>
     public int List(string name)
     {
@@ -19,7 +18,18 @@ internal sealed class TableQueries(CommandContext context, TableCommandOptions o
         }
         foreach (var (key, value) in table.Entries())
         {
-            WritePair(key, Content(name, key, value));
+            if (key.Length == 0)
+            {
+                context.Warn($"table {name}: empty lookup key value is not allowed");
+            }
+            else if (value.Length == 0)
+            {
+                WarnOfEmpty(name, key);
+            }
+            if (Content(name, key, value) is { } content)
+            {
+                WritePair(key, content);
+            }
         }
         return 0;
     }
@@ -37,7 +47,7 @@ internal sealed class TableQueries(CommandContext context, TableCommandOptions o
                 }
                 else
                 {
-                    context.Output.Write($"{Shown(value)}\n");
+                    Write($"{value}\n");
                 }
                 return 0;
             }
@@ -48,7 +58,7 @@ internal sealed class TableQueries(CommandContext context, TableCommandOptions o
     /// <summary>-q -: keys from standard input, a line each, or out of a message.</summary>
     public int AskInput(IReadOnlyList<string> names)
     {
-        var tables = names.Select(set.OpenOrThrow).ToList();
+        List<ITable>? tables = null;
         var keys = options.Body || options.Headers
             ? MessageKeys.Read(InputLines.Read(context.Input), options.Headers, options.Body, options.Mime)
             : InputLines.Read(context.Input);
@@ -61,6 +71,8 @@ internal sealed class TableQueries(CommandContext context, TableCommandOptions o
                 continue;
             }
             var key = _encoding.GetString(line);
+            // Postfix: nobody asks, nothing is opened.
+            tables ??= [.. names.Select(set.OpenOrThrow)];
             if (tables.Select(t => Find(t, key)).FirstOrDefault(v => v is not null) is { } value)
             {
                 found = true;
@@ -74,7 +86,7 @@ internal sealed class TableQueries(CommandContext context, TableCommandOptions o
     {
         if (!options.Json)
         {
-            context.Output.Write($"{Shown(key)}{(options.Aliases ? ":\t" : "\t")}{Shown(value)}\n");
+            Write($"{key}{(options.Aliases ? ":\t" : "\t")}{value}\n");
             return;
         }
         var text = new StringBuilder("{");
@@ -95,27 +107,54 @@ internal sealed class TableQueries(CommandContext context, TableCommandOptions o
             default:
                 if (lookup.Value.Length == 0)
                 {
-                    context.Warn($"table {table.Name}: key {key}: empty string result is not allowed");
-                    context.Warn($"table {table.Name} should return NO RESULT in case of NOT FOUND");
+                    WarnOfEmpty(table.Name, key);
                 }
                 return Content(table.Name, key, lookup.Value);
         }
     }
 
-    /// <summary>A value, or with -F the content that it encodes.</summary>
-    private string Content(string table, string key, string value)
+    private void WarnOfEmpty(string table, string key)
+    {
+        context.Warn($"table {table}: key {key}: empty string result is not allowed");
+        context.Warn($"table {table} should return NO RESULT in case of NOT FOUND");
+    }
+
+    /// <summary>A value, or with -F the content that it encodes; of a table without index, which nothing has encoded, that of the files that it names. Null when they can't be read.</summary>
+    private string? Content(string table, string key, string value)
     {
         if (!options.FileValues)
         {
             return value;
         }
+        if (!TableTypes.IsIndexed(table[..table.IndexOf(':', StringComparison.Ordinal)]))
+        {
+            return FileValues.Read(value, out var wrong) is { } content ? _encoding.GetString(content) : Unread(wrong);
+        }
         var bytes = new byte[value.Length];
         return Convert.TryFromBase64String(value, bytes, out var count)
             ? _encoding.GetString(bytes, 0, count)
             : throw new TableException($"table {table}: key {key}: malformed BASE64 value: {value}");
+
+        string? Unread(string wrong)
+        {
+            context.Warn($"{table}: key {key}: {wrong}: skipping this entry");
+            return null;
+        }
     }
 
-    // Bytes read as Latin-1 are shown as the bytes they were when those are UTF-8.
+    // Bytes read as Latin-1 leave as the bytes they were.
+    private void Write(string text)
+    {
+        if (options.Tables.Utf8 || Ascii.IsValid(text) || text.AsSpan().ContainsAnyExceptInRange('\0', '\xFF') || context.Output is not StreamWriter writer)
+        {
+            context.Output.Write(Shown(text));
+            return;
+        }
+        writer.Flush();
+        writer.BaseStream.Write(Encoding.Latin1.GetBytes(text));
+    }
+
+    // In JSON, and where there is only text, when they are UTF-8.
     private string Shown(string text)
     {
         if (options.Tables.Utf8 || Ascii.IsValid(text))

@@ -18,7 +18,7 @@ internal sealed class TableUpdates(CommandContext context, TableCommandOptions o
     public void Write(string table)
     {
         var path = PathOf(table, "does not support bulk-mode creation.");
-        var (content, owner) = options.Incremental ? (InputLines.ReadAll(context.Input), OwnerOfInput()) : ReadSource(path);
+        var (content, owner) = options.Incremental ? (InputLines.ReadAll(context.Input), OwnerOfInput()) : SourceFile.Read(path);
         if (options.KeepRights || owner is not ({ } uid, { } gid) || (uid, gid) == (0, 0) || !FileIdentity.CanChange)
         {
             Write(table, path, content);
@@ -125,54 +125,16 @@ internal sealed class TableUpdates(CommandContext context, TableCommandOptions o
     }
 
     // Whoever gives a file gives it as its owner; what a pipe or a terminal says, who started the command says (Postfix: the terminal's user).
-    private static (uint Uid, uint Gid)? OwnerOfInput() => StatusOf(0) is { } status && (status.Mode & Libc.S_IFMT) == Libc.S_IFREG ? (status.Uid, status.Gid) : null;
+    private static (uint Uid, uint Gid)? OwnerOfInput() => SourceFile.StatusOf(0) is { } status && (status.Mode & Libc.S_IFMT) == Libc.S_IFREG ? (status.Uid, status.Gid) : null;
 
-    private static Stat? StatusOf(int descriptor)
-    {
-        var file = UnixFile.Own(descriptor);
-        var errno = file.Status(out var status);
-        _ = file.Release();
-        return errno == 0 ? status : null;
-    }
-
-    private static (byte[] Content, (uint Uid, uint Gid)? Owner) ReadSource(string path)
-    {
-        try
-        {
-            using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 1);
-            using var content = new MemoryStream();
-            file.CopyTo(content);
-            // Of the file that was opened: by its name another could be there meanwhile.
-            return (content.ToArray(), StatusOf((int)file.SafeFileHandle.DangerousGetHandle()) is { } status ? (status.Uid, status.Gid) : null);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new TableException($"open {path}: {(e is FileNotFoundException or DirectoryNotFoundException ? "No such file or directory"
-                : e is UnauthorizedAccessException && !Directory.Exists(path) ? "Permission denied"
-                : Directory.Exists(path) ? "Is a directory" : e.Message)}");
-        }
-    }
-
-    /// <summary>-F: the files that a value names, with a newline between two, in base 64.</summary>
+    /// <summary>-F: the files that a value names, in base 64.</summary>
     private string? FileContent(string source, TableEntry entry)
     {
-        using var content = new MemoryStream();
-        foreach (var name in entry.Value.Split([',', ' ', '\t', '\r', '\n'], StringSplitOptions.RemoveEmptyEntries))
+        if (FileValues.Read(entry.Value, out var wrong) is { } content)
         {
-            try
-            {
-                if (content.Length > 0)
-                {
-                    content.WriteByte((byte)'\n');
-                }
-                content.Write(ReadSource(name).Content);
-            }
-            catch (TableException e)
-            {
-                events.Warning($"{source}, line {entry.Line}: {e.Message}: skipping this entry");
-                return null;
-            }
+            return Convert.ToBase64String(content);
         }
-        return Convert.ToBase64String(content.GetBuffer(), 0, (int)content.Length);
+        events.Warning($"{source}, line {entry.Line}: {wrong}: skipping this entry");
+        return null;
     }
 }

@@ -19,7 +19,10 @@ internal static class LineEditor
     }
 
     /// <summary>Asks for each logical line what becomes of it.</summary>
-    internal static StringBuilder Edit(string text, Func<string, (Verdict Verdict, string? Text)> decide)
+    /// <param name="text">The file's text.</param>
+    /// <param name="decide">What becomes of a line.</param>
+    /// <param name="commentsFirst">Whether comments within a line that is replaced come before what takes its place (Postfix: master.cf) or after it (main.cf).</param>
+    internal static StringBuilder Edit(string text, Func<string, (Verdict Verdict, string? Text)> decide, bool commentsFirst = false)
     {
         var output = new StringBuilder(text.Length + 128);
         var lines = text.Split('\n');
@@ -34,9 +37,9 @@ internal static class LineEditor
             var end = EndOf(lines, start, count);
             var block = lines.AsSpan(start, end - start);
             var (verdict, replacement) = decide(Join(block));
-            if (verdict == Verdict.Replace && replacement is not null)
+            if (verdict == Verdict.Replace && !commentsFirst)
             {
-                output.Append(replacement).Append('\n');
+                Append(replacement);
             }
             foreach (var line in block)
             {
@@ -46,9 +49,15 @@ internal static class LineEditor
                     output.Append(kept ? "" : "#").Append(line).Append('\n');
                 }
             }
+            if (verdict == Verdict.Replace && commentsFirst)
+            {
+                Append(replacement);
+            }
             start = end;
         }
         return output;
+
+        void Append(string? replacement) => output.Append(replacement).Append(replacement is null ? "" : "\n");
     }
 
     // One past the last continuation line; comments after it belong to nobody.

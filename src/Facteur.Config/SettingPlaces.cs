@@ -45,6 +45,11 @@ public sealed class SettingPlaces
         return Main.Entries.TryGetValue(name, out var setting) ? (MainPath, word.Length == 0 ? setting.Line : Find(_mainLines, setting.Line, word)) : (MainPath, 0);
     }
 
+    /// <summary>The place of a name in an entry of master.cf.</summary>
+    /// <param name="line">The entry's line.</param>
+    /// <param name="name">A name of its settings, or in them.</param>
+    public (string File, int Line) InMaster(int line, string name) => (MasterPath, Find(_masterLines, line, name));
+
     /// <summary>"file:line", or "file" where there is no line.</summary>
     public static string Text((string File, int Line) place) => place.Line > 0 ? $"{place.File}:{place.Line}" : place.File;
 

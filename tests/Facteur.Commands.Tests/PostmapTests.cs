@@ -1,3 +1,4 @@
+using System.Text;
 using Facteur.Unix;
 
 namespace Facteur.Commands.Tests;
@@ -72,6 +73,60 @@ public sealed class PostmapTests
     {
         using var directory = new TableDirectory();
         Assert.Equal(new TableCommandRun(1, "", error), TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "", arguments.Split('|')));
+    }
+
+    [Theory]
+    [InlineData("-q|a|pcre:{{/x/ y}}z", "", 1, "", "postmap: fatal: pcre map: syntax error after '}' in \"{{/x/ y}}z\"\n")]
+    [InlineData("-q|a|cidr:{{1.2.3.4 y}", "", 1, "", "postmap: fatal: cidr map: missing '}' in \"{{1.2.3.4 y}\"\n")]
+    [InlineData("-q|a|inline:{{a=b}c}", "", 1, "", "postmap: fatal: syntax error after '}' in \"{a=b}c\": \"inline:{{a=b}c}\"; need \"inline:{name=value...}\"\n")]
+    [InlineData("-q|a|inline:{ }", "", 1, "", "postmap: fatal: empty table: \"inline:{ }\"; need \"inline:{name=value...}\"\n")]
+    [InlineData("-q|a|inline:{,,}", "", 1, "", "postmap: fatal: empty table: \"inline:{,,}\"; need \"inline:{name=value...}\"\n")]
+    [InlineData("-q|a|pcre:{}", "", 1, "", "")]
+    [InlineData("-q|a|regexp:{}", "", 1, "", "")]
+    [InlineData("-q|1.2.3.4|cidr:{}", "", 1, "", "")]
+    [InlineData("-q|1.2.3.4|cidr:{{/24 y}}", "", 1, "", "postmap: warning: cidr map {{/24 y}}, line 1: bad network value in \"/24\": skipping this rule\n")]
+    [InlineData("-q|a|regexp:{{endif foo}}", "", 1, "", "postmap: warning: regexp map {{endif foo}}, line 1: ignoring ENDIF without matching IF\n")]
+    [InlineData("-s|inline:{x=}", "", 0, "x\t\n", "postmap: warning: table inline:{x=}: key x: empty string result is not allowed\npostmap: warning: table inline:{x=} should return NO RESULT in case of NOT FOUND\n")]
+    [InlineData("-s|inline:{=y}", "", 0, "\ty\n", "postmap: warning: table inline:{=y}: empty lookup key value is not allowed\n")]
+    [InlineData("-q|-|static:{x", "", 1, "", "")]
+    [InlineData("-h|-q|-|regexp:{{/^(subject): (.*)/ $1 $2}}", "Subject \t: odd\n\n", 0, "Subject: odd\tSubject odd\n", "")]
+    [InlineData("-b|-q|-|regexp:{{/^$/ EMPTY}, {/./ LINE}}", "Subject: x\nno header\n\nlast\n", 0, "\tEMPTY\nno header\tLINE\n\tEMPTY\nlast\tLINE\n", "")]
+    [InlineData("-h|-b|-q|-|regexp:{{/^$/ EMPTY}, {/./ LINE}}", "A: x\n\nlast\n", 0, "A: x\tLINE\n\tEMPTY\nlast\tLINE\n", "")]
+    public void Postfix_says_the_same(string arguments, string input, int status, string output, string error)
+    {
+        using var directory = new TableDirectory();
+        Assert.Equal(new TableCommandRun(status, output, error), TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, input, arguments.Split('|')));
+    }
+
+    [Theory]
+    [InlineData("-q", "k")]
+    [InlineData("-s", "-s")]
+    public void Bytes_that_are_no_text_leave_as_they_came(string option, string argument)
+    {
+        using var directory = new TableDirectory();
+        directory.Write("main.cf", "smtputf8_enable = no\n");
+        File.WriteAllBytes($"{directory.Path}/t", [.. "k "u8, 0xFC, .. "x\n"u8]);
+        using var output = new MemoryStream();
+        using var writer = new StreamWriter(output, new UTF8Encoding(false));
+        var arguments = (string[])[option, .. (string[])(option == argument ? [] : [argument]), $"texthash:{directory.Path}/t"];
+        Assert.Equal(0, Postmap.Run(new CommandContext("postmap", arguments, Stream.Null, writer, TextWriter.Null, TimeProvider.System, new Dictionary<string, string> { ["MAIL_CONFIG"] = directory.Path })));
+        writer.Flush();
+        Assert.Equal([.. (option == "-s" ? "k\t"u8 : ""u8), 0xFC, .. "x\n"u8], output.ToArray());
+    }
+
+    [Fact]
+    public void Files_of_a_table_without_index_are_read_with_F()
+    {
+        using var directory = new TableDirectory();
+        directory.Write("one", "first\n");
+        directory.Write("two", "second");
+        directory.Write("t", $"a {directory.Path}/one, {directory.Path}/two\nb {directory.Path}/none\n");
+        var table = $"texthash:{directory.Path}/t";
+        Assert.Equal(new TableCommandRun(0, "first\n\nsecond\n", ""), TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "", "-Fq", "a", table));
+        var none = new TableCommandRun(1, "", $"postmap: warning: {table}: key b: open {directory.Path}/none: No such file or directory: skipping this entry\n");
+        Assert.Equal(none, TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "", "-Fq", "b", table));
+        Assert.Equal($"a\tfirst\n\nsecond\n", TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "", "-Fs", table).Output);
+        Assert.Equal("second\n", TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "", "-Fq", "x", $"static:{directory.Path}/two").Output);
     }
 
     [Fact]

@@ -66,7 +66,7 @@ internal static class NameCheck
     {
         List<(string File, int Line)> found = file == places.MainPath
             ? [.. places.Main.Entries.Where(e => what == "undefined" ? Refers(e.Value.Value, name) : e.Key == name).Select(e => places.Of(null, e.Key, what == "undefined" ? name : ""))]
-            : [.. places.Master.Lines.Where(l => l.Settings.Any(s => what == "undefined" ? Refers(s.Value, name) : s.Key == name)).Select(l => (places.MasterPath, l.Line))];
+            : [.. places.Master.Lines.Where(l => l.Settings.Any(s => what == "undefined" ? Refers(s.Value, name) : s.Key == name)).Select(l => places.InMaster(l.Line, name))];
         return found.Count > 0 ? found : [(file, 0)];
     }
 

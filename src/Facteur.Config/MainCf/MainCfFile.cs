@@ -61,6 +61,17 @@ public sealed class MainCfFile
         return file;
     }
 
+    /// <summary>The same file without some settings.</summary>
+    public MainCfFile Without(IReadOnlySet<string> names)
+    {
+        var file = With([]);
+        foreach (var name in names)
+        {
+            file._entries.Remove(name);
+        }
+        return file;
+    }
+
     /// <summary>Takes "name = value" apart; says what is wrong, or null.</summary>
     public static string? SplitNameValue(string text, out string name, out string value)
     {

@@ -18,7 +18,7 @@ public static class MasterCfEditor
             var changed = change(service);
             return ReferenceEquals(changed, service) ? (Verdict.Keep, null)
                 : (Verdict.Replace, changed is null ? null : MasterFormat.Format(changed, fold: true));
-        }).ToString();
+        }, commentsFirst: true).ToString();
 
     /// <summary>Turns services into comments.</summary>
     public static string CommentOut(string text, Func<MasterLine, bool> which) =>

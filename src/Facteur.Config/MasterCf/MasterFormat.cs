@@ -30,10 +30,11 @@ public static class MasterFormat
     /// <param name="line">The service.</param>
     /// <param name="before">What stands before the command on its line.</param>
     /// <param name="fold">Whether to fold.</param>
-    public static string Command(MasterLine line, string before, bool fold)
+    /// <param name="setting">Changes the text of each -o; null leaves them.</param>
+    public static string Command(MasterLine line, string before, bool fold, Func<string, string>? setting = null)
     {
         var output = new StringBuilder(before).Append(line.Command);
-        AppendArguments(output, line, fold, setting: null);
+        AppendArguments(output, line, fold, setting);
         return output.ToString();
     }
 

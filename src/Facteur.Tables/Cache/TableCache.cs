@@ -27,7 +27,7 @@ public sealed class TableCache : IDisposable
     private bool _armed;
 
     /// <summary>Opens a cache.</summary>
-    /// <param name="map">"type:path", or empty to keep it in memory only. The type says where Postfix kept it; the file is the path with ".cache".</param>
+    /// <param name="map">"type:path" or "proxy:type:path", or empty to keep it in memory only. The type says where Postfix kept it; the file is the path with ".cache". A type that is no file's is told, and kept in memory.</param>
     /// <param name="limit">Most entries; beyond it a tenth goes, those that were updated longest ago.</param>
     /// <param name="events">Where warnings go.</param>
     /// <param name="time">The clock.</param>
@@ -39,7 +39,17 @@ public sealed class TableCache : IDisposable
         {
             return;
         }
-        var name = map[(map.LastIndexOf(':') + 1)..];
+        var file = map.StartsWith("proxy:", StringComparison.Ordinal) ? map["proxy:".Length..] : map;
+        var colon = file.IndexOf(':', StringComparison.Ordinal);
+        var (type, name) = (file[..Math.Max(colon, 0)], file[(colon + 1)..]);
+        if (type.Length > 0 && !TableTypes.IsIndexed(type))
+        {
+            if (type != "internal")
+            {
+                _events.Warning($"{map}: the cache is kept in memory only: expected btree:path, hash:path or lmdb:path");
+            }
+            return;
+        }
         _path = name + CacheFile.Suffix;
         try
         {

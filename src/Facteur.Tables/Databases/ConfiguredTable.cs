@@ -6,7 +6,7 @@ namespace Facteur.Tables.Databases;
 /// A database table whose file of parameters is looked at once a second, by the lookup that comes then: when it has changed, and rested for two seconds, the table is
 /// opened anew from it. A file that can't be used is told, and the table goes on as it was.
 /// </summary>
-internal sealed class ConfiguredTable : ITable
+internal sealed class ConfiguredTable : IOwnedTable
 {
     private static readonly TimeSpan Look = TimeSpan.FromSeconds(1);
 
@@ -53,6 +53,9 @@ internal sealed class ConfiguredTable : ITable
         }
         return Volatile.Read(ref _table).LookupAsync(key, cancel);
     }
+
+    public (Lookup Lookup, uint Owner) FindOwned(string key) =>
+        Volatile.Read(ref _table) is IOwnedTable table ? table.FindOwned(key) : throw new InvalidOperationException($"{Name} has no owner");
 
     public void Dispose()
     {

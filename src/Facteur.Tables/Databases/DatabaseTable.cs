@@ -6,9 +6,9 @@ namespace Facteur.Tables.Databases;
 
 /// <summary>
 /// A table whose answers come from a database: which keys it is asked for, and how what it finds becomes a result. It never answers "not found" because it
-/// could not be asked.
+/// could not be asked. Its answers are as good as its parameters: they are in the name of whoever may write that file (Postfix: cfg_get_owner).
 /// </summary>
-internal abstract class DatabaseTable : ITable
+internal abstract class DatabaseTable : IOwnedTable
 {
     /// <summary>A result may have this many characters: more is a query without a condition.</summary>
     protected const int MaxResult = 10 << 20;
@@ -17,6 +17,7 @@ internal abstract class DatabaseTable : ITable
     private readonly DomainList? _domains;
     private readonly string _format;
     private readonly int _expansionLimit;
+    private readonly uint _owner;
 
     /// <summary>Reads what all databases have: domain, result_format, expansion_limit.</summary>
     /// <param name="request">The table.</param>
@@ -29,6 +30,7 @@ internal abstract class DatabaseTable : ITable
         _format = format ?? settings.Text("result_format", "%s");
         Templates.Add(_format, isQuery: false);
         _expansionLimit = settings.Number("expansion_limit", 0);
+        _owner = settings.Owner;
         if (settings.Text("domain") is { Length: > 0 } domains)
         {
             // Postfix: a string list; names do not stand for those below them.
@@ -75,6 +77,10 @@ internal abstract class DatabaseTable : ITable
         };
     }
 
+    /// <inheritdoc/>
+    public (Lookup Lookup, uint Owner) FindOwned(string key) => (LookupAsync(key, CancellationToken.None).AsTask().GetAwaiter().GetResult(), _owner);
+
+    /// <inheritdoc/>
     public abstract void Dispose();
 
     /// <summary>Asks the database for a key that has what the templates need.</summary>

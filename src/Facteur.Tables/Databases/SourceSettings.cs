@@ -18,6 +18,9 @@ internal sealed class SourceSettings
 
     private SourceSettings(string place, string prefix, Func<string, string?> find) => (_place, _prefix, _find) = (place, prefix, find);
 
+    /// <summary>Whose file it was when it was read; of main.cf's parameters, root's.</summary>
+    public uint Owner { get; private init; }
+
     /// <summary>Reads the parameters of a table.</summary>
     /// <exception cref="TableException">They can't be read.</exception>
     public static SourceSettings Read(TableRequest request)
@@ -27,7 +30,7 @@ internal sealed class SourceSettings
         {
             return new SourceSettings(argument, argument + "_", name => request.Set.Config.Find($"{argument}_{name}"));
         }
-        var file = MainCfFile.Parse(argument, Encoding.UTF8.GetString(TableSource.Read(argument)));
+        var file = MainCfFile.Parse(argument, Encoding.UTF8.GetString(TableSource.Read(argument, "open", out var owner)));
         if (file.Errors.Count > 0)
         {
             throw new TableException(file.Errors[0]);
@@ -41,7 +44,7 @@ internal sealed class SourceSettings
         {
             request.Events.Warning($"{argument}, line {entry.Line}: unused parameter: {name}={entry.Value}");
         }
-        return new SourceSettings(argument, "", name => file.Entries.TryGetValue(name, out var entry) ? entry.Value : null);
+        return new SourceSettings(argument, "", name => file.Entries.TryGetValue(name, out var entry) ? entry.Value : null) { Owner = owner };
     }
 
     /// <summary>A text, as it was written; null when it is not there.</summary>

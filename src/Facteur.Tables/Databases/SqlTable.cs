@@ -20,6 +20,29 @@ internal abstract class SqlTable : DatabaseTable
     /// <summary>Whether the query has a character.</summary>
     protected bool QueryHas(char character) => _query.Contains(character);
 
+    /// <summary>Whether the query has a part of the key between double quotes, which end at one in the key: where only single quotes are doubled, that is an injection.</summary>
+    protected bool KeyIsInDoubleQuotes()
+    {
+        var quote = '\0';
+        for (var i = 0; i < _query.Length; i++)
+        {
+            var c = _query[i];
+            if (c is '\'' or '"')
+            {
+                quote = quote == c ? '\0' : quote == '\0' ? c : quote;
+            }
+            else if (c == '%')
+            {
+                i++;
+                if (quote == '"' && i < _query.Length && _query[i] != '%')
+                {
+                    return true;
+                }
+            }
+        }
+        return false;
+    }
+
     private static string OldQuery(SourceSettings settings)
     {
         string Part(string name) => settings.Find(name) is { Length: > 0 } text ? text : throw new TableException($"db_common_sql_build_query: '{name}' parameter not defined");

@@ -33,7 +33,7 @@ public readonly record struct CidrPattern
         }
         if (!TryParseAddress(host, out var address))
         {
-            return $"bad address pattern: \"{text}\"";
+            return length is null ? $"bad address pattern: \"{text}\"" : $"bad network value in \"{text}\"";
         }
         var bits = address.AddressFamily == AddressFamily.InterNetwork ? 32 : 128;
         var prefix = bits;

@@ -23,6 +23,21 @@ internal static class BraceText
         return null;
     }
 
+    /// <summary>Why a text that starts with "{" has no inner text: the "}" is missing, or something follows it.</summary>
+    public static string WhyNot(string text)
+    {
+        var depth = 0;
+        foreach (var c in text)
+        {
+            depth += c == '{' ? 1 : c == '}' ? -1 : 0;
+            if (depth == 0)
+            {
+                return $"syntax error after '}}' in \"{text}\"";
+            }
+        }
+        return $"missing '}}' in \"{text}\"";
+    }
+
     /// <summary>Elements separated by commas and white space outside braces, braces kept on.</summary>
     public static List<string> Elements(string text)
     {

@@ -52,13 +52,8 @@ internal static class TableSource
         {
             return null;
         }
-        var inner = BraceText.Inner(argument) ?? throw new TableException($"{type} map: missing '}}' in \"{argument}\"");
-        var rules = BraceText.Elements(inner);
-        if (rules.Count == 0)
-        {
-            throw new TableException($"{type} map: no rules in \"{argument}\"");
-        }
-        return Encoding.UTF8.GetBytes(string.Concat(rules.Select(r =>
-            (BraceText.Inner(r) ?? throw new TableException($"{type} map: {(r[0] == '{' ? "missing '}'" : "no '{' at start of text")} in \"{r}\"")) + "\n")));
+        var inner = BraceText.Inner(argument) ?? throw new TableException($"{type} map: {BraceText.WhyNot(argument)}");
+        return Encoding.UTF8.GetBytes(string.Concat(BraceText.Elements(inner).Select(r =>
+            (BraceText.Inner(r) ?? throw new TableException($"{type} map: {(r[0] == '{' ? BraceText.WhyNot(r) : $"no '{{' at start of text in \"{r}\"")}")) + "\n")));
     }
 }

@@ -183,11 +183,15 @@ internal abstract class ExpressionTable : TableContent
         {
             return "ignoring unrecognized request";
         }
+        if (!_rules.AddEndif(line))
+        {
+            return "ignoring ENDIF without matching IF";
+        }
         if (rest.Length > 0)
         {
             Warn(line, "ignoring extra text after ENDIF");
         }
-        return _rules.AddEndif(line) ? null : "ignoring ENDIF without matching IF";
+        return null;
     }
 
     private string? AddMatch(int line, string text)

@@ -8,15 +8,20 @@ internal static class InlineTable
     public static ITable Open(TableRequest request)
     {
         const string Need = "need \"inline:{name=value...}\"";
-        if (BraceText.Inner(request.Argument) is not { Length: > 0 } inner)
+        if (request.Argument == "{}" || BraceText.Inner(request.Argument) is not { } inner)
         {
             throw new TableException($"bad syntax: \"{request.FullName}\"; {Need}");
         }
+        var elements = BraceText.Elements(inner);
+        if (elements.Count == 0)
+        {
+            throw new TableException($"empty table: \"{request.FullName}\"; {Need}");
+        }
         var entries = new Dictionary<string, string>(StringComparer.Ordinal);
-        foreach (var element in BraceText.Elements(inner))
+        foreach (var element in elements)
         {
             var pair = element[0] == '{'
-                ? BraceText.Inner(element) ?? throw new TableException($"bad syntax: \"{request.FullName}\"; {Need}")
+                ? BraceText.Inner(element) ?? throw new TableException($"{BraceText.WhyNot(element)}: \"{request.FullName}\"; {Need}")
                 : element;
             var equals = pair.IndexOf('=', StringComparison.Ordinal);
             if (equals < 0)

@@ -28,6 +28,10 @@ internal sealed class SqliteTable : SqlTable
         {
             throw new TableException($"{Name}: Can't open database: no dbpath");
         }
+        if (KeyIsInDoubleQuotes())
+        {
+            Events.Warning($"{Name}: the query has the key between double quotes, where it is not protected against SQL injection: expected single quotes");
+        }
         // A mistake in the path is told now, not with the first mail.
         Put(Connect());
     }

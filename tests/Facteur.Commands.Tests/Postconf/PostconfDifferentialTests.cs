@@ -102,6 +102,15 @@ public sealed class PostconfDifferentialTests : IDisposable
         "-Fe smtp/inet/chroot=n */unix/process_limit=7",
         "-Pe smtp/inet/mua_client=reject smtp/inet/new=1 policy/unix/x=y",
         "-PX submission/inet/nobody_uses smtp/inet/mua_client",
+        "-MX */unix",
+        "-M# */inet nosuch/*",
+        "-Me smtp/inet=other",
+        "-PX maildrop/unix/nosuch",
+        "-F smtp/inet/private */inet/chroot",
+        "-M smtp policy smtp/inet",
+        "-P amavis amavis/unix/mine_unknown",
+        "-Fx amavis",
+        "-e foo=1 foo=2",
     ]).Select((arguments, i) => Same(Main, Master, arguments, $"{i}")));
 
     // A fatal error costs Postfix a second each: all at once.
@@ -131,6 +140,18 @@ public sealed class PostconfDifferentialTests : IDisposable
         ("good = 1\n", "", "-M a/b/c"),
         ("good = 1\n", "", "-t a b"),
         ("good = 1\n", "", "-bx"),
+        ("good = 1\n", "", "-aA"),
+        ("good = 1\n", "", "-X -h good"),
+        ("good = 1\n", "", "-X good=2"),
+        ("good = 1\n", "", "-f good=2"),
+        ("good = 1\n", "", "-o a=b -e good=2"),
+        ("good = 1\n", "", "-Fe a/chroot=n"),
+        ("good = 1\n", "", "-PX a/b/*"),
+        ("good = 1\n", "", "-Fe a/b/*=c"),
+        ("good = 1\n", "local unix - n n - - local\n", "-d -C service"),
+        ("good = 1\n", "", "-Pe a/b/c/d=e"),
+        ("good = 1\n", "", "-F /"),
+        ("good = $nothing\nprocess_name = x\n", "", "-M a/b/c"),
     ]).Select((c, i) => Same(c.Main, c.Master, c.Arguments, $"{i}")));
 
     private async Task Same(string main, string master, string arguments, string name)

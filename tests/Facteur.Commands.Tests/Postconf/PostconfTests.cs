@@ -106,6 +106,10 @@ public sealed class PostconfTests : IDisposable
     [InlineData("qux = no x", "-o", "foo=3", "-x", "qux")]
     [InlineData("baz = ${{$foo} == {bar} ? { yes } : {no}}\nfoo = bar\nqux = $baz $myorigin", "-C", "user")]
     [InlineData("{\"smtpd_banner\": \"$qux \\t$$x ${undefd}\"}", "-j", "smtpd_banner")]
+    [InlineData("{\"submission/inet\": \"submission inet  n       -       y       -       -       smtpd -o syslog_name=postfix/$service_name -o {smtpd_client_restrictions=permit_mynetworks, reject} -v\"}", "-jM", "submission")]
+    [InlineData("{\"smtp/inet/chroot\": \"y\"}\n{\"smtp/inet/command\": \"smtpd\"}", "-jF", "smtp/inet/chroot", "smtp/inet/command")]
+    [InlineData("{\"submission/inet/syslog_name\": \"postfix/submission\"}", "-jPx", "*/*/syslog_name")]
+    [InlineData("smtp/inet/private = n\nsmtp/inet/private = n\nsubmission/inet/private = n", "-F", "*/inet/private", "smtp/*/private")]
     [InlineData("pol_time_limit = $command_time_limit", "pol_time_limit")]
     [InlineData("", "-n", "relayhost")]
     [InlineData("relayhost =", "relayhost")]
@@ -172,7 +176,16 @@ public sealed class PostconfTests : IDisposable
     [InlineData("specify one of -d -n", "-dn")]
     [InlineData("specify one of -d -e", "-de", "x=y")]
     [InlineData("specify one of -e -n", "-n", "foo=1")]
-    [InlineData("specify one of -X -e", "-X", "a=b")]
+    [InlineData("specify one of -e -X", "-X", "a=b")]
+    [InlineData("specify one of -a -A", "-aA")]
+    [InlineData("specify one of -h -X", "-X", "-h", "foo")]
+    [InlineData("specify one of -e -f", "-f", "foo=x")]
+    [InlineData("specify one of -e -o", "-o", "foo=x", "-e", "foo=y")]
+    [InlineData("-X or -# requires non-blank parameter names", "-X", " ")]
+    [InlineData("-Pe does not accept wild-card parameter name", "-PX", "submission/inet/*")]
+    [InlineData("-Pe or -PX requires service_name/type/parameter", "-Pe", "submission/inet/a/b=c")]
+    [InlineData("-Fe or -FX requires service_name/type/field_name", "-Fe", "smtp/chroot=n")]
+    [InlineData("-F option requires service_name[/type[/field]]", "-F", "/")]
     [InlineData("specify one of -F -M", "-MF")]
     [InlineData("specify one of -M -p", "-pM")]
     [InlineData("specify one of -b and -t", "-bt")]
@@ -375,11 +388,15 @@ public sealed class PostconfTests : IDisposable
     [InlineData("-Pe", "smtp/inet/foo=1 2", "smtp       inet  n       -       y       -       -       smtpd\n    -o {foo=1 2}")]
     [InlineData("-M#", "smtp/inet", "#smtp      inet  n       -       y       -       -       smtpd")]
     [InlineData("-MX", "smtp/inet", null)]
-    public void Changes_of_master_cf(string option, string request, string? lines)
+    [InlineData("-MX", "smtp/*", null)]
+    [InlineData("-Me", "*/inet=smtp inet n - n - - smtpd", "smtp       inet  n       -       n       -       -       smtpd", "submission inet n       -       y       -       -       smtpd\n  -o syslog_name=postfix/$service_name\n  -o { smtpd_client_restrictions = permit_mynetworks, reject }\n  -v\n")]
+    [InlineData("-Me", "new/unix=smtp inet n - n - - new", "smtp       inet  n       -       n       -       -       new")]
+    [InlineData("-PX", "smtp/inet/nosuch", "smtp       inet  n       -       y       -       -       smtpd")]
+    public void Changes_of_master_cf(string option, string request, string? lines, string gone = "#")
     {
         Answers("", option, request);
         Assert.Equal(
-            Master.Replace("smtp      inet  n       -       y       -       -       smtpd\n", lines is null ? "" : $"{lines}\n", StringComparison.Ordinal),
+            (gone == "#" ? Master : Master.Replace(gone, "", StringComparison.Ordinal)).Replace("smtp      inet  n       -       y       -       -       smtpd\n", lines is null ? "" : $"{lines}\n", StringComparison.Ordinal),
             File.ReadAllText($"{_directory}/master.cf"));
     }
 
@@ -391,6 +408,51 @@ public sealed class PostconfTests : IDisposable
         Run("-PX", "submission/inet/syslog_name");
         Answers("submission/inet/smtpd_client_restrictions = permit_mynetworks, reject", "-P");
         Assert.Contains("# the end\n", File.ReadAllText($"{_directory}/master.cf"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Comments_within_a_service_come_before_its_new_form_and_those_after_it_stay()
+    {
+        File.WriteAllText($"{_directory}/master.cf", "a unix - - n - - smtp -o x=1\n# within\n\n  -o y=2\n# after\nb unix - - n - - smtp\n");
+        Answers("", "-Fe", "a/unix/chroot=y");
+        Assert.Equal("# within\n\na          unix  -       -       y       -       -       smtp\n    -o x=1\n    -o y=2\n# after\nb unix - - n - - smtp\n", File.ReadAllText($"{_directory}/master.cf"));
+    }
+
+    [Theory]
+    [InlineData("-Fe", "b/foo/chroot=y")]
+    [InlineData("-PX", "*/*/x")]
+    public void A_service_that_is_not_well_formed_is_not_changed(string option, string request)
+    {
+        File.WriteAllText($"{_directory}/master.cf", "a unix - - n - - smtp\nb foo - - n - - smtp\n");
+        Fails("invalid type field \"foo\" in \"b foo - - n - - smtp\"", option, request);
+        Answers("", "-MX", "b/foo");
+        Assert.Equal("a unix - - n - - smtp\n", File.ReadAllText($"{_directory}/master.cf"));
+    }
+
+    [Fact]
+    public void Of_two_requests_for_one_name_the_last_counts()
+    {
+        var (status, _, error) = Run("-e", "foo=1", "relayhost=x", "foo = 2");
+        Assert.Equal((0, "postconf: warning: ignoring earlier request: 'foo = 1'\n"), (status, error));
+        Assert.Equal("foo = 2\nrelayhost = x\n", Run("foo", "relayhost").Output);
+    }
+
+    [Fact]
+    public void What_a_program_is_main_cf_does_not_say()
+    {
+        File.WriteAllText($"{_directory}/main.cf", "process_name = foo\nprocess_id = 5\nservice_name = x\nmydestination = $process_name\n");
+        var (_, output, error) = Run("-nx");
+        Assert.Equal("config_directory = DIR\nmydestination = postconf\n", output);
+        Assert.Equal("process_id=5 process_name=foo service_name=x", string.Join(' ', error.Split('\n').Where(l => l.Contains(": DIR/main.cf: read-only parameter assignment: ", StringComparison.Ordinal)).Select(l => l.Split(' ')[^1]).Order(StringComparer.Ordinal)));
+        File.AppendAllText($"{_directory}/main.cf", "config_directory = /other\n");
+        Assert.Equal("config_directory = /other\n", Run("config_directory").Output);
+    }
+
+    [Fact]
+    public void Services_of_one_name_and_type_share_their_settings()
+    {
+        File.WriteAllText($"{_directory}/master.cf", "a unix - - n - - smtp -o relayhost=1\na unix - - n - 2 smtp -o relayhost=2 -o fallback_relay=3\n");
+        Answers("a/unix/fallback_relay = 3\na/unix/relayhost = 2\na/unix/fallback_relay = 3\na/unix/relayhost = 2", "-P");
     }
 
     [Fact]

@@ -55,6 +55,27 @@ public sealed class TableCacheTests
     }
 
     [Theory]
+    [InlineData("btree", true)]
+    [InlineData("proxy:btree", true)]
+    [InlineData("proxy:lmdb", true)]
+    [InlineData("internal", false)]
+    [InlineData("memcache", false)]
+    [InlineData("proxy:mysql", false)]
+    public void Behind_proxy_it_is_the_same_file_and_what_is_no_file_is_memory(string type, bool isFile)
+    {
+        using var tables = new TestTables();
+        using (var cache = Open(tables, type))
+        {
+            cache.Update("a", "1");
+            Assert.True(cache.TryGet("a", out _));
+        }
+        Assert.Equal(isFile, File.Exists($"{tables.Directory}/c.cache"));
+        using var again = Open(tables, "btree");
+        Assert.Equal(isFile ? "a=1" : "", Show(again));
+        Assert.Equal(isFile || type == "internal" ? [] : [$"warning: {type}:@E@/c: the cache is kept in memory only: expected btree:path, hash:path or lmdb:path"], tables.Said);
+    }
+
+    [Theory]
     [InlineData("")]
     [InlineData("rubbish\n")]
     [InlineData("facteur cache, format 1\nrubbish\n")]

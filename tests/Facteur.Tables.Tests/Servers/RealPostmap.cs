@@ -1,3 +1,5 @@
+using Facteur.Testing.Servers;
+
 namespace Facteur.Tables.Tests.Servers;
 
 /// <summary>Debian's postmap, where it is installed with a type, in long runs (it takes a second for an error): what it answers, we answer.</summary>

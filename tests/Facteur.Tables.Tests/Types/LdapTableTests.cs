@@ -1,5 +1,6 @@
 using Facteur.Tables.Tests.Servers;
 using Facteur.Testing;
+using Facteur.Testing.Servers;
 
 namespace Facteur.Tables.Tests.Types;
 

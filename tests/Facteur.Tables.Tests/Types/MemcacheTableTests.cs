@@ -1,4 +1,4 @@
-using Facteur.Tables.Tests.Servers;
+using Facteur.Testing.Servers;
 
 namespace Facteur.Tables.Tests.Types;
 

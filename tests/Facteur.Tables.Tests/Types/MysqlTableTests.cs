@@ -1,5 +1,6 @@
 using Facteur.Tables.Databases;
 using Facteur.Tables.Tests.Servers;
+using Facteur.Testing.Servers;
 
 namespace Facteur.Tables.Tests.Types;
 

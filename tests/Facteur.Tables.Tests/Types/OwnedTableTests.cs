@@ -17,10 +17,19 @@ public sealed class OwnedTableTests
     [InlineData("pipemap:{static:k, texthash:@E@/user}", "a", User, "user")]
     [InlineData("unionmap:{static:x, pipemap:{static:k, debug:texthash:@E@/user}}", "x,a", User, "user")]
     [InlineData("pipemap:{static:x, inline:{x=y}}", "y", 0u, "")]
+    [InlineData("sqlite:@E@/query", "a", User, "query")]
+    [InlineData("debug:sqlite:@E@/query", "a", User, "query")]
+    [InlineData("sqlite:mine", "a", 0u, "")]
+    [InlineData("unionmap:{texthash:@E@/other, sqlite:@E@/query}", "b,a", Nobody, "other query")]
     public void An_answer_is_its_file_s_owner_s(string name, string value, uint owner, string files)
     {
         Assert.SkipUnless(FileIdentity.CanChange, "needs root: files of several users");
-        using var tables = new TestTables();
+        Assert.SkipUnless(Sqlite3.IsAvailable || !name.Contains("sqlite", StringComparison.Ordinal), "needs libsqlite3");
+        using var database = new TestTables();
+        // An empty file is a database without tables.
+        var path = database.Write("db", "");
+        using var tables = new TestTables(null, ("mine_dbpath", path), ("mine_query", "SELECT 'a'"));
+        Assert.Equal(0, Libc.chown(tables.Write("query", $"dbpath = {path}\nquery = SELECT 'a'\n"), User, User));
         foreach (var (file, uid, answer) in ((string, uint, string)[])[("root", 0, "a"), ("user", User, "a"), ("other", Other, "b")])
         {
             Assert.Equal(0, Libc.chown(tables.Write(file, $"k {answer}\n"), uid, uid));

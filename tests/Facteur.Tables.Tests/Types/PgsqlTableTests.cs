@@ -1,66 +1,8 @@
 using Facteur.Tables.Databases;
 using Facteur.Tables.Tests.Servers;
+using Facteur.Testing.Servers;
 
 namespace Facteur.Tables.Tests.Types;
-
-/// <summary>A PostgreSQL with a user whose password it asks for.</summary>
-public sealed class PgsqlServer : IDisposable
-{
-    private static readonly string? Bin = Path.GetDirectoryName(ServerProcess.Find("/usr/lib/postgresql/*/bin/postgres"));
-    private static readonly bool Root = Environment.UserName == "root";
-    private readonly ServerProcess? _server;
-
-    public PgsqlServer()
-    {
-        if (Bin is null || (Root && !File.Exists("/usr/bin/setpriv")))
-        {
-            return;
-        }
-        _server = new ServerProcess("pgsql", s => As([$"{Bin}/postgres", "-D", $"{s.Directory}/data", "-k", s.Directory, "-p", $"{s.Port}", "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]));
-        if (Root)
-        {
-            Assert.Equal(0, ServerProcess.Run("/bin/chown", ["postgres", _server.Directory]).Status);
-        }
-        File.WriteAllText($"{_server.Directory}/password", "se'cret");
-        var (program, arguments) = As([$"{Bin}/initdb", "-D", $"{_server.Directory}/data", "-A", "scram-sha-256", "-U", "mail", "--pwfile", $"{_server.Directory}/password", "-N", "-E", "UTF8", "--locale=C"]);
-        Assert.Equal(0, ServerProcess.Run(program, arguments).Status);
-        Start();
-        var made = Psql("""
-            CREATE TABLE alias(address TEXT, goto TEXT, number INT, flag BOOLEAN);
-            INSERT INTO alias VALUES('user@example.com', 'target@example.org', 7, true), ('o''brien', 'irish', 1, false), ('back\slash', 'yes', 1, null), ('many', 'a@x', 1, null), ('many', 'b@y', 2, null);
-            CREATE FUNCTION find(TEXT) RETURNS TEXT AS 'SELECT goto FROM alias WHERE address = $1' LANGUAGE sql;
-            """);
-        Assert.Equal((0, ""), made);
-    }
-
-    internal ServerProcess Server => _server ?? throw new InvalidOperationException("no server");
-
-    public bool IsThere => _server is not null;
-
-    public void Stop() => Server.Kill("INT");
-
-    public void Start()
-    {
-        Server.Start();
-        // It takes connections before it answers: "the database system is starting up".
-        for (var i = 0; i < 100 && Psql("SELECT 1").Status != 0; i++)
-        {
-            Thread.Sleep(50);
-        }
-    }
-
-    public void Dispose()
-    {
-        _server?.Kill("QUIT");
-        _server?.Dispose();
-    }
-
-    private (int Status, string Output) Psql(string text) => ServerProcess.Run(
-        $"{Bin}/psql", ["-h", Server.Directory, "-p", $"{Server.Port}", "-U", "mail", "-d", "postgres", "-q"], text, new Dictionary<string, string> { ["PGPASSWORD"] = "se'cret" });
-
-    private static (string, string[]) As(string[] command) =>
-        Root ? ("/usr/bin/setpriv", ["--reuid=postgres", "--regid=postgres", "--clear-groups", .. command]) : (command[0], command[1..]);
-}
 
 /// <summary>pgsql: against PostgreSQL, and Debian's postmap against the same where that is.</summary>
 public sealed class PgsqlTableTests(PgsqlServer server) : IClassFixture<PgsqlServer>

@@ -1,4 +1,5 @@
 using Facteur.Tables.Tests.Servers;
+using Facteur.Testing.Servers;
 using Facteur.Unix;
 
 namespace Facteur.Tables.Tests.Types;
@@ -50,6 +51,19 @@ public sealed class SqliteTableTests
         using var tables = Made();
         tables.Write("table.cf", $"dbpath = {tables.Directory}/db\n{settings}\n");
         RealPostmap.Agrees(tables, "sqlite:@E@/table.cf", key, answer);
+    }
+
+    [Theory]
+    [InlineData("SELECT goto FROM alias WHERE address = \"%s\"", true)]
+    [InlineData("SELECT goto FROM alias WHERE address = '\"' || \"%u\"", true)]
+    [InlineData("SELECT goto FROM \"alias\" WHERE address = '%s'", false)]
+    [InlineData("SELECT '\"%s\"', \"100%%\"", false)]
+    public void A_key_in_double_quotes_is_told(string query, bool told)
+    {
+        using var tables = Made();
+        tables.Write("table.cf", $"dbpath = {tables.Directory}/db\nquery = {query}\n");
+        tables.Find("sqlite:@E@/table.cf", "x");
+        Assert.Equal(told, tables.Said.Any(s => s.Contains("between double quotes, where it is not protected against SQL injection", StringComparison.Ordinal)));
     }
 
     [Fact]

@@ -2,10 +2,10 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 
-namespace Facteur.Tables.Tests.Servers;
+namespace Facteur.Testing.Servers;
 
 /// <summary>A real server, started by a test with a directory, a port and a socket of its own; it can die and come back.</summary>
-internal sealed class ServerProcess : IDisposable
+public sealed class ServerProcess : IDisposable
 {
     private readonly Func<ServerProcess, (string Program, string[] Arguments)> _command;
     private Process? _process;
