@@ -36,7 +36,7 @@ internal sealed class SmtpLog(ServiceLog log)
 
     internal void OffersUtf8Only(string nameAddress) => log.Info($"host {nameAddress} offers SMTPUTF8 support, but not 8BITMIME");
 
-    internal void Malformed(string nameAddress, string text) => log.Warning($"non-SMTP response from {nameAddress}: {text}");
+    internal void Malformed(string queueId, bool lmtp, string relay, string text) => log.Warning($"{queueId}: non-{(lmtp ? "LMTP" : "ESMTP")} response from {relay}: {text}");
 
     internal void PathTooLong(string path) => log.Warning($"unix-domain name too long: {path}");
 

@@ -74,11 +74,58 @@ public sealed partial class SmtpAgentTests
         var peer = Peer().On("RSET", reply);
         var agent = Agent(("smtp_rset_timeout", "1s"), ("smtp_mail_timeout", "300s"));
         await Deliver(agent, $"[127.0.0.1]:{peer.Port}", ["x@y.example"], DeliveryFlags.KeepConnection);
-        await Deliver(agent, $"[127.0.0.1]:{peer.Port}", ["x@y.example"], DeliveryFlags.KeepConnection);
+        await Deliver(agent, $"[127.0.0.1]:{peer.Port}", ["x@y.example"], DeliveryFlags.KeepConnection | DeliveryFlags.UseConnection);
+        Assert.Contains("RSET", peer.Commands);
         Assert.Equal((2, 2), (peer.Connections, peer.Messages.Count));
         Assert.Equal(2, _log.Lines.Count);
         Assert.All(_log.Lines, line => Assert.Contains("status=sent", line, StringComparison.Ordinal));
         Assert.DoesNotContain("conn_use", _log.Lines[1], StringComparison.Ordinal);
+    }
+
+    /// <summary>Else qmgr would go on as with a destination that answers.</summary>
+    [Theory]
+    [InlineData("PIPELINING")]
+    [InlineData("SIZE")]
+    public async Task A_kept_connection_that_is_gone_does_not_say_that_its_destination_lives(string offer)
+    {
+        var peer = Peer("127.0.0.2").On("RSET", "close");
+        peer.Extensions = [offer];
+        _dns.Add("r.example", "A 127.0.0.2");
+        var agent = Agent();
+        Assert.Null((await Deliver(agent, $"r.example:{peer.Port}", ["x@r.example"], DeliveryFlags.KeepConnection)).DestinationFailed);
+        _dns.Set("r.example", "A 127.0.0.9");
+        var result = await Deliver(agent, $"r.example:{peer.Port}", ["x@r.example"], DeliveryFlags.UseConnection);
+        Assert.Contains("RSET", peer.Commands);
+        Assert.Equal($"connect to r.example[127.0.0.9]:{peer.Port}: Connection refused", result.DestinationFailed?.Reason);
+    }
+
+    [Fact]
+    public async Task What_is_no_reply_is_told_in_one_line()
+    {
+        var peer = Peer().On("MAIL", "0-[] too much mail\n0 today");
+        var result = await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["x@y.example"]);
+        Assert.Equal("non-SMTP response from 127.0.0.1[127.0.0.1] while sending MAIL FROM", result.Recipients[0].Status.Reason);
+        Assert.Contains($"postfix/smtp: warning: Q1: non-ESMTP response from 127.0.0.1[127.0.0.1]:{peer.Port}: 0-[] too much mail", _log.Lines);
+    }
+
+    [Fact]
+    public async Task A_reply_of_another_command_is_quoted()
+    {
+        var peer = Peer().On("RCPT", "354 go");
+        var result = await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["x@y.example"]);
+        Assert.Equal("host 127.0.0.1[127.0.0.1] said: 354 go (in reply to RCPT TO command)", result.Recipients[0].Status.Reason);
+    }
+
+    /// <summary>Postfix: the last line says it, where lines differ.</summary>
+    [Theory]
+    [InlineData("550-5.1.1 a\n450 4.2.1 b", "4.2.1")]
+    [InlineData("450-4.2.1 a\n550 5.1.1 b", "5.1.1")]
+    [InlineData("550-a\n550 5.1.1 b", "5.1.1")]
+    public async Task Lines_of_a_reply_that_differ(string reply, string dsn)
+    {
+        var peer = Peer().On("RCPT TO:<x@", reply);
+        var result = await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["x@y.example", "z@y.example"]);
+        Assert.Equal([dsn, "2.0.0"], result.Recipients.OrderBy(r => r.Index).Select(r => r.Status.Status.ToString()));
     }
 
     /// <summary>Enough for no socket's buffers, so that the loss is seen before the dot.</summary>

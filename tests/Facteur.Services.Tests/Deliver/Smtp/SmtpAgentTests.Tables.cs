@@ -11,7 +11,7 @@ public sealed partial class SmtpAgentTests
 {
     [Theory]
     [InlineData("550 5.7.1 come back later", "/550 5.7.1/450 4.7.1/", "4.7.1", "(450 4.7.1 come back later (in reply to RCPT TO command))")]
-    [InlineData("garbage\n550 5.1.1 nobody", "/garbage/550-filler/", "5.0.0", "550-filler 550 5.1.1 nobody (in reply to RCPT TO command)")]
+    [InlineData("garbage\n550 5.1.1 nobody", "/garbage/550-filler/", "5.1.1", "550-filler 550 5.1.1 nobody (in reply to RCPT TO command)")]
     [InlineData("450 4.2.0 busy", "/busy/idle/", "4.2.0", "said: 450 4.2.0 idle (in reply")]
     public async Task Lines_of_replies_are_what_the_filter_makes_of_them(string reply, string rule, string status, string text)
     {
