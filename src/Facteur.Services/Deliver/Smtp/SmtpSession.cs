@@ -275,10 +275,16 @@ internal sealed class SmtpSession : IAsyncDisposable
             if (lookup.Status == LookupStatus.Error)
             {
                 _log.FilterFailed(filter.Name, line, lookup.Value);
+                Loss = SmtpLoss.LocalData;
                 Abort();
                 break;
             }
-            line = lookup.Status == LookupStatus.Found ? Printable.OneLine(lookup.Value) : line;
+            if (lookup.Status == LookupStatus.Found)
+            {
+                var replaced = Printable.OneLine(lookup.Value);
+                _log.Replaced(Host.Relay, line, replaced);
+                line = replaced;
+            }
             lines.Append(lines.Length > 0 ? "\n" : "").Append(line);
             if (lines.Length > SmtpReplyParser.ReplyLimit || !SmtpReplyParser.TryCode(line, out var code, out var more))
             {

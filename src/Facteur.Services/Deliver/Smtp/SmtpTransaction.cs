@@ -599,7 +599,6 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
     /// </summary>
     private async ValueTask DotRepliesAsync()
     {
-        session.Arm(settings.DataDoneTimeout);
         SmtpReply reply = default;
         for (var i = 0; i < delivery.Request.Recipients.Count; i++)
         {
@@ -610,6 +609,8 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
             // RFC 2033 4.2: LMTP answers for each recipient.
             if (settings.Lmtp || reply.IsLost)
             {
+                // Each has its own time: a server may deliver to one after the other.
+                session.Arm(settings.DataDoneTimeout);
                 reply = await session.ReadAsync(true).ConfigureAwait(false);
             }
             if (_isCut && (reply.IsLost || reply.IsOk))
@@ -627,9 +628,15 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
             {
                 delivery.Finish(i, Sent(reply, delivery.Request.Recipients[i].Recipient), session, session.TlsStatus);
             }
-            else
+            else if (settings.Lmtp)
             {
                 delivery.Fail(i, session.Said(reply, "end of DATA command"), session, final);
+            }
+            else
+            {
+                // One word for all of them.
+                delivery.FailAll(session.Said(reply, "end of DATA command"), session, final);
+                break;
             }
         }
         IsClean = true;
