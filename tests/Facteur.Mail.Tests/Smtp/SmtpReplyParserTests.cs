@@ -37,7 +37,7 @@ public sealed class SmtpReplyParserTests
     [InlineData("450 no\r\n")]
     public void A_reply_that_may_stand_for_another_has_its_text(string bytes)
     {
-        SmtpReplyParser.Parse(new ReadOnlySequence<byte>(Encoding.ASCII.GetBytes(bytes)), false, out _, out var text, out _);
+        SmtpReplyParser.Parse(new ReadOnlySequence<byte>(Encoding.UTF8.GetBytes(bytes)), false, out _, out var text, out _);
         Assert.Equal(bytes.TrimEnd(), text);
     }
 
