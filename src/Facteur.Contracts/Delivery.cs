@@ -24,6 +24,9 @@ public enum DeliveryFlags : byte
 
     /// <summary>Connections to the destination may have been kept: take one.</summary>
     UseConnection = 16,
+
+    /// <summary>The sender was told that the message waits, and hears when it does not any more (confirm_delay_cleared).</summary>
+    ConfirmsDelay = 32,
 }
 
 /// <summary>One recipient of a delivery.</summary>

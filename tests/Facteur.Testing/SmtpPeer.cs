@@ -8,7 +8,7 @@ namespace Facteur.Testing;
 
 /// <summary>
 /// A scripted SMTP or LMTP server on a loopback socket. Rules answer commands by their beginning; the keys "CONNECT" and ".EOM RCPT TO:&lt;...&gt;" stand for the greeting
-/// and the end of a message, ".BODY" for its first line; "TLS MAIL" is MAIL under TLS. A reply "close" closes, one that ends with "|close" is sent first, "hang" never answers. Lines of a reply are separated by "\n".
+/// and the end of a message, ".BODY" for its first line; "TLS MAIL" is MAIL under TLS. A reply "close" closes, one that ends with "|close" is sent first, "hang" never answers, one that begins with "late " comes after 1.2 seconds. Lines of a reply are separated by "\n".
 /// </summary>
 public sealed class SmtpPeer : IAsyncDisposable
 {
@@ -191,6 +191,11 @@ public sealed class SmtpPeer : IAsyncDisposable
         if (reply == "hang")
         {
             await Task.Delay(Timeout.Infinite, _end.Token);
+        }
+        if (reply.StartsWith("late ", StringComparison.Ordinal))
+        {
+            await Task.Delay(1200, _end.Token);
+            reply = reply["late ".Length..];
         }
         var closes = reply.EndsWith("|close", StringComparison.Ordinal);
         reply = closes ? reply[..^"|close".Length] : reply;

@@ -13,6 +13,13 @@ public sealed class StaticResolver : IDnsResolver
 
     public List<string> Asked { get; } = [];
 
+    /// <summary>A name's records are others from now on.</summary>
+    public void Set(string name, params string[] records)
+    {
+        _records.Remove(name);
+        Add(name, records);
+    }
+
     /// <summary>Adds a record such as ("a.example", "MX 10 mx.a.example"), "A 127.0.0.1", "CNAME b.example", "AAAA ::1"; the address's name for "PTR host".</summary>
     public StaticResolver Add(string name, params string[] records)
     {

@@ -68,6 +68,9 @@ public sealed record BounceTemplate(BounceTemplateKind Kind, string Charset, str
             """),
     ];
 
+    /// <summary>From is the administrator's own and stays as it was written; that of the built-in templates follows header_from_format.</summary>
+    public bool OwnFrom { get; init; }
+
     /// <summary>Its name in a template file.</summary>
     public string Name => NameOf(Kind);
 

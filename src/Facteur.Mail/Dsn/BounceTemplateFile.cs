@@ -103,7 +103,7 @@ public static class BounceTemplateFile
 
     private static BounceTemplate? With(BounceTemplate template, string name, string value) =>
         name.Equals("Charset", StringComparison.OrdinalIgnoreCase) ? template with { Charset = value }
-        : name.Equals("From", StringComparison.OrdinalIgnoreCase) ? template with { From = value }
+        : name.Equals("From", StringComparison.OrdinalIgnoreCase) ? template with { From = value, OwnFrom = true }
         : name.Equals("Subject", StringComparison.OrdinalIgnoreCase) ? template with { Subject = value }
         : name.Equals("Postmaster-Subject", StringComparison.OrdinalIgnoreCase) ? template with { PostmasterSubject = value }
         : null;

@@ -66,7 +66,7 @@ public sealed class DeliveryReport
     public void WriteHeader(IBufferWriter<byte> output)
     {
         Line(output, $"Date: {Date(Now)}");
-        Line(output, $"From: {FormatFrom(Template.From, ObsoleteFrom)}");
+        Line(output, $"From: {(Template.OwnFrom ? Template.From : FormatFrom(Template.From, ObsoleteFrom))}");
         Line(output, $"Subject: {(PostmasterCopy ? Template.PostmasterSubject : Template.Subject)}");
         Line(output, $"To: {To}");
         // RFC 3834 section 5.

@@ -13,24 +13,28 @@ public static class DsnParameters
         return result != DsnReturn.None;
     }
 
-    /// <summary>NOTIFY=NEVER, or a list of SUCCESS, FAILURE, DELAY.</summary>
+    /// <summary>NOTIFY=NEVER, or a list of SUCCESS, FAILURE, DELAY. Postfix: a word may stand there twice, and a comma before or behind all.</summary>
     public static bool TryNotify(string value, out DsnNotify result)
     {
         result = DsnNotify.None;
         foreach (var range in value.AsSpan().Split(','))
         {
             var word = value.AsSpan()[range];
+            if (word.IsEmpty)
+            {
+                continue;
+            }
             var one = word.Equals("NEVER", StringComparison.OrdinalIgnoreCase) ? DsnNotify.Never
                 : word.Equals("SUCCESS", StringComparison.OrdinalIgnoreCase) ? DsnNotify.Success
                 : word.Equals("FAILURE", StringComparison.OrdinalIgnoreCase) ? DsnNotify.Failure
                 : word.Equals("DELAY", StringComparison.OrdinalIgnoreCase) ? DsnNotify.Delay : DsnNotify.None;
-            if (one == DsnNotify.None || (result & one) != 0)
+            if (one == DsnNotify.None)
             {
                 return false;
             }
             result |= one;
         }
-        return (result & DsnNotify.Never) == 0 || result == DsnNotify.Never;
+        return result != DsnNotify.None && ((result & DsnNotify.Never) == 0 || result == DsnNotify.Never);
     }
 
     /// <summary>ENVID: xtext of printable characters.</summary>

@@ -11,13 +11,13 @@ public enum ReplyParse : byte
     /// <summary>More bytes are needed.</summary>
     More = 1,
 
-    /// <summary>Not a reply: no three digits, another code in a later line, a line or a reply that is too long.</summary>
+    /// <summary>Not a reply: no three digits, a line or a reply that is too long.</summary>
     Malformed = 2,
 }
 
 /// <summary>
 /// Reads replies (RFC 5321 4.2) from bytes. The usual one-line reply makes no text unless asked. A reply is taken whole or not at all, and nothing behind it
-/// is touched, so that pipelined replies are counted exactly.
+/// is touched, so that pipelined replies are counted exactly. RFC 5321 4.2.1: all lines have the same code; where they don't, the last one's counts, as in Postfix.
 /// </summary>
 public static class SmtpReplyParser
 {
@@ -26,9 +26,9 @@ public static class SmtpReplyParser
 
     /// <summary>Reads one reply.</summary>
     /// <param name="buffer">What the peer sent.</param>
-    /// <param name="wantText">Whether the text is wanted even of a 2xx reply or 354.</param>
+    /// <param name="wantText">Whether the text is wanted even of a 2xx reply.</param>
     /// <param name="code">200 to 599.</param>
-    /// <param name="text">All lines with their codes, joined by line feeds, printable, bounded; "" when not made.</param>
+    /// <param name="text">All lines with their codes, joined by line feeds, printable, bounded; "" when not made. Of what is not a reply the line that is none.</param>
     /// <param name="end">Behind the reply.</param>
     public static ReplyParse Parse(in ReadOnlySequence<byte> buffer, bool wantText, out int code, out string text, out SequencePosition end)
     {
@@ -76,7 +76,7 @@ public static class SmtpReplyParser
         if (found == ReplyParse.Done)
         {
             end = buffer.GetPosition(length);
-            text = wantText || code is >= 300 and not 354 ? SmtpReplyText.Make(bytes[..length]) : "";
+            text = wantText || code >= 300 ? SmtpReplyText.Make(bytes[..length]) : "";
         }
         else if (found == ReplyParse.More && bytes.Length > ReplyLimit)
         {
@@ -85,11 +85,16 @@ public static class SmtpReplyParser
         if (found == ReplyParse.Malformed)
         {
             code = 0;
-            text = SmtpReplyText.Make(bytes[..Math.Min(bytes.Length, 100)]);
+            var line = bytes[length..];
+            line = line[..(line.IndexOf((byte)'\n') is var feed and >= 0 ? feed : line.Length)];
+            text = SmtpReplyText.Make(line[..Math.Min(line.Length, 100)]);
         }
         return found;
     }
 
+    /// <param name="bytes">What the peer sent.</param>
+    /// <param name="code">The reply's code.</param>
+    /// <param name="length">Of the reply; or where the line begins that is none.</param>
     private static ReplyParse Scan(ReadOnlySpan<byte> bytes, out int code, out int length)
     {
         code = 0;
@@ -102,27 +107,22 @@ public static class SmtpReplyParser
             {
                 return ReplyParse.More;
             }
-            length += feed + 1;
             line = line[..feed];
             line = line is [.., (byte)'\r'] ? line[..^1] : line;
             if (line.Length < 3 || line[0] is < (byte)'2' or > (byte)'5' || !char.IsAsciiDigit((char)line[1]) || !char.IsAsciiDigit((char)line[2]))
             {
                 return ReplyParse.Malformed;
             }
-            var number = (line[0] - '0') * 100 + (line[1] - '0') * 10 + (line[2] - '0');
-            if (code != 0 && code != number)
+            code = (line[0] - '0') * 100 + (line[1] - '0') * 10 + (line[2] - '0');
+            var sign = line.Length == 3 ? (byte)' ' : line[3];
+            if (sign is not ((byte)' ' or (byte)'-'))
             {
                 return ReplyParse.Malformed;
             }
-            code = number;
-            switch (line.Length == 3 ? (byte)' ' : line[3])
+            length += feed + 1;
+            if (sign == ' ')
             {
-                case (byte)' ':
-                    return ReplyParse.Done;
-                case (byte)'-':
-                    break;
-                default:
-                    return ReplyParse.Malformed;
+                return ReplyParse.Done;
             }
         }
     }

@@ -51,19 +51,12 @@ public static class SmtpReplyText
     public static string OneLine(string text) => text.Replace('\n', ' ');
 
     /// <summary>
-    /// The enhanced status of a reply: the one in its first line when its class agrees with the reply's code (RFC 2034), else class.0.0.
+    /// The enhanced status of a reply: the one in its last line (as in Postfix) when its class agrees with the reply's code (RFC 2034), else class.0.0.
     /// </summary>
     public static EnhancedStatus Status(int code, ReadOnlySpan<char> text)
     {
-        var found = text.Length > 4 && EnhancedStatus.TryParsePrefix(FirstLine(text)[4..].TrimStart(' '), out var status, out _) && status.Class == code / 100
+        var line = text[(text.LastIndexOf('\n') + 1)..];
+        return line.Length > 4 && EnhancedStatus.TryParsePrefix(line[4..].TrimStart(' '), out var status, out _) && status.Class == code / 100
             ? status : new EnhancedStatus((byte)(code / 100), 0, 0);
-        return found;
-    }
-
-    private static ReadOnlySpan<char> FirstLine(ReadOnlySpan<char> text)
-    {
-        var feed = text.IndexOf('\n');
-        var line = feed < 0 ? text : text[..feed];
-        return line.Length < 4 ? "    " : line;
     }
 }

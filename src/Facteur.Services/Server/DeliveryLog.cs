@@ -56,7 +56,7 @@ public static class DeliveryLog
 
     // Only a report of success names the relay.
     private static bool Told(DeliveryRequest request, in DeliveryRecipient recipient) =>
-        (recipient.Recipient.Notify & DsnNotify.Success) != 0 || (request.Envelope.Flags & (MessageFlags.ReportDeliveries | MessageFlags.VerifyOnly)) != 0;
+        (recipient.Recipient.Notify & DsnNotify.Success) != 0 || (request.Flags & DeliveryFlags.ConfirmsDelay) != 0 || (request.Envelope.Flags & (MessageFlags.ReportDeliveries | MessageFlags.VerifyOnly)) != 0;
 
     /// <summary>
     /// A time as Postfix writes it: two significant digits, at most so many behind the point, no zeros at the end.

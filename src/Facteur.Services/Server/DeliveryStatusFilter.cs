@@ -48,12 +48,13 @@ public sealed class DeliveryStatusFilter
             return status;
         }
         var value = Printable.OneLine(found.Value);
-        if (!EnhancedStatus.TryParsePrefix(value, out var code, out var length) || value[length..].Trim() is not { Length: > 0 } reason
-            || code.Class is not (2 or 4 or 5) || (code.Class == 2) != (status.Status.Class == 2))
+        if (!EnhancedStatus.TryParsePrefix(value, out var code, out var length) || code.Class is not (2 or 4 or 5) || (code.Class == 2) != (status.Status.Class == 2))
         {
-            _log.Warning($"{_maps.Parameter}: \"{Printable.OneLine(text)}\" can't become \"{value}\": expected a status code {(status.Status.Class == 2 ? "2.x.x" : "4.x.x or 5.x.x")} and a text");
+            _log.Warning($"{_maps.Parameter}: bad status code: {value}");
             return status;
         }
+        // Postfix: a code alone leaves the text as it is.
+        var reason = value[length..].Trim() is { Length: > 0 } said ? said : status.Reason;
         reason = reason.Length > DeliveryStatus.ReasonLimit ? reason[..DeliveryStatus.ReasonLimit] : reason;
         return code.Class switch
         {

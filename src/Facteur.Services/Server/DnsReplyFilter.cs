@@ -60,7 +60,8 @@ public sealed class DnsReplyFilter : IDnsResolver
         for (var i = 0; i < answer.Records.Count; i++)
         {
             var owner = answer.Owners is { } known ? known[i] : new DnsOwner(name, 0);
-            var lookup = await _maps.FindAsync(Printable.OneLine($"{owner.Name}. {owner.Life} IN {text(answer.Records[i])}"), false, cancel).ConfigureAwait(false);
+            var record = Printable.OneLine($"{owner.Name}. {owner.Life} IN {text(answer.Records[i])}");
+            var lookup = await _maps.FindAsync(record, false, cancel).ConfigureAwait(false);
             if (lookup.Status == LookupStatus.Error || (lookup.Status == LookupStatus.Found && !lookup.Value.Trim().Equals("IGNORE", StringComparison.OrdinalIgnoreCase)))
             {
                 _log.Warning(lookup.Status == LookupStatus.Error ? $"{_maps.Parameter}: {lookup.Value}" : $"{_maps.Parameter}: unknown DNS filter action: \"{lookup.Value}\"");
@@ -70,6 +71,10 @@ public sealed class DnsReplyFilter : IDnsResolver
             {
                 records.Add(answer.Records[i]);
                 owners.Add(owner);
+            }
+            else
+            {
+                _log.Info($"ignoring DNS RR: {record}");
             }
         }
         return records.Count > 0 ? new DnsAnswer<T>(DnsStatus.Ok, records) { Owners = owners } : DnsAnswer<T>.None(DnsStatus.Filtered);

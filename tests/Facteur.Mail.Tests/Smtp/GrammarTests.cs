@@ -133,7 +133,10 @@ public sealed class GrammarTests
     [InlineData("success,Failure", DsnNotify.Success | DsnNotify.Failure)]
     [InlineData("NEVER,FAILURE", DsnNotify.None)]
     [InlineData("", DsnNotify.None)]
-    [InlineData("DELAY,DELAY", DsnNotify.None)]
+    [InlineData(",", DsnNotify.None)]
+    [InlineData("DELAY,LATER", DsnNotify.None)]
+    [InlineData("DELAY,DELAY", DsnNotify.Delay)]
+    [InlineData(",DELAY,,SUCCESS,", DsnNotify.Delay | DsnNotify.Success)]
     public void Reads_notify(string text, DsnNotify expected) =>
         Assert.Equal(expected, DsnParameters.TryNotify(text, out var notify) ? notify : DsnNotify.None);
 

@@ -17,7 +17,10 @@ public sealed class SmtpReplyParserTests
     [InlineData("250 half", ReplyParse.More, 0, "", 0)]
     [InlineData("250-a\r\n250", ReplyParse.More, 250, "", 0)]
     [InlineData("hello\r\n", ReplyParse.Malformed, 0, "hello", 0)]
-    [InlineData("250-a\r\n251 b\r\n", ReplyParse.Malformed, 0, "250-a\n251 b", 0)]
+    [InlineData("250-a\r\n251 b\r\n", ReplyParse.Done, 251, "250-a\n251 b", 14)]
+    [InlineData("550-5.1.1 a\r\n450 4.1.1 b\r\n", ReplyParse.Done, 450, "550-5.1.1 a\n450 4.1.1 b", 26)]
+    [InlineData("250-a\r\nb\r\n", ReplyParse.Malformed, 0, "b", 0)]
+    [InlineData("what?\r\n250 Ok\r\n", ReplyParse.Malformed, 0, "what?", 0)]
     [InlineData("250x\r\n", ReplyParse.Malformed, 0, "250x", 0)]
     [InlineData("150 no\r\n", ReplyParse.Malformed, 0, "150 no", 0)]
     [InlineData("25\r\n", ReplyParse.Malformed, 0, "25", 0)]
@@ -27,6 +30,15 @@ public sealed class SmtpReplyParserTests
         Assert.Equal(found, SmtpReplyParser.Parse(buffer, true, out var gotCode, out var gotText, out var end));
         Assert.Equal((text, length), (gotText, (int)buffer.Slice(buffer.Start, end).Length));
         Assert.True(found == ReplyParse.More || code == gotCode);
+    }
+
+    [Theory]
+    [InlineData("354 go\r\n")]
+    [InlineData("450 no\r\n")]
+    public void A_reply_that_may_stand_for_another_has_its_text(string bytes)
+    {
+        SmtpReplyParser.Parse(new ReadOnlySequence<byte>(Encoding.UTF8.GetBytes(bytes)), false, out _, out var text, out _);
+        Assert.Equal(bytes.TrimEnd(), text);
     }
 
     [Fact]
@@ -65,7 +77,10 @@ public sealed class SmtpReplyParserTests
 
     [Theory]
     [InlineData(550, "550 5.1.1 no", "5.1.1")]
-    [InlineData(550, "550-5.7.1 a\n550 5.1.1 b", "5.7.1")]
+    [InlineData(550, "550-5.7.1 a\n550 5.1.1 b", "5.1.1")]
+    [InlineData(550, "550-a\n550 5.1.1 b", "5.1.1")]
+    [InlineData(550, "550-5.7.1 a\n550 b", "5.0.0")]
+    [InlineData(550, "550-5.7.1 a\n550", "5.0.0")]
     [InlineData(450, "450 5.1.1 wrong class", "4.0.0")]
     [InlineData(250, "250", "2.0.0")]
     [InlineData(554, "554 no code", "5.0.0")]

@@ -32,7 +32,8 @@ internal readonly record struct SmtpDestination(string Name, int Port, bool UseM
         var name = bracketed ? text[1..end] : end < 0 ? text : text[..end];
         var rest = bracketed ? text[(end + 1)..] : end < 0 ? "" : text[end..];
         name = name.StartsWith("ipv6:", StringComparison.OrdinalIgnoreCase) ? name["ipv6:".Length..] : name;
-        var port = rest.Length == 0 ? settings.Port : rest[0] == ':' ? settings.PortOf(rest[1..]) : null;
+        // Postfix: a colon with nothing behind it names no other port.
+        var port = rest is "" or ":" ? settings.Port : rest[0] == ':' ? settings.PortOf(rest[1..]) : null;
         // Postfix: LMTP never asks for MX records.
         destination = new SmtpDestination(name.EndsWith('.') && !bracketed ? name[..^1] : name, port ?? 0, !bracketed && !settings.Lmtp, null,
             // A number names no service, and brackets a host.

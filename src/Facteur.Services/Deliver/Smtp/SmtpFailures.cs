@@ -65,6 +65,7 @@ internal static class SmtpFailures
     internal static DeliveryStatus Lost(SmtpHost host, SmtpLoss loss, string doing) => loss switch
     {
         SmtpLoss.TimedOut => DeliveryStatus.Deferred(4, 2, $"conversation with {host.NameAddress} timed out while {doing}"),
+        SmtpLoss.LocalData => LocalData(host),
         SmtpLoss.Garbage => DeliveryStatus.Deferred(5, 0, $"non-SMTP response from {host.NameAddress} while {doing}"),
         _ => DeliveryStatus.Deferred(4, 2, $"lost connection with {host.NameAddress} while {doing}"),
     };

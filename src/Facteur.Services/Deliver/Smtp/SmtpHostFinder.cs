@@ -31,7 +31,7 @@ internal sealed class SmtpHostFinder(SmtpSettings settings, SocketNames sockets,
         }
         if (IPAddress.TryParse(destination.Name, out var literal))
         {
-            return CheckLoop(destination, [Host(destination, destination.Name, literal, 0)]);
+            return Speaks(literal) ? CheckLoop(destination, [Host(destination, destination.Name, literal, 0)]) : new SmtpHosts([], NotSpoken(destination.Name));
         }
         if (HostName.ToAscii(destination.Name, settings.Idna2003) is not { } name)
         {
@@ -107,8 +107,8 @@ internal sealed class SmtpHostFinder(SmtpSettings settings, SocketNames sockets,
         var answer = await dns.MxAsync(destination.Name, cancel).ConfigureAwait(false);
         switch (answer.Status)
         {
-            case DnsStatus.Ok when answer.Records is [{ Host: "" }]:
-                // RFC 7505 section 3.
+            case DnsStatus.Ok when answer.Records is [{ Host: "" }] || answer.Records.Any(r => r is { Host: "", Preference: 0 }):
+                // RFC 7505 section 3: it stands alone; Postfix takes it for what it says where it does not.
                 return new SmtpHosts([], DeliveryStatus.Bounced(1, 0, $"Domain {destination.Name} does not accept mail (nullMX)"));
             case DnsStatus.Ok:
                 return await FindMxHostsAsync(destination, answer.Records, cancel).ConfigureAwait(false);
@@ -130,6 +130,10 @@ internal sealed class SmtpHostFinder(SmtpSettings settings, SocketNames sockets,
         DeliveryStatus? why = null;
         foreach (var record in sorted)
         {
+            if (IPAddress.TryParse(record.Host, out _))
+            {
+                log.NumericHost(destination.Name, record.Host);
+            }
             why = await AddAsync(destination, record.Host, record.Preference, hosts, why, cancel).ConfigureAwait(false) ?? why;
         }
         if (hosts.Count == 0)
@@ -160,6 +164,10 @@ internal sealed class SmtpHostFinder(SmtpSettings settings, SocketNames sockets,
         if (IPAddress.TryParse(name, out var literal))
         {
             // Postfix: an address where a name belongs is taken as it is meant.
+            if (!Speaks(literal))
+            {
+                return before is { Outcome: DeliveryOutcome.Deferred } ? before : NotSpoken(name);
+            }
             hosts.Add(Host(destination, name, literal, preference));
             return null;
         }
@@ -190,12 +198,19 @@ internal sealed class SmtpHostFinder(SmtpSettings settings, SocketNames sockets,
     {
         var soft = status == DnsStatus.TryAgain || before is { Outcome: DeliveryOutcome.Deferred };
         var detail = (ushort)(status == DnsStatus.TryAgain ? 3 : 4);
-        var text = !settings.DnsEnabled
-            ? $"unable to look up host {name}: {(soft ? "Temporary failure in name resolution" : "Name or service not known")}"
+        // Only hosts themselves are looked up by the system.
+        var native = type is "A" or "AAAA" && !settings.Sources.Contains(HostSource.Dns);
+        var text = native
+            ? $"unable to look up host {name}: {(soft ? "Temporary failure in name resolution" : status == DnsStatus.NoData ? "No address associated with hostname" : "Name or service not known")}"
             : DnsWords.Sentence(name, type, status);
         return status == DnsStatus.Filtered ? DeliveryStatus.Deferred(7, 0, text)
             : soft ? DeliveryStatus.Deferred(4, detail, text) : DeliveryStatus.Bounced(4, detail, text);
     }
+
+    /// <summary>inet_protocols has its family.</summary>
+    private bool Speaks(IPAddress address) => address.AddressFamily == AddressFamily.InterNetworkV6 ? settings.UseIpv6 : settings.UseIpv4;
+
+    private static DeliveryStatus NotSpoken(string name) => DeliveryStatus.Bounced(4, 4, $"Name service error for {name}: invalid host or domain name");
 
     private static SmtpHost Host(SmtpDestination destination, string name, IPAddress address, int preference) =>
         new(name, address.ToString(), new IPEndPoint(address, destination.Port), preference, true);

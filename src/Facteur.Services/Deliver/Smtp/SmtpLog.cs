@@ -17,6 +17,8 @@ internal sealed class SmtpLog(ServiceLog log)
 
     internal void NotConnected(string reason) => log.Info(reason);
 
+    internal void NumericHost(string domain, string host) => log.Warning($"numeric domain name in resource data of MX record for {domain}: {host}");
+
     internal void NoMxAddress(string domain) => log.Warning($"no MX host for {domain} has a valid address record");
 
     internal void Fault(string queueId, Exception fault) => log.Error($"{queueId}: {fault}");
@@ -36,7 +38,7 @@ internal sealed class SmtpLog(ServiceLog log)
 
     internal void OffersUtf8Only(string nameAddress) => log.Info($"host {nameAddress} offers SMTPUTF8 support, but not 8BITMIME");
 
-    internal void Malformed(string nameAddress, string text) => log.Warning($"non-SMTP response from {nameAddress}: {text}");
+    internal void Malformed(string queueId, bool lmtp, string relay, string text) => log.Warning($"{queueId}: non-{(lmtp ? "LMTP" : "ESMTP")} response from {relay}: {text}");
 
     internal void PathTooLong(string path) => log.Warning($"unix-domain name too long: {path}");
 
@@ -58,6 +60,8 @@ internal sealed class SmtpLog(ServiceLog log)
     internal void BrokenLines(string queueId, int limit) => log.Info($"{queueId}: breaking line > {limit} bytes with <CR><LF>SPACE");
 
     internal void KeywordsNotFound(string address, string parameter) => log.Warning($"{parameter} map lookup error for {address}");
+
+    internal void Replaced(string relay, string line, string by) => log.Info($"{relay}: replacing server reply \"{line}\" with \"{by}\"");
 
     internal void FilterFailed(string table, string line, string reason) => log.Warning($"table {table} lookup error for {line}: {reason}");
 

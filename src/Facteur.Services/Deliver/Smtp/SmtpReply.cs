@@ -14,6 +14,9 @@ internal enum SmtpLoss : byte
 
     /// <summary>The peer does not speak SMTP; what follows can't be told apart.</summary>
     Garbage = 3,
+
+    /// <summary>A table of ours failed, and what was said is not known.</summary>
+    LocalData = 4,
 }
 
 /// <summary>A reply of the server.</summary>

@@ -68,6 +68,9 @@ internal sealed class SmtpSession : IAsyncDisposable
     /// <summary>It broke off under TLS, after the handshake: plain text may do better.</summary>
     internal bool TlsBroke => _isTls && !_aborted && Loss is (SmtpLoss.Closed or SmtpLoss.TimedOut);
 
+    /// <summary>The message it carries.</summary>
+    internal string QueueId { get; set; } = "";
+
     /// <summary>Deliveries carried so far.</summary>
     internal int Uses { get; set; }
 
@@ -97,7 +100,7 @@ internal sealed class SmtpSession : IAsyncDisposable
     /// <returns>Why no mail can be sent, or null.</returns>
     internal async ValueTask<DeliveryStatus?> OpenAsync(DeliveryRequest request, bool plain, ITlsHandshake tls, string nexthop, CancellationToken cancel)
     {
-        _nexthop = request.Nexthop;
+        (_nexthop, QueueId) = (request.Nexthop, request.QueueId);
         if (_settings.TlsWrapper && await StartTlsAsync(tls, nexthop, cancel).ConfigureAwait(false) is { } unwrapped)
         {
             return unwrapped;
@@ -232,7 +235,7 @@ internal sealed class SmtpSession : IAsyncDisposable
             }
             if (found == ReplyParse.Malformed)
             {
-                _log.Malformed(Host.NameAddress, text);
+                _log.Malformed(QueueId, _settings.Lmtp, Host.Relay, text);
                 Transcript?.Malformed();
                 Loss = SmtpLoss.Garbage;
             }
@@ -272,14 +275,20 @@ internal sealed class SmtpSession : IAsyncDisposable
             if (lookup.Status == LookupStatus.Error)
             {
                 _log.FilterFailed(filter.Name, line, lookup.Value);
+                Loss = SmtpLoss.LocalData;
                 Abort();
                 break;
             }
-            line = lookup.Status == LookupStatus.Found ? Printable.OneLine(lookup.Value) : line;
+            if (lookup.Status == LookupStatus.Found)
+            {
+                var replaced = Printable.OneLine(lookup.Value);
+                _log.Replaced(Host.Relay, line, replaced);
+                line = replaced;
+            }
             lines.Append(lines.Length > 0 ? "\n" : "").Append(line);
             if (lines.Length > SmtpReplyParser.ReplyLimit || !SmtpReplyParser.TryCode(line, out var code, out var more))
             {
-                _log.Malformed(Host.NameAddress, line);
+                _log.Malformed(QueueId, _settings.Lmtp, Host.Relay, line);
                 Transcript?.Malformed();
                 Loss = SmtpLoss.Garbage;
             }

@@ -55,6 +55,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
     internal async ValueTask RunAsync()
     {
         session.Uses++;
+        session.QueueId = delivery.Request.QueueId;
         _verify = (delivery.Request.Flags & DeliveryFlags.VerifyOnly) != 0;
         if (await ObjectionAsync().ConfigureAwait(false) is { } objection)
         {
@@ -125,12 +126,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
             Put("RSET\r\n"u8);
             return true;
         }
-        var stands = await session.ResetAsync().ConfigureAwait(false);
-        if (!stands)
-        {
-            session.Abort();
-        }
-        return stands;
+        return Stands(await session.ResetAsync().ConfigureAwait(false));
     }
 
     private async ValueTask<bool> EndResetAsync(TimeSpan then)
@@ -142,12 +138,19 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
         _resetting = false;
         // A server that went away without a word is not waited for as long as one that thinks about a sender.
         session.Arm(settings.RsetTimeout);
-        var stands = (await session.ReadAsync(false).ConfigureAwait(false)).IsOk;
+        var stands = Stands((await session.ReadAsync(false).ConfigureAwait(false)).IsOk);
+        session.Arm(then);
+        return stands;
+    }
+
+    /// <summary>A kept session that RSET does not clear is gone in silence; that it was kept once does not say that its destination lives.</summary>
+    private bool Stands(bool stands)
+    {
         if (!stands)
         {
+            IsLost = true;
             session.Abort();
         }
-        session.Arm(then);
         return stands;
     }
 
@@ -596,7 +599,6 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
     /// </summary>
     private async ValueTask DotRepliesAsync()
     {
-        session.Arm(settings.DataDoneTimeout);
         SmtpReply reply = default;
         for (var i = 0; i < delivery.Request.Recipients.Count; i++)
         {
@@ -607,6 +609,8 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
             // RFC 2033 4.2: LMTP answers for each recipient.
             if (settings.Lmtp || reply.IsLost)
             {
+                // Each has its own time: a server may deliver to one after the other.
+                session.Arm(settings.DataDoneTimeout);
                 reply = await session.ReadAsync(true).ConfigureAwait(false);
             }
             if (_isCut && (reply.IsLost || reply.IsOk))
@@ -624,9 +628,15 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
             {
                 delivery.Finish(i, Sent(reply, delivery.Request.Recipients[i].Recipient), session, session.TlsStatus);
             }
-            else
+            else if (settings.Lmtp)
             {
                 delivery.Fail(i, session.Said(reply, "end of DATA command"), session, final);
+            }
+            else
+            {
+                // One word for all of them.
+                delivery.FailAll(session.Said(reply, "end of DATA command"), session, final);
+                break;
             }
         }
         IsClean = true;

@@ -51,6 +51,10 @@ internal sealed class Qmgr
         (_spool, _rewrite, _bounce, _settings, _time, _post) = (spool, rewrite, bounce, settings, time, post);
         _longQueueIds = settings.LongQueueIds;
         _log = new QmgrLog(log);
+        if (settings.BounceLifetimeSeconds > settings.LifetimeSeconds)
+        {
+            _log.LifetimeAdjusted();
+        }
         Scheduler = new Scheduler(settings);
     }
 
@@ -874,12 +878,15 @@ internal sealed class Qmgr
             status = status with { Outcome = DeliveryOutcome.Deferred, Status = status.Status with { Class = 4 }, Action = DsnAction.Delayed };
         }
         var notify = envelope.Recipients[index].Notify;
+        var confirms = status.Outcome == DeliveryOutcome.Sent && _settings.ConfirmDelayCleared && warned && HeardOfDelay(envelope, notify);
+        // Postfix: such a report says that it was handed on also where the next host sends reports of its own.
+        status = confirms && status.Action == DsnAction.None ? status with { Action = DsnAction.Relayed } : status;
         return (status.Outcome switch
         {
             DeliveryOutcome.Deferred => RecipientState.Deferred,
             // All that failed goes to bounce, which looks at NOTIFY: a copy for the postmaster lists them all.
             DeliveryOutcome.Bounced => RecipientState.Unreported,
-            DeliveryOutcome.Sent => WantsSuccess(envelope, notify, status) || (_settings.ConfirmDelayCleared && warned && HeardOfDelay(envelope, notify)) ? RecipientState.Unreported : RecipientState.Done,
+            DeliveryOutcome.Sent => confirms || WantsSuccess(envelope, notify, status) ? RecipientState.Unreported : RecipientState.Done,
             _ => RecipientState.Unreported,
         }, status);
     }

@@ -8,6 +8,9 @@ internal sealed class QmgrLog(ServiceLog log)
     public void Active(ActiveMessage message, long size, int recipients) =>
         log.Info($"{message.QueueId}: from=<{message.Envelope.Sender}>, size={size}, nrcpt={recipients} (queue active)");
 
+    /// <summary>Reports wait no longer than other mail, whatever main.cf says.</summary>
+    public void LifetimeAdjusted() => log.Warning("bounce_queue_lifetime is larger than maximal_queue_lifetime - adjusting bounce_queue_lifetime");
+
     public void Removed(string queueId) => log.Info($"{queueId}: removed");
 
     public void Expired(ActiveMessage message, bool forced) =>

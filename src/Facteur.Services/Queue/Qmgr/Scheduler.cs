@@ -326,7 +326,7 @@ internal sealed class Scheduler(QmgrSettings settings)
             Recipients = recipients,
             Layout = message.Layout,
             ActiveMicros = message.ActiveMicros,
-            Flags = destination.Connections | VerifyFlags(message),
+            Flags = destination.Connections | VerifyFlags(message) | (message.Warned && _settings.ConfirmDelayCleared ? DeliveryFlags.ConfirmsDelay : DeliveryFlags.None),
         };
     }
 

@@ -22,6 +22,7 @@ internal static class SmtpdReplies
     public const string SendHeloFirst = "503 5.5.1 Error: send HELO/EHLO first";
     public const string NestedMail = "503 5.5.1 Error: nested MAIL command";
     public const string RcptAfterBdat = "503 5.5.1 Error: RCPT after BDAT";
+    public const string MailAfterBdat = "503 5.5.1 Error: MAIL after BDAT";
     public const string DataAfterBdat = "503 5.5.1 Error: DATA after BDAT";
     public const string NeedMail = "503 5.5.1 Error: need MAIL command";
     public const string NeedRcpt = "503 5.5.1 Error: need RCPT command";

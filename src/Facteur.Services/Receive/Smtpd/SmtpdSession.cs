@@ -176,6 +176,7 @@ internal sealed class SmtpdSession
         var message = Transaction?.Message;
         Transaction = null;
         DeclaredSize = 0;
+        StrayChunk = false;
         (Forwarded, ForwardedIsLocal) = (MessageAttributes.None, null);
         Context.Reset();
         if (State != SmtpdState.Ended && State != SmtpdState.Connected)
@@ -187,6 +188,9 @@ internal sealed class SmtpdSession
             await message.DisposeAsync().ConfigureAwait(false);
         }
     }
+
+    /// <summary>A chunk came without MAIL: chunks are refused, and so is MAIL, until RSET or the last of them (as in Postfix).</summary>
+    public bool StrayChunk { get; set; }
 
     /// <summary>The client is in smtpd_authorized_verp_clients.</summary>
     public bool MayVerp { get; private set; }

@@ -25,7 +25,10 @@ internal sealed class BounceTemplates
         }
         for (var i = 0; i < _templates.Length; i++)
         {
-            _templates[i] = _templates[i] with { Text = TemplateText.Expand(_templates[i].Text, config) };
+            // Postfix: with SMTPUTF8 an address behind the text may be UTF-8.
+            var charset = _templates[i].Charset;
+            charset = config.Get(CommonParameters.Smtputf8Enable) && charset.Equals("us-ascii", StringComparison.OrdinalIgnoreCase) ? "utf-8" : charset;
+            _templates[i] = _templates[i] with { Charset = charset, Text = TemplateText.Expand(_templates[i].Text, config) };
         }
     }
 

@@ -74,11 +74,116 @@ public sealed partial class SmtpAgentTests
         var peer = Peer().On("RSET", reply);
         var agent = Agent(("smtp_rset_timeout", "1s"), ("smtp_mail_timeout", "300s"));
         await Deliver(agent, $"[127.0.0.1]:{peer.Port}", ["x@y.example"], DeliveryFlags.KeepConnection);
-        await Deliver(agent, $"[127.0.0.1]:{peer.Port}", ["x@y.example"], DeliveryFlags.KeepConnection);
+        await Deliver(agent, $"[127.0.0.1]:{peer.Port}", ["x@y.example"], DeliveryFlags.KeepConnection | DeliveryFlags.UseConnection);
+        Assert.Contains("RSET", peer.Commands);
         Assert.Equal((2, 2), (peer.Connections, peer.Messages.Count));
         Assert.Equal(2, _log.Lines.Count);
         Assert.All(_log.Lines, line => Assert.Contains("status=sent", line, StringComparison.Ordinal));
         Assert.DoesNotContain("conn_use", _log.Lines[1], StringComparison.Ordinal);
+    }
+
+    /// <summary>Else qmgr would go on as with a destination that answers.</summary>
+    [Theory]
+    [InlineData("PIPELINING")]
+    [InlineData("SIZE")]
+    public async Task A_kept_connection_that_is_gone_does_not_say_that_its_destination_lives(string offer)
+    {
+        var peer = Peer("127.0.0.2").On("RSET", "close");
+        peer.Extensions = [offer];
+        _dns.Add("r.example", "A 127.0.0.2");
+        var agent = Agent();
+        Assert.Null((await Deliver(agent, $"r.example:{peer.Port}", ["x@r.example"], DeliveryFlags.KeepConnection)).DestinationFailed);
+        _dns.Set("r.example", "A 127.0.0.9");
+        var result = await Deliver(agent, $"r.example:{peer.Port}", ["x@r.example"], DeliveryFlags.UseConnection);
+        Assert.Contains("RSET", peer.Commands);
+        Assert.Equal($"connect to r.example[127.0.0.9]:{peer.Port}: Connection refused", result.DestinationFailed?.Reason);
+    }
+
+    /// <summary>A server that delivers to one recipient after the other is not out of time because it has many.</summary>
+    [Fact]
+    public async Task LMTP_each_answer_to_the_dot_has_its_own_time()
+    {
+        var peer = new SmtpPeer { Lmtp = true }.On(".EOM", "late 250 2.1.5 delivered");
+        _made.Add(peer);
+        var result = await Deliver(Agent(true, ("lmtp_data_done_timeout", "3s")), $"inet:[127.0.0.1]:{peer.Port}", ["a@d.example", "b@d.example", "c@d.example"]);
+        Assert.Equal([DeliveryOutcome.Sent, DeliveryOutcome.Sent, DeliveryOutcome.Sent], result.Recipients.Select(r => r.Status.Outcome));
+    }
+
+    [Fact]
+    public async Task What_a_host_says_of_a_whole_message_is_told_once()
+    {
+        var first = Peer("127.0.0.2").On("RCPT TO:<c@", "450 4.2.1 busy").On(".EOM", "451 4.3.0 not now");
+        var second = PeerAt("127.0.0.3", first.Port);
+        _dns.Add("r.example", "MX 10 a.example", "MX 20 b.example").Add("a.example", "A 127.0.0.2").Add("b.example", "A 127.0.0.3");
+        var result = await Deliver(Agent(), $"r.example:{first.Port}", ["a@r.example", "b@r.example", "c@r.example"]);
+        Assert.All(result.Recipients, r => Assert.Equal(DeliveryOutcome.Sent, r.Status.Outcome));
+        Assert.Equal(3, result.Recipients.Count);
+        Assert.Single(second.Messages);
+        Assert.Single(_log.Lines, line => line.Contains("said: 451 4.3.0 not now", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Addresses_in_MX_records_are_used_and_told_but_for_those_of_a_family_that_is_not_spoken()
+    {
+        var peer = Peer();
+        _dns.Add("r.example", "MX 10 127.0.0.1").Add("six.example", "MX 10 2001:db8::1");
+        Assert.Equal(DeliveryOutcome.Sent, (await Deliver(Agent(), $"r.example:{peer.Port}", ["a@r.example"])).Recipients[0].Status.Outcome);
+        Assert.Equal("postfix/smtp: warning: numeric domain name in resource data of MX record for r.example: 127.0.0.1", _log.Lines[0]);
+        Assert.Equal("Name service error for 2001:db8::1: invalid host or domain name", (await Deliver(Agent(), $"six.example:{peer.Port}", ["a@six.example"])).Recipients[0].Status.Reason);
+    }
+
+    [Theory]
+    [InlineData("smtp_host_lookup", "native", "nosuchdom.invalid", "5.4.4", "unable to look up host nosuchdom.invalid: Name or service not known")]
+    [InlineData("smtp_host_lookup", "native", "text.example", "5.4.4", "unable to look up host text.example: No address associated with hostname")]
+    [InlineData("smtp_host_lookup", "native", "tempfail.example", "4.4.3", "Host or domain name not found. Name service error for name=tempfail.example type=MX: Host not found, try again")]
+    [InlineData("smtp_dns_support_level", "disabled", "text.example", "5.4.4", "unable to look up host text.example: No address associated with hostname")]
+    [InlineData("smtp_dns_support_level", "disabled", "tempfail.example", "4.4.3", "unable to look up host tempfail.example: Temporary failure in name resolution")]
+    public async Task The_systems_own_lookup_has_its_own_words(string parameter, string value, string nexthop, string dsn, string reason)
+    {
+        _dns.Add("text.example", "TXT x");
+        _dns.Failing.Add("tempfail.example");
+        var result = await Deliver(Agent((parameter, value)), nexthop, ["x@y.example"]);
+        Assert.Equal((dsn, reason), (result.Recipients[0].Status.Status.ToString(), result.Recipients[0].Status.Reason));
+    }
+
+    [Theory]
+    [InlineData("[127.0.0.1]:")]
+    [InlineData("127.0.0.1:")]
+    [InlineData("[127.0.0.1]")]
+    public async Task A_colon_with_no_port_behind_it_says_nothing(string nexthop)
+    {
+        var peer = Peer();
+        var result = await Deliver(Agent(("smtp_tcp_port", $"{peer.Port}")), nexthop, ["x@y.example"]);
+        Assert.Equal(DeliveryOutcome.Sent, result.Recipients[0].Status.Outcome);
+    }
+
+    [Fact]
+    public async Task What_is_no_reply_is_told_in_one_line()
+    {
+        var peer = Peer().On("MAIL", "0-[] too much mail\n0 today");
+        var result = await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["x@y.example"]);
+        Assert.Equal("non-SMTP response from 127.0.0.1[127.0.0.1] while sending MAIL FROM", result.Recipients[0].Status.Reason);
+        Assert.Contains($"postfix/smtp: warning: Q1: non-ESMTP response from 127.0.0.1[127.0.0.1]:{peer.Port}: 0-[] too much mail", _log.Lines);
+    }
+
+    [Fact]
+    public async Task A_reply_of_another_command_is_quoted()
+    {
+        var peer = Peer().On("RCPT", "354 go");
+        var result = await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["x@y.example"]);
+        Assert.Equal("host 127.0.0.1[127.0.0.1] said: 354 go (in reply to RCPT TO command)", result.Recipients[0].Status.Reason);
+    }
+
+    /// <summary>Postfix: the last line says it, where lines differ.</summary>
+    [Theory]
+    [InlineData("550-5.1.1 a\n450 4.2.1 b", "4.2.1")]
+    [InlineData("450-4.2.1 a\n550 5.1.1 b", "5.1.1")]
+    [InlineData("550-a\n550 5.1.1 b", "5.1.1")]
+    public async Task Lines_of_a_reply_that_differ(string reply, string dsn)
+    {
+        var peer = Peer().On("RCPT TO:<x@", reply);
+        var result = await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["x@y.example", "z@y.example"]);
+        Assert.Equal([dsn, "2.0.0"], result.Recipients.OrderBy(r => r.Index).Select(r => r.Status.Status.ToString()));
     }
 
     /// <summary>Enough for no socket's buffers, so that the loss is seen before the dot.</summary>

@@ -256,11 +256,13 @@ public sealed partial class SmtpAgentTests : IAsyncDisposable
     [InlineData("nosuchdom.invalid", "5.4.4", "Host or domain name not found. Name service error for name=nosuchdom.invalid type=A: Host not found")]
     [InlineData("nomxnoa.example", "5.4.4", "Host or domain name not found. Name service error for name=nomxnoa.example type=A: Host found but no data record of requested type")]
     [InlineData("nullmx.example", "5.1.0", "Domain nullmx.example does not accept mail (nullMX)")]
+    [InlineData("nullmx2.example", "5.1.0", "Domain nullmx2.example does not accept mail (nullMX)")]
+    [InlineData("[ipv6:::1]", "5.4.4", "Name service error for ::1: invalid host or domain name")]
     [InlineData("tempfail.example", "4.4.3", "Host or domain name not found. Name service error for name=tempfail.example type=MX: Host not found, try again")]
     [InlineData("loop.example", "5.4.6", "mail for loop.example loops back to myself")]
     public async Task A_next_hop_that_can_not_be_found(string nexthop, string dsn, string reason)
     {
-        _dns.Add("nullmx.example", "MX 0 .").Add("nomxnoa.example", "TXT x").Add("loop.example", "MX 10 me.example").Add("me.example", "A 127.0.0.1");
+        _dns.Add("nullmx.example", "MX 0 .").Add("nullmx2.example", "MX 0 .", "MX 5 other.example").Add("other.example", "A 127.0.0.1").Add("nomxnoa.example", "TXT x").Add("loop.example", "MX 10 me.example").Add("me.example", "A 127.0.0.1");
         _dns.Failing.Add("tempfail.example");
         var result = await Deliver(Agent(), nexthop, ["x@" + nexthop]);
         Assert.Equal((dsn, reason), (result.Recipients[0].Status.Status.ToString(), result.Recipients[0].Status.Reason));

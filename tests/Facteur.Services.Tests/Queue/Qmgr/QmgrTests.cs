@@ -705,8 +705,18 @@ public sealed class QmgrTests
         sim.Deliver = static request => (TimeSpan.Zero, QmgrSimulation.Ok(request));
         sim.Run(TimeSpan.FromHours(2));
         Assert.Equal(told, sim.Reports.Count(r => r.Kind == ReportKind.Success));
+        Assert.All(sim.Reports.Skip(1), r => Assert.Equal(DsnAction.Relayed, r.Recipients[0].Status.Action));
+        Assert.Equal(confirm == "yes", (sim.Requests[^1].Flags & DeliveryFlags.ConfirmsDelay) != 0);
+        Assert.Equal(DeliveryFlags.None, sim.Requests[0].Flags & DeliveryFlags.ConfirmsDelay);
         Assert.Empty(sim.Spool.Ids);
     }
+
+    [Theory]
+    [InlineData("5d", false)]
+    [InlineData("6d", true)]
+    public void Reports_that_would_outlive_mail_are_told(string lifetime, bool told) =>
+        Assert.Equal(told, new QmgrSimulation(("maximal_queue_lifetime", "5d"), ("bounce_queue_lifetime", lifetime)).Log.Lines.Any(line =>
+            line.EndsWith("warning: bounce_queue_lifetime is larger than maximal_queue_lifetime - adjusting bounce_queue_lifetime", StringComparison.Ordinal)));
 
     [Fact]
     public void Mail_in_time_is_no_reason_to_confirm_anything()

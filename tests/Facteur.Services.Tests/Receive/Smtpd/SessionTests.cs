@@ -39,6 +39,26 @@ public sealed class SessionTests
         Assert.Empty(world.Cleanup.Completed);
     }
 
+    /// <summary>Postfix: what follows a chunk without MAIL is its error's, until RSET or the last chunk.</summary>
+    [Theory]
+    [InlineData("RSET", "250 2.0.0 Ok")]
+    [InlineData("EHLO again", "250 CHUNKING")]
+    [InlineData("BDAT 0 LAST", "551 5.0.0 Discarded 0 bytes after earlier error")]
+    public async Task A_chunk_without_MAIL_bars_MAIL_until_it_is_taken_back(string end, string reply)
+    {
+        var world = new SmtpdWorld();
+        var client = await world.Connect().HelloAsync();
+        await client.SendAsync("BDAT 5\r\nhello");
+        Assert.Equal("503 5.5.1 Error: need RCPT command", await client.ReplyAsync());
+        Assert.Equal("503 5.5.1 Error: MAIL after BDAT", await client.CommandAsync("MAIL FROM:<a@sender.example>"));
+        await client.SendAsync("BDAT 5\r\nworld");
+        Assert.Equal("551 5.0.0 Discarded 5 bytes after earlier error", await client.ReplyAsync());
+        Assert.Equal("503 5.5.1 Error: need MAIL command", await client.CommandAsync("RCPT TO:<alice@dest.example>"));
+        Assert.EndsWith(reply, await client.CommandAsync(end), StringComparison.Ordinal);
+        Assert.Equal("250 2.1.0 Ok", await client.CommandAsync("MAIL FROM:<a@sender.example>"));
+        await client.FinishAsync();
+    }
+
     [Fact]
     public async Task Content_over_the_limit_is_refused_at_its_end()
     {

@@ -332,16 +332,18 @@ public sealed class BounceServiceTests : IDisposable
         Assert.Empty(_log.Lines);
     }
 
-    [Fact]
-    public async Task A_template_file_replaces_what_it_names()
+    [Theory]
+    [InlineData("no", "us-ascii")]
+    [InlineData("yes", "utf-8")]
+    public async Task A_template_file_replaces_what_it_names(string utf8, string charset)
     {
         var path = Path.GetTempFileName();
         File.WriteAllText(path, "# ours\n\nfailure_template = <<END\nCharset: us-ascii\nFrom: MAILER-DAEMON (Post Office)\nSubject: Not delivered\n\nCost: $$5 at ${myhostname} for $no_such_thing, $maximal_queue_lifetime_hours h\nEND\n");
-        await Report(ReportKind.Failure, "bob@dest.example", [new("x@a.example")], NoHost, null, ("bounce_template_file", path));
+        await Report(ReportKind.Failure, "bob@dest.example", [new("x@a.example")], NoHost, null, ("bounce_template_file", path), ("smtputf8_enable", utf8));
         File.Delete(path);
         var text = _resubmit.Sent[0].Text;
-        Assert.Contains("From: Post Office <MAILER-DAEMON>\nSubject: Not delivered\n", text, StringComparison.Ordinal);
-        Assert.Contains("charset=us-ascii\nContent-Transfer-Encoding: 8bit\n\nCost: $5 at mx.dest.example for , 120 h\n\n<x@a.example>", text, StringComparison.Ordinal);
+        Assert.Contains("From: MAILER-DAEMON (Post Office)\nSubject: Not delivered\n", text, StringComparison.Ordinal);
+        Assert.Contains($"charset={charset}\nContent-Transfer-Encoding: 8bit\n\nCost: $5 at mx.dest.example for , 120 h\n\n<x@a.example>", text, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -39,7 +39,7 @@ internal static class BdatVerb
         }
         if (transaction is null)
         {
-            return SmtpdReplies.NeedRcpt;
+            return session.StrayChunk ? SmtpdReplies.Discarded(size) : SmtpdReplies.NeedRcpt;
         }
         if (transaction.BdatFailed)
         {
@@ -99,7 +99,11 @@ internal static class BdatVerb
             return false;
         }
         await session.ReplyAsync(refusal).ConfigureAwait(false);
-        if (session.Transaction is { } transaction)
+        if (session.Transaction is null)
+        {
+            session.StrayChunk = !last && (session.StrayChunk || size > 0);
+        }
+        else if (session.Transaction is { } transaction)
         {
             transaction.BdatFailed = true;
             session.State = session.State == SmtpdState.Ended ? SmtpdState.Ended : SmtpdState.Chunks;

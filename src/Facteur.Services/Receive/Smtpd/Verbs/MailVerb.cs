@@ -16,6 +16,10 @@ internal static class MailVerb
         {
             return await session.RefuseAsync(SmtpdReplies.SendHeloFirst).ConfigureAwait(false);
         }
+        if (session.StrayChunk)
+        {
+            return await session.RefuseAsync(SmtpdReplies.MailAfterBdat).ConfigureAwait(false);
+        }
         if (tokens.Count < 3 || !tokens[1].Is("FROM:"))
         {
             return await session.RefuseAsync(SmtpdReplies.MailSyntax).ConfigureAwait(false);
