@@ -20,7 +20,7 @@ public sealed class SmtpParameters
         ConnectionCacheDestinations = Text("connection_cache_destinations", "", "Destinations whose connections are always kept.");
         ConnectionCacheOnDemand = Flag("connection_cache_on_demand", "yes", "Whether connections are kept while much mail waits for a destination.");
         ConnectionCacheTimeLimit = Time("connection_cache_time_limit", "2s", "How long an idle connection is kept.");
-        ConnectionReuseCountLimit = Number("connection_reuse_count_limit", "0", "Deliveries over one connection, 0 for no limit.");
+        ConnectionReuseCountLimit = Number("connection_reuse_count_limit", "0", "How often one connection is used again after its first delivery, 0 for no limit.");
         ConnectionReuseTimeLimit = Time("connection_reuse_time_limit", "300s", "How long a connection is used again.");
         DataDoneTimeout = Time("data_done_timeout", "600s", "Longest wait for the reply to the final dot.", 1);
         DataInitTimeout = Time("data_init_timeout", "120s", "Longest wait for the reply to DATA.", 1);

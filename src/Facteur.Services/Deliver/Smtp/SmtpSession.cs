@@ -81,7 +81,7 @@ internal sealed class SmtpSession : IAsyncDisposable
 
     /// <summary>Whether the limits allow another delivery.</summary>
     internal bool MayBeReused =>
-        IsUsable && !_last && (_settings.ReuseCount == 0 || Uses < _settings.ReuseCount) && _time.GetElapsedTime(_created) < _settings.ReuseTime;
+        IsUsable && !_last && (_settings.ReuseCount == 0 || Uses <= _settings.ReuseCount) && _time.GetElapsedTime(_created) < _settings.ReuseTime;
 
     internal System.IO.Pipelines.PipeWriter Output => Transcript is null ? _connection.Output : _recorder ??= new TranscriptWriter(_connection.Output, Transcript);
 
