@@ -11,7 +11,7 @@ namespace Facteur.Services.Receive.Smtpd.Proxy;
 /// A message on its way through the filter, where otherwise cleanup takes it. After the first failure nothing more is sent: every reply is 451 then, and a filter
 /// that saw no final dot has no message.
 /// </summary>
-internal sealed class ProxyMessage(Connection connection, string name, TimeSpan timeout, SmtpdLog log, TimeProvider time) : ICleanupMessage
+internal sealed class ProxyMessage(Connection connection, string name, TimeSpan timeout, SmtpdLog log, TimeProvider time) : IProxyMessage
 {
     private DotStuffer _dots = new(0);
     private bool _lost;
@@ -58,7 +58,7 @@ internal sealed class ProxyMessage(Connection connection, string name, TimeSpan 
                     connection.Input.AdvanceTo(behind);
                     if (text[0] != wanted)
                     {
-                        log.ProxyRejected(name, command ?? "connect", text);
+                        log.ProxyRejected(name, command ?? "connection request", text);
                     }
                     return text.Replace("\n", "\r\n", StringComparison.Ordinal);
                 }
@@ -80,8 +80,10 @@ internal sealed class ProxyMessage(Connection connection, string name, TimeSpan 
         }
     }
 
-    /// <summary>DATA, once.</summary>
-    /// <returns>Null when content may come, else the reply for the client.</returns>
+    /// <inheritdoc/>
+    public ValueTask<string> AskAsync(string command) => AskAsync(command, '2');
+
+    /// <inheritdoc/>
     public async ValueTask<string?> BeginDataAsync()
     {
         var reply = await AskAsync("DATA", '3').ConfigureAwait(false);
@@ -90,8 +92,7 @@ internal sealed class ProxyMessage(Connection connection, string name, TimeSpan 
         return _inData ? null : reply[0] == '2' ? SmtpdReplies.WriteError : reply;
     }
 
-    /// <summary>The end of the content.</summary>
-    /// <returns>The filter's reply.</returns>
+    /// <inheritdoc/>
     public async ValueTask<string> EndDataAsync()
     {
         if (!_dots.AtLineStart)

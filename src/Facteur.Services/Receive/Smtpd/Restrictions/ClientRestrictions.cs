@@ -15,6 +15,11 @@ internal static class ClientRestrictions
             return Verdict.Dunno;
         }
         var status = await context.Settings.Mynetworks.MatchAsync(address, context.Client.Name, context.Cancel).ConfigureAwait(false);
+        if (status == LookupStatus.Found && context.Settings.Backwards.NewNetworks is { } networks
+            && await networks.MatchAsync(address, context.Client.Name, context.Cancel).ConfigureAwait(false) != LookupStatus.Found)
+        {
+            context.Log.ByBackwardsDefault($"mynetworks_style={context.Settings.Backwards.NetworksStyle}", $"permit request from client \"{context.Client.Printable}\"");
+        }
         return status switch
         {
             LookupStatus.Found => await context.PermitAsync("permit_mynetworks", new Subject(context.Client.Printable, Subject.ClientHost)).ConfigureAwait(false),
