@@ -196,7 +196,10 @@ public sealed class DeliveryReport
     private string Reason(DeliveryStatus status) =>
         status.Relay is { Length: > 0 } relay && Template.Kind is BounceTemplateKind.Success or BounceTemplateKind.Verify
             && status.Outcome is DeliveryOutcome.Sent or DeliveryOutcome.Deliverable
-            ? $"delivery via {relay}: {status.Reason}" : status.Reason;
+            ? $"delivery via {relay}: {Text(status.Reason)}" : Text(status.Reason);
+
+    // Postfix: where nothing was said, this is.
+    private static string Text(string reason) => reason.Length > 0 ? reason : "(description unavailable)";
 
     private string Action(DeliveryStatus status) => Template.Kind switch
     {

@@ -87,9 +87,9 @@ internal sealed class LocalForwards(LocalRooms rooms, DeliveryRequest request, E
             Body = old.Body,
             Origin = MessageOrigin.Forward,
             Flags = old.Flags & MessageFlags.SmtpUtf8,
-            Client = old.Client,
-            // Postfix: what is known of the client goes on, with the id by which its message came; its filter and redirection do not.
-            Attributes = old.Attributes.With(MessageAttributes.Filter, "").With(MessageAttributes.Redirect, "")
+            Client = old.Client with { Port = 0 },
+            // Postfix: what is known of the client goes on, with the id by which its message came; its port, filter and redirection do not.
+            Attributes = old.Attributes.With(MessageAttributes.Filter, "").With(MessageAttributes.Redirect, "").With(MessageAttributes.LogClientPort, "")
                 .With(MessageAttributes.LogIdent, old.Attributes.Value(MessageAttributes.LogIdent, old.Origin == MessageOrigin.Smtpd ? request.QueueId : "")),
             Entry = request.Transport,
             Recipients = recipients,

@@ -56,15 +56,15 @@ internal sealed class SmtpdLog(ServiceLog log)
 
     public void ProxyLost(string name, bool timedOut) => log.Warning(timedOut ? $"timeout talking to proxy {name}" : $"lost connection with proxy {name}");
 
-    public void ProxyGarbage(string name) => log.Warning($"received garbage from proxy {name}");
+    public void ProxyGarbage(string name, string text) => log.Warning(Printable($"received garbage from proxy {name}: {text}"));
 
-    public void ProxyRejected(string name, string command, string reply) => log.Warning(Printable($"proxy {name} rejected \"{command}\": \"{reply.Replace('\n', ' ')}\""));
+    public void ProxyRejected(string name, string command, string reply) => log.Warning(Printable($"proxy {name} rejected \"{command}\": \"{reply.Replace("\n", "??", StringComparison.Ordinal)}\""));
 
     /// <summary>What the filter said to a whole message.</summary>
     public void ProxyAnswer(RestrictionContext context, string reply)
     {
         var line = new StringBuilder(256);
-        line.Append(reply[0] == '2' ? "proxy-accept: " : "proxy-reject: ").Append(context.Where).Append(": ").Append(reply.Replace("\r\n", " ", StringComparison.Ordinal)).Append(';');
+        line.Append(reply[0] == '2' ? "proxy-accept: " : "proxy-reject: ").Append(context.Where).Append(": ").Append(Printable(reply)).Append(';');
         Whom(line, context);
         log.Info(Printable(line.ToString()));
     }

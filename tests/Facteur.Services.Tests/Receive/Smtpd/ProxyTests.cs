@@ -43,7 +43,7 @@ public sealed class ProxyTests : IAsyncDisposable
         Assert.StartsWith("Received: from c.example (client.good.example [127.0.7.1])\r\n\tby mx.dest.example (Postfix) with ESMTP\r\n\tfor <alice@dest.example>; ", content, StringComparison.Ordinal);
         Assert.EndsWith("\r\nSubject: x\r\n\r\n..dot\r\n", content, StringComparison.Ordinal);
         Assert.Contains("NOQUEUE: client=client.good.example[127.0.7.1]", world.LogLines);
-        Assert.Contains("proxy-accept: END-OF-MESSAGE: 250-2.0.0 seen 250 2.0.0 Ok: queued as BEHIND; from=<a@sender.example> to=<alice@dest.example> proto=ESMTP helo=<c.example>", world.LogLines);
+        Assert.Contains("proxy-accept: END-OF-MESSAGE: 250-2.0.0 seen??250 2.0.0 Ok: queued as BEHIND; from=<a@sender.example> to=<alice@dest.example> proto=ESMTP helo=<c.example>", world.LogLines);
         Assert.Contains($"warning: proxy 127.0.0.1:{_filter.Port} rejected \"RCPT TO:<bob@dest.example>\": \"550 5.7.1 not him\"", world.LogLines);
         Assert.Empty(world.Cleanup.Messages);
     }

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Net.Sockets;
 using System.Text;
 using Facteur.Contracts;
@@ -13,6 +14,9 @@ namespace Facteur.Services.Receive.Smtpd.Proxy;
 /// </summary>
 internal sealed class ProxyMessage(Connection connection, string name, TimeSpan timeout, SmtpdLog log, TimeProvider time) : IProxyMessage
 {
+    /// <summary>So much is shown of what is no reply.</summary>
+    private const int GarbageLimit = 100;
+
     private DotStuffer _dots = new(0);
     private bool _lost;
     private bool _inData;
@@ -33,7 +37,7 @@ internal sealed class ProxyMessage(Connection connection, string name, TimeSpan 
 
     /// <summary>Says a command and reads the reply.</summary>
     /// <param name="command">Without line end, what is not printable replaced; null to read only.</param>
-    /// <param name="wanted">First digit of the reply that is hoped for; another is logged.</param>
+    /// <param name="wanted">First digit of the reply that is hoped for; another is logged. '\0': whatever it is, the caller says it.</param>
     /// <returns>The reply for the client, its lines separated by CR LF.</returns>
     public async ValueTask<string> AskAsync(string? command, char wanted)
     {
@@ -56,7 +60,7 @@ internal sealed class ProxyMessage(Connection connection, string name, TimeSpan 
                 if (found == ReplyParse.Done)
                 {
                     connection.Input.AdvanceTo(behind);
-                    if (text[0] != wanted)
+                    if (wanted != '\0' && text[0] != wanted)
                     {
                         log.ProxyRejected(name, command ?? "connection request", text);
                     }
@@ -64,7 +68,7 @@ internal sealed class ProxyMessage(Connection connection, string name, TimeSpan 
                 }
                 if (found == ReplyParse.Malformed)
                 {
-                    log.ProxyGarbage(name);
+                    log.ProxyGarbage(name, Encoding.UTF8.GetString(read.Buffer.Slice(0, Math.Min(read.Buffer.Length, GarbageLimit))).Split('\r', '\n')[0]);
                     return Lose();
                 }
                 connection.Input.AdvanceTo(read.Buffer.Start, read.Buffer.End);
@@ -100,7 +104,7 @@ internal sealed class ProxyMessage(Connection connection, string name, TimeSpan 
             // The dot ends content only in a line of its own.
             await WriteAsync("\n"u8.ToArray(), CancellationToken.None).ConfigureAwait(false);
         }
-        var reply = await AskAsync(".", '2').ConfigureAwait(false);
+        var reply = await AskAsync(".", '\0').ConfigureAwait(false);
         _inData = false;
         return reply[0] == '3' ? SmtpdReplies.WriteError : reply;
     }

@@ -42,12 +42,19 @@ internal static class RcptVerb
             await session.ReplyAsync(SmtpdReplies.TooManyRecipients).ConfigureAwait(false);
             return transaction.Overshoot++ < session.Settings.RecipientOvershootLimit;
         }
+        if (original.Length == 0 && probe is null && Path(tokens[2].Text) is var given && given != address)
+        {
+            // RFC 3461 5.2.1: who asked for no other is told of what was said here, before it got its standard form.
+            original = $"rfc822;{given}";
+        }
         if (AddressArgument.NeedsSmtputf8(session, address, transaction.Smtputf8, "recipient"))
         {
             return await session.RefuseAsync(SmtpdReplies.MustDeclareSmtputf8).ConfigureAwait(false);
         }
         return await AddAsync(session, transaction, new EnvelopeRecipient(address, address, original, notify), isProbe: probe is not null).ConfigureAwait(false);
     }
+
+    private static string Path(string text) => text is ['<', .. var inner, '>'] ? inner : text;
 
     private static async ValueTask<bool> AddAsync(SmtpdSession session, MailTransaction transaction, EnvelopeRecipient recipient, bool isProbe)
     {
