@@ -196,10 +196,7 @@ public sealed class DeliveryReport
     private string Reason(DeliveryStatus status) =>
         status.Relay is { Length: > 0 } relay && Template.Kind is BounceTemplateKind.Success or BounceTemplateKind.Verify
             && status.Outcome is DeliveryOutcome.Sent or DeliveryOutcome.Deliverable
-            ? $"delivery via {relay}: {Text(status.Reason)}" : Text(status.Reason);
-
-    // Postfix: where nothing was said, this is.
-    private static string Text(string reason) => reason.Length > 0 ? reason : "(description unavailable)";
+            ? $"delivery via {relay}: {status.Reason}" : status.Reason;
 
     private string Action(DeliveryStatus status) => Template.Kind switch
     {

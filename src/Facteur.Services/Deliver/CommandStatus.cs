@@ -6,13 +6,13 @@ namespace Facteur.Services.Deliver;
 /// <summary>What the end of a command means for its recipient: exit codes of sysexits.h, or an enhanced status code at the start of its output.</summary>
 internal static class CommandStatus
 {
-    private const string SoftwareText = "internal software error";
+    private const int Software = 70;
 
     // Postfix, sys_exits.c: subject and detail, and whether it may be better later.
     private static readonly (bool Later, ushort Subject, ushort Detail, string Text)[] Exits =
     [
         (false, 3, 0, "command line usage error"), (false, 6, 0, "data format error"), (false, 3, 0, "cannot open input"), (false, 1, 1, "user unknown"),
-        (false, 1, 2, "host name unknown"), (false, 3, 0, "service unavailable"), (false, 3, 0, SoftwareText), (true, 3, 0, "system resource problem"),
+        (false, 1, 2, "host name unknown"), (false, 3, 0, "service unavailable"), (false, 3, 0, "internal software error"), (true, 3, 0, "system resource problem"),
         (false, 3, 0, "critical OS file missing"), (false, 2, 0, "can't create user output file"), (false, 3, 0, "input/output error"), (true, 3, 0, "temporary failure"),
         (false, 5, 0, "remote error in protocol"), (false, 7, 0, "permission denied"), (false, 3, 5, "local configuration error"),
     ];
@@ -29,12 +29,12 @@ internal static class CommandStatus
             case CommandEndKind.Exited when end.Number == 0:
                 return null;
             case CommandEndKind.TimedOut:
-                return Unix(DeliveryStatus.Bounced(3, 0, $"Command time limit exceeded: \"{command}\"{about}"), end, SoftwareText);
+                return Unix(DeliveryStatus.Bounced(3, 0, $"Command time limit exceeded: \"{command}\"{about}"), end, Software);
             case CommandEndKind.Signalled:
-                return Unix(DeliveryStatus.Deferred(3, 0, $"Command died with signal {end.Number}: \"{command}\"{about}"), end, SoftwareText);
+                return Unix(DeliveryStatus.Deferred(3, 0, $"Command died with signal {end.Number}: \"{command}\"{about}"), end, Software);
             case CommandEndKind.NotStarted:
                 // Postfix: a child that can't start its command ends as one whose command says "later".
-                return Unix(DeliveryStatus.Deferred(3, 0, $"temporary failure{about}"), end, Exits[11].Text);
+                return Unix(DeliveryStatus.Deferred(3, 0, $"temporary failure{about}"), end, first + 11);
             case CommandEndKind.NoContent:
                 return MailboxResult.NotReadable((ContentRead)end.Number == ContentRead.Damaged ? CopyEnd.Damaged : CopyEnd.Unreadable).Failure;
         }
@@ -48,21 +48,21 @@ internal static class CommandStatus
         var index = end.Number - first;
         if (index < 0 || index >= Exits.Length)
         {
-            return Unix(DeliveryStatus.Bounced(3, 0, $"Command died with status {end.Number}: \"{command}\"{about}"), end, $"unknown mail system error {end.Number}");
+            return Unix(DeliveryStatus.Bounced(3, 0, $"Command died with status {end.Number}: \"{command}\"{about}"), end, Software);
         }
         var (later, subject, detail, words) = Exits[index];
-        return Unix(later ? DeliveryStatus.Deferred(subject, detail, words + about) : DeliveryStatus.Bounced(subject, detail, words + about), end, words);
+        return Unix(later ? DeliveryStatus.Deferred(subject, detail, words + about) : DeliveryStatus.Bounced(subject, detail, words + about), end, end.Number);
     }
 
     /// <summary>The code of success that a command gave although it failed, and that counts for nothing; or null.</summary>
     public static EnhancedStatus? Ignored(CommandEnd end) =>
         end is { Kind: CommandEndKind.Exited, Number: not 0 } && EnhancedStatus.TryParsePrefix(end.Output, out var code, out _) && code.Class == 2 ? code : null;
 
-    private static DeliveryStatus Unix(DeliveryStatus status, CommandEnd end, string words) => status with
+    private static DeliveryStatus Unix(DeliveryStatus status, CommandEnd end, int exit) => status with
     {
         Reason = Cut(status.Reason),
         DiagnosticType = "x-unix",
-        DiagnosticText = Cut(end.Output.Length > 0 ? end.Output : words),
+        DiagnosticText = Cut(end.Output.Length > 0 ? end.Output : Exits[exit - 64].Text),
     };
 
     private static string Cut(string text) => text.Length > DeliveryStatus.ReasonLimit ? text[..DeliveryStatus.ReasonLimit] : text;

@@ -63,20 +63,6 @@ public sealed class PipeAgentTests : IDisposable
         Assert.EndsWith("status=deferred (said so )", _room.Lines[^1]);
     }
 
-    /// <summary>Postfix: an exit status that sysexits.h has no name for is told by its number; a code without a text leaves none to tell.</summary>
-    [Theory]
-    [InlineData("exit 1", "5.3.0", "Command died with status 1: \"/bin/sh\"", "unknown mail system error 1")]
-    [InlineData("exit 200", "5.3.0", "Command died with status 200: \"/bin/sh\"", "unknown mail system error 200")]
-    [InlineData("exit 70", "5.3.0", "internal software error", "internal software error")]
-    [InlineData("kill -KILL $$$$", "4.3.0", "Command died with signal 9: \"/bin/sh\"", "internal software error")]
-    [InlineData("echo 5.7.1; exit 1", "5.7.1", "", "")]
-    public async Task Failures_as_programs_are_told_of_them(string command, string code, string reason, string diagnostic)
-    {
-        var result = await Agent([$"user={User}", "argv=/bin/sh", "-c", command]).DeliverAsync(_room.Request(Content, ["x@dest.example"], transport: "p"), default);
-        var status = Assert.Single(result.Recipients).Status;
-        Assert.Equal((code, reason, "x-unix", diagnostic), (status.Status.ToString(), status.Reason, status.DiagnosticType, status.DiagnosticText));
-    }
-
     [Fact]
     public async Task A_code_of_success_does_not_turn_a_failure_into_one() => Assert.Equal(
         "warning: bounce_append: ignoring dsn code \"2.0.0\"\nQ1: to=<x@dest.example>, dsn=5.0.0, status=bounced (fake )", await Deliver(["argv=/bin/sh", "-c", "echo 2.0.0 fake; exit 70"]));

@@ -211,7 +211,7 @@ public sealed class ProxyTests : IAsyncDisposable
             }
             else
             {
-                Assert.StartsWith("250 ", await client.CommandAsync("BDAT 14\r\nSubject: x\r\n\r"), StringComparison.Ordinal);
+                Assert.StartsWith("250 ", await client.CommandAsync("BDAT 14\r\nSubject: x\r\n"), StringComparison.Ordinal);
                 Assert.Empty(_filter.Commands);
                 await client.SendAsync($"BDAT {body.Length - 1} LAST\r\n{body[..^7]}.dot\r\n");
             }
@@ -252,7 +252,7 @@ public sealed class ProxyTests : IAsyncDisposable
 
     [Fact]
     public void An_option_that_is_not_known_is_an_error() =>
-        Assert.Contains("expected speed_adjust", Assert.Throws<ConfigException>(() => World(("smtpd_proxy_options", "speed_adjust, faster"))).Message, StringComparison.Ordinal);
+        Assert.Contains("expected speed_adjust", Assert.Throws<ConfigException>(() => World(("smtpd_proxy_options", "speed_adjust, faster")).Connect()).Message, StringComparison.Ordinal);
 
     // The first reply that is no success.
     private static async Task<string?> SendAsync(SmtpdWorld world, string recipient = "alice@dest.example", string body = "x\r\n")
