@@ -71,7 +71,9 @@ public sealed class MaildropDirectory(string queueDirectory)
             Access = FileAccess.ReadWrite,
             Share = FileShare.None,
             Options = FileOptions.Asynchronous,
+#pragma warning disable CA1416 // Linux only, as the whole system.
             UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
+#pragma warning restore CA1416
         });
         _ = UnixPath.Unlink(path);
         return file;

@@ -5,6 +5,13 @@ public sealed class BackwardsDefaultsTests
 {
     private const string Said = "using backwards-compatible default setting ";
 
+    // SmtpdWorld sets them.
+    private static readonly (string, string)[] Defaults =
+    [
+        ("smtpd_relay_before_recipient_restrictions", "${{$compatibility_level} <level {3.6} ? {no} : {yes}}"),
+        ("smtpd_relay_restrictions", "${{$compatibility_level} <level {1} ? {} : {permit_mynetworks, permit_sasl_authenticated, defer_unauth_destination}}"),
+    ];
+
     private static async Task<List<string>> LogOf(SmtpdWorld world, params string[] commands)
     {
         var client = await world.Connect().HelloAsync();
@@ -20,19 +27,19 @@ public sealed class BackwardsDefaultsTests
     public async Task Recipients_before_relaying()
     {
         string[] session = ["MAIL FROM:<a@sender.example>", "RCPT TO:<x@remote.example>", "RCPT TO:<alice@dest.example>"];
-        (string, string)[] main = [("smtpd_recipient_restrictions", "reject_unauth_destination"), ("smtpd_relay_restrictions", "")];
+        (string, string)[] main = [Defaults[0], ("smtpd_recipient_restrictions", "reject_unauth_destination"), ("smtpd_relay_restrictions", "")];
         Assert.Equal(
             [$"smtpd_relay_before_recipient_restrictions=no to reject recipient \"x@remote.example\" from client \"client.good.example[{SmtpdWorld.Stranger}]\""],
             await LogOf(new SmtpdWorld([("compatibility_level", "3.5"), .. main]), session));
         Assert.Empty(await LogOf(new SmtpdWorld([("compatibility_level", "3.6"), .. main]), session));
-        Assert.Empty(await LogOf(new SmtpdWorld([("compatibility_level", "2"), ("smtpd_relay_before_recipient_restrictions", "no"), .. main]), session));
+        Assert.Empty(await LogOf(new SmtpdWorld([("compatibility_level", "2"), .. main, ("smtpd_relay_before_recipient_restrictions", "no")]), session));
     }
 
     [Fact]
     public async Task Relaying_that_newer_releases_refuse()
     {
         string[] session = ["MAIL FROM:<a@sender.example>", "RCPT TO:<x@remote.example>", "RCPT TO:<alice@dest.example>"];
-        (string, string)[] main = [("smtpd_recipient_restrictions", "check_sender_access t:ok, reject")];
+        (string, string)[] main = [.. Defaults, ("smtpd_recipient_restrictions", "check_sender_access t:ok, reject")];
         static SmtpdWorld With(params (string, string)[] main)
         {
             var world = new SmtpdWorld(main);
@@ -42,7 +49,7 @@ public sealed class BackwardsDefaultsTests
         Assert.Equal(
             [$"\"smtpd_relay_restrictions = (empty)\" to avoid \"Relay access denied\" error for recipient \"x@remote.example\" from client \"client.good.example[{SmtpdWorld.Stranger}]\""],
             await LogOf(With([("compatibility_level", "0"), ("relay_domains", ""), .. main]), session));
-        Assert.Empty(await LogOf(With([("compatibility_level", "0"), ("relay_domains", ""), ("smtpd_relay_restrictions", ""), .. main]), session));
+        Assert.Empty(await LogOf(With([("compatibility_level", "0"), ("relay_domains", ""), .. main, ("smtpd_relay_restrictions", "")]), session));
     }
 
     [Fact]
