@@ -21,7 +21,7 @@ internal sealed class BackwardsDefaults
         RelayDomains = Changes("2", c => c.Get(TrivialRewriteParameters.RelayDomains));
         FastFlushDomains = Changes("2", c => c.Get(SmtpdParameters.FastFlushDomains));
         RecipientsFirst = Changes("3.6", c => c.Get(SmtpdParameters.RelayBeforeRecipientRestrictions));
-        NewNetworks = Changes("2", c => c.Get(CommonParameters.Mynetworks)) 
+        NewNetworks = Changes("2", c => c.Get(CommonParameters.Mynetworks))
             ? lists.Networks(CommonParameters.Mynetworks.Name, At(config, "2").Get(CommonParameters.Mynetworks)) : null;
         NetworksStyle = config.Find("mynetworks_style") ?? "";
     }
