@@ -27,10 +27,7 @@ public sealed class ExplainTests : IDisposable
                 case ["cat", var path]:
                     File.WriteAllLines(path, shown);
                     Program.Run(Program.Facteur, ["postmap", "-c", _etc, $"hash:{path}"]).Fine();
-                    foreach (var file in Directory.GetFiles(_etc, Path.GetFileName(path) + "*"))
-                    {
-                        File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite);
-                    }
+                    Program.Run(Program.Need("chmod"), ["0600", .. Directory.GetFiles(_etc, Path.GetFileName(path) + "*")]).Fine();
                     break;
                 case ["facteur", "explain", .. var arguments]:
                     Follows(shown, Program.Run(Program.Facteur, ["explain", "-c", _etc, .. arguments]).ToString());
