@@ -68,7 +68,8 @@ internal sealed class SendmailHeaders(int sizeLimit)
         {
             if (token.Kind == AddressTokenKind.Address && AddressList.AddressText(value.Slice(token.Start, token.Length)) is { Length: > 0 } address)
             {
-                found.Add(address);
+                // Postfix: a local part that is empty is written so.
+                found.Add(address[0] == '@' && !address.Contains(':') ? $"\"\"{address}" : address);
             }
         }
         return found;

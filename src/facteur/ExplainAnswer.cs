@@ -59,7 +59,7 @@ internal static class ExplainAnswer
         context.Output.WriteLine($"answer: {(reply.Length > 0 ? reply : "the connection was closed")}");
         if (explainer.Explanation.Refusal is { } refusal)
         {
-            context.Output.WriteLine($"decided by: {refusal.Restriction}{(refusal.Table is null ? "" : $", {refusal.Table} \"{refusal.Key}\"")}{(refusal.Place is null ? "" : $" ({refusal.Place})")}");
+            context.Output.WriteLine($"decided by: {refusal.Text}");
         }
         return reply is ['2', ..] ? 0 : 1;
     }

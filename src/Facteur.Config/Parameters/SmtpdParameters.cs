@@ -303,6 +303,9 @@ public static class SmtpdParameters
     /// <summary>smtpd_proxy_ehlo.</summary>
     public static readonly StringParameter ProxyEhlo = new("smtpd_proxy_ehlo", "$myhostname", "The name that is told to that filter.", 1);
 
+    /// <summary>smtpd_proxy_options.</summary>
+    public static readonly StringParameter ProxyOptions = new("smtpd_proxy_options", "", "How mail goes to that filter; speed_adjust: when all of it is here, not before.");
+
     /// <summary>smtpd_proxy_timeout.</summary>
     public static readonly TimeParameter ProxyTimeout = new("smtpd_proxy_timeout", "100s", "Longest wait for that filter.", 1);
 
@@ -321,6 +324,6 @@ public static class SmtpdParameters
         UnknownClientRejectCode, RelayDomainsRejectCode, MultiRecipientBounceRejectCode, PlaintextRejectCode, UnknownLocalRecipientRejectCode,
         UnknownRelayRecipientRejectCode, UnknownVirtualAliasRejectCode, UnknownVirtualMailboxRejectCode, RejectTempfailAction,
         UnknownAddressTempfailAction, UnknownHeloHostnameTempfailAction, FastFlushDomains, AuthorizedVerpClients, AuthorizedXclientHosts, AuthorizedXforwardHosts,
-        ProxyFilter, ProxyEhlo, ProxyTimeout,
+        ProxyFilter, ProxyEhlo, ProxyOptions, ProxyTimeout,
     ];
 }

@@ -178,6 +178,11 @@ public sealed class Envelope
     /// <summary>What else is known of it: the client before the last hop, the login, the filter it goes through.</summary>
     public MessageAttributes Attributes { get; set; } = MessageAttributes.None;
 
+    private static readonly string[] ClientAttributes =
+    [
+        MessageAttributes.LogClientName, MessageAttributes.LogClientAddress, MessageAttributes.LogClientPort, MessageAttributes.LogHeloName, MessageAttributes.LogProtocolName,
+    ];
+
     /// <summary>
     /// The client as logs, commands and the next hop are told of it: who XFORWARD said, in place of who brought the message. "unknown" where that is known, empty where nothing is.
     /// </summary>
@@ -185,14 +190,16 @@ public sealed class Envelope
     {
         get
         {
+            const string Unknown = "unknown";
             var own = Client == ClientInfo.Local ? new ClientInfo("", "", 0, "", "", "") : Client;
-            return Attributes.Pairs.Count == 0 ? own : own with
+            // Postfix: who said anything of another client has said of it what he knows; nothing is filled in from himself.
+            return !ClientAttributes.Any(a => Attributes.Value(a).Length > 0) ? own : own with
             {
-                Name = Attributes.Value(MessageAttributes.LogClientName, own.Name),
-                Address = Attributes.Value(MessageAttributes.LogClientAddress, own.Address),
-                Port = int.TryParse(Attributes.Value(MessageAttributes.LogClientPort), out var port) ? port : Attributes.Value(MessageAttributes.LogClientPort).Length > 0 ? 0 : own.Port,
-                Helo = Attributes.Value(MessageAttributes.LogHeloName, own.Helo),
-                Protocol = Attributes.Value(MessageAttributes.LogProtocolName, own.Protocol),
+                Name = Attributes.Value(MessageAttributes.LogClientName, Unknown),
+                Address = Attributes.Value(MessageAttributes.LogClientAddress, Unknown),
+                Port = int.TryParse(Attributes.Value(MessageAttributes.LogClientPort), out var port) ? port : 0,
+                Helo = Attributes.Value(MessageAttributes.LogHeloName, Unknown),
+                Protocol = Attributes.Value(MessageAttributes.LogProtocolName, Unknown),
             };
         }
     }

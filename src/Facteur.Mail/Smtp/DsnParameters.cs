@@ -40,22 +40,22 @@ public static class DsnParameters
     /// <summary>ENVID: xtext of printable characters.</summary>
     public static bool TryEnvelopeId(string value, out string result) => Xtext.TryDecode(value, out result) && result.Length is > 0 and <= 100 && IsPrintable(result);
 
-    /// <summary>ORCPT=type;xtext, as "type;address".</summary>
+    /// <summary>ORCPT=type;xtext, as "type;address". Postfix: the address may be empty, and may be anything that can be written as xtext; here controls become "?".</summary>
     public static bool TryOriginalRecipient(string value, out string result)
     {
         result = "";
         var semicolon = value.IndexOf(';');
-        if (semicolon <= 0 || semicolon == value.Length - 1 || !IsAtom(value.AsSpan(0, semicolon)))
+        if (semicolon <= 0 || !IsAtom(value.AsSpan(0, semicolon)))
         {
             return false;
         }
         var encoded = value.AsSpan(semicolon + 1);
         var isUtf8 = value.AsSpan(0, semicolon).Equals("utf-8", StringComparison.OrdinalIgnoreCase);
-        if (!(isUtf8 ? Xtext.TryDecodeUnitext(encoded, out var address) : Xtext.TryDecode(encoded, out address)) || !IsPrintable(address))
+        if (!(isUtf8 ? Xtext.TryDecodeUnitext(encoded, out var address) : Xtext.TryDecode(encoded, out address)))
         {
             return false;
         }
-        result = string.Concat(value.AsSpan(0, semicolon + 1), address);
+        result = string.Concat(value.AsSpan(0, semicolon + 1), IsPrintable(address) ? address : string.Concat(address.Select(c => char.IsControl(c) ? '?' : c)));
         return true;
     }
 

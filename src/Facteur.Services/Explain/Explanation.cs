@@ -10,7 +10,11 @@ namespace Facteur.Services.Explain;
 /// <param name="Table">The table that answered last before it refused, "type:name"; null when none did.</param>
 /// <param name="Key">The key it found.</param>
 /// <param name="Place">Where the answer stands, "file:line"; null where it has no line.</param>
-public sealed record Decision(string Restriction, string? Table, string? Key, string? Place);
+public sealed record Decision(string Restriction, string? Table, string? Key, string? Place)
+{
+    /// <summary>check_sender_access, hash:/etc/senders "a@b" (/etc/senders:3).</summary>
+    public string Text => $"{Restriction}{(Table is null ? "" : $", {Table} \"{Key}\"")}{(Place is null ? "" : $" ({Place})")}";
+}
 
 /// <summary>
 /// What services say of themselves while they answer: steps in the order in which they happened, each inside of what it belongs to. A step is told

@@ -356,7 +356,7 @@ internal sealed class Generation : IAsyncDisposable
     }
 
     private CleanupService Cleanup(IConfig config) =>
-        new(config, _around.Incoming, RewritingOf(config), _shared, _maps, _lists, ServiceLogOf(config, "cleanup"), _around.Time, _content);
+        new(config, _around.Incoming, RewritingOf(config), _shared, _maps, _lists, ServiceLogOf(config, "cleanup"), _around.Time, _content) { Explanation = _around.Explanation };
 
     /// <summary>The bounce(8) by which local(8) tells owners of lists, beside the queue's.</summary>
     private BounceService OwnersBounce()

@@ -55,6 +55,30 @@ public sealed class MaildropDirectory(string queueDirectory)
         return errno is Libc.EAGAIN ? null : throw new IOException($"{Path}: {Errno.Text(errno)}");
     }
 
+    /// <summary>
+    /// A file without a name, to write and read: for content that is held for a while and needs no other process. Its first name is one of a file being written, which
+    /// is removed in time should this process end before it lost it.
+    /// </summary>
+    /// <param name="time">The clock.</param>
+    /// <exception cref="IOException">It can't be made.</exception>
+    /// <exception cref="UnauthorizedAccessException">It may not be made.</exception>
+    public FileStream Nameless(TimeProvider time)
+    {
+        var path = MaildropFile.Temporary(Path, time);
+        var file = new FileStream(path, new FileStreamOptions
+        {
+            Mode = FileMode.CreateNew,
+            Access = FileAccess.ReadWrite,
+            Share = FileShare.None,
+            Options = FileOptions.Asynchronous,
+#pragma warning disable CA1416 // Linux only, as the whole system.
+            UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
+#pragma warning restore CA1416
+        });
+        _ = UnixPath.Unlink(path);
+        return file;
+    }
+
     /// <summary>Whether this process writes here itself: it is root or owns the directory.</summary>
     public bool IsOurs()
     {

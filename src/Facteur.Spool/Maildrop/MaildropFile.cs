@@ -36,11 +36,13 @@ public sealed class MaildropFile : IDisposable
     /// <summary>Bytes written.</summary>
     public long Length { get; private set; }
 
+    internal static string Temporary(string directory, TimeProvider time) => string.Create(CultureInfo.InvariantCulture,
+        $"{directory}/{time.GetUtcNow().Ticks:X}.{Environment.ProcessId}.{Interlocked.Increment(ref _sequence)}");
+
     internal static int Create(string directory, TimeProvider time, out MaildropFile? file)
     {
         file = null;
-        var temporary = string.Create(CultureInfo.InvariantCulture,
-            $"{directory}/{time.GetUtcNow().Ticks:X}.{Environment.ProcessId}.{Interlocked.Increment(ref _sequence)}");
+        var temporary = Temporary(directory, time);
         var errno = UnixFile.Open(temporary, Libc.O_WRONLY | Libc.O_CREAT | Libc.O_EXCL | Libc.O_NOFOLLOW, WritingMode, out var opened);
         if (opened is null)
         {

@@ -24,6 +24,7 @@ internal sealed class FileTable : IListableTable, IOwnedTable, IPlacedTable
 
     private readonly TableRequest _request;
     private readonly Func<TableRequest, FileContent> _load;
+    private readonly TextPlace? _text;
     private FileContent _current;
     private long _looked;
     private TimeSpan _pause = Usual;
@@ -39,6 +40,7 @@ internal sealed class FileTable : IListableTable, IOwnedTable, IPlacedTable
         _load = load;
         _looked = request.Set.Time.GetTimestamp();
         _current = load(request);
+        _text = isPattern || request.Options.Observer is null ? null : new TextPlace(request);
     }
 
     public string Name => _request.FullName;
@@ -65,7 +67,7 @@ internal sealed class FileTable : IListableTable, IOwnedTable, IPlacedTable
         Content.Entries ?? throw new TableException($"table {Name}: sequence operation is not supported");
 
     public string? PlaceOf(string key) =>
-        Content.LineOf(key) is > 0 and var line ? $"{_request.Argument}:{line}" : IsPattern ? null : TextPlace.Find(_request, key, Content.Find(key).Value);
+        Content.LineOf(key) is > 0 and var line ? $"{_request.Argument}:{line}" : _text?.Find(key, Content.Find(key).Value);
 
     public void Dispose()
     {

@@ -57,6 +57,7 @@ public sealed class RelaySafetyTests : IDisposable
             alias_maps =
             local_recipient_maps =
             {main.Replace("DIR", _directory, StringComparison.Ordinal)}
+            {(main.Contains("smtpd_restriction_classes", StringComparison.Ordinal) ? "" : "smtpd_restriction_classes = all\nall = permit")}
 
             """);
         Write("master.cf", $"{service} inet n - n - - smtpd\n{string.Concat(options.Split('|', StringSplitOptions.RemoveEmptyEntries).Select(o => $"  -o {o.Trim()}\n"))}local unix - n n - - local\nsmtp unix - - n - - smtp\nrelay unix - - n - - smtp\n");
@@ -130,9 +131,9 @@ public sealed class RelaySafetyTests : IDisposable
 
     /// <summary>Open relays, by what opens them: settings, -o options (separated by |), and what the reason names.</summary>
     [Theory]
-    [InlineData("smtpd_relay_restrictions =\nsmtpd_recipient_restrictions = permit_mynetworks, permit, reject", "", "permit (")]
-    [InlineData("smtpd_relay_restrictions =\nsmtpd_recipient_restrictions = permit, reject_unauth_destination", "", "permit (")]
-    [InlineData("smtpd_relay_restrictions = permit_mynetworks, permit\nsmtpd_recipient_restrictions = reject_non_fqdn_sender, permit, reject", "", "permit (")]
+    [InlineData("smtpd_relay_restrictions =\nsmtpd_recipient_restrictions = permit_mynetworks, all, reject", "", "permit (")]
+    [InlineData("smtpd_relay_restrictions =\nsmtpd_recipient_restrictions = all, reject_unauth_destination", "", "permit (")]
+    [InlineData("smtpd_relay_restrictions = permit_mynetworks, permit\nsmtpd_recipient_restrictions = reject_non_fqdn_sender, all, reject", "", "permit (")]
     [InlineData("mynetworks = 0.0.0.0/0", "", "mynetworks = 0.0.0.0/0")]
     [InlineData("mynetworks = 127.0.0.0/8 [::]/0", "", "mynetworks = 127.0.0.0/8 [::]/0")]
     [InlineData("mynetworks = 127.0.0.0/8 128.0.0.0/1", "", "128.0.0.0/1")]
@@ -159,18 +160,18 @@ public sealed class RelaySafetyTests : IDisposable
     [InlineData("smtpd_relay_restrictions = permit_mynetworks, check_recipient_access regexp:DIR/everybody, reject_unauth_destination", "", "")]
     [InlineData("smtpd_relay_restrictions = permit_mynetworks, check_recipient_access texthash:DIR/postmasters, reject_unauth_destination", "", "/postmasters:1)")]
     [InlineData("smtpd_relay_restrictions = check_sender_access static:OK, reject_unauth_destination", "", "static:OK")]
-    [InlineData("smtpd_relay_restrictions = permit_mynetworks, warn_if_reject reject_unauth_destination\nsmtpd_recipient_restrictions = permit_mynetworks, permit, reject", "", "smtpd_relay_restrictions, which refuses none")]
+    [InlineData("smtpd_relay_restrictions = permit_mynetworks, warn_if_reject reject_unauth_destination\nsmtpd_recipient_restrictions = permit_mynetworks, all, reject", "", "smtpd_relay_restrictions, which refuses none")]
     [InlineData("smtpd_restriction_classes = trusted\ntrusted = permit_mynetworks, permit\nsmtpd_relay_restrictions = check_sender_access texthash:DIR/named, reject_unauth_destination", "", "/named:1)")]
     [InlineData("smtpd_restriction_classes = all\nall = permit\nsmtpd_relay_restrictions = all, reject_unauth_destination", "", "permit (")]
     [InlineData("smtpd_restriction_classes = watch\nwatch = reject_unauth_destination, permit\nsmtpd_relay_restrictions = permit_mynetworks, warn_if_reject watch, reject_unauth_destination", "", "permit (")]
     [InlineData("smtpd_relay_restrictions = warn_if_reject check_sender_access texthash:DIR/watched, reject_unauth_destination", "", "/watched:1)")]
     [InlineData("smtpd_restriction_classes = watch\nwatch = check_sender_access static:REJECT, permit\nsmtpd_relay_restrictions = warn_if_reject watch, reject_unauth_destination", "", "permit (")]
     [InlineData("smtpd_authorized_xclient_hosts = 0.0.0.0/0", "", "smtpd_authorized_xclient_hosts")]
-    [InlineData("", "smtpd_relay_restrictions= | smtpd_recipient_restrictions=permit_mynetworks,permit,reject", "master.cf:3")]
-    [InlineData("", "smtpd_relay_restrictions=permit|smtpd_recipient_restrictions=permit,reject", "master.cf:2")]
+    [InlineData("", "smtpd_relay_restrictions= | smtpd_recipient_restrictions=permit_mynetworks,check_client_access,static:OK,reject", "master.cf:3")]
+    [InlineData("", "smtpd_relay_restrictions=permit|smtpd_recipient_restrictions=check_client_access,static:OK,reject", "master.cf:2")]
     [InlineData("", "mynetworks=0.0.0.0/0", "master.cf:2")]
-    [InlineData("soft_bounce = yes\nsmtpd_relay_restrictions = permit, reject", "", "permit (")]
-    [InlineData("content_filter = smtp:[127.0.0.1]:10024\nsmtpd_relay_restrictions = permit, reject", "", "permit (")]
+    [InlineData("soft_bounce = yes\nsmtpd_relay_restrictions = all, reject", "", "permit (")]
+    [InlineData("content_filter = smtp:[127.0.0.1]:10024\nsmtpd_relay_restrictions = all, reject", "", "permit (")]
     [InlineData("smtpd_relay_restrictions = permit_mynetworks, check_client_access texthash:DIR/nameless, reject_unauth_destination", "", "/nameless:1)")]
     [InlineData("smtpd_relay_restrictions = permit_mynetworks, check_client_access texthash:DIR/top, reject_unauth_destination", "", "/top:1)")]
     [InlineData("virtual_alias_maps = regexp:DIR/routes", "", "virtual_alias_maps, \"$1@$2\" for /^(.+)=(.+)@home\\.example$/ (")]
@@ -197,9 +198,9 @@ public sealed class RelaySafetyTests : IDisposable
     [InlineData("smtpd_relay_restrictions = permit_mynetworks, check_sender_access texthash:DIR/refuse, reject_unauth_destination", "")]
     [InlineData("smtpd_relay_restrictions = permit_mynetworks, warn_if_reject reject_unauth_destination\nsmtpd_recipient_restrictions = permit_mynetworks, reject_unauth_destination", "")]
     [InlineData("smtpd_relay_restrictions = permit_mynetworks, defer_if_permit", "")]
-    [InlineData("smtpd_relay_restrictions = permit, reject", "smtpd_client_restrictions=permit_mynetworks,permit_sasl_authenticated,reject")]
-    [InlineData("smtpd_relay_restrictions = permit, reject\nsmtpd_delay_reject = no", "smtpd_sender_restrictions=permit_mynetworks,reject")]
-    [InlineData("smtpd_relay_restrictions = permit, reject\nsmtpd_helo_required = yes\nsmtpd_helo_restrictions = reject", "")]
+    [InlineData("smtpd_relay_restrictions = all, reject", "smtpd_client_restrictions=permit_mynetworks,permit_sasl_authenticated,reject")]
+    [InlineData("smtpd_relay_restrictions = all, reject\nsmtpd_delay_reject = no", "smtpd_sender_restrictions=permit_mynetworks,reject")]
+    [InlineData("smtpd_relay_restrictions = all, reject\nsmtpd_helo_required = yes\nsmtpd_helo_restrictions = reject", "")]
     [InlineData("virtual_alias_maps = regexp:DIR/moved", "")]
     [InlineData("relay_domains = *", "")]
     [InlineData("relay_domains = $mydestination, partner.example", "")]
@@ -210,8 +211,8 @@ public sealed class RelaySafetyTests : IDisposable
     [InlineData("relay_domains = local, localdomain, corp", "")]
     [InlineData("smtpd_restriction_classes = watch\nwatch = reject_unauth_destination, permit\nsmtpd_relay_restrictions = warn_if_reject reject, watch, permit, reject", "")]
     [InlineData("soft_bounce = yes", "")]
-    [InlineData("smtpd_relay_restrictions = permit_mynetworks, nonsense, permit, reject", "")]
-    [InlineData("smtpd_restriction_classes = loop\nloop = check_sender_access texthash:DIR/refuse, loop, permit\nsmtpd_relay_restrictions = loop, permit, reject", "")]
+    [InlineData("smtpd_relay_restrictions = permit_mynetworks, nonsense, all, reject", "")]
+    [InlineData("smtpd_restriction_classes = loop, all\nall = permit\nloop = check_sender_access texthash:DIR/refuse, loop, permit\nsmtpd_relay_restrictions = loop, all, reject", "")]
     [InlineData("allow_percent_hack = yes\nswap_bangpath = yes", "")]
     [InlineData("smtpd_relay_restrictions = permit_auth_destination, permit_mynetworks, reject", "")]
     [InlineData("smtpd_relay_restrictions = permit_dnswl_client list.example, reject_unauth_destination", "")]
@@ -236,7 +237,7 @@ public sealed class RelaySafetyTests : IDisposable
     [InlineData("smtpd_tls_ask_ccert = Yes\nsmtpd_relay_restrictions = permit_tls_all_clientcerts, reject_unauth_destination", "permit_tls_all_clientcerts (DIR/main.cf:10)")]
     [InlineData("smtpd_tls_ask_ccert = yes\nsmtpd_relay_restrictions = permit_tls_all_clientcerts, reject_unauth_destination", "permit_tls_all_clientcerts (DIR/main.cf:10)")]
     [InlineData("relay_domains = partner.example\nallow_untrusted_routing = yes", "allow_untrusted_routing (DIR/main.cf:10)")]
-    [InlineData("smtpd_relay_restrictions = check_policy_service unix:DIR/none, permit, reject", "check_policy_service unix:DIR/none")]
+    [InlineData("smtpd_relay_restrictions = check_policy_service unix:DIR/none, all, reject", "check_policy_service unix:DIR/none")]
     public async Task What_others_decide_is_named(string main, string reason)
     {
         var safety = await Judge(Load(main));
@@ -247,7 +248,7 @@ public sealed class RelaySafetyTests : IDisposable
     [Fact]
     public async Task A_listener_of_this_host_is_no_stranger_s()
     {
-        var safety = await Judge(Load("", "smtpd_recipient_restrictions=permit,reject|smtpd_relay_restrictions=permit", "127.0.0.1:10025"));
+        var safety = await Judge(Load("", "smtpd_recipient_restrictions=all,reject|smtpd_relay_restrictions=permit", "127.0.0.1:10025"));
         Assert.Equal(Relaying.Closed, safety.Relaying);
         Assert.Contains("it listens on 127.0.0.1:10025 only; who can may relay, by permit (", safety.Text, StringComparison.Ordinal);
     }
@@ -260,12 +261,26 @@ public sealed class RelaySafetyTests : IDisposable
         Assert.True((await Judge(Load("compatibility_level = 1\nsmtpd_recipient_restrictions = permit_mynetworks, check_sender_access texthash:DIR/ok, reject_unauth_destination"))).Relaying == Relaying.Closed);
     }
 
-    [Fact]
-    public async Task What_serves_nobody_is_said()
+    /// <summary>What stands behind permit, or only warns, stops nobody.</summary>
+    [Theory]
+    [InlineData("smtpd_relay_restrictions =\nsmtpd_recipient_restrictions = permit_mynetworks, permit")]
+    [InlineData("smtpd_relay_restrictions =\nsmtpd_recipient_restrictions = permit, reject")]
+    [InlineData("smtpd_relay_restrictions = permit_mynetworks, PERMIT, defer\nsmtpd_recipient_restrictions =")]
+    [InlineData("smtpd_relay_restrictions = permit, reject_unauth_destination\nsmtpd_recipient_restrictions = permit")]
+    [InlineData("smtpd_relay_restrictions =\nsmtpd_recipient_restrictions = warn_if_reject reject_unauth_destination")]
+    [InlineData("smtpd_restriction_classes = late\nlate = permit, reject\nsmtpd_relay_restrictions =\nsmtpd_recipient_restrictions = late")]
+    public async Task What_serves_nobody_is_said(string main)
     {
-        var safety = await Judge(Load("smtpd_relay_restrictions =\nsmtpd_recipient_restrictions = permit_mynetworks, permit"));
+        var safety = await Judge(Load(main));
         Assert.False(safety.Serves);
     }
+
+    [Theory]
+    [InlineData("smtpd_relay_restrictions =\nsmtpd_recipient_restrictions = permit_mynetworks, REJECT_UNAUTH_DESTINATION")]
+    [InlineData("smtpd_relay_restrictions =\nsmtpd_recipient_restrictions = sleep 1, defer")]
+    [InlineData("smtpd_restriction_classes = early\nearly = reject, permit\nsmtpd_relay_restrictions = early, permit\nsmtpd_recipient_restrictions = permit")]
+    [InlineData("smtpd_relay_restrictions = warn_if_reject permit, reject\nsmtpd_recipient_restrictions = permit")]
+    public async Task What_stops_somebody_serves(string main) => Assert.True((await Judge(Load(main))).Serves);
 
     /// <summary>Random lists over random tables: no stranger gets through what is called closed, and an open one is shown.</summary>
     [Fact]

@@ -36,6 +36,7 @@ internal sealed class LocalDelivery(
     private readonly long _start = DeliveryTimes.Now(rooms.Time);
     private bool _expanded;
     private bool _tellsExpanded;
+    private bool _isList;
     private int _taken;
 
     /// <summary>The content is damaged.</summary>
@@ -174,7 +175,7 @@ internal sealed class LocalDelivery(
         }
         Push(alias.Tokens, target with
         {
-            Notify = NotifyBelow(target),
+            Notify = NotifyBelow(target, isList: alias.Owner is not null),
             Level = target.Level + 1,
             Source = "alias",
             ExpandedFrom = name,
@@ -254,7 +255,7 @@ internal sealed class LocalDelivery(
         {
             Push(tokens, target with
             {
-                Notify = NotifyBelow(target),
+                Notify = NotifyBelow(target, isList: false),
                 Level = target.Level + 1,
                 Source = "forward",
                 ExpandedFrom = part.Whole,
@@ -553,14 +554,15 @@ internal sealed class LocalDelivery(
 
     private string Delivered(LocalTarget target) => _settings.FrozenDeliveredTo ? target.DeliveredTo : target.Address;
 
-    /// <summary>RFC 3461 5.2.7.2: an alias, and so a .forward, passes NOTIFY on without SUCCESS, which is answered here.</summary>
-    private DsnNotify NotifyBelow(LocalTarget target)
+    /// <summary>RFC 3461 5.2.7.2: an alias, and so a .forward, passes NOTIFY on without SUCCESS, which is answered here. 5.2.7.3: to a list mail is delivered.</summary>
+    private DsnNotify NotifyBelow(LocalTarget target, bool isList)
     {
         if ((target.Notify & DsnNotify.Success) == 0)
         {
             return target.Notify;
         }
         _tellsExpanded = true;
+        _isList |= isList;
         return target.Notify == DsnNotify.Success ? DsnNotify.Never : target.Notify & ~DsnNotify.Success;
     }
 
@@ -624,7 +626,7 @@ internal sealed class LocalDelivery(
         }
         if (_tellsExpanded && (request.Flags & DeliveryFlags.VerifyOnly) == 0)
         {
-            return DeliveryStatus.AliasExpanded with { Relay = "local" };
+            return DeliveryStatus.AliasExpanded with { Relay = "local", Action = _isList ? DsnAction.Delivered : DsnAction.Expanded };
         }
         var first = _statuses.Count > 0 ? _statuses[0] : DeliveryStatus.Sent("delivered with another recipient of the message", DsnAction.None);
         if ((recipient.Recipient.Notify & DsnNotify.Success) != 0)

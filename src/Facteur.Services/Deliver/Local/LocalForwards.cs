@@ -33,8 +33,8 @@ internal sealed class LocalForwards(LocalRooms rooms, DeliveryRequest request, E
                 target.Notify));
     }
 
-    /// <summary>The sender of what a destination gets. The null sender stays: bounces must not bounce to a list's owner.</summary>
-    public string Sender(LocalTarget target) => request.Envelope.Sender.Length == 0 ? "" : target.Owner ?? request.Envelope.Sender;
+    /// <summary>The sender of what a destination gets. Postfix: a list's owner also where there was none.</summary>
+    public string Sender(LocalTarget target) => target.Owner ?? request.Envelope.Sender;
 
     /// <summary>Sends the messages, up to one that must wait: all are sent again then. A status for each.</summary>
     public async ValueTask<(List<DeliveryStatus> Statuses, bool Damaged)> SendAsync(MessageContent content, CancellationToken cancel)
@@ -84,12 +84,12 @@ internal sealed class LocalForwards(LocalRooms rooms, DeliveryRequest request, E
             ArrivalMicros = DeliveryTimes.Now(rooms.Time),
             EnvelopeId = isList ? "" : old.EnvelopeId,
             Return = isList ? DsnReturn.None : old.Return,
-            Body = old.Body,
+            // Postfix: whether it is 8-bit content is not passed on.
             Origin = MessageOrigin.Forward,
-            Flags = old.Flags & MessageFlags.SmtpUtf8,
-            Client = old.Client,
-            // Postfix: what is known of the client goes on, with the id by which its message came; its filter and redirection do not.
-            Attributes = old.Attributes.With(MessageAttributes.Filter, "").With(MessageAttributes.Redirect, "")
+            Flags = old.Flags & (MessageFlags.SmtpUtf8 | MessageFlags.RewriteLocal),
+            Client = old.Client with { Port = 0 },
+            // Postfix: what is known of the client goes on, with the id by which its message came; its port, filter and redirection do not.
+            Attributes = old.Attributes.With(MessageAttributes.Filter, "").With(MessageAttributes.Redirect, "").With(MessageAttributes.LogClientPort, "")
                 .With(MessageAttributes.LogIdent, old.Attributes.Value(MessageAttributes.LogIdent, old.Origin == MessageOrigin.Smtpd ? request.QueueId : "")),
             Entry = request.Transport,
             Recipients = recipients,

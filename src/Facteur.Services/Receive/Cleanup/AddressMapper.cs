@@ -1,5 +1,6 @@
 using Facteur.Contracts;
 using Facteur.Mail.Addresses;
+using Facteur.Services.Explain;
 using Facteur.Tables;
 
 namespace Facteur.Services.Receive.Cleanup;
@@ -21,6 +22,9 @@ internal sealed class AddressMapper(CleanupOptions options, IRewrite rewrite, IA
 
     /// <summary>Whether mapping applies to the message at all.</summary>
     public bool Mapping { get; init; } = true;
+
+    /// <summary>Is told what masquerading does: no table shows it.</summary>
+    public Explanation? Explanation { get; init; }
 
     /// <summary>Whether any map may change an address in this place.</summary>
     public bool MapsApplyTo(AddressClasses place) =>
@@ -56,7 +60,16 @@ internal sealed class AddressMapper(CleanupOptions options, IRewrite rewrite, IA
         {
             address = await CanonicalAsync(options.Canonical.Maps, address, cancel).ConfigureAwait(false);
         }
-        return (options.MasqueradeClasses & place) != 0 ? await MasqueradeAsync(address, cancel).ConfigureAwait(false) : address;
+        if ((options.MasqueradeClasses & place) == 0)
+        {
+            return address;
+        }
+        var masqueraded = await MasqueradeAsync(address, cancel).ConfigureAwait(false);
+        if (masqueraded != address)
+        {
+            Explanation?.Add($"masquerade_domains: {address} -> {masqueraded}");
+        }
+        return masqueraded;
     }
 
     /// <summary>Looks an address up and gives the addresses it maps to, in standard form; null when it is not found or a table failed.</summary>

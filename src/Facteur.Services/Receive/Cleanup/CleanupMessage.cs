@@ -72,7 +72,7 @@ internal sealed class CleanupMessage : ICleanupMessage
         _scanner = new HeaderScanner(_options.HeaderSizeLimit, _options.LineLengthLimit);
         _sink = new ContentSink(incoming, id, _options.LineLengthLimit);
         var mapping = !envelope.Flags.HasFlag(MessageFlags.NoAddressMappings);
-        _mapper = new AddressMapper(_options, service.Rewrite, service.Addresses, _log, QueueId) { Mapping = mapping };
+        _mapper = new AddressMapper(_options, service.Rewrite, service.Addresses, _log, QueueId) { Mapping = mapping, Explanation = service.Explanation };
         _rewriter = new HeaderRewriter(_options, _mapper);
         _recipients = new RecipientList(_options, _mapper, new VirtualAliases(_options, _mapper, _log, QueueId))
         {

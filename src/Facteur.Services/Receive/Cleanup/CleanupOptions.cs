@@ -86,6 +86,7 @@ internal sealed record CleanupOptions
         StripCharacters = CharacterSet.Parse(CleanupParameters.MessageStripCharacters.Name, config.Get(CleanupParameters.MessageStripCharacters));
         RejectCharacters = CharacterSet.Parse(CleanupParameters.MessageRejectCharacters.Name, config.Get(CleanupParameters.MessageRejectCharacters));
         VerpFilter = config.Get(CleanupParameters.VerpDelimiterFilter);
+        Smtputf8 = config.Get(CommonParameters.Smtputf8Enable);
         DetectUtf8 = config.Get(CommonParameters.Smtputf8Enable) ? DetectClasses(config.Get(CleanupParameters.Smtputf8AutodetectClasses)) : [];
         Checks = ContentChecks.Open(
             config, contentTables, ContentCheckParameters.HeaderChecks, ContentCheckParameters.MimeHeaderChecks, ContentCheckParameters.NestedHeaderChecks, ContentCheckParameters.BodyChecks);
@@ -189,6 +190,9 @@ internal sealed record CleanupOptions
     public bool PropagateVirtual { get; }
 
     public IReadOnlySet<MessageOrigin> DetectUtf8 { get; }
+
+    /// <summary>smtputf8_enable.</summary>
+    public bool Smtputf8 { get; }
 
     /// <summary>header_checks and the like; null when there are none.</summary>
     public ContentChecks? Checks { get; }

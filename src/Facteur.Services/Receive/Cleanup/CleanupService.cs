@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using Facteur.Config;
 using Facteur.Contracts;
 using Facteur.Mail.Envelopes;
+using Facteur.Services.Explain;
 using Facteur.Tables;
 
 namespace Facteur.Services.Receive.Cleanup;
@@ -38,6 +39,9 @@ public sealed class CleanupService : ICleanup
         _time = time;
         Missing = new MissingHeaders(Options, Log, time.LocalTimeZone);
     }
+
+    /// <summary>Is told what is done to addresses; null: nobody asks.</summary>
+    public Explanation? Explanation { get; init; }
 
     internal CleanupOptions Options { get; }
 

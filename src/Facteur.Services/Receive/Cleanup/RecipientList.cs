@@ -70,7 +70,7 @@ internal sealed class RecipientList(CleanupOptions options, AddressMapper mapper
                 address,
                 !options.OriginalRecipients && !IsProbe ? "" : original,
                 // Postfix: of mail that came by SMTP without ORCPT as it was given, before any table, and the type stays rfc822.
-                given.DsnOriginalRecipient.Length > 0 ? given.DsnOriginalRecipient : FromNetwork ? $"rfc822;{original}" : $"{(Ascii.IsValid(address) ? "rfc822" : "utf-8")};{address}",
+                given.DsnOriginalRecipient.Length > 0 ? given.DsnOriginalRecipient : FromNetwork ? $"rfc822;{original}" : $"{(Ascii.IsValid(address) || !options.Smtputf8 ? "rfc822" : "utf-8")};{address}",
                 given.Notify),
             cancel).ConfigureAwait(false);
         if (Bcc && !options.RecipientBcc.IsEmpty && await mapper.BccAsync(options.RecipientBcc, address, cancel).ConfigureAwait(false) is { } bcc)

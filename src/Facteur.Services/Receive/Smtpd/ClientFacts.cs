@@ -26,6 +26,9 @@ internal sealed record ClientFacts
     /// <summary>Null when the peer has no Internet address.</summary>
     public IPAddress? Ip { get; init; }
 
+    /// <summary>Who is at the other end of the connection, whatever XCLIENT says; null when that has no Internet address.</summary>
+    public IPAddress? Peer { get; init; }
+
     public string Address { get; init; } = Unknown;
 
     public int Port { get; init; }

@@ -16,6 +16,7 @@ internal sealed class PeerName(IDnsResolver dns, HostsFile hosts, SmtpdLog log, 
             return new ClientFacts
             {
                 Ip = IPAddress.Loopback,
+                Peer = IPAddress.Loopback,
                 Address = "127.0.0.1",
                 Name = "localhost",
                 ReverseName = "localhost",
@@ -26,7 +27,7 @@ internal sealed class PeerName(IDnsResolver dns, HostsFile hosts, SmtpdLog log, 
             };
         }
         var ip = address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
-        var facts = new ClientFacts { Ip = ip, Address = ip.ToString(), Port = port };
+        var facts = new ClientFacts { Ip = ip, Peer = ip, Address = ip.ToString(), Port = port };
         if (lookUp)
         {
             facts = await NameAsync(facts, ip, cancel).ConfigureAwait(false);

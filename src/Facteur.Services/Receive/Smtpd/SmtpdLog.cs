@@ -47,19 +47,24 @@ internal sealed class SmtpdLog(ServiceLog log)
         }
     }
 
+    /// <summary>A default that a higher compatibility_level would change made a difference.</summary>
+    /// <param name="setting">name=value.</param>
+    /// <param name="effect">"accept mail for ...".</param>
+    public void ByBackwardsDefault(string setting, string effect) => log.Info(Printable($"using backwards-compatible default setting {setting} to {effect}"));
+
     public void ProxyUnreachable(string name, string why) => log.Warning(Printable($"connect to proxy filter {name}: {why}"));
 
     public void ProxyLost(string name, bool timedOut) => log.Warning(timedOut ? $"timeout talking to proxy {name}" : $"lost connection with proxy {name}");
 
-    public void ProxyGarbage(string name) => log.Warning($"received garbage from proxy {name}");
+    public void ProxyGarbage(string name, string text) => log.Warning(Printable($"received garbage from proxy {name}: {text}"));
 
-    public void ProxyRejected(string name, string command, string reply) => log.Warning(Printable($"proxy {name} rejected \"{command}\": \"{reply.Replace('\n', ' ')}\""));
+    public void ProxyRejected(string name, string command, string reply) => log.Warning(Printable($"proxy {name} rejected \"{command}\": \"{reply.Replace("\n", "??", StringComparison.Ordinal)}\""));
 
     /// <summary>What the filter said to a whole message.</summary>
     public void ProxyAnswer(RestrictionContext context, string reply)
     {
         var line = new StringBuilder(256);
-        line.Append(reply[0] == '2' ? "proxy-accept: " : "proxy-reject: ").Append(context.Where).Append(": ").Append(reply.Replace("\r\n", " ", StringComparison.Ordinal)).Append(';');
+        line.Append(reply[0] == '2' ? "proxy-accept: " : "proxy-reject: ").Append(context.Where).Append(": ").Append(Printable(reply)).Append(';');
         Whom(line, context);
         log.Info(Printable(line.ToString()));
     }
@@ -172,7 +177,7 @@ internal sealed class SmtpdLog(ServiceLog log)
 
     public void NoRelayProtection() => log.Fatal(
         "in parameter smtpd_relay_restrictions or smtpd_recipient_restrictions, specify at least one working instance of: "
-        + "reject_unauth_destination, defer_unauth_destination, reject, defer, defer_if_permit");
+        + "reject_unauth_destination, defer_unauth_destination, reject, defer or defer_if_permit");
 
     public void SessionFailed(ClientFacts client, Exception e) => log.Error($"session with {client.Printable} failed: {Printable(e.ToString())}");
 

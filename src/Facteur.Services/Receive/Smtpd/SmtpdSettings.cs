@@ -123,6 +123,7 @@ internal sealed class SmtpdSettings
         UseIpv6 = protocols.Contains("ipv6") || protocols.Contains("all");
         Idna2003 = config.Get(CommonParameters.EnableIdna2003Compatibility);
         Proxy = ProxyFilter.Of(config, arrows);
+        Backwards = new BackwardsDefaults(config, arrows.MatchLists);
         Input = new InputOptions(config);
         Ehlo = new EhloAnswer(config, arrows.Tables);
         Stress = config.Find("stress") ?? "";
@@ -333,6 +334,9 @@ internal sealed class SmtpdSettings
 
     /// <summary>smtpd_proxy_filter, or null.</summary>
     public ProxyFilter? Proxy { get; }
+
+    /// <summary>What compatibility_level alone decides.</summary>
+    public BackwardsDefaults Backwards { get; }
 
     public EhloAnswer Ehlo { get; }
 

@@ -1,5 +1,6 @@
 using Facteur.Contracts;
 using Facteur.Mail.Envelopes;
+using Facteur.Testing;
 
 namespace Facteur.Services.Tests.Receive.Cleanup;
 
@@ -129,6 +130,29 @@ public sealed class MessageChecksTests
         await SendAsync(bench, Head + "X-Bcc: 1\nX-Redirect: 1\nX-Last: 1\n\nx\n", 1000, "alice@dest.example");
         Assert.Equal("carol@dest.example", bench.Envelope.Redirect);
         Assert.Equal("alice@dest.example|alice@dest.example", bench.Recipients.Split(' ')[0]);
+    }
+
+    /// <summary>REDIRECT of smtpd's tables and of header checks: the last word is that of the checks; the target is completed, and mapped by no table.</summary>
+    [Theory]
+    [InlineData("", "", "")]
+    [InlineData("carol@dest.example", "", "carol@dest.example")]
+    [InlineData("carol@dest.example.", "", "carol@dest.example")]
+    [InlineData("bob@dest.example", "", "bob@dest.example")]
+    [InlineData("carol@dest.example", "X-Redirect: dave@dest.example", "dave@dest.example")]
+    [InlineData("", "X-Redirect: @relay.example:dave@dest.example", "dave@dest.example")]
+    [InlineData("", "X-Redirect: one@dest.example\nX-Redirect: two@dest.example", "one@dest.example")]
+    [InlineData("carol@dest.example", "X-Redirect: nobody", "carol@dest.example")]
+    public async Task Where_a_redirected_message_goes(string before, string header, string expected)
+    {
+        var tables = new MemoryTables().Add("hash:virtual", ("bob@dest.example", "eve@dest.example"));
+        var bench = new CleanupBench(
+            tables, ("virtual_alias_maps", "hash:virtual"), ("always_bcc", "owner@dest.example"), ("header_checks", "regexp:{{/^X-Redirect: (.*)/ REDIRECT $$1}}"));
+        var envelope = CleanupBench.From("a@sender.example");
+        envelope.Redirect = before;
+        await bench.SendAsync(envelope, $"Received: x\n{header}{(header.Length > 0 ? "\n" : "")}Subject: x\n\nx\n", ["alice@dest.example"]);
+        Assert.Equal(expected, bench.Envelope.Redirect);
+        // Who would have had it stands in the envelope: qmgr sends to the first of them alone.
+        Assert.StartsWith("alice@dest.example|alice@dest.example owner@dest.example|owner@dest.example", bench.Recipients, StringComparison.Ordinal);
     }
 
     [Fact]

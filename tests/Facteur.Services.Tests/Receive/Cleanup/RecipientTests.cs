@@ -52,6 +52,17 @@ public sealed class RecipientTests
             bench.Log.Lines);
     }
 
+    /// <summary>RFC 6533: the type utf-8 is for who speaks it.</summary>
+    [Theory]
+    [InlineData("yes", "utf-8;z\u00f6@remote.example")]
+    [InlineData("no", "rfc822;z\u00f6@remote.example")]
+    public async Task The_type_of_an_original_recipient(string smtputf8, string expected)
+    {
+        var bench = new CleanupBench(null, ("smtputf8_enable", smtputf8));
+        await bench.SendAsync(CleanupBench.Local("bob@dest.example"), Content, ["z\u00f6@remote.example"]);
+        Assert.Equal(expected, Assert.Single(bench.Envelope.Recipients).DsnOriginalRecipient);
+    }
+
     [Fact]
     public async Task Keeps_originals_apart_and_drops_duplicates()
     {

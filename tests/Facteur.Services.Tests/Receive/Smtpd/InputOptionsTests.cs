@@ -62,6 +62,19 @@ public sealed class InputOptionsTests
                 envelope.Attributes.Value(MessageAttributes.LogIdent)));
     }
 
+    /// <summary>Who says anything of another client has nothing filled in from himself; SOURCE and IDENT say nothing of it.</summary>
+    [Theory]
+    [InlineData("HELO=two", "unknown", "unknown", "two", "unknown")]
+    [InlineData("NAME=one.example", "one.example", "unknown", "unknown", "unknown")]
+    [InlineData("SOURCE=REMOTE IDENT=x", "client.good.example", SmtpdWorld.Stranger, "c.example", "ESMTP")]
+    public async Task What_XFORWARD_leaves_out_is_unknown(string said, string name, string address, string helo, string protocol)
+    {
+        var world = new SmtpdWorld(("smtpd_authorized_xforward_hosts", SmtpdWorld.Stranger), ("smtpd_forbid_unauth_pipelining", "no"), ("local_recipient_maps", ""));
+        await world.TalkAsync($"EHLO c.example\r\nXFORWARD {said}\r\n" + Session["EHLO c.example\r\n".Length..]);
+        var client = world.Cleanup.Completed.Single().Envelope.OriginalClient;
+        Assert.Equal((name, address, helo, protocol), (client.Name, client.Address, client.Helo, client.Protocol));
+    }
+
     [Theory]
     [InlineData("receive_override_options", "no_such_thing", "receive_override_options: unknown option \"no_such_thing\": expected no_unknown_recipient_checks, no_address_mappings, no_header_body_checks or no_milters")]
     [InlineData("content_filter", ":[127.0.0.1]", "content_filter = :[127.0.0.1]: expected transport:destination")]

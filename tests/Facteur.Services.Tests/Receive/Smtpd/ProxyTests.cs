@@ -1,3 +1,4 @@
+using Facteur.Config;
 using Facteur.Mail.Envelopes;
 using Facteur.Services.Receive.Smtpd.Proxy;
 using Facteur.Testing;
@@ -42,7 +43,7 @@ public sealed class ProxyTests : IAsyncDisposable
         Assert.StartsWith("Received: from c.example (client.good.example [127.0.7.1])\r\n\tby mx.dest.example (Postfix) with ESMTP\r\n\tfor <alice@dest.example>; ", content, StringComparison.Ordinal);
         Assert.EndsWith("\r\nSubject: x\r\n\r\n..dot\r\n", content, StringComparison.Ordinal);
         Assert.Contains("NOQUEUE: client=client.good.example[127.0.7.1]", world.LogLines);
-        Assert.Contains("proxy-accept: END-OF-MESSAGE: 250-2.0.0 seen 250 2.0.0 Ok: queued as BEHIND; from=<a@sender.example> to=<alice@dest.example> proto=ESMTP helo=<c.example>", world.LogLines);
+        Assert.Contains("proxy-accept: END-OF-MESSAGE: 250-2.0.0 seen??250 2.0.0 Ok: queued as BEHIND; from=<a@sender.example> to=<alice@dest.example> proto=ESMTP helo=<c.example>", world.LogLines);
         Assert.Contains($"warning: proxy 127.0.0.1:{_filter.Port} rejected \"RCPT TO:<bob@dest.example>\": \"550 5.7.1 not him\"", world.LogLines);
         Assert.Empty(world.Cleanup.Messages);
     }
@@ -184,8 +185,77 @@ public sealed class ProxyTests : IAsyncDisposable
             ProxyFilter.Xforward(envelope, new HashSet<string> { "ADDR", "HELO", "IDENT" }));
     }
 
+    /// <summary>speed_adjust: the filter hears of a message when all of it is here.</summary>
+    [Theory]
+    [InlineData("DATA", 10)]
+    [InlineData("BDAT", 10)]
+    [InlineData("DATA", 5000)]
+    public async Task Mail_may_be_held_back_until_all_of_it_is_here(string way, int lines)
+    {
+        var spool = Directory.CreateTempSubdirectory("facteur-proxy-");
+        try
+        {
+            var maildrop = spool.CreateSubdirectory("maildrop");
+            _filter.On(".EOM", "250 2.0.0 Ok: behind");
+            var world = World(("smtpd_proxy_options", "speed_adjust"), ("queue_directory", spool.FullName), ("message_size_limit", "0"));
+            var client = await world.Connect().HelloAsync();
+            Assert.Equal("250 2.1.0 Ok", await client.CommandAsync("MAIL FROM:<a@sender.example>"));
+            Assert.Equal("250 2.1.5 Ok", await client.CommandAsync("RCPT TO:<alice@dest.example>"));
+            var body = string.Concat(Enumerable.Range(0, lines).Select(i => $"line {i} of some length\r\n")) + "..dot\r\n";
+            if (way == "DATA")
+            {
+                Assert.StartsWith("354 ", await client.CommandAsync("DATA"), StringComparison.Ordinal);
+                await client.SendAsync($"Subject: x\r\n\r\n{body}");
+                Assert.Empty(_filter.Commands);
+                await client.SendAsync(".\r\n");
+            }
+            else
+            {
+                Assert.StartsWith("250 ", await client.CommandAsync("BDAT 14\r\nSubject: x\r\n"), StringComparison.Ordinal);
+                Assert.Empty(_filter.Commands);
+                await client.SendAsync($"BDAT {body.Length - 1} LAST\r\n{body[..^7]}.dot\r\n");
+            }
+            Assert.Equal("250 2.0.0 Ok: behind", await client.ReplyAsync());
+            await client.FinishAsync();
+            Assert.Equal(["MAIL FROM:<a@sender.example>", "RCPT TO:<alice@dest.example>", "DATA"], _filter.Commands.Where(c => c.Contains("FROM", StringComparison.Ordinal) || c[..4] is "RCPT" or "DATA"));
+            Assert.EndsWith($"\r\nSubject: x\r\n\r\n{body}", Assert.Single(_filter.Messages), StringComparison.Ordinal);
+            Assert.Empty(maildrop.GetFileSystemInfos());
+        }
+        finally
+        {
+            spool.Delete(recursive: true);
+        }
+    }
+
+    [Theory]
+    [InlineData("CONNECT", "421 busy", "451 4.3.0 Error: queue file write error")]
+    [InlineData("MAIL", "450 4.1.8 who", "450 4.1.8 who")]
+    [InlineData("RCPT", "550 5.1.1 no", "550 5.1.1 no")]
+    [InlineData("RCPT", "close", "451 4.3.0 Error: queue file write error")]
+    [InlineData("DATA", "250 what", "451 4.3.0 Error: queue file write error")]
+    [InlineData("DATA", "452 4.3.1 full", "452 4.3.1 full")]
+    [InlineData(".EOM", "554 5.7.0 spam", "554 5.7.0 spam")]
+    public async Task What_is_said_to_held_mail_is_the_reply_to_its_end(string where, string reply, string expected)
+    {
+        _filter.On(where, reply);
+        Assert.Equal(expected, await SendAsync(World(("smtpd_proxy_options", "speed_adjust"))));
+    }
+
+    [Fact]
+    public async Task Mail_that_can_not_be_held_is_refused_for_now()
+    {
+        var world = World(("smtpd_proxy_options", "speed_adjust"), ("queue_directory", "/nonexistent"), ("message_size_limit", "0"));
+        Assert.Equal("451 4.3.0 Error: queue file write error", await SendAsync(world, body: new string('x', 70_000) + "\r\n"));
+        Assert.Empty(_filter.Commands);
+        Assert.Contains(world.LogLines, line => line.StartsWith("warning: save content for the proxy filter: ", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void An_option_that_is_not_known_is_an_error() =>
+        Assert.Contains("expected speed_adjust", Assert.Throws<ConfigException>(() => World(("smtpd_proxy_options", "speed_adjust, faster")).Connect()).Message, StringComparison.Ordinal);
+
     // The first reply that is no success.
-    private static async Task<string?> SendAsync(SmtpdWorld world, string recipient = "alice@dest.example")
+    private static async Task<string?> SendAsync(SmtpdWorld world, string recipient = "alice@dest.example", string body = "x\r\n")
     {
         var client = await world.Connect().HelloAsync();
         foreach (var command in (string[])["MAIL FROM:<a@sender.example>", $"RCPT TO:<{recipient}>", "DATA"])
@@ -195,7 +265,7 @@ public sealed class ProxyTests : IAsyncDisposable
                 return reply;
             }
         }
-        await client.SendAsync("x\r\n.\r\n");
+        await client.SendAsync(body + ".\r\n");
         return await client.ReplyAsync();
     }
 

@@ -301,6 +301,62 @@ public sealed class SessionTests
         Assert.Equal(("alice@dest.example", "rfc822;x@y", Mail.Dsn.DsnNotify.Success), (message.Recipients[0].Address, message.Recipients[0].DsnOriginalRecipient, message.Recipients[0].Notify));
     }
 
+    /// <summary>RFC 3461 5.2.1: who names no original recipient means what was said, before it got its standard form.</summary>
+    [Theory]
+    [InlineData("<@relay.example:alice@dest.example>", "rfc822;@relay.example:alice@dest.example")]
+    [InlineData("<@dest.example>", "rfc822;@dest.example")]
+    [InlineData("<alice@dest.example>", "")]
+    [InlineData("<alice@dest.example> ORCPT=rfc822;", "rfc822;")]
+    public async Task What_was_said_is_the_original_recipient(string path, string expected)
+    {
+        var world = new SmtpdWorld(("local_recipient_maps", ""));
+        var client = await world.Connect().HelloAsync();
+        await client.CommandAsync("MAIL FROM:<a@sender.example>");
+        Assert.Equal("250 2.1.5 Ok", await client.CommandAsync($"RCPT TO:{path}"));
+        await client.CommandAsync("DATA");
+        await client.SendAsync("x\r\n.\r\n");
+        await client.ReplyAsync();
+        await client.FinishAsync();
+        Assert.Equal(expected, world.Cleanup.Completed.Single().Recipients[0].DsnOriginalRecipient);
+    }
+
+    /// <summary>XCLIENT: that there is no verified name says nothing of the reverse one.</summary>
+    [Theory]
+    [InlineData("NAME=[UNAVAILABLE]", "client.good.example")]
+    [InlineData("NAME=[TEMPUNAVAIL]", "client.good.example")]
+    [InlineData("NAME=x.example", "x.example")]
+    [InlineData("NAME=[UNAVAILABLE] REVERSE_NAME=y.example", "y.example")]
+    [InlineData("REVERSE_NAME=y.example NAME=x.example", "y.example")]
+    [InlineData("REVERSE_NAME=[UNAVAILABLE]", "unknown")]
+    public async Task The_reverse_name_after_XCLIENT(string claim, string expected)
+    {
+        var world = new SmtpdWorld(("smtpd_authorized_xclient_hosts", SmtpdWorld.Stranger), ("smtpd_recipient_restrictions", "check_reverse_client_hostname_access t:names"));
+        world.Tables["t:names"] = new() { [expected] = "550 5.7.1 seen" };
+        var client = await world.Connect().HelloAsync();
+        Assert.StartsWith("220 ", await client.CommandAsync("XCLIENT " + claim), StringComparison.Ordinal);
+        await client.CommandAsync("EHLO d.example");
+        await client.CommandAsync("MAIL FROM:<a@sender.example>");
+        Assert.Equal($"550 5.7.1 <{expected}>: Unverified Client host rejected: seen", await client.CommandAsync("RCPT TO:<alice@dest.example>"));
+    }
+
+    /// <summary>An extension that is not offered is no option (Postfix: 555), and a size that is refused is before the sender's address.</summary>
+    [Fact]
+    public async Task Smtputf8_that_is_not_offered_is_refused()
+    {
+        var world = new SmtpdWorld(("smtpd_discard_ehlo_keywords", "smtputf8"));
+        var client = await world.Connect().HelloAsync();
+        Assert.Equal("555 5.5.4 Unsupported option: SMTPUTF8", await client.CommandAsync("MAIL FROM:<a@sender.example> SMTPUTF8"));
+    }
+
+    [Fact]
+    public async Task Without_smtputf8_enable_replies_have_no_utf8()
+    {
+        var world = new SmtpdWorld(("smtputf8_enable", "no"));
+        var client = await world.Connect().HelloAsync();
+        await client.CommandAsync("MAIL FROM:<a@sender.example>");
+        Assert.Equal("550 5.1.1 <j  @dest.example>: Recipient address rejected: User unknown in local recipient table", await client.CommandAsync("RCPT TO:<j\u00f6@dest.example>"));
+    }
+
     [Fact]
     public async Task Replies_slow_down_after_errors()
     {

@@ -213,6 +213,33 @@ public sealed class UceTests
             : "warning: access table t:filter entry \"alice@dest.example\" has FILTER entry without value", world.LogLines);
     }
 
+    /// <summary>Postfix: numbers without brackets are a host that has this address.</summary>
+    [Theory]
+    [InlineData("check_helo_mx_access t:hosts", "554 5.7.1 <192.0.2.7>: Helo command rejected: by number")]
+    [InlineData("check_helo_a_access t:hosts", "554 5.7.1 <192.0.2.7>: Helo command rejected: by number")]
+    [InlineData("check_helo_ns_access t:hosts", "250 2.1.5 Ok")]
+    public async Task A_name_of_numbers_is_an_address(string restriction, string expected)
+    {
+        var world = World(("smtpd_recipient_restrictions", restriction));
+        world.Tables["t:hosts"] = new() { ["192.0.2"] = "REJECT by number" };
+        var client = await world.Connect().HelloAsync();
+        await client.CommandAsync("EHLO 192.0.2.7");
+        await client.CommandAsync("MAIL FROM:<a@sender.example>");
+        Assert.Equal(expected, await client.CommandAsync("RCPT TO:<alice@dest.example>"));
+    }
+
+    /// <summary>Postfix: permit_inet_interfaces goes by the connection; a stranger does not become this host by a proxy's word.</summary>
+    [Fact]
+    public async Task XCLIENT_makes_nobody_this_host()
+    {
+        var world = World(("smtpd_authorized_xclient_hosts", SmtpdWorld.Stranger), ("smtpd_recipient_restrictions", "permit_inet_interfaces, reject"));
+        var client = await world.Connect().HelloAsync();
+        Assert.StartsWith("220 ", await client.CommandAsync("XCLIENT ADDR=127.0.0.1"), StringComparison.Ordinal);
+        await client.CommandAsync("EHLO c.example");
+        await client.CommandAsync("MAIL FROM:<a@sender.example>");
+        Assert.StartsWith("554 5.7.1 ", await client.CommandAsync("RCPT TO:<alice@dest.example>"), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_redirected_message_goes_through_no_filter()
     {

@@ -7,6 +7,7 @@ using Facteur.Mail.Envelopes;
 using Facteur.Mail.Smtp;
 using Facteur.Net.Connections;
 using Facteur.Services.Receive.Smtpd.Policy;
+using Facteur.Spool.Maildrop;
 
 namespace Facteur.Services.Receive.Smtpd.Proxy;
 
@@ -24,12 +25,19 @@ internal sealed class ProxyFilter
     private readonly string _ehlo;
     private readonly TimeSpan _timeout;
     private readonly SmtpdArrows _arrows;
+    private readonly MaildropDirectory? _held;
 
     private ProxyFilter(IConfig config, string name, PolicyEndpoint endpoint, SmtpdArrows arrows)
     {
         (_name, _endpoint, _arrows) = (name, endpoint, arrows);
         _ehlo = config.Get(SmtpdParameters.ProxyEhlo);
         _timeout = config.GetWait(SmtpdParameters.ProxyTimeout);
+        foreach (var option in ListSyntax.Split(config.Get(SmtpdParameters.ProxyOptions)))
+        {
+            // Where whoever receives mail may write.
+            _held = option.Equals("speed_adjust", StringComparison.OrdinalIgnoreCase) ? new MaildropDirectory(config.Get(CommonParameters.QueueDirectory))
+                : throw new ConfigException($"{SmtpdParameters.ProxyOptions.Name}: unknown option \"{option}\": expected speed_adjust");
+        }
     }
 
     /// <summary>Reads the configuration; null without a filter.</summary>
@@ -47,14 +55,22 @@ internal sealed class ProxyFilter
         return new ProxyFilter(config, text, endpoint ?? throw new ConfigException($"{SmtpdParameters.ProxyFilter.Name} = {text}: expected host:port, inet:host:port or unix:path"), arrows);
     }
 
-    /// <summary>Begins a message: greeting, EHLO, XFORWARD, MAIL.</summary>
+    /// <summary>Mail is held back until all of it is here (speed_adjust).</summary>
+    public bool HoldsBack => _held is not null;
+
+    /// <summary>Begins a message: with speed_adjust here, else at the filter.</summary>
     /// <param name="envelope">The message.</param>
     /// <param name="mail">MAIL as the client said it.</param>
     /// <param name="log">The log.</param>
     /// <param name="time">The clock.</param>
     /// <param name="cancel">The session's end.</param>
     /// <returns>The message, or null and the reply for the client.</returns>
-    public async ValueTask<(ProxyMessage? Message, string Reply)> OpenAsync(Envelope envelope, string mail, SmtpdLog log, TimeProvider time, CancellationToken cancel)
+    public async ValueTask<(IProxyMessage? Message, string Reply)> OpenAsync(Envelope envelope, string mail, SmtpdLog log, TimeProvider time, CancellationToken cancel) =>
+        _held is null ? await SayAsync(envelope, mail, log, time, cancel).ConfigureAwait(false)
+            : (new HeldMessage(() => SayAsync(envelope, mail, log, time, cancel), () => _held.Nameless(time), log), SmtpdReplies.SenderOk);
+
+    // Greeting, EHLO, XFORWARD, MAIL.
+    private async ValueTask<(ProxyMessage? Message, string Reply)> SayAsync(Envelope envelope, string mail, SmtpdLog log, TimeProvider time, CancellationToken cancel)
     {
         if (await ConnectAsync(log, time, cancel).ConfigureAwait(false) is not { } connection)
         {

@@ -11,8 +11,11 @@ namespace Facteur.Services.Receive.Smtpd.Proxy;
 /// A message on its way through the filter, where otherwise cleanup takes it. After the first failure nothing more is sent: every reply is 451 then, and a filter
 /// that saw no final dot has no message.
 /// </summary>
-internal sealed class ProxyMessage(Connection connection, string name, TimeSpan timeout, SmtpdLog log, TimeProvider time) : ICleanupMessage
+internal sealed class ProxyMessage(Connection connection, string name, TimeSpan timeout, SmtpdLog log, TimeProvider time) : IProxyMessage
 {
+    /// <summary>So much is shown of what is no reply.</summary>
+    private const int GarbageLimit = 100;
+
     private DotStuffer _dots = new(0);
     private bool _lost;
     private bool _inData;
@@ -33,7 +36,7 @@ internal sealed class ProxyMessage(Connection connection, string name, TimeSpan 
 
     /// <summary>Says a command and reads the reply.</summary>
     /// <param name="command">Without line end, what is not printable replaced; null to read only.</param>
-    /// <param name="wanted">First digit of the reply that is hoped for; another is logged.</param>
+    /// <param name="wanted">First digit of the reply that is hoped for; another is logged. '\0': whatever it is, the caller says it.</param>
     /// <returns>The reply for the client, its lines separated by CR LF.</returns>
     public async ValueTask<string> AskAsync(string? command, char wanted)
     {
@@ -56,15 +59,15 @@ internal sealed class ProxyMessage(Connection connection, string name, TimeSpan 
                 if (found == ReplyParse.Done)
                 {
                     connection.Input.AdvanceTo(behind);
-                    if (text[0] != wanted)
+                    if (wanted != '\0' && text[0] != wanted)
                     {
-                        log.ProxyRejected(name, command ?? "connect", text);
+                        log.ProxyRejected(name, command ?? "connection request", text);
                     }
                     return text.Replace("\n", "\r\n", StringComparison.Ordinal);
                 }
                 if (found == ReplyParse.Malformed)
                 {
-                    log.ProxyGarbage(name);
+                    log.ProxyGarbage(name, Encoding.UTF8.GetString(read.Buffer.Slice(0, Math.Min(read.Buffer.Length, GarbageLimit))).Split('\r', '\n')[0]);
                     return Lose();
                 }
                 connection.Input.AdvanceTo(read.Buffer.Start, read.Buffer.End);
@@ -80,8 +83,10 @@ internal sealed class ProxyMessage(Connection connection, string name, TimeSpan 
         }
     }
 
-    /// <summary>DATA, once.</summary>
-    /// <returns>Null when content may come, else the reply for the client.</returns>
+    /// <inheritdoc/>
+    public ValueTask<string> AskAsync(string command) => AskAsync(command, '2');
+
+    /// <inheritdoc/>
     public async ValueTask<string?> BeginDataAsync()
     {
         var reply = await AskAsync("DATA", '3').ConfigureAwait(false);
@@ -90,8 +95,7 @@ internal sealed class ProxyMessage(Connection connection, string name, TimeSpan 
         return _inData ? null : reply[0] == '2' ? SmtpdReplies.WriteError : reply;
     }
 
-    /// <summary>The end of the content.</summary>
-    /// <returns>The filter's reply.</returns>
+    /// <inheritdoc/>
     public async ValueTask<string> EndDataAsync()
     {
         if (!_dots.AtLineStart)
@@ -99,7 +103,7 @@ internal sealed class ProxyMessage(Connection connection, string name, TimeSpan 
             // The dot ends content only in a line of its own.
             await WriteAsync("\n"u8.ToArray(), CancellationToken.None).ConfigureAwait(false);
         }
-        var reply = await AskAsync(".", '2').ConfigureAwait(false);
+        var reply = await AskAsync(".", '\0').ConfigureAwait(false);
         _inData = false;
         return reply[0] == '3' ? SmtpdReplies.WriteError : reply;
     }

@@ -15,6 +15,11 @@ internal static class ClientRestrictions
             return Verdict.Dunno;
         }
         var status = await context.Settings.Mynetworks.MatchAsync(address, context.Client.Name, context.Cancel).ConfigureAwait(false);
+        if (status == LookupStatus.Found && context.Settings.Backwards.NewNetworks is { } networks
+            && await networks.MatchAsync(address, context.Client.Name, context.Cancel).ConfigureAwait(false) != LookupStatus.Found)
+        {
+            context.Log.ByBackwardsDefault($"mynetworks_style={context.Settings.Backwards.NetworksStyle}", $"permit request from client \"{context.Client.Printable}\"");
+        }
         return status switch
         {
             LookupStatus.Found => await context.PermitAsync("permit_mynetworks", new Subject(context.Client.Printable, Subject.ClientHost)).ConfigureAwait(false),
@@ -24,8 +29,11 @@ internal static class ClientRestrictions
     }
 
     public static ValueTask<Verdict> PermitInetInterfaces(RestrictionContext context, Subject subject) =>
-        context.Client.Ip is { } address && context.Settings.OwnAddresses.Contains(address)
-            ? context.PermitAsync("permit_inet_interfaces", new Subject(context.Client.Printable, Subject.ClientHost)) : new(Verdict.Dunno);
+        IsThisHost(context) ? context.PermitAsync("permit_inet_interfaces", new Subject(context.Client.Printable, Subject.ClientHost)) : new(Verdict.Dunno);
+
+    /// <summary>Postfix: by the connection, and here also by what XCLIENT says, which must not make a stranger of a proxy on this host one of us.</summary>
+    public static bool IsThisHost(RestrictionContext context) =>
+        context.Client is { Ip: { } address, Peer: { } peer } && context.Settings.OwnAddresses.Contains(peer) && context.Settings.OwnAddresses.Contains(address);
 
     public static ValueTask<Verdict> UnknownClientHostname(RestrictionContext context, Subject subject) =>
         new(context.Client.NameStatus == NameStatus.Ok ? Verdict.Dunno : Refuse(context, context.Client.NameStatus, "4.7.25", "hostname"));

@@ -53,7 +53,11 @@ internal static class DestinationRestrictions
         {
             return Verdict.Dunno;
         }
-        const ResolveFlags Ours = ResolveFlags.Local | ResolveFlags.VirtualAlias | ResolveFlags.VirtualMailbox | ResolveFlags.Relay;
-        return (resolution.Flags & Ours) != 0 ? Verdict.Ok : Verdict.Dunno;
+        const ResolveFlags Final = ResolveFlags.Local | ResolveFlags.VirtualAlias | ResolveFlags.VirtualMailbox;
+        if ((resolution.Flags & (Final | ResolveFlags.Relay)) == ResolveFlags.Relay && context.Settings.Backwards.RelayDomains)
+        {
+            context.Log.ByBackwardsDefault("relay_domains=$mydestination", $"accept mail for domain \"{AddressParts.Domain(resolution.Recipient)}\"");
+        }
+        return (resolution.Flags & (Final | ResolveFlags.Relay)) != 0 ? Verdict.Ok : Verdict.Dunno;
     }
 }

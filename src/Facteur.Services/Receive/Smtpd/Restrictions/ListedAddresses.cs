@@ -67,11 +67,15 @@ internal static class ListedAddresses
             ResolveFlags.Relay => (settings.RelayRecipientMaps, settings.UnknownRelayCode, "relay recipient"),
             _ => (null, 0, ""),
         };
-        if (maps is null || maps.IsEmpty || ((resolution.Flags & ResolveFlags.Local) != 0 && IsReserved(settings, resolution.Recipient)))
+        if (maps is null || ((resolution.Flags & ResolveFlags.Local) != 0 && IsReserved(settings, resolution.Recipient)))
         {
             return Verdict.Dunno;
         }
-        var status = await FindAsync(context, maps, resolution.Recipient).ConfigureAwait(false);
+        var status = maps.IsEmpty ? LookupStatus.Found : await FindAsync(context, maps, resolution.Recipient).ConfigureAwait(false);
+        if (status == LookupStatus.Found && (resolution.Flags & ResolveFlags.Relay) != 0 && settings.Backwards.RelayDomains)
+        {
+            context.Log.ByBackwardsDefault("relay_domains=$mydestination", $"accept mail for address \"{AddressParts.Unquote(address)}\"");
+        }
         if (status != LookupStatus.NotFound)
         {
             return status == LookupStatus.Found ? Verdict.Dunno : context.TemporaryLookupFailure(address);

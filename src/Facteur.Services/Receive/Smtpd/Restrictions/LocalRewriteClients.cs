@@ -12,7 +12,7 @@ internal static class LocalRewriteClients
 {
     private static readonly Dictionary<string, Func<RestrictionContext, ValueTask<LookupStatus>>> Named = new(StringComparer.OrdinalIgnoreCase)
     {
-        ["permit_inet_interfaces"] = context => new(Is(context.Client.Ip is { } address && context.Settings.OwnAddresses.Contains(address))),
+        ["permit_inet_interfaces"] = context => new(Is(ClientRestrictions.IsThisHost(context))),
         ["permit_mynetworks"] = async context => context.Client.Ip is { } address
             ? await context.Settings.Mynetworks.MatchAsync(address, context.Client.Name, context.Cancel).ConfigureAwait(false) : LookupStatus.NotFound,
         ["permit_sasl_authenticated"] = context => new(Is(context.Settings.Logins && LoginRestrictions.IsNamed(context))),

@@ -221,6 +221,10 @@ internal sealed class RestrictionContext(SmtpdSettings settings, SmtpdArrows arr
         return reply;
     }
 
+    // Postfix: without smtputf8_enable a byte above ASCII is not printable.
+    private static string WithoutUtf8(string text) =>
+        System.Text.Ascii.IsValid(text) ? text : string.Concat(text.EnumerateRunes().Select(r => r.IsAscii ? r.ToString() : new string(' ', r.Utf8SequenceLength)));
+
     // Postfix: whatever a rule says, also of malformed names, is policy.
     private Verdict Reject(int code, string dsn, string text, bool convertible, NoticeClasses notice = NoticeClasses.Policy)
     {
@@ -237,7 +241,7 @@ internal sealed class RestrictionContext(SmtpdSettings settings, SmtpdArrows arr
             code -= 100;
         }
         // The class of the enhanced code follows the reply code (RFC 2034).
-        var reply = Cut(SmtpdLog.Printable($"{code} {code / 100}{dsn.AsSpan(1)} {text}", ' '));
+        var reply = Cut(SmtpdLog.Printable($"{code} {code / 100}{dsn.AsSpan(1)} {(Settings.Smtputf8 ? text : WithoutUtf8(text))}", ' '));
         Log.Event(this, warn ? "reject_warning" : "reject", reply);
         if (warn)
         {

@@ -167,10 +167,28 @@ internal sealed class RestrictionParser : IDisposable
     /// <summary>Whether a list, with its classes, has a restriction that keeps strangers from relaying.</summary>
     public bool StopsRelaying(string value) => StopsRelaying(value, 0);
 
-    private bool StopsRelaying(string value, int depth) =>
-        depth < RestrictionContext.DepthLimit && ListSyntax.Split(value) is var names
-        && names.Where((name, i) => (RelayStoppers.Contains(name) && (i == 0 || !names[i - 1].Equals("warn_if_reject", StringComparison.OrdinalIgnoreCase)))
-            || (_classValues.TryGetValue(name, out var inner) && StopsRelaying(inner, depth + 1))).Any();
+    // Postfix: what stands behind permit is never reached, and what only warns stops nobody.
+    private bool StopsRelaying(string value, int depth)
+    {
+        var names = depth < RestrictionContext.DepthLimit ? ListSyntax.Split(value) : [];
+        for (var i = 0; i < names.Count; i++)
+        {
+            if (names[i].Equals("warn_if_reject", StringComparison.OrdinalIgnoreCase) && i + 1 < names.Count)
+            {
+                i++;
+                continue;
+            }
+            if (names[i].Equals("permit", StringComparison.OrdinalIgnoreCase))
+            {
+                return false;
+            }
+            if (RelayStoppers.Contains(names[i]) || (_classValues.TryGetValue(names[i], out var inner) && StopsRelaying(inner, depth + 1)))
+            {
+                return true;
+            }
+        }
+        return false;
+    }
 
     private void Warn(string text)
     {

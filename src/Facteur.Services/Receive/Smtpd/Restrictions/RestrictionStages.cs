@@ -1,5 +1,6 @@
 using Facteur.Config;
 using Facteur.Config.Parameters;
+using Facteur.Mail.Addresses;
 
 namespace Facteur.Services.Receive.Smtpd.Restrictions;
 
@@ -12,6 +13,8 @@ internal sealed class RestrictionStages : IDisposable
     private static readonly Restriction UnlistedRecipient = new(SmtpdParameters.RejectUnlistedRecipient.Name, ListedAddresses.Recipient);
     private static readonly Restriction UnlistedSender = new(SmtpdParameters.RejectUnlistedSender.Name, ListedAddresses.Sender);
 
+    private const string NewerReleases = "permit_mynetworks, permit_sasl_authenticated, permit_auth_destination";
+
     private readonly RestrictionList _client = RestrictionList.Empty;
     private readonly RestrictionList _helo = RestrictionList.Empty;
     private readonly RestrictionList _sender = RestrictionList.Empty;
@@ -22,6 +25,7 @@ internal sealed class RestrictionStages : IDisposable
     private readonly RestrictionList _etrn = RestrictionList.Empty;
     private readonly RestrictionList _localRewrite = RestrictionList.Empty;
     private readonly bool _relayFirst;
+    private readonly bool _noRelay;
     private readonly bool _unlistedRecipient;
     private readonly bool _unlistedSender;
     private readonly RestrictionParser? _parser;
@@ -39,20 +43,23 @@ internal sealed class RestrictionStages : IDisposable
         _client = List(SmtpdParameters.ClientRestrictions, "check_client_access");
         _helo = List(SmtpdParameters.HeloRestrictions, "check_helo_access");
         _sender = List(SmtpdParameters.SenderRestrictions, "check_sender_access");
-        _relay = List(SmtpdParameters.RelayRestrictions, "check_recipient_access");
+        var backwards = new BackwardsDefaults(config, arrows.MatchLists);
+        _relay = backwards.NoRelayRestrictions ? parser.Parse(NewerReleases, null).Of(SmtpdParameters.RelayRestrictions.Name) : List(SmtpdParameters.RelayRestrictions, "check_recipient_access");
         _recipient = List(SmtpdParameters.RecipientRestrictions, "check_recipient_access");
         _data = List(SmtpdParameters.DataRestrictions, null);
         _endOfData = List(SmtpdParameters.EndOfDataRestrictions, null);
         _etrn = List(SmtpdParameters.EtrnRestrictions, "check_etrn_access");
         _localRewrite = LocalRewriteClients.Parse(config.Get(SmtpdParameters.LocalHeaderRewriteClients), arrows.Tables);
-        _relayFirst = config.Get(SmtpdParameters.RelayBeforeRecipientRestrictions);
+        // Postfix: what the list of newer releases would say is asked last, when it makes a difference.
+        _noRelay = backwards.NoRelayRestrictions;
+        _relayFirst = config.Get(SmtpdParameters.RelayBeforeRecipientRestrictions) && !_noRelay;
         _unlistedRecipient = config.Get(SmtpdParameters.RejectUnlistedRecipient);
         _unlistedSender = config.Get(SmtpdParameters.RejectUnlistedSender);
         IsUnprotected = !parser.StopsRelaying(config.Get(SmtpdParameters.RelayRestrictions)) && !parser.StopsRelaying(config.Get(SmtpdParameters.RecipientRestrictions));
     }
 
     /// <summary>The lists that a session meets, in order; HELO's is met only by who says HELO.</summary>
-    public IReadOnlyList<RestrictionList> Lists => [_client, _helo, _sender, .. _relayFirst ? (RestrictionList[])[_relay, _recipient] : [_recipient, _relay], _data, _endOfData];
+    public IReadOnlyList<RestrictionList> Lists => [_client, _helo, _sender, .. _relayFirst ? (RestrictionList[])[_relay, _recipient] : [_recipient, _noRelay ? RestrictionList.Empty : _relay], _data, _endOfData];
 
     /// <summary>Nothing keeps strangers from relaying: the service must not serve.</summary>
     public bool IsUnprotected { get; }
@@ -114,9 +121,22 @@ internal sealed class RestrictionStages : IDisposable
         context.Begin(context.SenderDoubt);
         if (await (_relayFirst ? _relay : _recipient).CheckAsync(context, subject).ConfigureAwait(false) == Verdict.Reject)
         {
+            if (context.Settings.Backwards.RecipientsFirst)
+            {
+                context.Log.ByBackwardsDefault(
+                    $"{SmtpdParameters.RelayBeforeRecipientRestrictions.Name}=no", $"reject recipient \"{AddressParts.Unquote(context.Recipient)}\" from client \"{context.Client.Printable}\"");
+            }
             return Verdict.Reject;
         }
-        if (await (_relayFirst ? _recipient : _relay).CheckAsync(context, subject).ConfigureAwait(false) == Verdict.Reject || Doubt(context) == Verdict.Reject)
+        var second = await (_relayFirst ? _recipient : _relay).CheckAsync(context, subject).ConfigureAwait(false);
+        if (second == Verdict.Dunno && _noRelay)
+        {
+            // What was asked is what permits in the list of newer releases; nothing of it refuses.
+            context.Log.ByBackwardsDefault(
+                $"\"{SmtpdParameters.RelayRestrictions.Name} = (empty)\"",
+                $"avoid \"Relay access denied\" error for recipient \"{AddressParts.Unquote(context.Recipient)}\" from client \"{context.Client.Printable}\"");
+        }
+        if (second == Verdict.Reject || Doubt(context) == Verdict.Reject)
         {
             return Verdict.Reject;
         }

@@ -58,6 +58,12 @@ internal sealed class ServerAccess(AccessTable table, string restriction, Server
                 ? Forbid(context, restriction, await table.AddressAsync(context, literal.ToString(), subject).ConfigureAwait(false), subject)
                 : Verdict.Dunno;
         }
+        if (kind != ServerKind.Ns && HostName.ParseLiteral($"[{domain}]") is { AddressFamily: System.Net.Sockets.AddressFamily.InterNetwork } numbers)
+        {
+            // Postfix: numbers without brackets are the name of a host that has this address.
+            var named = kind == ServerKind.Mx ? await table.DomainAsync(context, domain, subject).ConfigureAwait(false) : null;
+            return Forbid(context, restriction, named ?? await table.AddressAsync(context, numbers.ToString(), subject).ConfigureAwait(false), subject);
+        }
         if (HostName.ToAscii(HostName.WithoutFinalDot(domain).ToString(), context.Settings.Idna2003) is not { } ascii || !HostName.IsValid(ascii))
         {
             return Verdict.Dunno;
@@ -100,7 +106,7 @@ internal sealed class ServerAccess(AccessTable table, string restriction, Server
             ns = await dns.NameServersAsync(zone, context.Cancel).ConfigureAwait(false);
         }
         return ns.Status == DnsStatus.Ok ? [.. ns.Records.Take(ServerLimit)]
-            : Failed(context, ns.Status is DnsStatus.NameError or DnsStatus.NoData ? name : zone, ns.Status);
+            : Failed(context, ns.Status is DnsStatus.NameError or DnsStatus.NoData ? AddressParts.Unquote(name) : zone, ns.Status);
     }
 
     private async ValueTask<Verdict?> AddressesAsync(RestrictionContext context, string host, Subject subject)

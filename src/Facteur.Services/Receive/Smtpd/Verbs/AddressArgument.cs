@@ -23,8 +23,26 @@ internal static class AddressArgument
     }
 
     /// <summary>strict_smtputf8: text above ASCII must be announced.</summary>
-    public static bool NeedsSmtputf8(SmtpdSession session, string address, bool smtputf8) =>
-        session.Settings is { Smtputf8: true, StrictSmtputf8: true } && !smtputf8 && address.AsSpan().ContainsAnyExceptInRange('\0', '\x7f');
+    /// <param name="session">The session.</param>
+    /// <param name="address">The address.</param>
+    /// <param name="smtputf8">It was announced.</param>
+    /// <param name="whose">"sender" or "recipient".</param>
+    public static bool NeedsSmtputf8(SmtpdSession session, string address, bool smtputf8, string whose)
+    {
+        if (smtputf8 || !address.AsSpan().ContainsAnyExceptInRange('\0', '\x7f'))
+        {
+            return false;
+        }
+        if (session.Settings is { Smtputf8: true, StrictSmtputf8: true })
+        {
+            return true;
+        }
+        if (session.Settings.Backwards.Smtputf8)
+        {
+            session.Log.ByBackwardsDefault("smtputf8_enable=no", $"accept non-ASCII {whose} address \"{Mail.Addresses.AddressParts.Unquote(address)}\" from {session.Client.Printable}");
+        }
+        return false;
+    }
 
     // Postfix: a domain above ASCII is one for SMTPUTF8 alone (RFC 6531 3.2); local parts are let pass.
     private static bool IsAsciiDomain(string address) => !Mail.Addresses.AddressParts.Domain(address).ContainsAnyExceptInRange('\0', '\x7f');

@@ -58,7 +58,7 @@ internal static class BdatVerb
             session.Log.ChunkTooLarge(session.Context.QueueId, session.Client);
             return SmtpdReplies.ChunkTooLarge;
         }
-        return transaction is { Content: null, Message: ProxyMessage proxy } ? await proxy.BeginDataAsync().ConfigureAwait(false) : null;
+        return transaction is { Content: null, Message: IProxyMessage proxy } ? await proxy.BeginDataAsync().ConfigureAwait(false) : null;
     }
 
     private static async ValueTask<bool> TakeAsync(SmtpdSession session, long size, bool last)

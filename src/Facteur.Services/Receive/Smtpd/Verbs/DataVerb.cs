@@ -20,7 +20,7 @@ internal static class DataVerb
             return await session.RefuseAsync(session.Context.Reply).ConfigureAwait(false);
         }
         var transaction = session.Transaction!;
-        if (transaction.Message is ProxyMessage proxy && await proxy.BeginDataAsync().ConfigureAwait(false) is { } refusal)
+        if (transaction.Message is IProxyMessage proxy && await proxy.BeginDataAsync().ConfigureAwait(false) is { } refusal)
         {
             return await session.RefuseAsync(refusal).ConfigureAwait(false);
         }

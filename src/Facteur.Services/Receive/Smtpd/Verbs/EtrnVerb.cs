@@ -50,6 +50,10 @@ internal static class EtrnVerb
         {
             return await session.RefuseAsync(SmtpdReplies.CannotQueue).ConfigureAwait(false);
         }
+        if (session.Settings.Backwards.FastFlushDomains)
+        {
+            session.Log.ByBackwardsDefault("relay_domains=$mydestination", $"flush mail for domain \"{domain}\"");
+        }
         try
         {
             await flush(domain, session.Cancel).ConfigureAwait(false);

@@ -28,14 +28,10 @@ internal static class MailVerb
         {
             return await session.RefuseAsync(refusal).ConfigureAwait(false);
         }
-        var smtputf8 = tokens.Any(token => token.Is("SMTPUTF8"));
+        var smtputf8 = Takes8Bit(session) && tokens.Skip(3).Any(token => token.Is("SMTPUTF8"));
         if (await AddressArgument.TakeAsync(session, tokens[2], "MAIL", allowEmpty: true, smtputf8).ConfigureAwait(false) is not { } sender)
         {
             return await session.RefuseAsync(SmtpdReplies.BadSender).ConfigureAwait(false);
-        }
-        if (AddressArgument.NeedsSmtputf8(session, sender, smtputf8))
-        {
-            return await session.RefuseAsync(SmtpdReplies.MustDeclareSmtputf8).ConfigureAwait(false);
         }
         sender = await ProbeAddress.OfAsync(session, sender).ConfigureAwait(false) ?? sender;
         var options = new Options();
@@ -46,10 +42,6 @@ internal static class MailVerb
                 return await session.RefuseAsync(error).ConfigureAwait(false);
             }
         }
-        if (options.Verp.Length > 0 && sender.Length == 0)
-        {
-            return await session.RefuseAsync(SmtpdReplies.VerpNeedsSender).ConfigureAwait(false);
-        }
         return await BeginAsync(session, sender, options).ConfigureAwait(false);
     }
 
@@ -58,12 +50,27 @@ internal static class MailVerb
         var context = session.Context;
         context.Sender = sender;
         context.Size = session.DeclaredSize;
-        if (HasNoRoom(session) || (!session.Settings.DelayReject && await session.Stages.SenderAsync(context).ConfigureAwait(false) == Verdict.Reject)
+        session.Context.Begin(null);
+        if (IsTooLarge(session))
+        {
+            return await RefuseAsync(session, context.Reply).ConfigureAwait(false);
+        }
+        if (options.Verp.Length > 0 && sender.Length == 0)
+        {
+            return await RefuseAsync(session, SmtpdReplies.VerpNeedsSender).ConfigureAwait(false);
+        }
+        if ((!session.Settings.DelayReject && await session.Stages.SenderAsync(context).ConfigureAwait(false) == Verdict.Reject)
             || !await session.ChooseRewritingAsync().ConfigureAwait(false))
         {
-            context.Sender = null;
-            context.Effects = new AccessEffects();
-            return await session.RefuseAsync(context.Reply).ConfigureAwait(false);
+            return await RefuseAsync(session, context.Reply).ConfigureAwait(false);
+        }
+        if (AddressArgument.NeedsSmtputf8(session, sender, options.Smtputf8, "sender"))
+        {
+            return await RefuseAsync(session, SmtpdReplies.MustDeclareSmtputf8).ConfigureAwait(false);
+        }
+        if (HasNoRoom(session))
+        {
+            return await RefuseAsync(session, context.Reply).ConfigureAwait(false);
         }
         session.Transaction = new MailTransaction
         {
@@ -85,6 +92,15 @@ internal static class MailVerb
         return await session.AcceptAsync(SmtpdReplies.SenderOk).ConfigureAwait(false);
     }
 
+    private static ValueTask<bool> RefuseAsync(SmtpdSession session, string reply)
+    {
+        session.Context.Sender = null;
+        session.Context.Effects = new AccessEffects();
+        return session.RefuseAsync(reply);
+    }
+
+    private static bool Takes8Bit(SmtpdSession session) => session.Settings.Smtputf8 && (session.Discarded & EhloMask.Smtputf8) == 0;
+
     private static string? Option(SmtpdSession session, CommandToken token, Options options)
     {
         if (token.Is("BODY=8BITMIME") || token.Is("BODY=7BIT"))
@@ -101,7 +117,7 @@ internal static class MailVerb
             session.DeclaredSize = long.TryParse(size, NumberStyles.None, CultureInfo.InvariantCulture, out var bytes) ? bytes : -1;
             return session.DeclaredSize < 0 ? SmtpdReplies.SizeNotPossible : null;
         }
-        if (token.Is("SMTPUTF8") && session.Settings.Smtputf8)
+        if (token.Is("SMTPUTF8") && Takes8Bit(session))
         {
             options.Smtputf8 = true;
             return null;
@@ -128,19 +144,19 @@ internal static class MailVerb
     }
 
     // RFC 1870 6.1.
+    private static bool IsTooLarge(SmtpdSession session) =>
+        session.Settings.MessageSizeLimit > 0 && session.DeclaredSize > session.Settings.MessageSizeLimit
+            && session.Context.Reject(552, "5.3.4", "Message size exceeds fixed limit") == Verdict.Reject;
+
     private static bool HasNoRoom(SmtpdSession session)
     {
         var settings = session.Settings;
-        session.Context.Begin(null);
-        if (settings.MessageSizeLimit > 0 && session.DeclaredSize > settings.MessageSizeLimit)
-        {
-            return session.Context.Reject(552, "5.3.4", "Message size exceeds fixed limit") == Verdict.Reject;
-        }
-        if (settings.Proxy is not null)
+        if (settings.Proxy is { HoldsBack: false })
         {
             // The filter, or who is behind it, needs the room.
             return false;
         }
+        session.Context.Begin(null);
         var free = session.Arrows.FreeQueueBytes();
         if (free > Math.Max(settings.QueueMinfree, session.DeclaredSize) && free > settings.MessageSizeLimit * 1.5)
         {

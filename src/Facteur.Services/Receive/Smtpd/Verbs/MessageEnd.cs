@@ -48,7 +48,7 @@ internal static class MessageEnd
         {
             return session.Context.Reply;
         }
-        if (transaction.Message is ProxyMessage proxy)
+        if (transaction.Message is IProxyMessage proxy)
         {
             var answer = await proxy.EndDataAsync().ConfigureAwait(false);
             session.Log.ProxyAnswer(session.Context, answer);

@@ -10,7 +10,7 @@ internal static class MessageHead
     public static async ValueTask<string> MakeAsync(SmtpdSession session, ContentIntake content)
     {
         var transaction = session.Transaction!;
-        if (session.Context.Effects.Discard && transaction.Message is not Proxy.ProxyMessage)
+        if (session.Context.Effects.Discard && transaction.Message is not Proxy.IProxyMessage)
         {
             // Postfix: cleanup learns it before the content, and reads none.
             transaction.Envelope!.Flags |= MessageFlags.Discard;
@@ -20,7 +20,7 @@ internal static class MessageHead
         {
             await content.HeaderAsync(line + "\n", session.Cancel).ConfigureAwait(false);
         }
-        if (transaction.Message is Proxy.ProxyMessage && session.IsForwarded)
+        if (transaction.Message is Proxy.IProxyMessage && session.IsForwarded)
         {
             // Postfix: between two filters we are no hop.
             return "";

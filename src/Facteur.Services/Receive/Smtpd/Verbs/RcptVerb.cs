@@ -25,10 +25,6 @@ internal static class RcptVerb
         {
             return await session.RefuseAsync(SmtpdReplies.BadRecipient).ConfigureAwait(false);
         }
-        if (AddressArgument.NeedsSmtputf8(session, address, transaction.Smtputf8))
-        {
-            return await session.RefuseAsync(SmtpdReplies.MustDeclareSmtputf8).ConfigureAwait(false);
-        }
         var probe = await ProbeAddress.OfAsync(session, address).ConfigureAwait(false);
         address = probe ?? address;
         var notify = DsnNotify.None;
@@ -46,8 +42,19 @@ internal static class RcptVerb
             await session.ReplyAsync(SmtpdReplies.TooManyRecipients).ConfigureAwait(false);
             return transaction.Overshoot++ < session.Settings.RecipientOvershootLimit;
         }
+        if (original.Length == 0 && probe is null && Path(tokens[2].Text) is var given && given != address)
+        {
+            // RFC 3461 5.2.1: who asked for no other is told of what was said here, before it got its standard form.
+            original = $"rfc822;{given}";
+        }
+        if (AddressArgument.NeedsSmtputf8(session, address, transaction.Smtputf8, "recipient"))
+        {
+            return await session.RefuseAsync(SmtpdReplies.MustDeclareSmtputf8).ConfigureAwait(false);
+        }
         return await AddAsync(session, transaction, new EnvelopeRecipient(address, address, original, notify), isProbe: probe is not null).ConfigureAwait(false);
     }
+
+    private static string Path(string text) => text is ['<', .. var inner, '>'] ? inner : text;
 
     private static async ValueTask<bool> AddAsync(SmtpdSession session, MailTransaction transaction, EnvelopeRecipient recipient, bool isProbe)
     {
@@ -64,7 +71,7 @@ internal static class RcptVerb
         {
             return false;
         }
-        var reply = transaction.Message is ProxyMessage proxy ? await proxy.AskAsync(session.Line, '2').ConfigureAwait(false) : SmtpdReplies.RecipientOk;
+        var reply = transaction.Message is IProxyMessage proxy ? await proxy.AskAsync(session.Line).ConfigureAwait(false) : SmtpdReplies.RecipientOk;
         if (reply[0] != '2')
         {
             return await session.RefuseAsync(reply).ConfigureAwait(false);
@@ -73,7 +80,7 @@ internal static class RcptVerb
         context.Recipient = first ?? recipient.Address;
         context.RecipientCount = transaction.Recipients.Count;
         session.State = SmtpdState.Recipients;
-        return await session.AcceptAsync(reply).ConfigureAwait(false);
+        return await session.AcceptAsync(SmtpdReplies.RecipientOk).ConfigureAwait(false);
     }
 
     private static string? Option(SmtpdSession session, CommandToken token, ref DsnNotify notify, ref string original)

@@ -28,7 +28,7 @@ internal static class VrfyVerb
         {
             return await session.RefuseAsync(SmtpdReplies.BadRecipient).ConfigureAwait(false);
         }
-        if (AddressArgument.NeedsSmtputf8(session, address, smtputf8))
+        if (AddressArgument.NeedsSmtputf8(session, address, smtputf8, "recipient"))
         {
             return await session.RefuseAsync(SmtpdReplies.MustDeclareSmtputf8).ConfigureAwait(false);
         }

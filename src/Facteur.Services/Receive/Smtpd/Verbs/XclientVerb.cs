@@ -43,7 +43,8 @@ internal static class XclientVerb
                 }
                 value = isKnown ? value : ClientFacts.Unknown;
                 said.Client = attribute == "NAME" ? said.Client with { Name = value, NameStatus = available, ForwardStatus = available } : said.Client;
-                said.Reverse = attribute == "NAME" ? said.Reverse ?? (value, available) : (value, available);
+                // Postfix: a name is that of the reverse lookup too; that there is none says nothing of that one.
+                said.Reverse = attribute != "NAME" ? (value, available) : isKnown ? said.Reverse ?? (value, available) : said.Reverse;
                 return null;
             case "ADDR":
                 var address = isKnown ? ClientAttributes.Address(value, settings.UseIpv4, settings.UseIpv6) : null;
