@@ -12,9 +12,17 @@ internal static class LocalLog
 
     public static void LookupFailed(ServiceLog log, string table, string name, string reason) => log.Warning($"{table}: lookup of {name}: {reason}");
 
-    public static void EmptyAlias(ServiceLog log, string name) => log.Warning($"no recipients in alias {name}");
+    public static void EmptyAlias(ServiceLog log, string name) => log.Warning($"no recipient in alias lookup result for {name}");
 
     public static void IncludeLookup(ServiceLog log, string path, string reason) => log.Warning($"unable to lookup :include: file {path}: {reason}");
+
+    public static void IncludeRelative(ServiceLog log, string path) => log.Warning($":include:{path} uses a relative path");
+
+    public static void IncludeNotRegular(ServiceLog log, string path) => log.Warning($":include: file {path} is not a regular file");
+
+    public static void IncludeWorldWritable(ServiceLog log, string path) => log.Warning($":include: file {path} is world writable");
+
+    public static void HomeUnknown(ServiceLog log, string what, string name) => log.Warning($"{what} home directory{(what == "bad" ? " syntax" : "")} for: {name}");
 
     public static void NotRegular(ServiceLog log, string path) => log.Warning($"file {path} is not a regular file");
 

@@ -24,8 +24,7 @@ internal sealed class LocalMailbox(LocalRooms rooms, DeliveryRequest request, De
         {
             return (DeliveryStatus.Sent(isMaildir ? "delivers to maildir" : "delivers to mailbox"), false);
         }
-        // Postfix: a mailbox always tells to whom it was delivered; prepend_delivered_header governs files only.
-        var job = Job(path, target, sender, target.DeliveredTo) with
+        var job = Job(path, target, sender, _settings.DeliveredIn.Contains("file") ? target.DeliveredTo : "") with
         {
             SpoolDirectory = isHome || isMaildir ? "" : _settings.SpoolDirectory,
             StrictOwner = _settings.StrictOwner,
@@ -72,6 +71,7 @@ internal sealed class LocalMailbox(LocalRooms rooms, DeliveryRequest request, De
             Directory = directory.Length > 0 ? directory : _settings.QueueDirectory,
             NeedsDirectory = directory.Length > 0,
             TimeLimit = _settings.CommandTimeLimit,
+            FileLimit = _settings.SizeLimit.Bytes,
             Head = MailboxCopy.Head(true, sender, OriginalTo(target), _settings.DeliveredIn.Contains("command") ? target.DeliveredTo : "", rooms.Time),
         };
         var end = await rooms.Hands.RunAsync(who, job, content, cancel).ConfigureAwait(false);
