@@ -74,7 +74,7 @@ internal static unsafe class CommandRunner
 
     // Postfix: the child says so on what is its command's standard error.
     private static CommandEnd NotStarted(CommandJob job, string what, int errno) => new(
-        CommandEndKind.NotStarted, errno, $"{(job.Arguments.Count > 0 ? "pipe: fatal: pipe_command" : "local: fatal")}: {what}: {Errno.Text(errno)} ");
+        CommandEndKind.NotStarted, errno, $"{(job.Arguments.Count > 0 ? "pipe: fatal: pipe_command" : job.Shell.Count > 0 ? "local: fatal: pipe_command" : "local: fatal")}: {what}: {Errno.Text(errno)} ");
 
     private static int Start(CommandJob job, string directory, ReadOnlySpan<int> descriptors, out int pid, out string program)
     {

@@ -153,14 +153,17 @@ internal sealed class LocalDelivery(
         {
             return;
         }
-        // Postfix: below a list, an :include: file and another user's .forward each address gets its own record in the queue.
-        if (target.Source == "include" || (target.Forwarder is { } forwarder && !forwarder.Equals(part.User, StringComparison.OrdinalIgnoreCase)))
+        if (HasOwnRecord(target, part))
         {
             Forward(target);
             return;
         }
         await UserAsync(target, part, cancel).ConfigureAwait(false);
     }
+
+    /// <summary>Postfix: below a list, an :include: file and another user's .forward each address gets its own record in the queue.</summary>
+    private static bool HasOwnRecord(LocalTarget target, LocalPart part) =>
+        target.Source == "include" || (target.Forwarder is { } forwarder && !forwarder.Equals(part.User, StringComparison.OrdinalIgnoreCase));
 
     /// <returns>Whether the name is settled: expanded, or its table can't answer.</returns>
     private async ValueTask<bool> AliasAsync(LocalTarget target, string name, string unmatched, CancellationToken cancel)
@@ -217,6 +220,12 @@ internal sealed class LocalDelivery(
         var address = await rooms.Rewrite.RewriteAsync(true, target.Token.Text, cancel).ConfigureAwait(false) ?? target.Token.Text;
         target = target with { Address = address };
         var part = Part(address);
+        if (HasOwnRecord(target, part))
+        {
+            // Postfix: in the queue nothing tells it from the plain name.
+            Forward(target);
+            return;
+        }
         if (await AccountAsync(target, part, cancel).ConfigureAwait(false) is { } found)
         {
             await MailboxAsync(target, part, found.Account, cancel).ConfigureAwait(false);
@@ -630,15 +639,22 @@ internal sealed class LocalDelivery(
         var shown = new DeliveryRecipient(recipient.Index, recipient.Recipient with { Address = to, OriginalAddress = original });
         var times = new DeliveryTimes(_start, 0, DeliveryTimes.Now(rooms.Time));
         var result = DeliveryLog.Write(rooms.Log, request, shown, status, times, "local", softBounce: _settings.SoftBounce, filter: rooms.Filter).Status;
-        _statuses.Add(result.Outcome == DeliveryOutcome.Bounced && !to.Equals(recipient.Recipient.Address, StringComparison.OrdinalIgnoreCase) ? result with { Recipient = to } : result);
+        _statuses.Add(result.Outcome is DeliveryOutcome.Bounced or DeliveryOutcome.Deliverable or DeliveryOutcome.Undeliverable && !to.Equals(recipient.Recipient.Address, StringComparison.OrdinalIgnoreCase) ? result with { Recipient = to } : result);
     }
 
     /// <summary>All that failed, for the report: each address of the expansion has its own reason.</summary>
-    private DeliveryStatus? Failures() => _statuses.Where(s => s.Outcome == DeliveryOutcome.Bounced).Take(DeliveryStatus.ChainLimit).Reverse()
-        .Aggregate((DeliveryStatus?)null, (next, status) => status with { Next = next });
+    private DeliveryStatus? Failures() => Chain(_statuses.Where(s => s.Outcome == DeliveryOutcome.Bounced));
+
+    private static DeliveryStatus? Chain(IEnumerable<DeliveryStatus> statuses) =>
+        statuses.Take(DeliveryStatus.ChainLimit).Reverse().Aggregate((DeliveryStatus?)null, (next, status) => status with { Next = next });
 
     private DeliveryStatus Combine()
     {
+        // sendmail -bv hears of all; what can't be delivered stands first, and is the recipient's outcome.
+        if ((request.Flags & DeliveryFlags.VerifyOnly) != 0 && Chain(_statuses.OrderBy(s => s.Outcome == DeliveryOutcome.Undeliverable ? 0 : 1)) is { } chain)
+        {
+            return chain;
+        }
         var worst = _statuses.Find(s => s.Outcome == DeliveryOutcome.Deferred)
             ?? Failures() ?? _statuses.Find(s => s.Outcome == DeliveryOutcome.Undeliverable);
         if (worst is not null)

@@ -36,7 +36,23 @@ internal static class LocalLog
 
     public static void NoAliasOwner(ServiceLog log, string table) => log.Warning($"cannot find alias database owner for {table}");
 
-    public static void NotStarted(ServiceLog log, string command, CommandEnd end) => log.Warning($"cannot run command \"{command}\": {Errno.Text(end.Number)}");
+    /// <summary>In Postfix the child says so, and ends.</summary>
+    public static void NotStarted(ServiceLog log, CommandJob job, UserIdentity who, CommandEnd end)
+    {
+        const string said = "local: fatal: ";
+        if (end.Output.StartsWith(said, StringComparison.Ordinal))
+        {
+            log.Fatal(end.Output[said.Length..].TrimEnd());
+        }
+        else if (job.NeedsDirectory && end.Number is Libc.ENOENT or Libc.ENOTDIR or Libc.EACCES)
+        {
+            log.Fatal($"cannot change directory to \"{job.Directory}\" for uid={who.Uid} gid={who.Gid}: {Errno.Text(end.Number)}");
+        }
+        else
+        {
+            log.Warning($"cannot run command \"{job.Command}\": {Errno.Text(end.Number)}");
+        }
+    }
 
     public static void Passing(ServiceLog log, string queueId, string address, string transport) => log.Info($"{queueId}: passing <{address}> to transport={transport}");
 
