@@ -146,7 +146,7 @@ internal static class AliasText
                 raw.Append(c).Append(text[at + 1]);
                 plain.Append(text[++at]);
             }
-            else if (!quoted && (c is ',' or ';' or '<' or '(' || char.IsWhiteSpace(c) || (c == ':' && at > first && EndsGroup(text, at))))
+            else if (!quoted && (c is ',' or ';' or '<' or '(' || char.IsWhiteSpace(c) || (c == ':' && at > first && text[first] != ':' && EndsGroup(text, at))))
             {
                 break;
             }
