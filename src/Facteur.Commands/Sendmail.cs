@@ -3,7 +3,6 @@ using Facteur.Config.Parameters;
 using Facteur.Contracts;
 using Facteur.Mail.Envelopes;
 using Facteur.Spool.Maildrop;
-using Facteur.Tables;
 using Facteur.Unix;
 
 namespace Facteur.Commands;
