@@ -33,7 +33,7 @@ public static class Newaliases
         }
         if (getopt.Operands.Count > 0)
         {
-            return context.Fatal($"unexpected argument: {getopt.Operands[0]}");
+            return context.Fatal("alias initialization mode requires no recipient", 75);
         }
         // As with sendmail -C, a file stands for its directory.
         directory = directory is not null && File.Exists(directory) ? Path.GetDirectoryName(directory) : directory;

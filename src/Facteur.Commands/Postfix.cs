@@ -42,6 +42,7 @@ public static class Postfix
         }
         var command = options.Operands is [var first, ..] ? first : "";
         var operands = options.Operands.Skip(1).ToList();
+        var named = directory;
         directory = Path.GetFullPath(ConfigLoader.FindDirectory(directory, context.Environment));
         if (command == "check" && File.Exists($"{directory}/main.cf") && !File.Exists($"{directory}/master.cf"))
         {
@@ -57,6 +58,11 @@ public static class Postfix
             return context.Fatal(load.Errors[^1]);
         }
         var queue = load.Config.Get(CommonParameters.QueueDirectory);
+        // Postfix: who names an instance means that one; else all that there are, of which a program knows.
+        if (command.Length > 0 && named is null && !context.Environment.ContainsKey("MAIL_CONFIG") && Several(load.Config))
+        {
+            return Wrapper(context, load.Config, options.Operands);
+        }
         // Postfix: the other commands take no notice of further words.
         if (operands.Count > 0 && command is "set-permissions" or "upgrade-configuration" or "logrotate")
         {
@@ -65,6 +71,7 @@ public static class Postfix
         return command switch
         {
             "start" => Start(context, load.Config, directory, queue, single),
+            "start-fg" when Several(load.Config) => Fail(context, "start-fg does not support multi_instance_directories"),
             "start-fg" => StartForeground(context, directory, queue, d => serve(d, single)),
             "stop" => Signal(context, queue, Libc.SIGTERM, "stopping", wait: true),
             "abort" => Signal(context, queue, Libc.SIGKILL, "aborting", wait: true),
@@ -81,6 +88,34 @@ public static class Postfix
 
     private static int Unknown(CommandContext context, string command) => Fail(context,
         $"unknown command: '{command}'. Usage: postfix start (or stop, reload, abort, flush, check, status, set-permissions, upgrade-configuration, logrotate)");
+
+    private static bool Several(IConfig config) => config.Get(ShowqParameters.MultiInstanceDirectories).AsSpan().ContainsAnyExcept(' ', '\t', ',');
+
+    /// <summary>multi_instance_wrapper, with the command behind it.</summary>
+    private static int Wrapper(CommandContext context, IConfig config, IReadOnlyList<string> words)
+    {
+        var wrapper = config.Get(MultiInstanceParameters.Wrapper).Split([' ', '\t', ','], StringSplitOptions.RemoveEmptyEntries);
+        if (wrapper.Length == 0)
+        {
+            return context.Fatal("multi-instance support is requested, but multi_instance_wrapper is empty");
+        }
+        var start = new ProcessStartInfo(wrapper[0]);
+        foreach (var word in wrapper.Skip(1).Concat(words))
+        {
+            start.ArgumentList.Add(word);
+        }
+        context.Output.Flush();
+        try
+        {
+            using var process = Process.Start(start);
+            process!.WaitForExit();
+            return process.ExitCode;
+        }
+        catch (System.ComponentModel.Win32Exception e)
+        {
+            return context.Fatal($"{wrapper[0]}: {Errno.Text(e.NativeErrorCode)}");
+        }
+    }
 
     private static int Upgrade(CommandContext context, string directory)
     {
@@ -99,6 +134,11 @@ public static class Postfix
 
     private static int Start(CommandContext context, IConfig config, string directory, string queue, bool single)
     {
+        // Postfix's commands look at that first. Whose instance is wholly an own one runs commands as himself.
+        if (Libc.geteuid() == 0 && PostfixFiles.DefaultPrivs(config) is { } wrong)
+        {
+            return context.Fatal(wrong);
+        }
         if (Blocked(context, queue) is { } status)
         {
             return status;

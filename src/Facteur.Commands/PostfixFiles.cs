@@ -65,6 +65,17 @@ public sealed class PostfixFiles
         return null;
     }
 
+    /// <summary>Why nothing can be done in the name of default_privs, or null.</summary>
+    public static string? DefaultPrivs(IConfig config) =>
+        Account(config, out _, out _) is { } wrong ? $"file {Path.Combine(config.ConfigDirectory, "main.cf")}: {wrong}" : null;
+
+    private static string? Account(IConfig config, out string privs, out UserAccount? account)
+    {
+        privs = config.Get(LocalParameters.DefaultPrivs);
+        return UserAccount.Find(privs, out account) != 0 || account is null ? $"parameter default_privs: unknown user name value: {privs}"
+            : account.Uid == 0 ? $"parameter default_privs: user {privs} has privileged user ID" : null;
+    }
+
     // Postfix's checks at the start of every command: what belongs to one of these accounts must be out of reach of the others.
     private static string? Wrong(IConfig config, UserAccount owner, string group, uint gid)
     {
@@ -84,16 +95,11 @@ public sealed class PostfixFiles
         {
             return $"parameters mail_owner and setgid_group: user {owner.Name} and group {group} have the same group ID: {gid}";
         }
-        var privs = config.Get(LocalParameters.DefaultPrivs);
-        if (UserAccount.Find(privs, out var account) != 0 || account is null)
+        if (Account(config, out var privs, out var account) is { } wrong)
         {
-            return $"parameter default_privs: unknown user name value: {privs}";
+            return wrong;
         }
-        if (account.Uid == 0)
-        {
-            return $"parameter default_privs: user {privs} has privileged user ID";
-        }
-        if (account.Uid == owner.Uid)
+        if (account!.Uid == owner.Uid)
         {
             return $"parameters default_privs and mail_owner specify the same user {privs}";
         }

@@ -189,10 +189,8 @@ public static class Postsuper
                 using var reader = new StreamReader(context.Input, System.Text.Encoding.Latin1);
                 while (reader.ReadLine() is { } line)
                 {
-                    if (line.Trim() is { Length: > 0 } id)
-                    {
-                        _input.Add(id.Length > LineLimit ? id[..LineLimit] : id);
-                    }
+                    var id = line.Trim();
+                    _input.Add(id.Length > LineLimit ? id[..LineLimit] : id);
                 }
             }
             return _input;

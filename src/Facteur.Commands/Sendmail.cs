@@ -2,6 +2,7 @@ using Facteur.Config;
 using Facteur.Config.Parameters;
 using Facteur.Contracts;
 using Facteur.Mail.Envelopes;
+using Facteur.Spool.Maildrop;
 using Facteur.Unix;
 
 namespace Facteur.Commands;
@@ -53,9 +54,9 @@ public static class Sendmail
             case SendmailMode.Nothing:
                 return 0;
             case SendmailMode.Smtp:
-                return Read(context, directory) is { } smtp ? serveSmtp(context, smtp, new MaildropCleanup(smtp, context)) : TemporaryFailure;
+                return Read(context, directory) is { } smtp && MaySubmit(context, smtp) ? serveSmtp(context, smtp, new MaildropCleanup(smtp, context)) : TemporaryFailure;
             default:
-                return Read(context, directory) is { } config ? Enqueue(context, options, config) : TemporaryFailure;
+                return Read(context, directory) is { } config && MaySubmit(context, config) ? Enqueue(context, options, config) : TemporaryFailure;
         }
     }
 
@@ -84,6 +85,18 @@ public static class Sendmail
             context.Fatal(e.Message);
         }
         return null;
+    }
+
+    /// <summary>authorized_submit_users, looked at before anything is read. Whose tables this user may not read, is postdrop's or the mail system's to ask.</summary>
+    private static bool MaySubmit(CommandContext context, IConfig config)
+    {
+        var uid = Libc.getuid();
+        if (new Submitters(ListSyntax.Split(config.Get(SendmailParameters.AuthorizedSubmitUsers))).Allows(uid, out var name, out var allowed) is not null || allowed)
+        {
+            return true;
+        }
+        context.Fatal($"User {name}({uid}) is not allowed to submit mail");
+        return false;
     }
 
     private static int Enqueue(CommandContext context, SendmailOptions options, IConfig config)

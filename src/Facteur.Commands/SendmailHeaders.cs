@@ -48,6 +48,15 @@ internal sealed class SendmailHeaders(int sizeLimit)
         _header.AddRange(line[..Math.Min(line.Length, Math.Max(sizeLimit - _header.Count, 0))]);
     }
 
+    /// <summary>Takes more of the last line.</summary>
+    public void More(ReadOnlySpan<byte> part)
+    {
+        if (InHeader && _header.Count > 0)
+        {
+            _header.AddRange(part[..Math.Min(part.Length, Math.Max(sizeLimit - _header.Count, 0))]);
+        }
+    }
+
     /// <summary>The message ended.</summary>
     public void End()
     {
@@ -66,7 +75,10 @@ internal sealed class SendmailHeaders(int sizeLimit)
         _list.Parse(value, TokenLimit);
         foreach (var token in _list.Tokens)
         {
-            if (token.Kind == AddressTokenKind.Address && AddressList.AddressText(value.Slice(token.Start, token.Length)) is { Length: > 0 } address)
+            var text = value.Slice(token.Start, token.Length);
+            // RFC 5322 4.4: a route in front of an address is dropped.
+            text = text is [(byte)'@', ..] && text.IndexOf((byte)':') is > 0 and var colon ? text[(colon + 1)..] : text;
+            if (token.Kind == AddressTokenKind.Address && AddressList.AddressText(text) is { Length: > 0 } address)
             {
                 // Postfix: a local part that is empty is written so.
                 found.Add(address[0] == '@' && !address.Contains(':') ? $"\"\"{address}" : address);
@@ -84,7 +96,8 @@ internal sealed class SendmailHeaders(int sizeLimit)
         ReadOnlySpan<byte> header = _header.ToArray();
         _header.Clear();
         KnownHeaders.Find(header[..HeaderField.NameLength(header)], out var traits);
-        _isResent |= traits.HasFlag(HeaderTraits.Resent);
+        // Postfix: only a header that names recipients, empty or not, makes those of the others count no more.
+        _isResent |= traits.HasFlag(HeaderTraits.Resent | HeaderTraits.Extract);
         if (traits.HasFlag(HeaderTraits.Extract))
         {
             (traits.HasFlag(HeaderTraits.Resent) ? _resent : _recipients).AddRange(Addresses(HeaderField.Value(header)));

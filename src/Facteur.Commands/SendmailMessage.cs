@@ -115,6 +115,10 @@ internal sealed class SendmailMessage(Submission submission, SendmailOptions opt
         {
             headers?.Line(line);
         }
+        else
+        {
+            headers?.More(line);
+        }
         _writer.Content(MaildropRecordType.Line, line);
         return true;
     }
@@ -126,6 +130,10 @@ internal sealed class SendmailMessage(Submission submission, SendmailOptions opt
         if (first)
         {
             headers?.Line(part);
+        }
+        else
+        {
+            headers?.More(part);
         }
         _writer.Content(MaildropRecordType.LinePart, part);
     }

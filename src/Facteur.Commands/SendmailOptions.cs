@@ -37,7 +37,8 @@ internal enum SendmailMode : byte
 /// <summary>sendmail(1)'s command line.</summary>
 internal sealed class SendmailOptions
 {
-    private const string Letters = "A:B:C:F:GIL:N:O:R:UV:X:ab:cd:e:f:h:imno:p:q::r:tvx";
+    private const string Letters = "A:B:C:F:GIL:N:O:R:UV:X:b:ce:f:h:imno:p:q::r:tvx";
+    private int _verbose;
     private bool _interval;
 
     /// <summary>What to do.</summary>
@@ -140,6 +141,10 @@ internal sealed class SendmailOptions
     private string? Contradiction() => (Mode, Operands.Count > 0) switch
     {
         (SendmailMode.Enqueue, _) when Flags.HasFlag(MessageFlags.VerifyOnly | MessageFlags.ReportDeliveries) => "-v option cannot be used with -bv",
+        (SendmailMode.Enqueue, _) when Flags.HasFlag(MessageFlags.VerifyOnly) && Notify != DsnNotify.None => "-N option cannot be used with -bv",
+        (SendmailMode.Enqueue, _) when Flags.HasFlag(MessageFlags.VerifyOnly) && Return != DsnReturn.None => "-R option cannot be used with -bv",
+        (SendmailMode.Enqueue, _) when Flags.HasFlag(MessageFlags.VerifyOnly) && FromHeaders => "-t option cannot be used with -bv",
+        (not SendmailMode.Enqueue, _) when FromHeaders => "-t can be used only in delivery mode",
         (SendmailMode.List, true) => "display queue mode requires no recipient",
         (SendmailMode.Newaliases, true) => "alias initialization mode requires no recipient",
         (SendmailMode.Smtp, true) => "stand-alone mode requires no recipient",
@@ -156,7 +161,7 @@ internal sealed class SendmailOptions
             case 'b':
                 return TakeMode(argument);
             case 'B':
-                Body = argument.ToUpperInvariant() switch { "8BITMIME" => BodyType.EightBitMime, "7BIT" => BodyType.SevenBit, _ => BodyType.None };
+                Body = argument switch { "8BITMIME" => BodyType.EightBitMime, "7BIT" => BodyType.SevenBit, _ => BodyType.None };
                 return Body == BodyType.None ? "-B option needs 8BITMIME or 7BIT" : null;
             case 'C':
                 ConfigDirectory = File.Exists(argument) ? Path.GetDirectoryName(Path.GetFullPath(argument)) : argument;
@@ -180,24 +185,27 @@ internal sealed class SendmailOptions
                 FromHeaders = true;
                 return null;
             case 'v':
-                Flags |= MessageFlags.ReportDeliveries;
+                // Postfix: the first asks for a report, from the second on they ask for words about the command's own work.
+                Flags = _verbose++ == 0 ? Flags | MessageFlags.ReportDeliveries : Flags & ~MessageFlags.ReportDeliveries;
                 return null;
+            case 'n':
+                return "-n option not supported";
             case 'N':
-                Notify = NotifyOf(argument);
+                Notify = NotifyOf(argument, Warnings);
                 return Ignored(Notify == DsnNotify.None, "-N");
             case 'R':
                 Return = argument.ToUpperInvariant() switch { "FULL" => DsnReturn.Full, "HDRS" => DsnReturn.Headers, _ => DsnReturn.None };
                 return Ignored(Return == DsnReturn.None, "-R");
             case 'V':
                 EnvelopeId = argument.Length is 0 or > 100 || argument.Any(c => c is < ' ' or > '~') ? "" : argument;
-                return Ignored(EnvelopeId.Length == 0, "-V");
+                return Ignored(EnvelopeId.Length == 0, "-V", argument.Length > 100 ? "too long" : "bad syntax in");
             case 'O':
                 return TakeLongOption(argument);
             case 'o' when argument.StartsWith('A'):
                 AliasDatabase = argument[1..];
                 return AliasDatabase.Length == 0 ? "-oA requires pathname" : null;
             case 'o':
-                IgnoreDots |= argument == "i";
+                IgnoreDots |= argument.StartsWith('i');
                 return null;
             case 'q':
                 return TakeFlush(argument);
@@ -205,13 +213,15 @@ internal sealed class SendmailOptions
                 Verp = argument.StartsWith('V') ? argument[1..] : Verp;
                 return argument.StartsWith('V') ? null : $"unsupported: -X{argument[..Math.Min(argument.Length, 1)]}";
             default:
-                // sendmail(1): accepted for the sake of old programs: -Am -Ac -c -d -e -h -L -m -n -p -U -x.
+                // sendmail(1): accepted for the sake of old programs: -Am -Ac -c -e -h -L -m -p -U -x.
                 return null;
         }
     }
 
     private string? TakeMode(string argument)
     {
+        // Postfix: the first letter counts.
+        argument = argument is [] ? "" : argument[..1];
         switch (argument)
         {
             case "m":
@@ -242,17 +252,17 @@ internal sealed class SendmailOptions
     }
 
     // Postfix: the message is worth more than its options.
-    private string? Ignored(bool bad, string option)
+    private string? Ignored(bool bad, string option, string what = "bad")
     {
         if (bad)
         {
-            Warnings.Add($"bad {option} option value -- ignored");
+            Warnings.Add($"{what} {option} option value -- ignored");
         }
         return null;
     }
 
     /// <returns>None when a word is unknown, or when NEVER does not stand alone (RFC 3461 4.1).</returns>
-    private static DsnNotify NotifyOf(string argument)
+    private static DsnNotify NotifyOf(string argument, List<string> warnings)
     {
         var notify = DsnNotify.None;
         foreach (var word in argument.Split([',', ' '], StringSplitOptions.RemoveEmptyEntries))
@@ -267,6 +277,7 @@ internal sealed class SendmailOptions
             };
             if (one == DsnNotify.None)
             {
+                warnings.Add($"unknown DSN NOTIFY command value \"{word}\" in \"{argument}\"");
                 return DsnNotify.None;
             }
             notify |= one;

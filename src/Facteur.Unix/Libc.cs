@@ -125,6 +125,7 @@ public static unsafe partial class Libc
     [LibraryImport(C)] public static partial int posix_spawn_file_actions_destroy(void* actions);
     [LibraryImport(C)] public static partial int posix_spawnattr_init(void* attributes);
     [LibraryImport(C)] public static partial int posix_spawnattr_setflags(void* attributes, short flags);
+    [LibraryImport(C, SetLastError = true)] public static partial int prlimit(int pid, int resource, ulong* limit, ulong* old);
     [LibraryImport(C)] public static partial int posix_spawnattr_setsigdefault(void* attributes, ulong* set);
     [LibraryImport(C)] public static partial int posix_spawnattr_setsigmask(void* attributes, ulong* set);
     [LibraryImport(C)] public static partial int posix_spawnattr_destroy(void* attributes);

@@ -18,7 +18,7 @@ internal static class Names
     /// <summary>All names that ./build gives the executable.</summary>
     public static IReadOnlyList<string> All { get; } =
     [
-        "sendmail", "mailq", "newaliases", "rmail", "postfix", "postconf", "postmap", "postalias", "postqueue", "postsuper", "postcat", "postlog", "postdrop", "postkick", "postlock",
+        "sendmail", "mailq", "newaliases", "rmail", "postfix", "postconf", "postmap", "postalias", "postqueue", "postsuper", "postcat", "postlog", "postdrop", "postkick", "postlock", "postmulti",
     ];
 
     /// <summary>Runs the command of a context's name.</summary>
@@ -43,6 +43,7 @@ internal static class Names
         "postdrop" => Postdrop.Run(context),
         "postkick" => Postkick.Run(context, Access),
         "postlock" => Postlock.Run(context),
+        "postmulti" => Postmulti.Run(context, (directory, words) => Postfix.Run(context with { Name = "postfix", Arguments = ["-c", directory, .. words] }, (d, single) => Daemon.Run(d, background: false, single, context))),
         "check" => CheckCommand.Run(context, load => CheckAnswer.Ask(context, load)),
         "explain" => Explain.Run(context, question => ExplainAnswer.Run(context, question)),
         "spool" => SpoolCommand.Run(context, OpenSpool),

@@ -169,8 +169,8 @@ public sealed class QueueCommandTests : IDisposable
         Queue("deferred", "A00001");
         Queue("deferred", "A00002");
         Assert.Equal(0, Postsuper("-h -", "A00001\n\na/b\nA00002\n"));
-        Assert.Equal("postsuper: A00001: placed on hold\npostsuper: warning: invalid mail queue id: a/b\npostsuper: A00002: placed on hold\npostsuper: Placed on hold: 2 messages\n", _error.ToString());
-        Assert.Equal(["postfix/postsuper: A00001: placed on hold", "postfix/postsuper: warning: invalid mail queue id: a/b", "postfix/postsuper: A00002: placed on hold", "postfix/postsuper: Placed on hold: 2 messages"], _log.Lines);
+        Assert.Equal("postsuper: A00001: placed on hold\npostsuper: warning: invalid mail queue id: \npostsuper: warning: invalid mail queue id: a/b\npostsuper: A00002: placed on hold\npostsuper: Placed on hold: 2 messages\n", _error.ToString());
+        Assert.Equal(["postfix/postsuper: A00001: placed on hold", "postfix/postsuper: warning: invalid mail queue id: ", "postfix/postsuper: warning: invalid mail queue id: a/b", "postfix/postsuper: A00002: placed on hold", "postfix/postsuper: Placed on hold: 2 messages"], _log.Lines);
     }
 
     [Fact]

@@ -55,6 +55,8 @@ public sealed class SendmailTests : IDisposable
     [Theory]
     [InlineData("To: bob (Bob), Carol <carol@d.example>\nCc: grp: dave,\n x@r.example;\nBcc: owner\nSubject: t\n\nTo: not@this.example\n", "bob carol@d.example dave x@r.example owner")]
     [InlineData("Resent-To: carol\nTo: bob\n\nx\n", "carol")]
+    [InlineData("Resent-From: carol\nTo: bob\n\nx\n", "bob")]
+    [InlineData("To: @relay.example:bob@x.example\n\n", "bob@x.example")]
     [InlineData("To: \"john smith\"@x.example\n\n", "john smith@x.example")]
     [InlineData("To: bob", "bob")]
     public void Recipients_come_from_the_headers(string input, string expected)
@@ -69,6 +71,21 @@ public sealed class SendmailTests : IDisposable
     {
         Assert.Equal(0, Run("To: carol\n\nx\n", "-t", "bob").Exit);
         Assert.Contains("|R bob|M |N To: carol|N |N x|X |R carol|E ", Records());
+    }
+
+    [Fact]
+    public void Recipients_of_a_header_line_that_is_long_are_found_to_its_end()
+    {
+        var names = Enumerable.Range(0, 900).Select(i => $"bob{i}").ToList();
+        Assert.Equal(0, Run($"To: {string.Join(", ", names)}\n\nx\n", "-t").Exit);
+        Assert.Equal(names, Records().Split('|').SkipWhile(r => r != "X ").Where(r => r.StartsWith("R ", StringComparison.Ordinal)).Select(r => r[2..]));
+    }
+
+    [Fact]
+    public void From_the_second_v_on_no_report_is_asked_for()
+    {
+        Assert.Equal((0, "Mail Delivery Status Report will be mailed to <alice>.\n", ""), Run("x\n", "-v", "-f", "alice", "bob"));
+        Assert.Equal((0, "", ""), Run("x\n", "-vv", "-f", "alice", "bob"));
     }
 
     [Fact]
@@ -102,6 +119,12 @@ public sealed class SendmailTests : IDisposable
     [InlineData("-bs bob", "", "sendmail: fatal: stand-alone mode requires no recipient\n")]
     [InlineData("-v -bv bob", "", "sendmail: fatal: -v option cannot be used with -bv\n")]
     [InlineData("-B foo bob", "", "sendmail: fatal: -B option needs 8BITMIME or 7BIT\n")]
+    [InlineData("-B 8bitmime bob", "", "sendmail: fatal: -B option needs 8BITMIME or 7BIT\n")]
+    [InlineData("-n bob", "x\n", "sendmail: fatal: -n option not supported\n")]
+    [InlineData("-bcarol", "", "sendmail: fatal: unsupported: -bc\n")]
+    [InlineData("-bv -t", "To: bob\n\n", "sendmail: fatal: -t option cannot be used with -bv\n")]
+    [InlineData("-bv -N never bob", "", "sendmail: fatal: -N option cannot be used with -bv\n")]
+    [InlineData("-bs -t", "", "sendmail: fatal: -t can be used only in delivery mode\n")]
     [InlineData("-X/tmp/x bob", "", "sendmail: fatal: unsupported: -X/\n")]
     public void Errors_are_temporary_and_leave_nothing(string arguments, string input, string expected)
     {
@@ -114,9 +137,9 @@ public sealed class SendmailTests : IDisposable
 
     [Theory]
     [InlineData("-N|never,success", "bad -N option value -- ignored", "|S USER|R bob|")]
-    [InlineData("-N|sometimes", "bad -N option value -- ignored", "|S USER|R bob|")]
+    [InlineData("-N|sometimes", "unknown DSN NOTIFY command value \"sometimes\" in \"sometimes\"\nsendmail: warning: bad -N option value -- ignored", "|S USER|R bob|")]
     [InlineData("-R|some", "bad -R option value -- ignored", "|S USER|R bob|")]
-    [InlineData("-V|", "bad -V option value -- ignored", "|S USER|R bob|")]
+    [InlineData("-V|", "bad syntax in -V option value -- ignored", "|S USER|R bob|")]
     [InlineData("-V|-f|joe", "option -V is deprecated with Postfix 2.3; specify -XV instead", "|S joe|V +=|R bob|")]
     [InlineData("-V-=", "option -V-= is deprecated with Postfix 2.3; specify -XV-= instead", "|S USER|V -=|R bob|")]
     [InlineData("-f|a@x.example, b@x.example", "-f option specified malformed sender: a@x.example, b@x.example", "|S a@x.example|R bob|")]

@@ -21,6 +21,7 @@ public static class ParameterRegistry
         RecipientMapsParameters.All,
         SendmailParameters.All,
         ShowqParameters.All,
+        MultiInstanceParameters.All,
         SmtpdParameters.All,
         SmtpParameters.All,
         TablesParameters.All,

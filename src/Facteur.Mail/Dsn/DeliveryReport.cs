@@ -195,7 +195,7 @@ public sealed class DeliveryReport
 
     private string Reason(DeliveryStatus status) =>
         status.Relay is { Length: > 0 } relay && Template.Kind is BounceTemplateKind.Success or BounceTemplateKind.Verify
-            && status.Outcome is DeliveryOutcome.Sent or DeliveryOutcome.Deliverable
+            && status.Outcome is DeliveryOutcome.Sent or DeliveryOutcome.Deliverable or DeliveryOutcome.Undeliverable
             ? $"delivery via {relay}: {status.Reason}" : status.Reason;
 
     private string Action(DeliveryStatus status) => Template.Kind switch

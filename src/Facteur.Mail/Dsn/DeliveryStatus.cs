@@ -68,6 +68,27 @@ public sealed record DeliveryStatus(
     /// <summary>Longest reason kept, in characters; longer ones are cut.</summary>
     public const int ReasonLimit = 2048;
 
+    /// <summary>Most statuses of one recipient.</summary>
+    public const int ChainLimit = 16;
+
+    /// <summary>The address that the recipient's expansion came to and that this is of, where it is another than the recipient's; else null.</summary>
+    public string? Recipient { get; init; }
+
+    /// <summary>What became of another address of the same expansion; or null. At most <see cref="ChainLimit"/> in a row.</summary>
+    public DeliveryStatus? Next { get; init; }
+
+    /// <summary>This one and those after it.</summary>
+    public IEnumerable<DeliveryStatus> All
+    {
+        get
+        {
+            for (var status = this; status is not null; status = status.Next)
+            {
+                yield return status;
+            }
+        }
+    }
+
     /// <summary>An alias whose members have taken its place: what its sender hears who asked for SUCCESS (RFC 3461 5.2.7.2).</summary>
     public static DeliveryStatus AliasExpanded { get; } = new(DeliveryOutcome.Sent, EnhancedStatus.Ok, "alias expanded", DsnAction.Expanded);
 

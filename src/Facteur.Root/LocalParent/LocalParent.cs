@@ -48,7 +48,7 @@ public sealed unsafe class LocalParent : IDisposable
     ];
 
     /// <summary>Runs until the control descriptor is at its end.</summary>
-    /// <param name="arguments">--control FD --requests FD --refuse-user NAME... [--refuse-group N]... --virtual-minimum-uid N [--default-privs NAME] [--mail-spool DIRECTORY]... [--pipe USER[:GROUP] TAB CHROOT]... --helper PROGRAM [--helper ARGUMENT]...</param>
+    /// <param name="arguments">--control FD --requests FD --refuse-user NAME... [--refuse-group N]... --virtual-minimum-uid N [--default-privs NAME]... [--mail-spool DIRECTORY]... [--pipe USER[:GROUP] TAB CHROOT]... --helper PROGRAM [--helper ARGUMENT]...</param>
     public static int Run(IReadOnlyList<string> arguments)
     {
         if (LocalParentOptions.Read(arguments) is not { } options)
@@ -221,7 +221,7 @@ public sealed unsafe class LocalParent : IDisposable
     {
         session = -1;
         var (only, root) = (request.Identity == LocalIdentity.Owner ? LocalIdentity.User : request.Identity, request.Identity == LocalIdentity.Pipe ? request.Path : "");
-        if (only == LocalIdentity.User && uid != _options.DefaultPrivileges?.Uid && _helpers.Count(h => h.Busy && h.Uid == uid) >= PerUser)
+        if (only == LocalIdentity.User && !_options.DefaultUids.Contains(uid) && _helpers.Count(h => h.Busy && h.Uid == uid) >= PerUser)
         {
             return Libc.EAGAIN;
         }

@@ -8,14 +8,14 @@ namespace Facteur.Root.LocalParent;
 /// <param name="Requests">Descriptor of the socket of requests.</param>
 /// <param name="RefusedUids">Users that no helper becomes, besides root: mail_owner, queue_owner.</param>
 /// <param name="RefusedGids">Groups that no helper gets as numbers, besides root's: those of these users, setgid_group.</param>
-/// <param name="DefaultPrivileges">The user in whose name root's mailbox is written.</param>
+/// <param name="DefaultUids">default_privs of main.cf and of services: many users' work is done in their names.</param>
 /// <param name="VirtualMinimumUid">Least number of a virtual mailbox's user.</param>
 /// <param name="MailSpools">Directories of mailboxes.</param>
 /// <param name="Pipes">In whose names pipe(8) runs commands: "user[:group] TAB chroot".</param>
 /// <param name="Program">The helper's program and its first arguments.</param>
 /// <param name="HelperLimit">Most helpers at once.</param>
 internal sealed record LocalParentOptions(
-    int Control, int Requests, IReadOnlyList<uint> RefusedUids, IReadOnlyList<uint> RefusedGids, UserAccount? DefaultPrivileges, uint VirtualMinimumUid, IReadOnlyList<string> MailSpools, IReadOnlyList<string> Pipes, IReadOnlyList<string> Program,
+    int Control, int Requests, IReadOnlyList<uint> RefusedUids, IReadOnlyList<uint> RefusedGids, IReadOnlyList<uint> DefaultUids, uint VirtualMinimumUid, IReadOnlyList<string> MailSpools, IReadOnlyList<string> Pipes, IReadOnlyList<string> Program,
     int HelperLimit)
 {
     /// <summary>Reads a command line; null when it is none.</summary>
@@ -23,9 +23,8 @@ internal sealed record LocalParentOptions(
     {
         int control = -1, requests = -1, limit = 64;
         uint minimum = 0;
-        UserAccount? defaults = null;
         List<string> spools = [], pipes = [], program = [];
-        List<uint> uids = [], gids = [];
+        List<uint> uids = [], gids = [], defaults = [];
         for (var i = 0; i + 1 < arguments.Count; i += 2)
         {
             var value = arguments[i + 1];
@@ -35,7 +34,7 @@ internal sealed record LocalParentOptions(
                 "--requests" => int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out requests),
                 "--refuse-user" => Refuse(value),
                 "--refuse-group" => AddNumber(gids, value),
-                "--default-privs" => UserAccount.Find(value, out defaults) == 0,
+                "--default-privs" => UserAccount.Find(value, out var user) == 0 && (user is null || Add(defaults, user.Uid)),
                 "--virtual-minimum-uid" => uint.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out minimum),
                 "--mail-spool" => Add(spools, value),
                 "--pipe" => Add(pipes, value),
@@ -70,7 +69,7 @@ internal sealed record LocalParentOptions(
             return understood;
         }
 
-        static bool Add(List<string> list, string value)
+        static bool Add<T>(List<T> list, T value)
         {
             list.Add(value);
             return true;

@@ -406,7 +406,7 @@ public sealed unsafe class Master : IDisposable
         List<string> line =
         [
             Environment.ProcessPath!, LocalParent.LocalParent.Name, "--control", "3", "--requests", "4", .. RefusedToHelpers(),
-            "--default-privs", _names["default_privs"], .. _localRights, "--helper", helper, "--helper", "local-helper",
+            .. _localRights, "--helper", helper, "--helper", "local-helper", "--helper", "--build", "--helper", BuildId.Value,
         ];
         var errno = ChildProcess.Start(Environment.ProcessPath!, line, RoleEnvironment(), [none, none, 2, control.Theirs, requests.Theirs], out var pid);
         _ = Libc.close(none);

@@ -11,7 +11,7 @@ internal sealed class MasterNames
 {
     private const int FileLimit = 4 << 20;
     private const int Depth = 20;
-    private const string MailSpool = "mail_spool_directory", MinimumUid = "virtual_minimum_uid";
+    private const string MailSpool = "mail_spool_directory", MinimumUid = "virtual_minimum_uid", DefaultPrivs = "default_privs";
     private readonly Dictionary<string, string> _values = new(StringComparer.Ordinal)
     {
         ["mail_owner"] = "postfix",
@@ -19,7 +19,7 @@ internal sealed class MasterNames
         ["setgid_group"] = "postdrop",
         ["queue_directory"] = "/var/spool/postfix",
         ["data_directory"] = "/var/lib/postfix",
-        ["default_privs"] = "nobody",
+        [DefaultPrivs] = "nobody",
         [MailSpool] = "/var/mail",
         ["maillog_file"] = "",
         ["maillog_file_permissions"] = "0600",
@@ -47,7 +47,7 @@ internal sealed class MasterNames
     public IReadOnlyList<string> LocalRights() =>
     [
         "--virtual-minimum-uid", Values(MinimumUid).MinBy(v => uint.TryParse(v, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : 0)!,
-        .. Values(MailSpool).SelectMany(directory => (string[])["--mail-spool", directory]), .. _pipes.SelectMany(user => (string[])["--pipe", user]),
+        .. Values(DefaultPrivs).SelectMany(user => (string[])["--default-privs", user]), .. Values(MailSpool).SelectMany(directory => (string[])["--mail-spool", directory]), .. _pipes.SelectMany(user => (string[])["--pipe", user]),
     ];
 
     private IEnumerable<string> Values(string name) =>
@@ -106,7 +106,7 @@ internal sealed class MasterNames
         {
             for (var i = command + 1; i < words.Count; i++)
             {
-                if (words[i - 1] == "-o" && words[i].Split('=', 2, StringSplitOptions.TrimEntries) is [MailSpool or MinimumUid, _] and var option)
+                if (words[i - 1] == "-o" && words[i].Split('=', 2, StringSplitOptions.TrimEntries) is [MailSpool or MinimumUid or DefaultPrivs, _] and var option)
                 {
                     _services.Add((option[0], option[1]));
                 }

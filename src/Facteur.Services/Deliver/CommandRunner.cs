@@ -11,7 +11,7 @@ namespace Facteur.Services.Deliver;
 /// </summary>
 internal static unsafe class CommandRunner
 {
-    /// <summary>Bytes of output kept; what comes after them meets a closed pipe (Postfix's value).</summary>
+    /// <summary>Bytes of output kept (Postfix's value); what comes after them is read and forgotten.</summary>
     public const int OutputLimit = 4096;
 
     // Commands of these characters need no shell (Postfix's set).
@@ -48,6 +48,7 @@ internal static unsafe class CommandRunner
         }
         using var output = UnixFile.Own(pair[0]);
         using var childOutput = UnixFile.Own(pair[1]);
+        using var limit = FileLimit.Take(job.FileLimit);
         var errno = Start(job, directory, [childInput.Descriptor, childOutput.Descriptor, childOutput.Descriptor], out var pid, out var program);
         if (errno != 0)
         {
@@ -61,7 +62,9 @@ internal static unsafe class CommandRunner
     /// <summary>One line of printable text: line ends become blanks, other controls underscores.</summary>
     public static string Printable(ReadOnlySpan<byte> output)
     {
-        var text = new StringBuilder(Encoding.UTF8.GetString(output));
+        // Postfix: a string, which NUL ends.
+        var end = output.IndexOf((byte)0);
+        var text = new StringBuilder(Encoding.UTF8.GetString(end < 0 ? output : output[..end]));
         for (var i = 0; i < text.Length; i++)
         {
             text[i] = text[i] == '\n' ? ' ' : char.IsControl(text[i]) ? '_' : text[i];
@@ -71,7 +74,7 @@ internal static unsafe class CommandRunner
 
     // Postfix: the child says so on what is its command's standard error.
     private static CommandEnd NotStarted(CommandJob job, string what, int errno) => new(
-        CommandEndKind.NotStarted, errno, $"{(job.Arguments.Count > 0 ? "pipe: fatal: pipe_command" : "local: fatal")}: {what}: {Errno.Text(errno)} ");
+        CommandEndKind.NotStarted, errno, $"{(job.Arguments.Count > 0 ? "pipe: fatal: pipe_command" : job.Shell.Count > 0 ? "local: fatal: pipe_command" : "local: fatal")}: {what}: {Errno.Text(errno)} ");
 
     private static int Start(CommandJob job, string directory, ReadOnlySpan<int> descriptors, out int pid, out string program)
     {
@@ -131,6 +134,31 @@ internal static unsafe class CommandRunner
         return errno == noFormat ? ChildProcess.Start("/bin/sh", ["sh", program, .. words.Skip(1)], job.Environment, descriptors, out pid, directory) : errno;
     }
 
+    /// <summary>mailbox_size_limit holds for what a command writes, too (Postfix); what is started takes it over. The process has no other thread that writes files.</summary>
+    private readonly ref struct FileLimit(ulong soft, ulong hard)
+    {
+        private const int FileSize = 1;
+
+        public static FileLimit Take(long bytes)
+        {
+            var old = stackalloc ulong[2];
+            var now = stackalloc ulong[2];
+            if (bytes <= 0 || Libc.prlimit(0, FileSize, null, old) < 0 || old[0] <= (ulong)bytes)
+            {
+                return default;
+            }
+            (now[0], now[1]) = ((ulong)bytes, old[1]);
+            return Libc.prlimit(0, FileSize, now, null) < 0 ? default : new FileLimit(old[0], old[1]);
+        }
+
+        public void Dispose()
+        {
+            var old = stackalloc ulong[2];
+            (old[0], old[1]) = (soft, hard);
+            _ = soft == 0 ? 0 : Libc.prlimit(0, FileSize, old, null);
+        }
+    }
+
     /// <summary>A command that was started.</summary>
     private sealed class Running(int pid, UnixFile input, UnixFile output, CommandJob job, IContentSource content, TimeProvider time, int lifeline)
     {
@@ -185,9 +213,10 @@ internal static unsafe class CommandRunner
 
         private void Collect()
         {
-            var errno = output.Read(_output.AsSpan(_used), out var count);
-            _used += count;
-            if (errno != 0 || count == 0 || _used == _output.Length)
+            Span<byte> rest = stackalloc byte[_used == _output.Length ? OutputLimit : 0];
+            var errno = output.Read(rest.Length > 0 ? rest : _output.AsSpan(_used), out var count);
+            _used += rest.Length > 0 ? 0 : count;
+            if (errno != 0 || count == 0)
             {
                 _ = output.Close();
             }

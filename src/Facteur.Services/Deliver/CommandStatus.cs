@@ -41,14 +41,15 @@ internal static class CommandStatus
         if (EnhancedStatus.TryParsePrefix(end.Output, out var code, out var length))
         {
             var text = Cut(end.Output[length..].TrimStart());
-            var said = code.Class == 4 ? DeliveryStatus.Deferred(code.Subject, code.Detail, text)
-                : code.Class == 5 ? DeliveryStatus.Bounced(code.Subject, code.Detail, text) : DeliveryStatus.Bounced(0, 0, text);
-            return said with { DiagnosticType = "x-unix", DiagnosticText = text };
+            var reason = text.Length > 0 ? text : "(description unavailable)";
+            var said = code.Class == 4 ? DeliveryStatus.Deferred(code.Subject, code.Detail, reason)
+                : code.Class == 5 ? DeliveryStatus.Bounced(code.Subject, code.Detail, reason) : DeliveryStatus.Bounced(0, 0, reason);
+            return text.Length == 0 ? said : said with { DiagnosticType = "x-unix", DiagnosticText = text };
         }
         var index = end.Number - first;
         if (index < 0 || index >= Exits.Length)
         {
-            return Unix(DeliveryStatus.Bounced(3, 0, $"Command died with status {end.Number}: \"{command}\"{about}"), end, Software);
+            return Unix(DeliveryStatus.Bounced(3, 0, $"Command died with status {end.Number}: \"{command}\"{about}"), end, end.Number);
         }
         var (later, subject, detail, words) = Exits[index];
         return Unix(later ? DeliveryStatus.Deferred(subject, detail, words + about) : DeliveryStatus.Bounced(subject, detail, words + about), end, end.Number);
@@ -62,7 +63,7 @@ internal static class CommandStatus
     {
         Reason = Cut(status.Reason),
         DiagnosticType = "x-unix",
-        DiagnosticText = Cut(end.Output.Length > 0 ? end.Output : Exits[exit - 64].Text),
+        DiagnosticText = Cut(end.Output.Length > 0 ? end.Output.TrimStart() : exit - 64 is >= 0 and var index && index < Exits.Length ? Exits[index].Text : $"unknown mail system error {exit}"),
     };
 
     private static string Cut(string text) => text.Length > DeliveryStatus.ReasonLimit ? text[..DeliveryStatus.ReasonLimit] : text;

@@ -35,6 +35,9 @@ internal enum HelperFrame : byte
 
     /// <summary>← The end of Run.</summary>
     CommandEnd = 9,
+
+    /// <summary>← Instead of any answer: the helper is of another build than who started it. Of all builds the same.</summary>
+    OtherBuild = 10,
 }
 
 /// <summary>Frames over a stream socket, with blocking calls: length u32, kind u8, fields. One owner at a time.</summary>
@@ -237,6 +240,7 @@ internal static class HelperFields
         writer.Text(job.Directory);
         writer.Byte(job.NeedsDirectory ? (byte)1 : (byte)0);
         writer.Int64(job.TimeLimit.Ticks);
+        writer.Int64(job.FileLimit);
         writer.Bytes(job.Head);
     }
 
@@ -245,7 +249,7 @@ internal static class HelperFields
         var reader = new FieldReader(payload);
         var command = reader.Text(TextLimit);
         var (arguments, shell, environment) = (Texts(ref reader), Texts(ref reader), Texts(ref reader));
-        var (directory, needed, limit) = (reader.Text(TextLimit), reader.Byte(), reader.Int64());
+        var (directory, needed, limit, fileLimit) = (reader.Text(TextLimit), reader.Byte(), reader.Int64(), reader.Int64());
         var head = reader.Bytes(TextLimit);
         return !reader.Complete || limit < 0 ? null : new CommandJob
         {
@@ -256,6 +260,7 @@ internal static class HelperFields
             Directory = directory,
             NeedsDirectory = needed != 0,
             TimeLimit = new TimeSpan(limit),
+            FileLimit = fileLimit,
             Head = head.ToArray(),
         };
     }

@@ -16,6 +16,7 @@ public static class HelperProcess
     private const int SetNotDumpable = 4;
     private const int Usage = 64;
     private const int CannotCreate = 73;
+    private const int OtherBuild = 72; // EX_OSFILE
     private const uint OnlyOwner = 0x3F; // 077
 
     /// <summary>Arguments of a helper.</summary>
@@ -28,14 +29,20 @@ public static class HelperProcess
     ];
 
     /// <summary>Runs.</summary>
-    /// <param name="arguments">--uid N --gid N [--virtual-only | --root DIRECTORY].</param>
+    /// <param name="arguments">--build ID --uid N --gid N [--virtual-only | --root DIRECTORY].</param>
     public static int Run(IReadOnlyList<string> arguments)
     {
         string[] words = [.. arguments];
-        if (words is not ["--uid", var user, "--gid", var group, .. var rest] || rest is not ([] or ["--virtual-only"] or ["--root", ['/', ..]])
+        if (words is not ["--build", var build, "--uid", var user, "--gid", var group, .. var rest] || rest is not ([] or ["--virtual-only"] or ["--root", ['/', ..]])
             || !NumberText.TryParseId(user, out var uid) || !NumberText.TryParseId(group, out var gid) || uid == 0)
         {
             return Usage;
+        }
+        if (build != BuildId.Value)
+        {
+            // Nothing is done with frames that may mean something else to their writer.
+            Refuse();
+            return OtherBuild;
         }
         if (rest is ["--root", var root])
         {
@@ -61,6 +68,18 @@ public static class HelperProcess
         using var starter = new DescriptorSocket(0);
         Serve(starter, deliverOnly: rest is ["--virtual-only"]);
         return 0;
+    }
+
+    /// <summary>Says so to who asks first.</summary>
+    private static void Refuse()
+    {
+        using var starter = new DescriptorSocket(0);
+        if (starter.Receive(new byte[DescriptorSocket.MessageLimit], out var descriptor, wait: true, out _) > 0 && descriptor >= 0)
+        {
+            using var session = new HelperLink(UnixFile.Own(descriptor));
+            _ = session.Begin(HelperFrame.OtherBuild);
+            _ = session.End();
+        }
     }
 
     /// <summary>Plays one session with itself, so that all it takes is loaded.</summary>

@@ -1,3 +1,5 @@
+using Facteur.Unix;
+
 namespace Facteur.Services.Deliver;
 
 /// <summary>The program that helpers run: <see cref="HelperProcess"/> under one of our executables.</summary>
@@ -10,7 +12,7 @@ public sealed record HelperProgram(string Path, IReadOnlyList<string> Arguments)
     {
         var lean = System.IO.Path.Combine(directory, "facteur-lean");
         var path = File.Exists(lean) ? lean : System.IO.Path.Combine(directory, "facteur");
-        return new HelperProgram(path, [System.IO.Path.GetFileName(path), HelperProcess.Name]);
+        return new HelperProgram(path, [System.IO.Path.GetFileName(path), HelperProcess.Name, "--build", BuildId.Value]);
     }
 
     /// <summary>Environment of a helper: nothing of ours but what its runtime needs.</summary>

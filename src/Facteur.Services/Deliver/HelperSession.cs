@@ -18,6 +18,9 @@ internal sealed class HelperSession(HelperLink link) : IDisposable
     // What a helper needs beyond the command's own limit to end it and to say so: one that was stopped holds its place no longer.
     private static readonly TimeSpan CommandGrace = TimeSpan.FromMinutes(5);
 
+    private const string Gone = "the delivery process has ended";
+    private const string Foreign = "the delivery process is of another build than this mail system: after an upgrade run \"postfix stop\" and \"postfix start\"";
+
     private bool _limited;
 
     /// <summary>Reads a file.</summary>
@@ -53,7 +56,7 @@ internal sealed class HelperSession(HelperLink link) : IDisposable
             return end;
         }
         Usable = false;
-        return new MailboxEnd(new MailboxResult(DeliveryStatus.Deferred(3, 0, "the delivery process has ended")), []);
+        return new MailboxEnd(new MailboxResult(DeliveryStatus.Deferred(3, 0, kind == HelperFrame.OtherBuild ? Foreign : Gone)), []);
     }
 
     /// <summary>Runs a command.</summary>
@@ -62,7 +65,7 @@ internal sealed class HelperSession(HelperLink link) : IDisposable
         link.LimitWaits(job.TimeLimit + CommandGrace);
         HelperFields.Write(job, link.Begin(HelperFrame.Run));
         return Converse(content, out var kind, out var payload) && kind == HelperFrame.CommandEnd && HelperFields.ReadCommandEnd(payload.Span) is { } end
-            ? end : new CommandEnd(CommandEndKind.NotStarted, Libc.EIO, "");
+            ? end : new CommandEnd(CommandEndKind.NotStarted, Libc.EIO, kind == HelperFrame.OtherBuild ? Foreign : "");
     }
 
     /// <inheritdoc/>

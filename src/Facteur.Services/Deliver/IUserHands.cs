@@ -125,6 +125,9 @@ internal sealed record CommandJob
     /// <summary>command_time_limit.</summary>
     public required TimeSpan TimeLimit { get; init; }
 
+    /// <summary>Largest file that it may write, in bytes; 0 for no limit.</summary>
+    public long FileLimit { get; init; }
+
     /// <summary>The lines in front of the content.</summary>
     public required byte[] Head { get; init; }
 }

@@ -52,7 +52,7 @@ internal static class Mbox
         var errno = rules.Locks.TakeDotlock(path, copy.Time);
         if (errno != 0)
         {
-            var failure = MailboxResult.Failed(errno, 4, $"unable to create lock file {path}.lock") with { Locked = errno == Libc.EEXIST };
+            var failure = MailboxResult.Failed(errno, errno == Libc.EEXIST ? (byte)4 : copy.Job.ErrorClass, $"unable to create lock file {path}.lock") with { Locked = errno == Libc.EEXIST };
             if (!rules.AnyFile || errno is not (Libc.EACCES or Libc.ENOENT or Libc.EROFS or Libc.EPERM))
             {
                 return failure;

@@ -155,7 +155,7 @@ internal sealed class ParentHands : IUserHands, IDisposable
     private static MailboxResult Refused(UserIdentity who, MailboxJob job, in LocalAnswer answer) => (answer.Where, answer.Errno) switch
     {
         (LocalWhere.Request, _) => new MailboxResult(NotGranted(who, answer.Errno)),
-        (LocalWhere.Dotlock, _) => MailboxResult.Failed(answer.Errno, 4, $"unable to create lock file {job.Path}.lock") with { Locked = answer.Errno == Libc.EEXIST },
+        (LocalWhere.Dotlock, _) => MailboxResult.Failed(answer.Errno, answer.Errno == Libc.EEXIST ? (byte)4 : job.ErrorClass, $"unable to create lock file {job.Path}.lock") with { Locked = answer.Errno == Libc.EEXIST },
         (LocalWhere.Locks, _) => MailboxResult.Failed(answer.Errno, 4, "unable to lock for exclusive access") with { Locked = answer.Errno == Libc.EAGAIN },
         (LocalWhere.NewFile, _) => MailboxResult.Failed(answer.Errno, job.ErrorClass, "cannot create file exclusively"),
         (_, Libc.EMLINK) => Mbox.SeveralNames(answer.Mode),

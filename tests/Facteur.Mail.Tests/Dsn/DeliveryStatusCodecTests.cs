@@ -15,6 +15,8 @@ public sealed class DeliveryStatusCodecTests
         DeliveryStatus.Sent("delivered to mailbox"),
         DeliveryStatus.Deferred(4, 1, ""),
         Full with { DiagnosticType = null, RemoteMta = "" },
+        Full with { Recipient = "member@x.example" },
+        Full with { Next = Full with { Recipient = "member@x.example", Next = DeliveryStatus.Bounced(3, 0, "") } },
     ];
 
     [Theory]
@@ -44,6 +46,24 @@ public sealed class DeliveryStatusCodecTests
         var bytes = DeliveryStatusCodec.ToBytes(Full);
         bytes[at] = value;
         Assert.Null(DeliveryStatusCodec.FromBytes(bytes));
+    }
+
+    [Fact]
+    public void A_chain_is_cut_and_a_longer_one_is_refused()
+    {
+        DeliveryStatus? chain = null;
+        for (var i = 0; i < 20; i++)
+        {
+            chain = Full with { Recipient = $"m{i}@x.example", Next = chain };
+        }
+        var bytes = DeliveryStatusCodec.ToBytes(chain!);
+        Assert.Equal(DeliveryStatus.ChainLimit, DeliveryStatusCodec.FromBytes(bytes)!.All.Count());
+        // The last byte says that none follows.
+        Assert.Null(DeliveryStatusCodec.FromBytes([.. bytes[..^1], 1, .. bytes]));
+        for (var n = 0; n < bytes.Length; n++)
+        {
+            Assert.Null(DeliveryStatusCodec.FromBytes(bytes.AsSpan(0, n)));
+        }
     }
 
     [Fact]

@@ -19,6 +19,9 @@ internal enum AliasTokenKind : byte
 
     /// <summary>:include:/file/name.</summary>
     Include,
+
+    /// <summary>~/file/name, below the user's home directory.</summary>
+    Home,
 }
 
 /// <summary>One destination.</summary>
@@ -28,10 +31,13 @@ internal readonly record struct AliasToken(AliasTokenKind Kind, string Text);
 
 /// <summary>
 /// Reads destinations as aliases(5) describes them: separated by commas, quoted where they hold separators; "(comments)" go away, of
-/// "Name &lt;address&gt;" the address stays, and other words count one by one. Pure; nothing throws; every character is looked at once.
+/// "Name &lt;address&gt;" the address stays, of "group: a, b;" the members, and other words count one by one. Pure; nothing throws; every character
+/// is looked at once.
 /// </summary>
 internal static class AliasText
 {
+    private const string Include = ":include:";
+
     /// <summary>The destinations of a right-hand side or of one line of a file; a line that begins with "#" has none.</summary>
     public static List<AliasToken> Parse(string text)
     {
@@ -45,7 +51,7 @@ internal static class AliasText
         while (at < text.Length)
         {
             var c = text[at];
-            if (c == ',')
+            if (c is ',' or ';')
             {
                 Flush(item, tokens);
                 at++;
@@ -65,6 +71,12 @@ internal static class AliasText
                 var end = text.IndexOf('>', at);
                 item.Add(text[(at + 1)..(end < 0 ? text.Length : end)].Trim());
                 at = end < 0 ? text.Length : end + 1;
+            }
+            else if (c == ':' && item.Count > 0 && EndsGroup(text, at))
+            {
+                // RFC 5322 3.4: the words before were a group's name.
+                item.Clear();
+                at++;
             }
             else
             {
@@ -100,14 +112,14 @@ internal static class AliasText
 
     private static AliasToken Token(string word)
     {
-        const string include = ":include:";
         return word[0] switch
         {
             '/' => new(AliasTokenKind.File, word),
             '|' => new(AliasTokenKind.Command, word[1..].Trim()),
+            '~' => new(AliasTokenKind.Home, word),
             // An alias file may carry the backslash twice.
             '\\' => new(AliasTokenKind.User, word.TrimStart('\\')),
-            ':' when word.StartsWith(include, StringComparison.OrdinalIgnoreCase) => new(AliasTokenKind.Include, word[include.Length..].Trim()),
+            ':' when word.StartsWith(Include, StringComparison.OrdinalIgnoreCase) => new(AliasTokenKind.Include, word[Include.Length..].Trim()),
             _ => new(AliasTokenKind.Address, word),
         };
     }
@@ -117,13 +129,7 @@ internal static class AliasText
     /// </summary>
     private static string Word(string text, ref int at)
     {
-        if (text[at] == '|')
-        {
-            var comma = text.IndexOf(',', at);
-            var command = text[at..(comma < 0 ? text.Length : comma)];
-            at += command.Length;
-            return command;
-        }
+        var first = at;
         var raw = new StringBuilder();
         var plain = new StringBuilder();
         var quoted = false;
@@ -140,7 +146,7 @@ internal static class AliasText
                 raw.Append(c).Append(text[at + 1]);
                 plain.Append(text[++at]);
             }
-            else if (!quoted && (c is ',' or '<' or '(' || char.IsWhiteSpace(c)))
+            else if (!quoted && (c is ',' or ';' or '<' or '(' || char.IsWhiteSpace(c) || (c == ':' && at > first && text[first] != ':' && EndsGroup(text, at))))
             {
                 break;
             }
@@ -155,8 +161,12 @@ internal static class AliasText
             raw.Append('"');
         }
         var word = plain.ToString();
-        return word.Length > 0 && (word[0] is '/' or '|' || word.StartsWith(":include:", StringComparison.OrdinalIgnoreCase)) ? word : raw is { Length: 2 } && word.Length == 0 ? "" : raw.ToString();
+        return word.Length > 0 && (word[0] is '/' or '|' or '~' || word.StartsWith(Include, StringComparison.OrdinalIgnoreCase)) ? word : raw is { Length: 2 } && word.Length == 0 ? "" : raw.ToString();
     }
+
+    /// <summary>Whether a colon ends the name of a group: its end comes later.</summary>
+    private static bool EndsGroup(string text, int colon) =>
+        string.CompareOrdinal(text, colon, Include, 0, Include.Length) != 0 && text.IndexOf(';', colon) is >= 0 and var end && !text.AsSpan(colon, end - colon).Contains('"');
 
     private static int SkipComment(string text, int at)
     {

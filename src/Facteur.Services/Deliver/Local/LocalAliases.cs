@@ -47,7 +47,7 @@ internal sealed class LocalAliases(LocalRooms rooms)
         if (tokens.Count == 0)
         {
             LocalLog.EmptyAlias(rooms.Log, name);
-            return Failed(5, "mail system configuration error");
+            return Failed(0, "alias database unavailable");
         }
         var (owner, failed) = await OwnerAsync(name, cancel).ConfigureAwait(false);
         if (failed)
@@ -70,7 +70,7 @@ internal sealed class LocalAliases(LocalRooms rooms)
 
     private async ValueTask<(string? Owner, bool Failed)> OwnerAsync(string name, CancellationToken cancel)
     {
-        if (!_settings.OwnerSpecial || name.StartsWith("owner-", StringComparison.OrdinalIgnoreCase) || name.EndsWith("-request", StringComparison.OrdinalIgnoreCase))
+        if (!_settings.OwnerSpecial)
         {
             return (null, false);
         }

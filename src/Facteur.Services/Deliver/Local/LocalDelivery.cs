@@ -16,7 +16,7 @@ internal sealed class LocalDelivery(
     LocalRooms rooms, DeliveryRequest request, DeliveryRecipient recipient, MessageContent content, IReadOnlySet<string> loops, Duplicates seen)
 {
     /// <summary>Expansions deeper than this are a loop (Postfix's value).</summary>
-    private const int NestingLimit = 100;
+    private const int NestingLimit = 24;
 
     /// <summary>Most destinations of one recipient: beyond it the rest is deferred.</summary>
     private const int TargetLimit = 100_000;
@@ -90,6 +90,7 @@ internal sealed class LocalDelivery(
         AliasTokenKind.User => MailboxOfAsync(target, cancel),
         AliasTokenKind.File => FileAsync(target, cancel),
         AliasTokenKind.Include => IncludeAsync(target, cancel),
+        AliasTokenKind.Home => HomeAsync(target, cancel),
         _ => CommandAsync(target, cancel),
     };
 
@@ -114,7 +115,7 @@ internal sealed class LocalDelivery(
             }
             if ((resolved.Flags & ResolveFlags.Error) != 0)
             {
-                End(target, DeliveryStatus.Bounced(1, 3, "bad recipient address syntax"));
+                End(target, DeliveryStatus.Bounced(1, 3, $"bad recipient address syntax: {address}"));
                 return;
             }
             if (resolved.Transport != request.Transport)
@@ -152,14 +153,17 @@ internal sealed class LocalDelivery(
         {
             return;
         }
-        // Postfix: below a list, an :include: file and another user's .forward each address gets its own record in the queue.
-        if (target.Source == "include" || (target.Forwarder is { } forwarder && !forwarder.Equals(part.User, StringComparison.OrdinalIgnoreCase)))
+        if (HasOwnRecord(target, part))
         {
             Forward(target);
             return;
         }
         await UserAsync(target, part, cancel).ConfigureAwait(false);
     }
+
+    /// <summary>Postfix: below a list, an :include: file and another user's .forward each address gets its own record in the queue.</summary>
+    private static bool HasOwnRecord(LocalTarget target, LocalPart part) =>
+        target.Source == "include" || (target.Forwarder is { } forwarder && !forwarder.Equals(part.User, StringComparison.OrdinalIgnoreCase));
 
     /// <returns>Whether the name is settled: expanded, or its table can't answer.</returns>
     private async ValueTask<bool> AliasAsync(LocalTarget target, string name, string unmatched, CancellationToken cancel)
@@ -216,6 +220,12 @@ internal sealed class LocalDelivery(
         var address = await rooms.Rewrite.RewriteAsync(true, target.Token.Text, cancel).ConfigureAwait(false) ?? target.Token.Text;
         target = target with { Address = address };
         var part = Part(address);
+        if (HasOwnRecord(target, part))
+        {
+            // Postfix: in the queue nothing tells it from the plain name.
+            Forward(target);
+            return;
+        }
         if (await AccountAsync(target, part, cancel).ConfigureAwait(false) is { } found)
         {
             await MailboxAsync(target, part, found.Account, cancel).ConfigureAwait(false);
@@ -342,6 +352,19 @@ internal sealed class LocalDelivery(
         await EndAsync(target, status, cancel).ConfigureAwait(false);
     }
 
+    /// <summary>~/file: below the home directory of the user whose .forward, :include: file or alias file it is.</summary>
+    private ValueTask HomeAsync(LocalTarget target, CancellationToken cancel)
+    {
+        var name = target.Token.Text;
+        if (name is ['~', '/', ..] && target.Account is { Home: ['/', ..] home })
+        {
+            return FileAsync(target with { Token = new AliasToken(AliasTokenKind.File, home + name[1..]) }, cancel);
+        }
+        LocalLog.HomeUnknown(rooms.Log, name is ['~', '/', ..] ? "unknown" : "bad", name);
+        End(target, DeliveryStatus.Bounced(3, 5, "mail system configuration error"));
+        return ValueTask.CompletedTask;
+    }
+
     private async ValueTask CommandAsync(LocalTarget target, CancellationToken cancel)
     {
         if (!_settings.CommandsAllowed.Contains(target.Source))
@@ -380,7 +403,7 @@ internal sealed class LocalDelivery(
         var path = target.Token.Text;
         if (path is not ['/', ..])
         {
-            LocalLog.IncludeLookup(rooms.Log, path, "uses a relative path");
+            LocalLog.IncludeRelative(rooms.Log, path);
             End(target, DeliveryStatus.Bounced(3, 5, "mail system configuration error"));
             return;
         }
@@ -393,6 +416,12 @@ internal sealed class LocalDelivery(
         // Postfix: an :include: in a user's .forward is read in the user's name, one in an alias in the name of the alias's owner.
         if (RightsOf(target) is not { } rights)
         {
+            return;
+        }
+        // Postfix: a file counts once, also where it includes itself.
+        if (!_followed.Add($"include {rights} {path}"))
+        {
+            _expanded = true;
             return;
         }
         var file = await rooms.Hands.ReadAsync(rights, path, followLinks: true, cancel).ConfigureAwait(false);
@@ -415,11 +444,8 @@ internal sealed class LocalDelivery(
             (inside, account) = (new UserIdentity(IdentityKind.Owner, path, owner.Uid, owner.Gid), owner);
         }
         var tokens = AliasText.ParseFile(file.Text ?? "");
-        if (tokens.Count == 0)
-        {
-            End(target, DeliveryStatus.Bounced(3, 5, "mail system configuration error"));
-            return;
-        }
+        // An empty one is a list without members.
+        _expanded = true;
         Push(tokens, target with
         {
             Level = target.Level + 1,
@@ -446,11 +472,11 @@ internal sealed class LocalDelivery(
         }
         else if ((file.Mode & Libc.S_IFMT) != Libc.S_IFREG)
         {
-            LocalLog.NotRegular(rooms.Log, path);
+            LocalLog.IncludeNotRegular(rooms.Log, path);
         }
         else if ((file.Mode & OthersWrite) != 0)
         {
-            LocalLog.WorldWritable(rooms.Log, path);
+            LocalLog.IncludeWorldWritable(rooms.Log, path);
         }
         else if (file.Text is null)
         {
@@ -538,7 +564,8 @@ internal sealed class LocalDelivery(
         _expanded = true;
     }
 
-    private string ForwardName(LocalTarget target) => $"{_forwards.Sender(target)} {target.Address}";
+    // Postfix: one copy, whichever list it is by.
+    private static string ForwardName(LocalTarget target) => target.Address;
 
     /// <summary>In whose name a file or command counts; null when nobody can be: then the target has ended.</summary>
     private UserIdentity? RightsOf(LocalTarget target)
@@ -612,13 +639,24 @@ internal sealed class LocalDelivery(
         var shown = new DeliveryRecipient(recipient.Index, recipient.Recipient with { Address = to, OriginalAddress = original });
         var times = new DeliveryTimes(_start, 0, DeliveryTimes.Now(rooms.Time));
         var result = DeliveryLog.Write(rooms.Log, request, shown, status, times, "local", softBounce: _settings.SoftBounce, filter: rooms.Filter).Status;
-        _statuses.Add(result);
+        _statuses.Add(result.Outcome is DeliveryOutcome.Bounced or DeliveryOutcome.Deliverable or DeliveryOutcome.Undeliverable && !to.Equals(recipient.Recipient.Address, StringComparison.OrdinalIgnoreCase) ? result with { Recipient = to } : result);
     }
+
+    /// <summary>All that failed, for the report: each address of the expansion has its own reason.</summary>
+    private DeliveryStatus? Failures() => Chain(_statuses.Where(s => s.Outcome == DeliveryOutcome.Bounced));
+
+    private static DeliveryStatus? Chain(IEnumerable<DeliveryStatus> statuses) =>
+        statuses.Take(DeliveryStatus.ChainLimit).Reverse().Aggregate((DeliveryStatus?)null, (next, status) => status with { Next = next });
 
     private DeliveryStatus Combine()
     {
+        // sendmail -bv hears of all; what can't be delivered stands first, and is the recipient's outcome.
+        if ((request.Flags & DeliveryFlags.VerifyOnly) != 0 && Chain(_statuses.OrderBy(s => s.Outcome == DeliveryOutcome.Undeliverable ? 0 : 1)) is { } chain)
+        {
+            return chain;
+        }
         var worst = _statuses.Find(s => s.Outcome == DeliveryOutcome.Deferred)
-            ?? _statuses.Find(s => s.Outcome is DeliveryOutcome.Bounced or DeliveryOutcome.Undeliverable);
+            ?? Failures() ?? _statuses.Find(s => s.Outcome == DeliveryOutcome.Undeliverable);
         if (worst is not null)
         {
             // Beside the failure the sender hears of the expansion.

@@ -45,7 +45,7 @@ internal sealed class LocalForwards(LocalRooms rooms, DeliveryRequest request, E
             using var message = rooms.Resubmit.Begin(Envelope(sender, recipients));
             if (rooms.Settings.DeliveredIn.Contains("forward"))
             {
-                await message.WriteAsync(Encoding.UTF8.GetBytes($"Delivered-To: {deliveredTo}\n"), cancel).ConfigureAwait(false);
+                await message.WriteAsync(Encoding.UTF8.GetBytes($"Delivered-To: {deliveredTo.ToLowerInvariant()}\n"), cancel).ConfigureAwait(false);
             }
             content.Rewind();
             ContentRead read;

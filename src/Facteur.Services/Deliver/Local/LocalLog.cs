@@ -12,9 +12,17 @@ internal static class LocalLog
 
     public static void LookupFailed(ServiceLog log, string table, string name, string reason) => log.Warning($"{table}: lookup of {name}: {reason}");
 
-    public static void EmptyAlias(ServiceLog log, string name) => log.Warning($"no recipients in alias {name}");
+    public static void EmptyAlias(ServiceLog log, string name) => log.Warning($"no recipient in alias lookup result for {name}");
 
     public static void IncludeLookup(ServiceLog log, string path, string reason) => log.Warning($"unable to lookup :include: file {path}: {reason}");
+
+    public static void IncludeRelative(ServiceLog log, string path) => log.Warning($":include:{path} uses a relative path");
+
+    public static void IncludeNotRegular(ServiceLog log, string path) => log.Warning($":include: file {path} is not a regular file");
+
+    public static void IncludeWorldWritable(ServiceLog log, string path) => log.Warning($":include: file {path} is world writable");
+
+    public static void HomeUnknown(ServiceLog log, string what, string name) => log.Warning($"{what} home directory{(what == "bad" ? " syntax" : "")} for: {name}");
 
     public static void NotRegular(ServiceLog log, string path) => log.Warning($"file {path} is not a regular file");
 
@@ -28,7 +36,23 @@ internal static class LocalLog
 
     public static void NoAliasOwner(ServiceLog log, string table) => log.Warning($"cannot find alias database owner for {table}");
 
-    public static void NotStarted(ServiceLog log, string command, CommandEnd end) => log.Warning($"cannot run command \"{command}\": {Errno.Text(end.Number)}");
+    /// <summary>In Postfix the child says so, and ends.</summary>
+    public static void NotStarted(ServiceLog log, CommandJob job, UserIdentity who, CommandEnd end)
+    {
+        const string said = "local: fatal: ";
+        if (end.Output.StartsWith(said, StringComparison.Ordinal))
+        {
+            log.Fatal(end.Output[said.Length..].TrimEnd());
+        }
+        else if (job.NeedsDirectory && end.Number is Libc.ENOENT or Libc.ENOTDIR or Libc.EACCES)
+        {
+            log.Fatal($"cannot change directory to \"{job.Directory}\" for uid={who.Uid} gid={who.Gid}: {Errno.Text(end.Number)}");
+        }
+        else
+        {
+            log.Warning($"cannot run command \"{job.Command}\": {Errno.Text(end.Number)}");
+        }
+    }
 
     public static void Passing(ServiceLog log, string queueId, string address, string transport) => log.Info($"{queueId}: passing <{address}> to transport={transport}");
 

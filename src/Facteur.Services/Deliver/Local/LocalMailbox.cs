@@ -1,4 +1,5 @@
 using Facteur.Contracts;
+using Facteur.Mail.Addresses;
 using Facteur.Mail.Dsn;
 using Facteur.Mail.Envelopes;
 using Facteur.Spool;
@@ -24,8 +25,7 @@ internal sealed class LocalMailbox(LocalRooms rooms, DeliveryRequest request, De
         {
             return (DeliveryStatus.Sent(isMaildir ? "delivers to maildir" : "delivers to mailbox"), false);
         }
-        // Postfix: a mailbox always tells to whom it was delivered; prepend_delivered_header governs files only.
-        var job = Job(path, target, sender, target.DeliveredTo) with
+        var job = Job(path, target, sender, _settings.DeliveredIn.Contains("file") ? target.DeliveredTo : "") with
         {
             SpoolDirectory = isHome || isMaildir ? "" : _settings.SpoolDirectory,
             StrictOwner = _settings.StrictOwner,
@@ -72,12 +72,13 @@ internal sealed class LocalMailbox(LocalRooms rooms, DeliveryRequest request, De
             Directory = directory.Length > 0 ? directory : _settings.QueueDirectory,
             NeedsDirectory = directory.Length > 0,
             TimeLimit = _settings.CommandTimeLimit,
+            FileLimit = _settings.SizeLimit.Bytes,
             Head = MailboxCopy.Head(true, sender, OriginalTo(target), _settings.DeliveredIn.Contains("command") ? target.DeliveredTo : "", rooms.Time),
         };
         var end = await rooms.Hands.RunAsync(who, job, content, cancel).ConfigureAwait(false);
         if (end.Kind == CommandEndKind.NotStarted)
         {
-            LocalLog.NotStarted(rooms.Log, command, end);
+            LocalLog.NotStarted(rooms.Log, job, who, end);
         }
         else if (CommandStatus.Ignored(end) is { } code)
         {
@@ -101,6 +102,13 @@ internal sealed class LocalMailbox(LocalRooms rooms, DeliveryRequest request, De
         target.Owner is not null ? ""
         : recipient.Recipient.OriginalAddress.Length > 0 ? recipient.Recipient.OriginalAddress : _settings.OriginalTo ? recipient.Recipient.Address : "";
 
+    // Postfix: without the quotes of its local part.
+    private static string Internal(string address)
+    {
+        var (local, domain) = AddressParts.Split(address);
+        return domain.Length > 0 ? $"{AddressParts.Unquote(local)}@{domain}" : AddressParts.Unquote(local);
+    }
+
     private MailboxJob Job(string path, LocalTarget target, string sender, string deliveredTo) => new()
     {
         Path = path,
@@ -120,7 +128,7 @@ internal sealed class LocalMailbox(LocalRooms rooms, DeliveryRequest request, De
         Add("HOME", target.Account?.Home ?? "");
         variables.Add($"LOGNAME={LocalNames.Filter(part.User, _settings.CommandFilter)}");
         variables.Add($"USER={LocalNames.Filter(part.User, _settings.CommandFilter)}");
-        variables.Add($"SENDER={LocalNames.Filter(sender, _settings.CommandFilter)}");
+        variables.Add($"SENDER={LocalNames.Filter(Internal(sender), _settings.CommandFilter)}");
         variables.Add($"RECIPIENT={LocalNames.Filter(target.Address, _settings.CommandFilter)}");
         variables.Add($"LOCAL={LocalNames.Filter(part.Whole, _settings.CommandFilter)}");
         Add("SHELL", target.Account?.Shell ?? "");

@@ -276,13 +276,19 @@ public sealed class BounceService : IBounce
         report.WriteHeader(buffer);
         foreach (var result in recipients)
         {
-            report.WriteReason(request.Original.Recipients[result.Index], result.Status, buffer);
+            foreach (var status in result.Status.All)
+            {
+                report.WriteReason(Of(request, result.Index, status), status, buffer);
+            }
             await FlushAsync(buffer, message, FlushSize, cancel).ConfigureAwait(false);
         }
         report.WriteStatusHead(buffer);
         foreach (var result in recipients)
         {
-            report.WriteStatus(request.Original.Recipients[result.Index], result.Status, buffer);
+            foreach (var status in result.Status.All)
+            {
+                report.WriteStatus(Of(request, result.Index, status), status, buffer);
+            }
             await FlushAsync(buffer, message, FlushSize, cancel).ConfigureAwait(false);
         }
         report.WriteOriginalHead(buffer);
@@ -300,6 +306,14 @@ public sealed class BounceService : IBounce
         report.WriteEnd(buffer);
         await FlushAsync(buffer, message, 0, cancel).ConfigureAwait(false);
         return true;
+    }
+
+    /// <summary>Whom a status is of: the recipient, or an address that it was expanded to.</summary>
+    private static EnvelopeRecipient Of(ReportRequest request, int index, DeliveryStatus status)
+    {
+        var recipient = request.Original.Recipients[index];
+        return status.Recipient is not { } address ? recipient
+            : recipient with { Address = address, OriginalAddress = recipient.OriginalAddress.Length > 0 ? recipient.OriginalAddress : recipient.Address };
     }
 
     private static async ValueTask FlushAsync(ArrayBufferWriter<byte> buffer, IResubmitMessage message, int atLeast, CancellationToken cancel)

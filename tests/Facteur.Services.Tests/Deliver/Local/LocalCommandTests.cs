@@ -63,7 +63,7 @@ public sealed class LocalCommandTests : IDisposable
     [InlineData(5, "dsn=4.3.0, status=deferred (Command died with signal 9: \"kill -9 $$\")")]
     [InlineData(6, "dsn=5.3.0, status=bounced (Command time limit exceeded: \"echo early; sleep 100\". Command output: early )")]
     [InlineData(7, "dsn=5.7.0, status=bounced (permission denied)")]
-    [InlineData(8, "dsn=5.9.9, status=bounced ()")]
+    [InlineData(8, "dsn=5.9.9, status=bounced ((description unavailable))")]
     [InlineData(9, "dsn=4.3.0, status=deferred (temporary failure. Command output: local: fatal: execvp /etc/passwd: Permission denied )")]
     [InlineData(10, "dsn=5.0.0, status=bounced (fine )")]
     [InlineData(11, "dsn=5.3.0, status=bounced (Command died with status 200: \"exit 200\")")]

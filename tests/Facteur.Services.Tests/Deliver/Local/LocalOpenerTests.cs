@@ -222,7 +222,7 @@ public sealed class LocalOpenerTests : IDisposable
         using var theirs = new DescriptorSocket(pair.Theirs);
         using var ours = pair.Ours;
         using var hang = new ManualResetEventSlim();
-        var options = new LocalParentOptions(-1, -1, [5], [5], null, 100, [_spool], [], ["/none"], 1);
+        var options = new LocalParentOptions(-1, -1, [5], [5], [], 100, [_spool], [], ["/none"], 1);
         using var opener = new LocalOpener(new LocalIdentities(options), theirs, TimeProvider.System, request =>
         {
             if (request.Name == "daemon")

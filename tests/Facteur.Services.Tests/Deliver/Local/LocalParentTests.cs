@@ -257,6 +257,20 @@ public sealed class LocalParentTests : IDisposable
     }
 
     [Fact]
+    public async Task A_helper_of_another_build_does_nothing_but_say_so()
+    {
+        using var parent = new ParentProcess(FileIdentity.CanChange ? "games" : "root", 64, [_spool], [], build: "0123456789abcdef");
+        var failure = (await Deliver(parent, Identity(User), Job(_room.Path("md/")))).Failure;
+        Assert.Equal(DeliveryOutcome.Deferred, failure?.Outcome);
+        Assert.Contains("is of another build", failure!.Reason, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(_room.Path("md")));
+        var ran = await Run(parent, Identity(User), $"touch {_room.Path("ran")}");
+        Assert.Equal(CommandEndKind.NotStarted, ran.Kind);
+        Assert.Contains("is of another build", ran.Output, StringComparison.Ordinal);
+        Assert.False(File.Exists(_room.Path("ran")));
+    }
+
+    [Fact]
     public async Task A_session_that_says_nonsense_ends_and_its_helper_does_not()
     {
         var parent = Parent();

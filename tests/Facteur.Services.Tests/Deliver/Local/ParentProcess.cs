@@ -18,7 +18,8 @@ internal sealed class ParentProcess : IDisposable
     /// <param name="limit">Most helpers.</param>
     /// <param name="spools">Directories of mailboxes.</param>
     /// <param name="pipes">"user[:group] TAB chroot" of pipe services.</param>
-    public ParentProcess(string mailOwner, int limit, IEnumerable<string> spools, IEnumerable<string> pipes)
+    /// <param name="build">The build that its helpers must be of; null for their own.</param>
+    public ParentProcess(string mailOwner, int limit, IEnumerable<string> spools, IEnumerable<string> pipes, string? build = null)
     {
         var control = DescriptorSocket.Pair(out _)!.Value;
         _control = control.Ours;
@@ -28,7 +29,7 @@ internal sealed class ParentProcess : IDisposable
         string[] arguments =
         [
             "facteur", "local-parent", "--control", "3", "--requests", "4", "--refuse-user", mailOwner, "--virtual-minimum-uid", "100", "--default-privs", "nobody",
-            .. spools.SelectMany(s => new[] { "--mail-spool", s }), .. pipes.SelectMany(p => new[] { "--pipe", p }), "--helper", program.Path, .. program.Arguments.Skip(1).SelectMany(a => new[] { "--helper", a }),
+            .. spools.SelectMany(s => new[] { "--mail-spool", s }), .. pipes.SelectMany(p => new[] { "--pipe", p }), "--helper", program.Path, .. program.Arguments.Skip(1).Select(a => a == BuildId.Value ? build ?? a : a).SelectMany(a => new[] { "--helper", a }),
             "--helper-limit", limit.ToString(),
         ];
         Assert.Equal(0, ChildProcess.Start(program.Path, arguments, HelperProgram.Environment, [nothing, nothing, 2, control.Theirs, requests.Theirs], out var pid));

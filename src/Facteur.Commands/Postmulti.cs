@@ -1,0 +1,163 @@
+using System.Diagnostics;
+using Facteur.Config;
+using Facteur.Config.Parameters;
+using Facteur.Unix;
+
+namespace Facteur.Commands;
+
+/// <summary>postmulti(1): one command for all instances, those of multi_instance_directories after the one of the default directory.</summary>
+public static class Postmulti
+{
+    private static readonly char[] Separators = [' ', '\t', ',', '\r', '\n'];
+
+    /// <summary>One instance.</summary>
+    /// <param name="Directory">config_directory.</param>
+    /// <param name="Config">Its main.cf.</param>
+    private sealed record Instance(string Directory, IConfig Config)
+    {
+        public string Name => Config.Get(MultiInstanceParameters.Name);
+
+        public string Group => Config.Get(MultiInstanceParameters.Group);
+
+        /// <summary>Without further instances there is nothing to enable.</summary>
+        public bool Enabled { get; init; } = Config.Get(MultiInstanceParameters.Enable);
+    }
+
+    /// <summary>Runs it.</summary>
+    /// <param name="context">The process.</param>
+    /// <param name="run">Runs postfix(1) for a configuration directory: its exit status.</param>
+    /// <param name="primary">config_directory of the first instance.</param>
+    public static int Run(CommandContext context, Func<string, IReadOnlyList<string>, int> run, string primary = "/etc/postfix")
+    {
+        var (mode, group, name, reverse, actions) = ('\0', "", "", false, 0);
+        var options = new GetOpt(context.Arguments, "ae:g:i:lpRvxG:I:");
+        while (options.Next())
+        {
+            switch (options.Option)
+            {
+                case 'l' or 'p' or 'x':
+                    (mode, actions) = (options.Option, actions + 1);
+                    break;
+                case 'e':
+                    return context.Fatal($"-e {options.Argument}: instances are not made or changed here; see \"Instances\" in postmulti(1) for the settings of main.cf that do so");
+                case 'g':
+                    group = options.Argument;
+                    break;
+                case 'i':
+                    name = options.Argument;
+                    break;
+                case 'R':
+                    reverse = true;
+                    break;
+                case 'a' or 'v':
+                    break;
+                default:
+                    context.Error.WriteLine($"postmulti: {options.Error ?? $"invalid option -- '{options.Option}'"}");
+                    return Usage(context);
+            }
+        }
+        var words = options.Operands;
+        if (actions != 1 || (mode == 'l') != (words.Count == 0) || (mode == 'p' && reverse))
+        {
+            return Usage(context);
+        }
+        if (Instances(context, primary, out var wrong) is not { } all)
+        {
+            return context.Fatal(wrong);
+        }
+        var selected = all.Where(i => (group.Length == 0 || i.Group == group) && (name.Length == 0 || Is(i, name, all[0]))).ToList();
+        return mode switch
+        {
+            'l' => List(context, reverse ? [.. selected.AsEnumerable().Reverse()] : selected),
+            _ when selected.Count == 0 => context.Fatal("No matching instances"),
+            'x' => Last((reverse ? selected.AsEnumerable().Reverse() : selected).Select(i => Command(context, i, words))),
+            _ => Postfix(all[0].Config, selected, words, run),
+        };
+    }
+
+    /// <summary>The instances, the primary one first; null when a main.cf can't be read.</summary>
+    private static List<Instance>? Instances(CommandContext context, string primary, out string wrong)
+    {
+        wrong = "";
+        if (context.Environment.TryGetValue("MAIL_CONFIG", out var other) && Path.GetFullPath(other) != primary)
+        {
+            wrong = $"Non-default configuration directory: MAIL_CONFIG={other}";
+            return null;
+        }
+        var all = new List<Instance>();
+        var directories = new Queue<string>([primary]);
+        while (directories.TryDequeue(out var directory))
+        {
+            var load = ConfigLoader.Load(directory, new LoadOptions { ProcessName = context.Name, WithMaster = false });
+            if (load.Errors.Count > 0)
+            {
+                wrong = $"Cannot parse {directory}/main.cf file: {load.Errors[0]}";
+                return null;
+            }
+            all.Add(new Instance(directory, load.Config));
+            foreach (var further in all.Count == 1 ? load.Config.Get(ShowqParameters.MultiInstanceDirectories).Split(Separators, StringSplitOptions.RemoveEmptyEntries) : [])
+            {
+                directories.Enqueue(further);
+            }
+        }
+        if (all.Count == 1)
+        {
+            all[0] = all[0] with { Enabled = true };
+        }
+        return all;
+    }
+
+    private static bool Is(Instance instance, string name, Instance primary) =>
+        name == "-" ? instance == primary : name == instance.Name || (name.StartsWith('/') && name == instance.Directory);
+
+    private static int List(CommandContext context, IReadOnlyList<Instance> instances)
+    {
+        foreach (var instance in instances)
+        {
+            context.Output.WriteLine($"{(instance.Name.Length > 0 ? instance.Name : "-"),-15} {(instance.Group.Length > 0 ? instance.Group : "-"),-15} {(instance.Enabled ? "y" : "n"),-9} {instance.Directory}");
+        }
+        return 0;
+    }
+
+    /// <summary>postmulti(1), "Postfix-wrapper mode": who is not enabled is only checked at a start, and left alone otherwise.</summary>
+    private static int Postfix(IConfig primary, List<Instance> instances, IReadOnlyList<string> words, Func<string, IReadOnlyList<string>, int> run)
+    {
+        bool Among(StringParameter parameter) => primary.Get(parameter).Split(Separators, StringSplitOptions.RemoveEmptyEntries).Contains(words[0]);
+        var (start, stop) = (Among(MultiInstanceParameters.StartCommands), Among(MultiInstanceParameters.StopCommands));
+        var skip = stop || Among(MultiInstanceParameters.ControlCommands);
+        return Last((stop ? instances.AsEnumerable().Reverse() : instances).Where(i => i.Enabled || !skip)
+            .Select(i => run(i.Directory, i.Enabled || !start ? words : ["check"])));
+    }
+
+    private static int Command(CommandContext context, Instance instance, IReadOnlyList<string> words)
+    {
+        var start = new ProcessStartInfo(words[0]);
+        foreach (var word in words.Skip(1))
+        {
+            start.ArgumentList.Add(word);
+        }
+        start.Environment["MAIL_CONFIG"] = instance.Directory;
+        foreach (var name in (string[])["command_directory", "daemon_directory", "config_directory", "queue_directory", "data_directory", "multi_instance_name", "multi_instance_group", "multi_instance_enable"])
+        {
+            start.Environment[name] = instance.Config.Find(name) ?? "";
+        }
+        start.Environment["config_directory"] = instance.Directory;
+        context.Output.Flush();
+        try
+        {
+            using var process = Process.Start(start);
+            process!.WaitForExit();
+            return process.ExitCode;
+        }
+        catch (System.ComponentModel.Win32Exception e)
+        {
+            return context.Fatal($"execvp {words[0]}: {Errno.Text(e.NativeErrorCode)}");
+        }
+    }
+
+    /// <summary>All are done, whatever became of those before; the last failure counts.</summary>
+    private static int Last(IEnumerable<int> statuses) => statuses.Aggregate(0, (last, status) => status != 0 ? status : last);
+
+    private static int Usage(CommandContext context) => context.Fatal(
+        "Usage: postmulti -l [-v] [-a] [-g group] [-i instance] | postmulti -p [-v] [-a] [-g group] [-i instance] command... | postmulti -x [-v] [-a] [-i name] [-g group] command...");
+}
