@@ -198,7 +198,8 @@ public sealed class Envelope
                 Name = Attributes.Value(MessageAttributes.LogClientName, Unknown),
                 Address = Attributes.Value(MessageAttributes.LogClientAddress, Unknown),
                 Port = int.TryParse(Attributes.Value(MessageAttributes.LogClientPort), out var port) ? port : 0,
-                Helo = Attributes.Value(MessageAttributes.LogHeloName, Unknown),
+                // Of the five only this one is nothing where it was not said.
+                Helo = Attributes.Value(MessageAttributes.LogHeloName),
                 Protocol = Attributes.Value(MessageAttributes.LogProtocolName, Unknown),
             };
         }

@@ -65,7 +65,7 @@ public sealed class InputOptionsTests
     /// <summary>Who says anything of another client has nothing filled in from himself; SOURCE and IDENT say nothing of it.</summary>
     [Theory]
     [InlineData("HELO=two", "unknown", "unknown", "two", "unknown")]
-    [InlineData("NAME=one.example", "one.example", "unknown", "unknown", "unknown")]
+    [InlineData("NAME=one.example", "one.example", "unknown", "", "unknown")]
     [InlineData("SOURCE=REMOTE IDENT=x", "client.good.example", SmtpdWorld.Stranger, "c.example", "ESMTP")]
     public async Task What_XFORWARD_leaves_out_is_unknown(string said, string name, string address, string helo, string protocol)
     {
