@@ -106,6 +106,8 @@ public sealed class ControlService(
         {
             case ControlRequestKind.Flush:
                 await control.FlushAsync(cancel).ConfigureAwait(false);
+                // Postfix: what waits in maildrop is tried, too.
+                kick();
                 return 1;
             case ControlRequestKind.FlushSite:
                 await control.FlushSiteAsync(request.Text ?? "", cancel).ConfigureAwait(false);
