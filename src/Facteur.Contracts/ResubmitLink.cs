@@ -248,7 +248,10 @@ public sealed class ResubmitServer : IFrameHandler, IDisposable
             case ResubmitFrames.Begin:
                 if (EnvelopeCodec.Read(ref reader) is not { } envelope || !reader.Complete)
                 {
-                    return false;
+                    // The link is that of all mail made inside: it does not end for one message. What follows of this one is nobody's.
+                    _log.Error($"mail made inside was not taken: an envelope of {frame.Payload.Length} bytes that can't be read");
+                    Answer(frame.Id, new CleanupResult(CleanupStatus.WriteError), "");
+                    return true;
                 }
                 // Bounded by the client's window; one more for the end.
                 var pieces = Channel.CreateBounded<byte[]?>(ResubmitFrames.Window + 1);
@@ -346,6 +349,12 @@ public sealed class ResubmitServer : IFrameHandler, IDisposable
         {
             result = result with { Text = text[..TextLimit] };
         }
+        Answer(number, result, queueId);
+        await DrainAsync(pieces).ConfigureAwait(false);
+    }
+
+    private void Answer(ulong number, CleanupResult result, string queueId)
+    {
         _writer.Write(ResubmitFrames.Done, ResubmitFrames.Version, number, (result, queueId), static ((CleanupResult Result, string QueueId) done, ref FieldWriter writer) =>
         {
             writer.Byte((byte)done.Result.Status);
@@ -353,7 +362,6 @@ public sealed class ResubmitServer : IFrameHandler, IDisposable
             writer.Text(done.QueueId);
         });
         _writer.Flush();
-        await DrainAsync(pieces).ConfigureAwait(false);
     }
 
     /// <summary>Takes what its client sent before it saw the answer: a full channel would be taken for a broken link.</summary>

@@ -234,6 +234,25 @@ public sealed class FrameFormatTests : IDisposable, IProbeResults
         Assert.Equal(["a@b Bounced nop"], _probed);
     }
 
+    /// <summary>The link is that of all reports and forwards.</summary>
+    [Fact]
+    public async Task A_message_that_can_not_be_read_costs_no_other()
+    {
+        _contract = "Resubmit";
+        using var server = new ResubmitServer(_near, new OneCleanup(), new ServiceLog(new NoLog(), "test"), this);
+        var unknown = Bytes("Begin");
+        unknown[Frame.HeaderLength] = 99;
+        await _far.Output.WriteAsync(unknown, Cancel);
+        var done = await Take(Frame.HeaderLength);
+        Assert.Equal((byte)CleanupStatus.WriteError, (await Take(BitConverter.ToInt32(done)))[0]);
+        await Receives("Content");
+        await Receives("End");
+        await Receives("Begin");
+        await Receives("Content");
+        await Sends("Taken");
+        Assert.False(server.IsClosed);
+    }
+
     void IProbeResults.Probed(string address, AddressVerdict verdict) => _probed.Add($"{address} {verdict.Status} {verdict.Text}");
 
     /// <summary>A writer may speak of numbers it was given.</summary>

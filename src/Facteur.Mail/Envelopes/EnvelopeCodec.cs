@@ -89,7 +89,8 @@ public static class EnvelopeCodec
         {
             WriteRecipient(envelope.Recipients[i], ref writer);
         }
-        if (envelope.Closes is { } closes)
+        // To close nobody's is to close none.
+        if (envelope.Closes is { Recipients.Count: > 0 } closes)
         {
             writer.Length(closes.Recipients.Count);
             writer.UInt64(closes.MessageId);

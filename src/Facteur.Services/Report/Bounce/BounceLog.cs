@@ -14,6 +14,9 @@ internal sealed class BounceLog(ServiceLog log)
     public void Refused(ReportKind kind, string queueId, bool postmaster, string to, CleanupResult why) =>
         log.Warning($"{queueId}: {(postmaster ? "postmaster" : "sender")} {Name(kind)} notification to <{to}> refused for good ({why.Text ?? Words(why.Status)}): discarded");
 
+    public void NotMade(ReportKind kind, string queueId, string to, CleanupResult why) =>
+        log.Warning($"{queueId}: {Name(kind)} notification to <{to}> can't be made now ({why.Text ?? Words(why.Status)}): tried again with the message");
+
     public void OriginalUnreadable(string queueId) => log.Warning($"{queueId}: the original message is damaged: its report returns only a part of it");
 
     public void TemplateUnusable(string why) => log.Warning($"{why}; built-in templates are used instead");
@@ -26,6 +29,7 @@ internal sealed class BounceLog(ServiceLog log)
         CleanupStatus.TooLarge => "message file too big",
         CleanupStatus.TooManyHops => "too many hops",
         CleanupStatus.NoRecipients => "no recipients",
+        CleanupStatus.WriteError => "queue file write error",
         _ => "message content rejected",
     };
 

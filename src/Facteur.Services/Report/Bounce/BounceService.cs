@@ -198,6 +198,7 @@ public sealed class BounceService : IBounce
                 _log.Refused(request.Kind, request.QueueId, postmaster, to, refused.Value);
                 return ReportResult.Discarded;
             default:
+                _log.NotMade(request.Kind, request.QueueId, to, refused.Value);
                 return ReportResult.TryAgain;
         }
     }
