@@ -51,6 +51,7 @@ public sealed class ResubmitClient : IResubmit, IFrameHandler, IDisposable
     private readonly ConcurrentDictionary<ulong, Message> _messages = new();
     private ulong _number;
     private volatile bool _closed;
+    private volatile bool _retired;
 
     /// <summary>The client over a link.</summary>
     public ResubmitClient(IDuplexPipe link)
@@ -61,6 +62,21 @@ public sealed class ResubmitClient : IResubmit, IFrameHandler, IDisposable
 
     /// <summary>The other end is gone.</summary>
     public bool IsClosed => _closed;
+
+    /// <summary>No message is begun any more; when those under way have their results, the link ends.</summary>
+    public void Retire()
+    {
+        _retired = true;
+        Settle();
+    }
+
+    private void Settle()
+    {
+        if (_retired && _messages.IsEmpty)
+        {
+            Dispose();
+        }
+    }
 
     /// <inheritdoc/>
     public IResubmitMessage Begin(Envelope envelope)
@@ -173,6 +189,7 @@ public sealed class ResubmitClient : IResubmit, IFrameHandler, IDisposable
             finally
             {
                 client._messages.TryRemove(number, out _);
+                client.Settle();
             }
         }
 
@@ -195,6 +212,7 @@ public sealed class ResubmitClient : IResubmit, IFrameHandler, IDisposable
                 client._messages.TryRemove(number, out _);
                 client._writer.Write(ResubmitFrames.Abort, ResubmitFrames.Version, number);
                 client._writer.Flush();
+                client.Settle();
             }
         }
     }
@@ -212,6 +230,7 @@ public sealed class ResubmitServer : IFrameHandler, IDisposable
     private readonly ServiceLog _log;
     private readonly CancellationTokenSource _stop = new();
     private readonly Dictionary<ulong, Channel<byte[]?>> _open = [];
+    private int _running;
     private volatile bool _closed;
 
     /// <summary>Serves a link.</summary>
@@ -230,6 +249,9 @@ public sealed class ResubmitServer : IFrameHandler, IDisposable
 
     /// <summary>The other end is gone.</summary>
     public bool IsClosed => _closed;
+
+    /// <summary>Messages under way.</summary>
+    public bool IsBusy => Volatile.Read(ref _running) > 0;
 
     /// <inheritdoc/>
     public void Dispose()
@@ -307,6 +329,7 @@ public sealed class ResubmitServer : IFrameHandler, IDisposable
     private async void Run(ulong number, Envelope envelope, ChannelReader<byte[]?> pieces)
     {
         var (result, queueId) = (new CleanupResult(CleanupStatus.WriteError), "");
+        Interlocked.Increment(ref _running);
         try
         {
             var recipients = envelope.Recipients;
@@ -350,6 +373,7 @@ public sealed class ResubmitServer : IFrameHandler, IDisposable
             result = result with { Text = text[..TextLimit] };
         }
         Answer(number, result, queueId);
+        Interlocked.Decrement(ref _running);
         await DrainAsync(pieces).ConfigureAwait(false);
     }
 

@@ -16,7 +16,7 @@ public sealed class ResubmitSwitch(TimeProvider time) : IResubmit, IDisposable
     private TaskCompletionSource _came = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile ResubmitClient? _client;
 
-    /// <summary>A cleanup came; the one before is gone.</summary>
+    /// <summary>A cleanup came; the one before gets no more, and ends what it has: it may be leaving, or gone.</summary>
     public void Attach(IDuplexPipe link)
     {
         ResubmitClient? before;
@@ -28,7 +28,7 @@ public sealed class ResubmitSwitch(TimeProvider time) : IResubmit, IDisposable
             came = _came;
             _came = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         }
-        before?.Dispose();
+        before?.Retire();
         came.SetResult();
     }
 

@@ -189,6 +189,12 @@ public sealed class RoleTests
         Assert.NotEqual(before, instance.Role("receive"));
         Assert.StartsWith("250", Client.Send(instance.Smtp, "s@out.test", "alias@box.test", "Subject: x\n\nby the new one\n"), StringComparison.Ordinal);
         instance.Delivered("plain", "by the new one");
+        // What another did with the socket that both listen on is not felt: a connection ends in order, and no reply is lost.
+        using (var fresh = new Client(instance.Smtp))
+        {
+            fresh.Expect("221", "QUIT");
+            Assert.Equal("", fresh.Reply());
+        }
         busy.Expect("250", "RCPT TO:<plain@box.test>");
         busy.Expect("354", "DATA");
         busy.Write("Subject: x\r\n\r\nby the old one\r\n");

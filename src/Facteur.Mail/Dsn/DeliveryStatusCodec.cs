@@ -49,7 +49,8 @@ public static class DeliveryStatusCodec
         writer.OptionalText(Cut(status.Relay, NameLimit / 3));
         if (expanded)
         {
-            writer.OptionalText(Cut(status.Recipient, NameLimit / 3));
+            // An address is never cut where it fits: half of one is another's.
+            writer.OptionalText(status.Recipient is { } address && System.Text.Encoding.UTF8.GetByteCount(address) <= NameLimit ? address : Cut(status.Recipient, NameLimit / 3));
             writer.Byte(more ? (byte)1 : (byte)0);
         }
     }

@@ -55,11 +55,14 @@ public static class DsnParameters
         {
             return false;
         }
-        result = string.Concat(value.AsSpan(0, semicolon + 1), IsPrintable(address) ? address : string.Concat(address.Select(c => char.IsControl(c) ? '?' : c)));
+        result = string.Concat(value.AsSpan(0, semicolon + 1), Printable(address));
         return true;
     }
 
     private static bool IsAtom(ReadOnlySpan<char> text) => !text.ContainsAnyExceptInRange('!', '~') && !text.ContainsAny("()<>@,:\\\"/[]?=");
+
+    /// <summary>An address for ORCPT, whose controls are replaced.</summary>
+    public static string Printable(string address) => IsPrintable(address) ? address : string.Concat(address.Select(c => char.IsControl(c) ? '?' : c));
 
     private static bool IsPrintable(string text)
     {

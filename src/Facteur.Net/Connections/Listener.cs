@@ -18,6 +18,7 @@ public sealed class Listener : IAsyncDisposable
     private readonly SocketOperation _accept = new();
     private volatile bool _closed;
     private int _reserve;
+    private int _disposed;
 
     private Listener(Socket socket, TimeProvider time, Action<string> trouble)
     {
@@ -111,12 +112,26 @@ public sealed class Listener : IAsyncDisposable
     public ValueTask DisposeAsync()
     {
         _closed = true;
-        _socket.Dispose();
+        if (Interlocked.Exchange(ref _disposed, 1) == 0)
+        {
+            Close();
+        }
         if (Interlocked.Exchange(ref _reserve, -1) is >= 0 and var reserve)
         {
             _ = Libc.close(reserve);
         }
         return ValueTask.CompletedTask;
+    }
+
+    // .NET ends a pending accept by an abortive close: SO_LINGER of no time, by which connections are reset and lose what was not sent yet. The socket may be
+    // another process's too, and what was set would hold for all that is accepted there.
+    private unsafe void Close()
+    {
+        var socket = Libc.fcntl((int)_socket.Handle, Libc.F_DUPFD_CLOEXEC, 0);
+        _socket.Dispose();
+        int* off = stackalloc int[2] { 0, 0 };
+        _ = Libc.setsockopt(socket, Libc.SOL_SOCKET, Libc.SO_LINGER, off, 2 * sizeof(int));
+        _ = Libc.close(socket);
     }
 
     private static Listener Listen(Socket socket, EndPoint address, int backlog, TimeProvider time, Action<string> trouble)

@@ -753,7 +753,8 @@ public sealed unsafe class Master : IDisposable
             foreach (var (name, fd) in bound)
             {
                 _listen[name] = fd;
-                _roles["receive"].Say('S', name, fd);
+                // The next one is given all of them.
+                (wider ? null : _roles["receive"])?.Say('S', name, fd);
             }
             foreach (var role in _roles.Values)
             {

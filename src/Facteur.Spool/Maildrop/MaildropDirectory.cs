@@ -71,6 +71,8 @@ public sealed class MaildropDirectory(string queueDirectory)
             Access = FileAccess.ReadWrite,
             Share = FileShare.None,
             Options = FileOptions.Asynchronous,
+            // What is not written is not kept back either: a full disk is told by the write, and not once more at the end.
+            BufferSize = 0,
 #pragma warning disable CA1416 // Linux only, as the whole system.
             UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
 #pragma warning restore CA1416

@@ -41,6 +41,7 @@ internal static class AliasText
     /// <summary>The destinations of a right-hand side or of one line of a file; a line that begins with "#" has none.</summary>
     public static List<AliasToken> Parse(string text)
     {
+        var groups = new Groups(text);
         var tokens = new List<AliasToken>();
         if (text.TrimStart().StartsWith('#'))
         {
@@ -72,7 +73,7 @@ internal static class AliasText
                 item.Add(text[(at + 1)..(end < 0 ? text.Length : end)].Trim());
                 at = end < 0 ? text.Length : end + 1;
             }
-            else if (c == ':' && item.Count > 0 && EndsGroup(text, at))
+            else if (c == ':' && item.Count > 0 && groups.EndsName(at))
             {
                 // RFC 5322 3.4: the words before were a group's name.
                 item.Clear();
@@ -80,7 +81,7 @@ internal static class AliasText
             }
             else
             {
-                item.Add(Word(text, ref at));
+                item.Add(Word(text, ref at, ref groups));
             }
         }
         Flush(item, tokens);
@@ -127,7 +128,7 @@ internal static class AliasText
     /// <summary>
     /// A word: quoted text loses its quotes when it is a file, command or include; in an address they stay (RFC 5321 4.1.2).
     /// </summary>
-    private static string Word(string text, ref int at)
+    private static string Word(string text, ref int at, ref Groups groups)
     {
         var first = at;
         var raw = new StringBuilder();
@@ -146,7 +147,7 @@ internal static class AliasText
                 raw.Append(c).Append(text[at + 1]);
                 plain.Append(text[++at]);
             }
-            else if (!quoted && (c is ',' or ';' or '<' or '(' || char.IsWhiteSpace(c) || (c == ':' && at > first && text[first] != ':' && EndsGroup(text, at))))
+            else if (!quoted && (c is ',' or ';' or '<' or '(' || char.IsWhiteSpace(c) || (c == ':' && at > first && text[first] != ':' && groups.EndsName(at))))
             {
                 break;
             }
@@ -164,9 +165,27 @@ internal static class AliasText
         return word.Length > 0 && (word[0] is '/' or '|' or '~' || word.StartsWith(Include, StringComparison.OrdinalIgnoreCase)) ? word : raw is { Length: 2 } && word.Length == 0 ? "" : raw.ToString();
     }
 
-    /// <summary>Whether a colon ends the name of a group: its end comes later.</summary>
-    private static bool EndsGroup(string text, int colon) =>
-        string.CompareOrdinal(text, colon, Include, 0, Include.Length) != 0 && text.IndexOf(';', colon) is >= 0 and var end && !text.AsSpan(colon, end - colon).Contains('"');
+    /// <summary>Finds where groups end. What it has found is kept, so that every character is looked at once, however many colons there are.</summary>
+    private ref struct Groups(string text)
+    {
+        private int _end = -1;
+        private int _quote = -1;
+
+        /// <summary>Whether a colon ends the name of a group: its end comes later, and no quoted text before it.</summary>
+        public bool EndsName(int colon)
+        {
+            if (string.CompareOrdinal(text, colon, Include, 0, Include.Length) == 0)
+            {
+                return false;
+            }
+            _end = Next(_end, ';', colon);
+            _quote = Next(_quote, '"', colon);
+            return _end < text.Length && _end < _quote;
+        }
+
+        private readonly int Next(int known, char what, int from) =>
+            known >= from ? known : text.IndexOf(what, from) is >= 0 and var found ? found : text.Length;
+    }
 
     private static int SkipComment(string text, int at)
     {

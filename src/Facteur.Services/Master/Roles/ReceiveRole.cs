@@ -144,9 +144,18 @@ internal sealed class ReceiveRole : IAsyncDisposable
         await EndTakingAsync().ConfigureAwait(false);
         await _doors.CloseAsync().ConfigureAwait(false);
         var pickup = Task.WhenAll(_services);
-        for (var since = _around.Time.GetTimestamp(); (Sessions > 0 || _submit is { Sessions: > 0 } || !pickup.IsCompleted) && _around.Time.GetElapsedTime(since) < limit;)
+        for (var since = _around.Time.GetTimestamp(); (Sessions > 0 || _submit is { Sessions: > 0 } || !pickup.IsCompleted || MakesMail()) && _around.Time.GetElapsedTime(since) < limit;)
         {
             await Task.Delay(TimeSpan.FromMilliseconds(100), _around.Time).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Reports and forwards that were begun here.</summary>
+    private bool MakesMail()
+    {
+        lock (_resubmit)
+        {
+            return _resubmit.Any(s => s.IsBusy);
         }
     }
 

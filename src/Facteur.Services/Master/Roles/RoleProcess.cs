@@ -325,15 +325,25 @@ public sealed class RoleProcess
     /// <summary>Another process has taken this one's place: it ends what it has begun, and then itself.</summary>
     private async Task LeaveAsync()
     {
-        if (_receive is not null)
+        try
         {
-            await _receive.LeaveAsync(AgentRole.LeaveLimit).ConfigureAwait(false);
+            if (_receive is not null)
+            {
+                await _receive.LeaveAsync(AgentRole.LeaveLimit).ConfigureAwait(false);
+                // What users handed in here last is another's to take.
+                Kick(_around.Generation.Now.Config.Get(CommonParameters.QueueDirectory));
+            }
+            else
+            {
+                await _agents!.DrainAsync(AgentRole.LeaveLimit).ConfigureAwait(false);
+            }
+            End();
         }
-        else
+        catch (Exception e)
         {
-            await _agents!.DrainAsync(AgentRole.LeaveLimit).ConfigureAwait(false);
+            // Its place is taken: to stay would only keep from the other what it holds.
+            _master.Error($"{_name}: {e}");
         }
-        End();
         Libc._exit(0);
     }
 

@@ -45,7 +45,7 @@ internal static class RcptVerb
         if (original.Length == 0 && probe is null && Path(tokens[2].Text) is var given && given != address)
         {
             // RFC 3461 5.2.1: who asked for no other is told of what was said here, before it got its standard form.
-            original = $"rfc822;{given}";
+            original = $"rfc822;{DsnParameters.Printable(given)}";
         }
         if (AddressArgument.NeedsSmtputf8(session, address, transaction.Smtputf8, "recipient"))
         {
