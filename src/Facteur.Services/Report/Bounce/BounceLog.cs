@@ -30,6 +30,8 @@ internal sealed class BounceLog(ServiceLog log)
         CleanupStatus.TooManyHops => "too many hops",
         CleanupStatus.NoRecipients => "no recipients",
         CleanupStatus.WriteError => "queue file write error",
+        CleanupStatus.NoSpace => "insufficient system storage",
+        CleanupStatus.TryAgain => "what it needs is not there",
         _ => "message content rejected",
     };
 

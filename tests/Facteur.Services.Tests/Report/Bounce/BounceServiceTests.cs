@@ -322,14 +322,14 @@ public sealed class BounceServiceTests : IDisposable
     }
 
     [Theory]
-    [InlineData(CleanupStatus.WriteError)]
-    [InlineData(CleanupStatus.NoSpace)]
-    [InlineData(CleanupStatus.TryAgain)]
-    public async Task A_report_that_can_not_be_taken_now_is_tried_again(CleanupStatus status)
+    [InlineData(CleanupStatus.WriteError, "queue file write error")]
+    [InlineData(CleanupStatus.NoSpace, "insufficient system storage")]
+    [InlineData(CleanupStatus.TryAgain, "what it needs is not there")]
+    public async Task A_report_that_can_not_be_taken_now_is_tried_again(CleanupStatus status, string reason)
     {
         _resubmit.Answer = status;
         Assert.Equal(ReportResult.TryAgain, await Report(ReportKind.Failure, "bob@dest.example", [new("x@a.example")], NoHost));
-        Assert.Empty(_log.Lines);
+        Assert.Equal([$"postfix/bounce: warning: 4QABC1: non-delivery notification to <bob@dest.example> can't be made now ({reason}): tried again with the message"], _log.Lines);
     }
 
     [Theory]
