@@ -7,6 +7,10 @@ namespace Facteur.Spool;
 public sealed partial class Spool
 {
     private const int StepBytes = 128 << 10;
+
+    /// <summary>A record of outcomes takes no more of them once it has this many bytes.</summary>
+    private const int OutcomesBytes = 1 << 20;
+    private const int OutcomeHead = 10;
     private const int StepMessages = 64;
 
     private readonly SegmentWriter _old;
@@ -169,16 +173,27 @@ public sealed partial class Spool
         {
             return result;
         }
+        // At least one record, also of no outcomes; each well within Record.PayloadLimit, for a record that can't be read would forget what was delivered.
         var outcomes = chain.Outcomes;
-        _old.Begin(RecordType.Outcomes, entry.Id);
-        Payloads.WritePrevious(_old.Staged.Take(Payloads.PreviousLength), default);
-        var writer = new FieldWriter(_old.Staged);
-        writer.Length(outcomes.Count);
-        foreach (var outcome in outcomes)
+        var from = 0;
+        do
         {
-            WriteOutcome(ref writer, outcome);
+            var (to, bytes) = (from, 0);
+            while (to < outcomes.Count && bytes < OutcomesBytes)
+            {
+                bytes += outcomes[to++].Detail.Length + OutcomeHead;
+            }
+            _old.Begin(RecordType.Outcomes, entry.Id);
+            Payloads.WritePrevious(_old.Staged.Take(Payloads.PreviousLength), at);
+            var writer = new FieldWriter(_old.Staged);
+            writer.Length(to - from);
+            for (; from < to; from++)
+            {
+                WriteOutcome(ref writer, outcomes[from]);
+            }
+            at = _old.Finish();
         }
-        at = _old.Finish();
+        while (from < outcomes.Count);
         return FetchResult.Whole;
     }
 

@@ -450,6 +450,49 @@ public sealed class SpoolTests : IDisposable
         Assert.Equal(49, all);
     }
 
+    [Fact]
+    public void Outcomes_that_are_more_than_a_record_holds_are_all_there_after_cleaning_and_a_restart()
+    {
+        const int recipients = 40;
+        var options = new SpoolOptions { Directory = _root, ReserveBytes = 0, SegmentBytes = 4 << 20, CheckpointBytes = 1 << 20, YoungSegments = 2 };
+        ulong id;
+        using (var spool = Spool.Open(options, _disk, new TestTime(), _events))
+        {
+            Assert.True(spool.TryTakeIds(1, out id));
+            Assert.True(spool.Content(id, "kept\n"u8));
+            var to = Enumerable.Range(0, recipients).Select(i => new EnvelopeRecipient($"r{i}@example.net")).ToList();
+            Assert.True(spool.End(id, new Envelope { Sender = "s@example.com", ContentSize = 5, Recipients = to }, QueueState.Deferred, 9));
+            for (var i = 0; i < recipients; i++)
+            {
+                spool.Outcome(id, new SpoolOutcome(i, i % 2 == 0, i % 3 == 0, Detail(i)));
+                Assert.Equal(CommitResult.Durable, spool.Commit(true));
+            }
+            for (var i = 0; i < 10_000 && spool.Read(id)!.Layout.Extents[0].Segment < recipients / 4; i++)
+            {
+                spool.Maintain();
+                spool.Delete(Put(spool, new string('x', 50_000) + "\n"));
+                Assert.Equal(CommitResult.Durable, spool.Commit(true));
+            }
+            Check(spool);
+        }
+        using (var spool = Spool.Open(options, _disk, new TestTime(), _events))
+        {
+            Check(spool);
+        }
+        Assert.Empty(SpoolVerify.Run(_root, _disk).Findings);
+        Assert.Empty(_events.Damages);
+
+        // Together more than Record.PayloadLimit.
+        static byte[] Detail(int i) => [.. Enumerable.Repeat((byte)('a' + (i % 26)), (1 << 20) - 10 - i)];
+        void Check(ISpool spool)
+        {
+            var outcomes = spool.Read(id)!.Outcomes;
+            Assert.Equal(Enumerable.Range(0, recipients), outcomes.Select(o => o.Recipient));
+            Assert.All(outcomes, o => Assert.Equal((o.Recipient % 2 == 0, o.Recipient % 3 == 0), (o.Done, o.Unreported)));
+            Assert.All(outcomes, o => Assert.True(o.Detail.Span.SequenceEqual(Detail(o.Recipient))));
+        }
+    }
+
     [Theory]
     [InlineData("", Libc.NFS_SUPER_MAGIC, "the directory is on NFS: the queue must be in a file system of this machine")]
     [InlineData("/journal", Libc.NFS_SUPER_MAGIC, "the directory is on NFS: the queue must be in a file system of this machine")]
