@@ -99,22 +99,7 @@ public static class Postfix
         {
             return context.Fatal("multi-instance support is requested, but multi_instance_wrapper is empty");
         }
-        var start = new ProcessStartInfo(wrapper[0]);
-        foreach (var word in wrapper.Skip(1).Concat(words))
-        {
-            start.ArgumentList.Add(word);
-        }
-        context.Output.Flush();
-        try
-        {
-            using var process = Process.Start(start);
-            process!.WaitForExit();
-            return process.ExitCode;
-        }
-        catch (System.ComponentModel.Win32Exception e)
-        {
-            return context.Fatal($"{wrapper[0]}: {Errno.Text(e.NativeErrorCode)}");
-        }
+        return ForeignCommand.Run(context, [.. wrapper, .. words], wrapper[0]);
     }
 
     private static int Upgrade(CommandContext context, string directory)

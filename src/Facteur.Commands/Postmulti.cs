@@ -1,7 +1,5 @@
-using System.Diagnostics;
 using Facteur.Config;
 using Facteur.Config.Parameters;
-using Facteur.Unix;
 
 namespace Facteur.Commands;
 
@@ -97,7 +95,11 @@ public static class Postmulti
             all.Add(new Instance(directory, load.Config));
             foreach (var further in all.Count == 1 ? load.Config.Get(ShowqParameters.MultiInstanceDirectories).Split(Separators, StringSplitOptions.RemoveEmptyEntries) : [])
             {
-                directories.Enqueue(further);
+                // Listed twice it is one instance, which is not to be started twice.
+                if (!directories.Contains(Path.GetFullPath(further)) && Path.GetFullPath(further) != primary)
+                {
+                    directories.Enqueue(Path.GetFullPath(further));
+                }
             }
         }
         if (all.Count == 1)
@@ -129,31 +131,13 @@ public static class Postmulti
             .Select(i => run(i.Directory, i.Enabled || !start ? words : ["check"])));
     }
 
-    private static int Command(CommandContext context, Instance instance, IReadOnlyList<string> words)
-    {
-        var start = new ProcessStartInfo(words[0]);
-        foreach (var word in words.Skip(1))
-        {
-            start.ArgumentList.Add(word);
-        }
-        start.Environment["MAIL_CONFIG"] = instance.Directory;
-        foreach (var name in (string[])["command_directory", "daemon_directory", "config_directory", "queue_directory", "data_directory", "multi_instance_name", "multi_instance_group", "multi_instance_enable"])
-        {
-            start.Environment[name] = instance.Config.Find(name) ?? "";
-        }
-        start.Environment["config_directory"] = instance.Directory;
-        context.Output.Flush();
-        try
-        {
-            using var process = Process.Start(start);
-            process!.WaitForExit();
-            return process.ExitCode;
-        }
-        catch (System.ComponentModel.Win32Exception e)
-        {
-            return context.Fatal($"execvp {words[0]}: {Errno.Text(e.NativeErrorCode)}");
-        }
-    }
+    private static int Command(CommandContext context, Instance instance, IReadOnlyList<string> words) => ForeignCommand.Run(
+        context, words, $"execvp {words[0]}",
+        [
+            ("MAIL_CONFIG", instance.Directory), ("config_directory", instance.Directory),
+            .. ((string[])["command_directory", "daemon_directory", "queue_directory", "data_directory", "multi_instance_name", "multi_instance_group", "multi_instance_enable"])
+                .Select(name => (name, instance.Config.Find(name) ?? "")),
+        ]);
 
     /// <summary>All are done, whatever became of those before; the last failure counts.</summary>
     private static int Last(IEnumerable<int> statuses) => statuses.Aggregate(0, (last, status) => status != 0 ? status : last);
