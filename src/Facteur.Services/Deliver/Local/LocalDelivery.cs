@@ -645,8 +645,18 @@ internal sealed class LocalDelivery(
     /// <summary>All that failed, for the report: each address of the expansion has its own reason.</summary>
     private DeliveryStatus? Failures() => Chain(_statuses.Where(s => s.Outcome == DeliveryOutcome.Bounced));
 
-    private static DeliveryStatus? Chain(IEnumerable<DeliveryStatus> statuses) =>
-        statuses.Take(DeliveryStatus.ChainLimit).Reverse().Aggregate((DeliveryStatus?)null, (next, status) => status with { Next = next });
+    private static DeliveryStatus? Chain(IEnumerable<DeliveryStatus> statuses)
+    {
+        var all = statuses.ToList();
+        if (all.Count > DeliveryStatus.ChainLimit)
+        {
+            // What is left out is said of the recipient itself.
+            const int named = DeliveryStatus.ChainLimit - 1;
+            all[named] = all[named] with { Recipient = null, Reason = $"{all.Count - named} more addresses that this one expands to have failed: the mail log of this system names them" };
+            all.RemoveRange(named + 1, all.Count - named - 1);
+        }
+        return all.AsEnumerable().Reverse().Aggregate((DeliveryStatus?)null, (next, status) => status with { Next = next });
+    }
 
     private DeliveryStatus Combine()
     {

@@ -44,6 +44,17 @@ public sealed class AliasTextTests
             }
         });
 
+    /// <summary>A user's .forward is hostile: time that grew with the square of these would be hours.</summary>
+    [Theory]
+    [InlineData("a:")]
+    [InlineData("a:;")]
+    [InlineData("<")]
+    [InlineData("(")]
+    [InlineData("\"")]
+    [InlineData("a ")]
+    public void A_long_text_of_one_sign_is_read_in_one_pass(string piece) =>
+        Assert.NotNull(AliasText.Parse(string.Concat(Enumerable.Repeat(piece, 1_000_000))));
+
     [Theory]
     [InlineData("$home/.forward${recipient_delimiter}${extension}", "/h/.forward+x")]
     [InlineData("${extension?{a}:{b}}$(user)", "ajoe")]

@@ -28,7 +28,7 @@ public sealed class LocalAgentTests : IDisposable
             ("self", "self"), ("esc", "\\\\daemon"), ("loopa", "loopb"), ("loopb", "loopa"), ("file", _room.Path("file.out")), ("md", _room.Path("md/")),
             ("null", "/dev/null"), ("cmd", "\"|/bin/true\""), ("inc", $":include:{_room.Path("list.txt")}"), ("incmiss", $":include:{_room.Path("nolist.txt")}"),
             ("dirf", _room.Directory), ("full", "/dev/full"), ("mixed", "daemon, nosuch, x@remote.example"), ("piped", "x@remote.example, \"|exit 75\""), ("tag+x", "nobody"), ("both", "one, other"), ("one", "daemon"), ("other", "daemon"), ("away", "z@remote.example"), ("outer", "inner"), ("owner-outer", "nobody"), ("inner", "w@remote.example"), ("Daemon", "daemon"),
-            ("toghost", "ghost"), ("club", _room.Directory), ("owner-club", "nobody"));
+            ("toghost", "ghost"), ("wrong", string.Join(", ", Enumerable.Range(1, 20).Select(i => $"nosuch{i}"))), ("club", _room.Directory), ("owner-club", "nobody"));
         return new LocalAgent(
             new TestConfig([("alias_maps", "aliases"), ("mail_spool_directory", _room.Directory), ("recipient_delimiter", "+"), ("deliver_lock_attempts", "1"),
                 ("default_privs", "nobody"), ("forward_path", $"{_room.Directory}/fwd-$user${{recipient_delimiter}}${{extension}}, {_room.Directory}/fwd-$user")])
@@ -199,6 +199,17 @@ public sealed class LocalAgentTests : IDisposable
         Assert.Equal(["daemon@dest.example", "nobody@dest.example"], Assert.Single(_room.Forwards).Envelope.Recipients.Select(r => r.Address));
         Assert.Equal(
             "Q1: to=<inc@dest.example>, dsn=5.7.1, status=bounced (mail to file is restricted)\nQ1: to=<inc@dest.example>, dsn=2.0.0, status=sent (forwarded as F1)", Ends());
+    }
+
+    [Fact]
+    public async Task Of_very_many_failures_the_first_have_names_and_the_last_says_how_many_more()
+    {
+        var result = await Deliver("wrong@dest.example");
+        var all = Assert.Single(result.Recipients).Status.All.ToList();
+        Assert.Equal(DeliveryStatus.ChainLimit, all.Count);
+        Assert.Equal(Enumerable.Range(1, 15).Select(i => ($"nosuch{i}@dest.example", $"unknown user: \"nosuch{i}\"")), all.SkipLast(1).Select(s => (s.Recipient!, s.Reason)));
+        Assert.Equal((null, "5 more addresses that this one expands to have failed: the mail log of this system names them"), (all[^1].Recipient, all[^1].Reason));
+        Assert.Contains("unknown user: \"nosuch20\"", Ends());
     }
 
     [Fact]

@@ -306,6 +306,7 @@ public sealed class SessionTests
     [InlineData("<@relay.example:alice@dest.example>", "rfc822;@relay.example:alice@dest.example")]
     [InlineData("<@dest.example>", "rfc822;@dest.example")]
     [InlineData("<alice@dest.example>", "")]
+    [InlineData("<@relay\u0001\u007f.example:alice@dest.example>", "rfc822;@relay??.example:alice@dest.example")]
     [InlineData("<alice@dest.example> ORCPT=rfc822;", "rfc822;")]
     public async Task What_was_said_is_the_original_recipient(string path, string expected)
     {
