@@ -264,6 +264,17 @@ public sealed class ResubmitServer : IFrameHandler, IDisposable
 
     bool IFrameHandler.OnFrame(in Frame frame)
     {
+        if (Take(frame))
+        {
+            return true;
+        }
+        // All mail made inside goes another way only when one of the two processes is begun anew: it must not end in silence.
+        _log.Error($"a link for mail made inside ends: frame of type {frame.Type} and {frame.Payload.Length} bytes: expected one that the contract has");
+        return false;
+    }
+
+    private bool Take(in Frame frame)
+    {
         var reader = new FieldReader(frame.Payload);
         switch (frame.Type)
         {

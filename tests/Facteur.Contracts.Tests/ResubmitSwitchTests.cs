@@ -34,6 +34,31 @@ public sealed class ResubmitSwitchTests : ICleanup
         Assert.Equal(["first", "second"], _taken);
     }
 
+    /// <summary>Receive that a reload replaces still takes what was begun: else local would deliver it a second time.</summary>
+    [Fact]
+    public async Task A_message_ends_where_it_began()
+    {
+        var cancel = TestContext.Current.CancellationToken;
+        using var door = new ResubmitSwitch(TimeProvider.System);
+        using var first = Cleanup(door);
+        using var message = door.Begin(new Envelope { Sender = "begun" });
+        await message.WriteAsync(new byte[10], cancel);
+        using var second = Cleanup(door);
+        Assert.Equal(CleanupStatus.Ok, (await Send(door, "later")).Result.Status);
+        Assert.True(first.IsBusy);
+        Assert.False(first.IsClosed);
+        Assert.Equal(CleanupStatus.Ok, (await message.EndAsync(cancel).AsTask().WaitAsync(TimeSpan.FromSeconds(20), cancel)).Result.Status);
+        Assert.Equal(["later", "begun"], _taken);
+        // The link ends with the last of them.
+        for (var i = 0; i < 2000 && !first.IsClosed; i++)
+        {
+            await Task.Delay(10, cancel);
+        }
+        Assert.True(first.IsClosed);
+        Assert.False(first.IsBusy);
+        Assert.False(second.IsClosed);
+    }
+
     [Fact]
     public async Task Nobody_waits_for_ever()
     {

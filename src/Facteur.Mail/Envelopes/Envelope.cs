@@ -205,8 +205,12 @@ public sealed class Envelope
         }
     }
 
-    /// <summary>Recipients of older messages that this message closes, or null.</summary>
-    public ClosedRecipients? Closes { get; set; }
+    /// <summary>Recipients of an older message that this message closes, or null: to close none is to close nothing.</summary>
+    public ClosedRecipients? Closes
+    {
+        get;
+        set => field = value is { Recipients.Count: > 0 } ? value : null;
+    }
 
     /// <summary>The same with other recipients.</summary>
     public Envelope With(IReadOnlyList<EnvelopeRecipient> recipients)

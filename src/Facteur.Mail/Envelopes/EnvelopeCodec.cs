@@ -89,8 +89,7 @@ public static class EnvelopeCodec
         {
             WriteRecipient(envelope.Recipients[i], ref writer);
         }
-        // To close nobody's is to close none.
-        if (envelope.Closes is { Recipients.Count: > 0 } closes)
+        if (envelope.Closes is { } closes)
         {
             writer.Length(closes.Recipients.Count);
             writer.UInt64(closes.MessageId);

@@ -33,7 +33,7 @@ public sealed unsafe class Master : IDisposable
     private static readonly string[] SystemRead =
         ["/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/proc", "/sys/fs/cgroup", "/sys/devices/system", "/dev/urandom", "/dev/random", "/dev/zero", "/run/systemd/resolve", "/var/run"];
 
-    private static readonly TimeSpan StartLimit = TimeSpan.FromMinutes(30);
+    private static readonly TimeSpan StartLimit = TimeSpan.FromMinutes(30), ReloadLimit = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan SecretsLook = TimeSpan.FromSeconds(10);
     private const int WordsAtOnce = 64;
     private const int LeavingLimit = 4;
@@ -63,8 +63,8 @@ public sealed unsafe class Master : IDisposable
     private IReadOnlyList<string> _localRights;
     private int _signals;
     private long _secretsSeen;
-    private bool _started, _reloading;
-    private bool _foreignSaid;
+    private bool _started, _foreignSaid;
+    private long _reloading;
 
     private Master(string directory, TextWriter error, TimeProvider time)
     {
@@ -179,9 +179,10 @@ public sealed unsafe class Master : IDisposable
             {
                 Reload();
             }
-            if (_reloading && _roles.Values.All(r => r.Ready))
+            if (_reloading != 0 && (_roles.Values.All(r => r.Ready) || _time.GetElapsedTime(_reloading) > ReloadLimit))
             {
-                _reloading = false;
+                _reloading = 0;
+                _roles.Values.Where(r => !r.Ready).ToList().ForEach(r => _log.Warning($"reload: {r.Name} does not answer: it may go on by the configuration before"));
                 _log.Info($"reload -- version {_plan.Version}, configuration {_directory}");
                 Notify("READY=1");
             }
@@ -247,7 +248,7 @@ public sealed unsafe class Master : IDisposable
                 case 'R':
                     // postlogd also says it when a reload has come to nothing.
                     (_foreignSaid, role.Ready) = (_foreignSaid && role.Ready, true);
-                    if ((role.Name != "local" || _root) && text != "confined")
+                    if ((role.Name != "local" || _root) && text.Length == 0)
                     {
                         _log.Warning($"{role.Name} is not confined: it may write /tmp, as every user; Landlock is {(Landlock.Version == 0 ? "not in this kernel" : "wider than it should be")}");
                     }
@@ -737,10 +738,7 @@ public sealed unsafe class Master : IDisposable
             }
             catch
             {
-                foreach (var fd in bound.Values)
-                {
-                    _ = Libc.close(fd);
-                }
+                bound.Values.ToList().ForEach(fd => Libc.close(fd));
                 Reopen(leaving);
                 throw;
             }
@@ -786,7 +784,7 @@ public sealed unsafe class Master : IDisposable
                 _ = Libc.close(fd);
             }
             _plan.Warnings.ForEach(_log.Warning);
-            _reloading = true;
+            _reloading = _time.GetTimestamp();
         }
         catch (MasterException e)
         {

@@ -173,9 +173,9 @@ public sealed class TableCache : IDisposable
     /// <summary>Writes what is not in the file yet, and from now on nothing: the file is another's.</summary>
     public void Leave()
     {
-        Write();
         lock (_writing)
         {
+            Write();
             lock (_gate)
             {
                 _path = null;

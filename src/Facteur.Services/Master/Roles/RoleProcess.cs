@@ -84,7 +84,7 @@ public sealed class RoleProcess
             role._log?.Dispose();
             return 1;
         }
-        role.Ready();
+        role.Say('R', Confined() ? "confined" : "");
         role.Serve();
         return 0;
     }
@@ -98,9 +98,6 @@ public sealed class RoleProcess
         _ = fd < 0 ? 0 : Libc.close(fd);
         return denied;
     }
-
-    /// <summary>It serves, by the configuration it was told to read last or, when that has errors, the one before.</summary>
-    private void Ready() => Say('R', Confined() ? "confined" : "");
 
     private void Say(char what, string text = "") =>
         _control.Send(Encoding.UTF8.GetBytes(what + (text.Length > 4000 ? text[..4000] : text)), -1);
@@ -224,7 +221,8 @@ public sealed class RoleProcess
                     break;
                 case 'C':
                     Reload();
-                    Ready();
+                    // It serves, by what it was told to read or, when that has errors, as before.
+                    Say('R', "as before");
                     break;
                 case 'D':
                     _queue?.CloseAsync().AsTask().GetAwaiter().GetResult();

@@ -25,6 +25,8 @@ internal static class PickupLog
 
     public static void CannotList(ServiceLog log, string path, string reason) => log.Warning($"scan_dir_push: open directory {path}: {reason}");
 
+    public static void Waits(ServiceLog log, string path) => log.Warning($"{path}: another pickup still takes files out: waiting for its end");
+
     public static void Later(ServiceLog log, string name, string status) => log.Warning($"maildrop/{name}: {status}: message will be tried again");
 
     public static void Failed(ServiceLog log, string name, Exception e) => log.Error($"maildrop/{name}: {e}: message will be tried again");

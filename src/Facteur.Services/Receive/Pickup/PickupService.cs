@@ -30,6 +30,9 @@ public sealed class PickupService : IDisposable
     private static readonly TimeSpan FaultPause = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan LockPause = TimeSpan.FromMilliseconds(100);
 
+    /// <summary>So long another pickup may be at its last files without a word here.</summary>
+    private static readonly TimeSpan SilentWait = TimeSpan.FromSeconds(10);
+
     private readonly MaildropDirectory _directory;
     private readonly ICleanup _cleanup;
     private readonly IBounce _bounce;
@@ -52,6 +55,9 @@ public sealed class PickupService : IDisposable
     // Taken by the first look, given back at the end.
     private UnixFile? _right;
     private string? _cannotLock;
+    private volatile bool _running;
+    private long _waitingSince;
+    private bool _saidWaiting;
 
     /// <summary>Makes the service.</summary>
     /// <param name="config">The entry's parameters.</param>
@@ -106,13 +112,18 @@ public sealed class PickupService : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        _right?.Dispose();
+        // Who is still handing over gives it back when that is done: another would take the same file.
+        if (!_running)
+        {
+            _right?.Dispose();
+        }
         _trigger.Dispose();
     }
 
     /// <summary>Serves until it is stopped; messages under way are finished.</summary>
     public async Task RunAsync(CancellationToken cancel)
     {
+        _running = true;
         while (!cancel.IsCancellationRequested)
         {
             try
@@ -199,9 +210,16 @@ public sealed class PickupService : IDisposable
                 PickupLog.CannotList(_log, _directory.Path, e.Message);
             }
             _cannotLock = e.Message;
+            return false;
         }
         if (_right is null)
         {
+            _waitingSince = _waitingSince == 0 ? _time.GetTimestamp() : _waitingSince;
+            if (!_saidWaiting && _time.GetElapsedTime(_waitingSince) > SilentWait)
+            {
+                _saidWaiting = true;
+                PickupLog.Waits(_log, _directory.Path);
+            }
             return false;
         }
         _cannotLock = null;

@@ -57,7 +57,7 @@ public sealed class SmtpdService : IDisposable
         Time = time;
         Log = new SmtpdLog(log);
         Settings = new SmtpdSettings(config, arrows) { Dns = DnsReplyFilter.Of(arrows.Dns, config, UceParameters.DnsReplyFilter, arrows.Tables, log) };
-        Stages = standAlone ? RestrictionStages.None : new RestrictionStages(config, arrows, Log, time);
+        Stages = standAlone ? RestrictionStages.None : new RestrictionStages(config, Settings.Backwards, arrows, Log, time);
         if (Stages.IsUnprotected)
         {
             Log.NoRelayProtection();

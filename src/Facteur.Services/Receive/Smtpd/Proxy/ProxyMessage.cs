@@ -13,9 +13,6 @@ namespace Facteur.Services.Receive.Smtpd.Proxy;
 /// </summary>
 internal sealed class ProxyMessage(Connection connection, string name, TimeSpan timeout, SmtpdLog log, TimeProvider time) : IProxyMessage
 {
-    /// <summary>So much is shown of what is no reply.</summary>
-    private const int GarbageLimit = 100;
-
     private DotStuffer _dots = new(0);
     private bool _lost;
     private bool _inData;
@@ -67,7 +64,7 @@ internal sealed class ProxyMessage(Connection connection, string name, TimeSpan 
                 }
                 if (found == ReplyParse.Malformed)
                 {
-                    log.ProxyGarbage(name, Encoding.UTF8.GetString(read.Buffer.Slice(0, Math.Min(read.Buffer.Length, GarbageLimit))).Split('\r', '\n')[0]);
+                    log.ProxyGarbage(name, text);
                     return Lose();
                 }
                 connection.Input.AdvanceTo(read.Buffer.Start, read.Buffer.End);

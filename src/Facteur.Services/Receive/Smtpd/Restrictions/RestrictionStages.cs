@@ -35,7 +35,7 @@ internal sealed class RestrictionStages : IDisposable
     }
 
     /// <summary>Parses all lists.</summary>
-    public RestrictionStages(IConfig config, SmtpdArrows arrows, SmtpdLog log, TimeProvider time)
+    public RestrictionStages(IConfig config, BackwardsDefaults backwards, SmtpdArrows arrows, SmtpdLog log, TimeProvider time)
     {
         var parser = new RestrictionParser(config, arrows, log, time);
         _parser = parser;
@@ -43,7 +43,6 @@ internal sealed class RestrictionStages : IDisposable
         _client = List(SmtpdParameters.ClientRestrictions, "check_client_access");
         _helo = List(SmtpdParameters.HeloRestrictions, "check_helo_access");
         _sender = List(SmtpdParameters.SenderRestrictions, "check_sender_access");
-        var backwards = new BackwardsDefaults(config, arrows.MatchLists);
         _relay = backwards.NoRelayRestrictions ? parser.Parse(NewerReleases, null).Of(SmtpdParameters.RelayRestrictions.Name) : List(SmtpdParameters.RelayRestrictions, "check_recipient_access");
         _recipient = List(SmtpdParameters.RecipientRestrictions, "check_recipient_access");
         _data = List(SmtpdParameters.DataRestrictions, null);
