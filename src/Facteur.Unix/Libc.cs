@@ -24,6 +24,7 @@ public static unsafe partial class Libc
     public const long NFS_SUPER_MAGIC = 0x6969, EXT4_SUPER_MAGIC = 0xEF53, XFS_SUPER_MAGIC = 0x58465342, BTRFS_SUPER_MAGIC = 0x9123683E;
     public const int SIGHUP = 1, SIGINT = 2, SIGQUIT = 3, SIGKILL = 9, SIGPIPE = 13, SIGTERM = 15, SIGXFSZ = 25;
     public const int LOG_MAIL = 2 << 3;
+    public const int MADV_DONTNEED = 4;
     public const int PR_SET_DUMPABLE = 4, PR_SET_NO_NEW_PRIVS = 38, PR_GET_NO_NEW_PRIVS = 39;
     public const ulong ST_NOSUID = 2;
     public const uint S_ISUID = 0x800, S_ISGID = 0x400;
@@ -88,6 +89,7 @@ public static unsafe partial class Libc
     [LibraryImport(C)] public static partial int getpwuid_r(uint uid, Passwd* pwd, byte* buffer, nint length, Passwd** result);
     [LibraryImport(C, StringMarshalling = StringMarshalling.Utf8)] public static partial int getgrnam_r(string name, Group* grp, byte* buffer, nint length, Group** result);
     [LibraryImport(C, SetLastError = true)] public static partial nint syscall(nint number, nint a, nint b, nint c, nint d);
+    [LibraryImport(C, SetLastError = true)] public static partial int madvise(nint start, nuint length, int advice);
     [LibraryImport(C, SetLastError = true)] public static partial int prctl(int option, nuint a, nuint b, nuint c, nuint d);
     [LibraryImport(C, SetLastError = true)] public static partial int setfsuid(uint uid);
     [LibraryImport(C, SetLastError = true)] public static partial int setfsgid(uint gid);

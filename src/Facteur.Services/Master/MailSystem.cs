@@ -80,6 +80,7 @@ public sealed class MailSystem : IAsyncDisposable
                 master.Warning(warning);
             }
             master.Info($"daemon started -- version {config.Get(CommonParameters.MailVersion)}, configuration {config.ConfigDirectory}");
+            ProgramPages.Forget();
             return system;
         }
         catch

@@ -85,6 +85,7 @@ public sealed class RoleProcess
             return 1;
         }
         role.Say('R', Confined() ? "confined" : "");
+        ProgramPages.Forget();
         role.Serve();
         return 0;
     }
