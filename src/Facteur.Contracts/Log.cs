@@ -30,10 +30,13 @@ public interface IMailLog
 }
 
 /// <summary>The log of one service: its tag is $syslog_name/service.</summary>
-public sealed class ServiceLog(IMailLog log, string tag)
+public sealed class ServiceLog(IMailLog log, string tag, bool verbose = false)
 {
     /// <summary>The tag.</summary>
     public string Tag { get; } = tag;
+
+    /// <summary>The service's entry says -v: what is said in its sessions is logged, too.</summary>
+    public bool IsVerbose { get; } = verbose;
 
     /// <summary>The log of another service that writes to the same place.</summary>
     public ServiceLog As(string tag) => new(log, tag);

@@ -107,13 +107,22 @@ public static class CommonParameters
     /// <summary>enable_idna2003_compatibility.</summary>
     public static readonly BoolParameter EnableIdna2003Compatibility = new("enable_idna2003_compatibility", "no", "Whether international domain names are converted by the rules of 2003.");
 
+    /// <summary>default_process_limit; not set it leaves sessions of smtpd nearly unlimited: they are no processes.</summary>
+    public static readonly IntParameter DefaultProcessLimit = new("default_process_limit", "100", "Concurrent sessions or deliveries of a service whose entry says none.", 1);
+
+    /// <summary>stress.</summary>
+    public static readonly StringParameter Stress = new("stress", "", "\"yes\" while a service is at its limit of processes.");
+
+    /// <summary>debug_peer_list.</summary>
+    public static readonly StringParameter DebugPeerList = new("debug_peer_list", "", "Peers with whom all that is said is logged: domains, addresses, networks, tables.");
+
     /// <summary>All rows.</summary>
     public static IReadOnlyList<Parameter> All { get; } =
     [
         CompatibilityLevel, MailName, MailVersion, Myhostname, Mydomain, Myorigin, Mydestination, Mynetworks, InetInterfaces, ProxyInterfaces, InetProtocols,
         RecipientDelimiter, QueueDirectory, HashQueueNames, HashQueueDepth, DataDirectory, MailOwner, SetgidGroup, SyslogName, MessageSizeLimit, Smtputf8Enable, EnableLongQueueIds,
         DoubleBounceSender, EmptyAddressRecipient, SoftBounce, LineLengthLimit, HeaderSizeLimit, MimeNestingLimit, MimeBoundaryLengthLimit, HopcountLimit, MaximalQueueLifetime,
-        EnableOriginalRecipient, ImportEnvironment,
+        EnableOriginalRecipient, ImportEnvironment, DebugPeerList, DefaultProcessLimit, Stress,
         EnableIdna2003Compatibility,
     ];
 }

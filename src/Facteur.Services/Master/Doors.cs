@@ -37,9 +37,10 @@ internal sealed class Doors(HostsFile hosts, ISockets sockets, ServiceLog log, T
             var service = generation.Smtpd(entry);
             var limit = old.Values.FirstOrDefault(o => o.Door.Entry.Name == entry.Name).Door?.Limit ?? new SessionLimit();
             limits.Add((limit, entry.MaxProcesses is { } explicitly ? (explicitly == 0 ? MostSessions : explicitly) : defaultLimit > 0 ? defaultLimit : MostSessions));
+            var stressed = new Lazy<SmtpdService>(() => generation.Smtpd(entry, stressed: true));
             foreach (var address in ListenAddresses.Of(entry, generation.Config, hosts))
             {
-                next[address.ToString()] = new Door(address, entry, service, generation, limit);
+                next[address.ToString()] = new Door(address, entry, service, stressed, generation, limit);
             }
         }
         var bound = await BindAsync(old, next).ConfigureAwait(false);
@@ -184,6 +185,27 @@ internal sealed class Doors(HostsFile hosts, ISockets sockets, ServiceLog log, T
         }
     }
 
+    /// <summary>Postfix: with the last place taken, sessions that begin in the next 1000 seconds have stress=yes, and shorter patience by default.</summary>
+    private SmtpdService ServiceOf(Door door)
+    {
+        var stressed = door.Limit.IsStressed(time, out var begins);
+        if (begins)
+        {
+            log.Warning($"service \"{door.Entry.Name}\" ({door.Entry.Name[..(door.Entry.Name.LastIndexOf(':') + 1)]}{door.Address.Port}) has reached its process limit \"{door.Limit.Sessions}\": new clients may experience noticeable delays");
+            log.Warning("to avoid this condition, increase the process count in master.cf or reduce the service time per client");
+            log.Warning("see https://www.postfix.org/STRESS_README.html for examples of stress-adapting configuration settings");
+        }
+        try
+        {
+            return stressed ? door.Stressed.Value : door.Service;
+        }
+        catch (ConfigException e)
+        {
+            log.Warning($"{door.Entry.Name}: with stress=yes: {e.Message}");
+            return door.Service;
+        }
+    }
+
     private async Task ServeAsync(Connection connection, Door door, SessionLimit limit)
     {
         Interlocked.Increment(ref _sessions);
@@ -191,7 +213,7 @@ internal sealed class Doors(HostsFile hosts, ISockets sockets, ServiceLog log, T
         {
             await using (connection.ConfigureAwait(false))
             {
-                await door.Service.ServeAsync(connection, connection.RemoteEndPoint, connection.LocalEndPoint, _stop.Token).ConfigureAwait(false);
+                await ServiceOf(door).ServeAsync(connection, connection.RemoteEndPoint, connection.LocalEndPoint, _stop.Token).ConfigureAwait(false);
             }
         }
         catch (Exception e)
@@ -207,7 +229,7 @@ internal sealed class Doors(HostsFile hosts, ISockets sockets, ServiceLog log, T
         }
     }
 
-    private sealed record Door(IPEndPoint Address, MasterEntry Entry, SmtpdService Service, Generation Generation, SessionLimit Limit)
+    private sealed record Door(IPEndPoint Address, MasterEntry Entry, SmtpdService Service, Lazy<SmtpdService> Stressed, Generation Generation, SessionLimit Limit)
     {
         /// <summary>Whether the kernel lets only one of two different addresses be listened on.</summary>
         public bool Excludes(Door other) =>

@@ -270,9 +270,11 @@ internal sealed class Generation : IAsyncDisposable
     public IConfig Entry(string name, ServiceType type) => Entries.FirstOrDefault(e => e.Name == name && e.Type == type) is { } entry ? Config.With(entry.Overrides) : Config;
 
     /// <summary>The smtpd of an entry.</summary>
-    public SmtpdService Smtpd(MasterEntry entry)
+    /// <param name="entry">The entry.</param>
+    /// <param name="stressed">As it is with stress=yes.</param>
+    public SmtpdService Smtpd(MasterEntry entry, bool stressed = false)
     {
-        var config = Config.With(entry.Overrides);
+        var config = Config.With(stressed ? [.. entry.Overrides, new(CommonParameters.Stress.Name, "yes")] : entry.Overrides);
         var service = new SmtpdService(config, entry.Name, $"{entry.Name}/{entry.TypeName}", new SmtpdArrows
         {
             Cleanup = CleanupOf(config),
@@ -288,13 +290,16 @@ internal sealed class Generation : IAsyncDisposable
             Hosts = _around.Hosts,
             Sockets = SocketNames.Of(config, entry),
             Explanation = _around.Explanation,
-        }, ServiceLogOf(config, "smtpd"), _around.Time);
-        _smtpds.Add(service);
+        }, ServiceLogOf(config, "smtpd", entry), _around.Time);
+        lock (_smtpds)
+        {
+            _smtpds.Add(service);
+        }
         return service;
     }
 
     /// <summary>The log of a service: $syslog_name/name.</summary>
-    public ServiceLog ServiceLogOf(IConfig config, string name) => new(_around.Log, $"{config.Get(CommonParameters.SyslogName)}/{name}");
+    public ServiceLog ServiceLogOf(IConfig config, string name, MasterEntry? entry = null) => new(_around.Log, $"{config.Get(CommonParameters.SyslogName)}/{name}", entry?.Verbose > 0);
 
     /// <summary>A session, message, lookup or delivery uses this generation; not when it is over.</summary>
     public bool TryEnter()
@@ -368,7 +373,7 @@ internal sealed class Generation : IAsyncDisposable
     private IDeliveryAgent? Agent(MasterEntry entry, TableSet trusted)
     {
         var config = Config.With(entry.Overrides);
-        var log = ServiceLogOf(config, entry.Command);
+        var log = ServiceLogOf(config, entry.Command, entry);
         if (config.Get(QmgrParameters.BestMxTransport) != Config.Get(QmgrParameters.BestMxTransport))
         {
             log.Warning($"{entry.Name}: -o {QmgrParameters.BestMxTransport.Name}: the queue passes such mail on: the value of main.cf counts");

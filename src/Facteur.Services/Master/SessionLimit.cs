@@ -5,9 +5,13 @@ namespace Facteur.Services.Master;
 internal sealed class SessionLimit
 #pragma warning restore CA1001
 {
+    private static readonly TimeSpan StressTime = TimeSpan.FromSeconds(1000);
+
     private readonly SemaphoreSlim _free = new(0);
     private readonly Lock _gate = new();
     private int _limit;
+
+    private long? _stressed;
 
     /// <summary>Places that sessions under way do not give back when they end, for the limit was lowered.</summary>
     private int _owed;
@@ -31,6 +35,26 @@ internal sealed class SessionLimit
                 _free.Release(more);
             }
             _owed += Math.Max(-more, 0);
+        }
+    }
+
+    /// <summary>Sessions at a time.</summary>
+    public int Sessions => Volatile.Read(ref _limit);
+
+    /// <summary>Asked when a place was given: whether all of them were taken within the time that stress lasts, this one not counted (STRESS_README of Postfix).</summary>
+    /// <param name="time">The clock.</param>
+    /// <param name="begins">This one took the last place, and there was no stress before.</param>
+    public bool IsStressed(TimeProvider time, out bool begins)
+    {
+        lock (_gate)
+        {
+            var stressed = _stressed is { } since && time.GetElapsedTime(since) < StressTime;
+            begins = !stressed && _free.CurrentCount == 0;
+            if (begins)
+            {
+                _stressed = time.GetTimestamp();
+            }
+            return stressed;
         }
     }
 

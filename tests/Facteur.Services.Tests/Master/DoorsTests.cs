@@ -37,6 +37,23 @@ public sealed class DoorsTests
     }
 
     [Fact]
+    public async Task Sessions_that_begin_after_the_last_place_was_taken_have_stress()
+    {
+        await using var room = new MasterRoom();
+        await room.StartAsync("smtpd_banner = stress is \"$stress\"", $"127.0.0.1:{room.Port} inet n - n - 2 smtpd");
+        Assert.Equal("220 stress is \"\"\r\n", await room.GreetingAsync());
+        await using var first = await room.ConnectAsync();
+        Assert.Equal("220 stress is \"\"\r\n", await MasterRoom.HearAsync(first));
+        Assert.DoesNotContain(room.Log.Lines, line => line.Contains("limit", StringComparison.Ordinal));
+        await using (var second = await room.ConnectAsync())
+        {
+            Assert.Equal("220 stress is \"\"\r\n", await MasterRoom.HearAsync(second));
+        }
+        Assert.Equal("220 stress is \"yes\"\r\n", await room.GreetingAsync());
+        Assert.Single(room.Log.Lines, line => line.EndsWith($"warning: service \"127.0.0.1:{room.Port}\" (127.0.0.1:{room.Port}) has reached its process limit \"2\": new clients may experience noticeable delays", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task Our_own_socket_makes_room_for_another_and_comes_back_when_that_fails()
     {
         await using var room = new MasterRoom();

@@ -28,6 +28,7 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
     private readonly IDomainList? _alwaysCached;
     private readonly SmtpContent _content;
     private readonly SmtpNotice _notice;
+    private readonly DebugPeers _debugPeers;
     private readonly SmtpLog _log;
     private readonly TimeProvider _time;
     private readonly TlsClient _tls;
@@ -64,6 +65,7 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
         _generic = SmtpGeneric.Of(config, (lmtp ? SmtpParameters.Lmtp : SmtpParameters.Smtp).GenericMaps, tables, addresses, _log);
         _content = new SmtpContent(reader, threads, time);
         _notice = new SmtpNotice(config, lmtp, resubmit, _log, time);
+        _debugPeers = new DebugPeers(config, lists, log);
         var own = new OwnAddresses(
             [.. ListSyntax.Split(config.Get(CommonParameters.InetInterfaces)), .. ListSyntax.Split(config.Get(CommonParameters.ProxyInterfaces))], hosts);
         var filtered = DnsReplyFilter.Of(Searching(dns, (lmtp ? SmtpParameters.Lmtp : SmtpParameters.Smtp).DnsResolverOptions, config, time), config, (lmtp ? SmtpParameters.Lmtp : SmtpParameters.Smtp).DnsReplyFilter, tables, log);
@@ -263,7 +265,8 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
             }
             return;
         }
-        var session = new SmtpSession(connection, host, _settings, _log, _time, _notice.Begin());
+        var heard = await _debugPeers.HasAsync((host.EndPoint as IPEndPoint)?.Address, host.Name, cancel).ConfigureAwait(false);
+        var session = new SmtpSession(connection, host, _settings, _log, _time, _notice.Begin(heard ? (sign, line) => _log.Said(host.Relay, sign, line) : null));
         DeliveryStatus? why;
         try
         {

@@ -15,6 +15,9 @@ internal sealed class SmtpLog(ServiceLog log)
     /// <summary>A host did not do and another one is tried.</summary>
     internal void NextHost(string queueId, string reason) => log.Info($"{queueId}: {reason}");
 
+    /// <summary>A line of the dialogue, for a peer whose sessions are logged word by word.</summary>
+    internal void Said(string relay, char sign, string line) => log.Info($"{sign} {relay}: {line}");
+
     internal void NotConnected(string reason) => log.Info(reason);
 
     internal void NumericHost(string domain, string host) => log.Warning($"numeric domain name in resource data of MX record for {domain}: {host}");

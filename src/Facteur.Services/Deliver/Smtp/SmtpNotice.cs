@@ -37,7 +37,8 @@ internal sealed class SmtpNotice
     }
 
     /// <summary>A transcript for a session, or null when nobody wants to know.</summary>
-    public SmtpTranscript? Begin() => _wanted ? new SmtpTranscript() : null;
+    /// <param name="said">Takes each line as it is said, or null.</param>
+    public SmtpTranscript? Begin(Action<char, string>? said) => _wanted || said is not null ? new SmtpTranscript(_wanted, said) : null;
 
     /// <summary>Tells of a session, when there is something to tell. Never throws.</summary>
     public async ValueTask SendAsync(DeliveryRequest request, SmtpSession session)

@@ -3,8 +3,10 @@ using System.Text;
 
 namespace Facteur.Services.Deliver.Smtp;
 
-/// <summary>What was said in a session, for the postmaster (notify_classes = protocol); contents of messages are left out. Bounded.</summary>
-internal sealed class SmtpTranscript
+/// <summary>What was said in a session, for the postmaster (notify_classes = protocol) and for the log; contents of messages are left out. Bounded.</summary>
+/// <param name="kept">Whether the postmaster is to be told.</param>
+/// <param name="said">Takes each line as it is said, with ">" for ours and "&lt;" for the server's; or null.</param>
+internal sealed class SmtpTranscript(bool kept, Action<char, string>? said)
 {
     /// <summary>Characters that are kept; a session that says more is told of by its beginning.</summary>
     private const int Limit = 64 * 1024;
@@ -25,7 +27,7 @@ internal sealed class SmtpTranscript
     {
         foreach (var line in reply.AsSpan().EnumerateLines())
         {
-            Add($" In:  {line}");
+            Add('<', line.ToString());
         }
     }
 
@@ -40,7 +42,7 @@ internal sealed class SmtpTranscript
         {
             if (c == '\n')
             {
-                Add($" Out: {_line}");
+                Add('>', _line.ToString());
                 _line.Clear();
             }
             else if (c != '\r' && _line.Length < Limit)
@@ -51,10 +53,10 @@ internal sealed class SmtpTranscript
     }
 
     /// <summary>Something that is no reply.</summary>
-    public void Malformed() => HasErrors = true;
+    public void Malformed() => HasErrors = kept;
 
     /// <summary>Postfix, smtp_check_code: replies to commands that the server does not know or takes for malformed. RFC 5321 4.2.1, x0z; 555: RFC 5321 4.1.1.11.</summary>
-    public void Check(int code) => HasErrors |= code is < 400 or > 599 or 555 or (>= 500 and < 510);
+    public void Check(int code) => HasErrors |= kept && code is < 400 or > 599 or 555 or (>= 500 and < 510);
 
     /// <summary>The lines, and what they said is forgotten.</summary>
     public void Take(StringBuilder text)
@@ -68,8 +70,14 @@ internal sealed class SmtpTranscript
         (_length, _left, HasErrors) = (0, 0, false);
     }
 
-    private void Add(string line)
+    private void Add(char sign, string text)
     {
+        said?.Invoke(sign, text);
+        if (!kept)
+        {
+            return;
+        }
+        var line = sign == '<' ? $" In:  {text}" : $" Out: {text}";
         _length += line.Length;
         if (_length > Limit)
         {

@@ -46,8 +46,8 @@ internal static class Entries
     public static int DefaultLimit(IConfig config)
     {
         var path = Path.Combine(config.ConfigDirectory, "main.cf");
-        return File.Exists(path) && MainCfFile.Parse(path, File.ReadAllText(path)).Entries.ContainsKey("default_process_limit")
-            && int.TryParse(config.Find("default_process_limit"), out var limit) ? limit : 0;
+        return File.Exists(path) && MainCfFile.Parse(path, File.ReadAllText(path)).Entries.ContainsKey(CommonParameters.DefaultProcessLimit.Name)
+            ? (int)Math.Min(config.Get(CommonParameters.DefaultProcessLimit), int.MaxValue) : 0;
     }
 
     /// <summary>The log of a service: $syslog_name/name.</summary>

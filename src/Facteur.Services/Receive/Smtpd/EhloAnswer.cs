@@ -102,6 +102,9 @@ internal sealed class EhloAnswer
     public static string Words(EhloMask mask) =>
         string.Join(' ', Names.Where(name => name.Value is not (EhloMask.Silent or EhloMask.Absent) && (mask & name.Value) != 0).Select(name => name.Key));
 
+    /// <summary>The lines of the answer.</summary>
+    public List<string> Lines(EhloMask discarded) => [.. Encoding.UTF8.GetString(Bytes(discarded)).Split("\r\n", StringSplitOptions.RemoveEmptyEntries)];
+
     /// <summary>The whole answer.</summary>
     public ReadOnlySpan<byte> Bytes(EhloMask discarded) => _answers.GetOrAdd(discarded & ~(EhloMask.Silent | EhloMask.Absent), Make);
 

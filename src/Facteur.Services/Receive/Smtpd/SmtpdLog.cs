@@ -17,6 +17,9 @@ internal sealed class SmtpdLog(ServiceLog log)
 
     public void Connect(ClientFacts client) => log.Info($"connect from {client.Printable}");
 
+    /// <summary>A line of the dialogue, for a peer whose sessions are logged word by word.</summary>
+    public void Said(ClientFacts client, char sign, string line) => log.Info($"{sign} {client.Printable}: {line}");
+
     public void Disconnect(ClientFacts client, string counts) => log.Info($"disconnect from {client.Printable}{counts}");
 
     /// <summary>From whom a message comes, and from whom its client says to have it.</summary>

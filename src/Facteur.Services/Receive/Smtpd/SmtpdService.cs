@@ -64,6 +64,7 @@ public sealed class SmtpdService : IDisposable
         }
         Connections = new ConnectionLimits(Settings, arrows.Anvil, Log, name);
         Notices = new NoticeRate(time);
+        DebugPeers = new DebugPeers(config, arrows.MatchLists, log);
         _heartbeat = new Heartbeat(time);
         _peerName = new PeerName(arrows.Dns, arrows.Hosts, Log, Settings.PeernameLookup, Settings.PortLogging);
     }
@@ -101,6 +102,8 @@ public sealed class SmtpdService : IDisposable
 
     /// <summary>How many notices the postmaster gets.</summary>
     internal NoticeRate Notices { get; }
+
+    internal DebugPeers DebugPeers { get; }
 
     /// <summary>Serves one client until it leaves or the service stops. Never throws for what a peer does. The caller closes the pipe.</summary>
     /// <param name="pipe">The connection.</param>

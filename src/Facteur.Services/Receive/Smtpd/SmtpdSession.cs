@@ -21,6 +21,7 @@ internal sealed class SmtpdSession
     private bool? _rewriteLocal;
     private NoticeClasses _refusal;
     private bool _restarted;
+    private bool _heard;
 
     public SmtpdSession(SmtpdService service, SmtpdChannel channel, ClientFacts client, CancellationToken cancel)
     {
@@ -98,6 +99,7 @@ internal sealed class SmtpdSession
     public async Task RunAsync()
     {
         BareNewline = await PolicyAsync().ConfigureAwait(false);
+        _heard = await Service.DebugPeers.HasAsync(Client.Ip, Client.Name, Cancel).ConfigureAwait(false);
         if (await GreetAsync().ConfigureAwait(false))
         {
             await LoopAsync().ConfigureAwait(false);
@@ -137,11 +139,12 @@ internal sealed class SmtpdSession
         var soft = Settings.SoftBounce && reply[0] == '5' ? Soften(reply) : reply;
         var text = Settings.Footer.IsEmpty ? soft : await Settings.Footer.AddAsync(soft, Context).ConfigureAwait(false);
         Channel.Write(text);
-        if (Transcript is not null)
+        if (Transcript is not null || _heard)
         {
             foreach (var line in text.Split("\r\n"))
             {
-                Transcript.Out(line);
+                Transcript?.Out(line);
+                Said('>', line);
             }
             _refusal = ReferenceEquals(reply, Context.Reply) ? Context.NoticeClass : NoticeClass.Of(reply);
         }
@@ -209,6 +212,18 @@ internal sealed class SmtpdSession
         var hidden = Discarded | (MayXclient ? 0 : EhloMask.Xclient) | (MayXforward ? 0 : EhloMask.Xforward) | (MayVerp ? 0 : EhloMask.Verp);
         Channel.Write(Settings.Ehlo.Bytes(hidden));
         Transcript?.Ehlo(hidden);
+        if (_heard)
+        {
+            Settings.Ehlo.Lines(hidden).ForEach(line => Said('>', line));
+        }
+    }
+
+    private void Said(char sign, string line)
+    {
+        if (_heard)
+        {
+            Log.Said(Client, sign, line);
+        }
     }
 
     /// <summary>XCLIENT: the session goes on as that client's, from its greeting on.</summary>
@@ -385,6 +400,7 @@ internal sealed class SmtpdSession
     private async ValueTask CommandAsync()
     {
         Transcript?.In(Channel.Line);
+        Said('<', Channel.Line);
         if (Channel.LineTooLong)
         {
             Log.LineTooLong(Client, Settings.LineLimit, Channel.Line);

@@ -126,7 +126,7 @@ internal sealed class SmtpdSettings
         Backwards = new BackwardsDefaults(config, arrows.MatchLists);
         Input = new InputOptions(config);
         Ehlo = new EhloAnswer(config, arrows.Tables);
-        Stress = config.Find("stress") ?? "";
+        Stress = config.Get(CommonParameters.Stress);
         CompatibilityLevel = config.Get(CommonParameters.CompatibilityLevel);
         MailVersion = config.Get(CommonParameters.MailVersion);
         RblCode = Code(config, UceParameters.MapsRblRejectCode);

@@ -48,10 +48,7 @@ internal sealed class SmtpdTranscript(SmtpdSettings settings)
                 Wrap(text, (isIn ? "In:  " : "Out: ") + SmtpdLog.Printable(line));
                 continue;
             }
-            foreach (var offer in Encoding.UTF8.GetString(settings.Ehlo.Bytes(ehlo)).Split("\r\n", StringSplitOptions.RemoveEmptyEntries))
-            {
-                Wrap(text, "Out: " + offer);
-            }
+            settings.Ehlo.Lines(ehlo).ForEach(offer => Wrap(text, "Out: " + offer));
         }
         if (_left > 0)
         {

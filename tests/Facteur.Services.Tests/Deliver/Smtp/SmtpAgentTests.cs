@@ -117,6 +117,22 @@ public sealed partial class SmtpAgentTests : IAsyncDisposable
         Assert.Contains(expected, Assert.Single(_notices.Sent).Text);
     }
 
+    [Fact]
+    public async Task What_is_said_is_logged_where_the_entry_wants_it_and_no_notice_comes_of_that()
+    {
+        var peer = Peer().On("RCPT TO:<bad@remote.example>", "501 5.5.4 what");
+        _verbose = true;
+        await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["good@remote.example", "bad@remote.example"]);
+        var relay = $"127.0.0.1[127.0.0.1]:{peer.Port}";
+        var said = _log.Lines.Where(l => l.Contains($" {relay}: ") && (l.Contains(": > ") || l.Contains(": < "))).Select(l => l[(l.IndexOf(": ", StringComparison.Ordinal) + 2)..]).ToList();
+        Assert.StartsWith($"< {relay}: 220 ", said[0], StringComparison.Ordinal);
+        Assert.Equal($"> {relay}: EHLO mx.dest.example", said[1]);
+        Assert.Contains($"> {relay}: RCPT TO:<bad@remote.example> ORCPT=rfc822;bad@remote.example", said);
+        Assert.Contains($"< {relay}: 501 5.5.4 what", said);
+        Assert.DoesNotContain(said, l => l.Contains("Subject"));
+        Assert.Empty(_notices.Sent);
+    }
+
     [Theory]
     [InlineData("550 5.1.1 no such user", "protocol", "bob@dest.example", 0)]
     [InlineData("500 5.5.2 what", "resource, software, bounce, policy", "bob@dest.example", 0)]
@@ -1006,6 +1022,8 @@ public sealed partial class SmtpAgentTests : IAsyncDisposable
         return peer;
     }
 
+    private bool _verbose;
+
     private SmtpAgent Agent(params (string Name, string Value)[] values) => Agent(false, values);
 
     private SmtpAgent Agent(bool lmtp, params (string Name, string Value)[] values) => Agent(lmtp, chroot: false, values);
@@ -1016,7 +1034,7 @@ public sealed partial class SmtpAgentTests : IAsyncDisposable
         var config = new TestConfig([.. values, .. set.Contains("smtp_tls_security_level") ? [] : new[] { ("smtp_tls_security_level", "may") }, ("inet_protocols", "ipv4")]);
         var agent = new SmtpAgent(
             config, lmtp, [], new SocketNames(config.Get(CommonParameters.QueueDirectory), chroot), _dns, new HostsFile("/nonexistent", TimeProvider.System), new NoLists(), new Forward(this),
-            _threads, _notices, new ServiceLog(_log, lmtp ? "postfix/lmtp" : "postfix/smtp"), TimeProvider.System, _tables, _tables, new MemoryAddressMaps("+", "dest.example"));
+            _threads, _notices, new ServiceLog(_log, lmtp ? "postfix/lmtp" : "postfix/smtp", _verbose), TimeProvider.System, _tables, _tables, new MemoryAddressMaps("+", "dest.example"));
         _made.Add(agent);
         return agent;
     }

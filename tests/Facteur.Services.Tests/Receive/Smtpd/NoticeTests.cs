@@ -23,6 +23,27 @@ public sealed class NoticeTests
     }
 
     [Theory]
+    [InlineData("", true)]
+    [InlineData("example, 127.0.7.0/24", false)]
+    [InlineData("127.0.8.0/24", false)]
+    public async Task What_is_said_is_logged_for_peers_of_a_list_and_where_the_entry_wants_it(string peers, bool verbose)
+    {
+        var world = new SmtpdWorld(("debug_peer_list", peers), ("notify_classes", ""), ("smtpd_forbid_unauth_pipelining", "no"), ("smtpd_discard_ehlo_keywords", "chunking, silent-discard"), ("mail_name", "Postfix")) { Verbose = verbose };
+        await world.TalkAsync("EHLO c.example\r\nBOGUS \u0001x\r\nQUIT\r\n");
+        var said = world.Log.Lines.Where(l => l.Contains("postfix/smtpd: < ") || l.Contains("postfix/smtpd: > ")).Select(l => l.Replace("postfix/smtpd: ", "")).ToList();
+        if (peers.StartsWith("127.0.8", StringComparison.Ordinal))
+        {
+            Assert.Empty(said);
+            return;
+        }
+        var client = world.Log.Lines.First(l => l.Contains("connect from ")).Split("connect from ")[1];
+        Assert.Equal([$"> {client}: 220 mx.dest.example ESMTP Postfix", $"< {client}: EHLO c.example", $"> {client}: 250-mx.dest.example", $"> {client}: 250-PIPELINING"], said[..4]);
+        Assert.DoesNotContain($"> {client}: 250-CHUNKING", said);
+        Assert.Equal([$"> {client}: 500 5.5.2 Error: command not recognized", $"< {client}: QUIT", $"> {client}: 221 2.0.0 Bye"], said[^3..]);
+        Assert.Empty(world.Cleanup.Completed);
+    }
+
+    [Theory]
     [InlineData("nosuch@dest.example", "bounces")]
     [InlineData("x@elsewhere.example", "owner")]
     public async Task Of_mail_for_nobody_the_recipient_of_bounces_is_told(string recipient, string told)

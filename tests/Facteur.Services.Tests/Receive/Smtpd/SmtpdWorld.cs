@@ -61,9 +61,12 @@ internal sealed class SmtpdWorld
     /// <summary>As sendmail -bs runs it.</summary>
     public bool StandAlone { get; init; }
 
+    /// <summary>Its entry says -v.</summary>
+    public bool Verbose { get; init; }
+
     public SmtpdService Service => _service ??= StandAlone
         ? SmtpdService.StandAlone(Config, Arrows(), new ServiceLog(Log, "postfix/smtpd"), Time)
-        : new SmtpdService(Config, "smtp", "smtp/inet", Arrows(), new ServiceLog(Log, "postfix/smtpd"), Time);
+        : new SmtpdService(Config, "smtp", "smtp/inet", Arrows(), new ServiceLog(Log, "postfix/smtpd", Verbose), Time);
 
     private SmtpdArrows Arrows() => new()
     {
