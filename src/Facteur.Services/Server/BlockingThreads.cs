@@ -12,8 +12,8 @@ public sealed class BlockingThreads : IDisposable
     private static readonly TimeSpan IdleLimit = TimeSpan.FromSeconds(30);
 
     private readonly Queue<Action> _work = new();
-    private readonly Lock _gate = new();
-    private readonly SemaphoreSlim _ready = new(0);
+    // A monitor, for whoever waits for it sleeps at once: a semaphore's waiters spin first, which with a thread per delivery is most of what they do.
+    private readonly object _gate = new();
     private readonly SemaphoreSlim _room = new(WaitingLimit);
     private readonly int _limit;
     private readonly string _name;
@@ -58,10 +58,7 @@ public sealed class BlockingThreads : IDisposable
         lock (_gate)
         {
             _ended = true;
-            if (_threads > 0)
-            {
-                _ready.Release(_threads);
-            }
+            Monitor.PulseAll(_gate);
         }
     }
 
@@ -72,13 +69,17 @@ public sealed class BlockingThreads : IDisposable
         {
             ObjectDisposedException.ThrowIf(_ended, this);
             _work.Enqueue(work);
+            // Idle ones that were woken and have not come yet count, as the work does that they were woken for.
             if (_work.Count > _idle && _threads < _limit)
             {
                 _threads++;
                 start = true;
             }
+            else
+            {
+                Monitor.Pulse(_gate);
+            }
         }
-        _ready.Release();
         if (start)
         {
             new Thread(Work, 256 * 1024) { IsBackground = true, Name = _name }.Start();
@@ -94,27 +95,21 @@ public sealed class BlockingThreads : IDisposable
         }
     }
 
+    /// <summary>The next work; null when there was none for a while, or will be none: the thread ends.</summary>
     private Action? Next()
     {
         lock (_gate)
         {
             _idle++;
-        }
-        var signalled = _ready.Wait(IdleLimit);
-        lock (_gate)
-        {
+            while (_work.Count == 0 && !_ended && Monitor.Wait(_gate, IdleLimit))
+            {
+            }
             _idle--;
-            if (_work.TryDequeue(out var work))
+            if (!_work.TryDequeue(out var work))
             {
-                return work;
+                _threads--;
             }
-            if (signalled && !_ended)
-            {
-                // The work this signal stood for was taken by a thread that timed out and found it.
-                return static () => { };
-            }
-            _threads--;
-            return null;
+            return work;
         }
     }
 }
