@@ -83,7 +83,7 @@ internal sealed class Snapshot : IConfig
         {
             "compatibility_level" when CompatibilityLevel.Parse(value.Text) is null =>
                 $"bad compatibility level in compatibility_level={value.Text}: expected major[.minor[.patch]]",
-            "myorigin" or "relayhost" when value.Text.Trim().AsSpan().IndexOfAny(" \t,\r\n") >= 0 =>
+            "myorigin" when value.Text.Trim().AsSpan().IndexOfAny(" \t,\r\n") >= 0 =>
                 $"{name} parameter setting must not contain multiple values: {value.Text}",
             _ => ParameterRegistry.Find(name)?.Check(value.Text),
         };

@@ -93,10 +93,15 @@ public sealed class ConfigLoaderTests : IDisposable
     [InlineData("queue_directory =", "bad string length 0 < 1: queue_directory = ")]
     [InlineData("myorigin = ${x", "parameter myorigin: truncated macro reference: \"${x\"")]
     [InlineData("myorigin = $myorigin", "parameter myorigin: unreasonable macro call nesting: \"myorigin\"")]
-    [InlineData("relayhost = a.example b.example", "relayhost parameter setting must not contain multiple values: a.example b.example")]
+    [InlineData("myorigin = a.example b.example", "myorigin parameter setting must not contain multiple values: a.example b.example")]
     [InlineData("compatibility_level = new", "bad compatibility level in compatibility_level=new: expected major[.minor[.patch]]")]
     public void Errors_name_parameter_value_file_and_line(string main, string error) =>
         Assert.Contains($"{error} ({_directory}/main.cf, line 2)", Load($"# first\n{main}\n").Errors);
+
+    // postconf(5), relayhost: several hosts, as of Postfix 3.5.
+    [Fact]
+    public void Relayhost_may_be_several() =>
+        Assert.Empty(Load("relayhost = [a.example]:587, b.example c.example\n").Errors);
 
     [Fact]
     public void All_errors_come_at_once()

@@ -34,7 +34,7 @@ public sealed class SmtpParameters
         GenericMaps = Text("generic_maps", "", "Tables that map addresses on their way out.");
         HeloName = Text(hello + "_name", "$myhostname", "Our name in EHLO, HELO and LHLO.", 1);
         HeloTimeout = Time(hello + "_timeout", "300s", "Longest wait for greeting and EHLO.", 1);
-        HostLookup = Text("host_lookup", "dns", "Where addresses are looked up: dns, native, or both in order.", 1);
+        HostLookup = Text("host_lookup", "dns", "Where addresses are looked up: dns, native, or both, the DNS first.", 1);
         LineLengthLimit = Number("line_length_limit", "998", "Bytes of a line that is sent, 0 for no limit.");
         LogTlsFeatureStatus = Flag("log_tls_feature_status", "yes", "Whether the delivery line says tls=.");
         MailTimeout = Time("mail_timeout", "300s", "Longest wait for the reply to MAIL.", 1);

@@ -196,7 +196,7 @@ public sealed class DeliveryReport
     private string Reason(DeliveryStatus status) =>
         status.Relay is { Length: > 0 } relay && Template.Kind is BounceTemplateKind.Success or BounceTemplateKind.Verify
             && status.Outcome is DeliveryOutcome.Sent or DeliveryOutcome.Deliverable or DeliveryOutcome.Undeliverable
-            ? $"delivery via {relay}: {status.Reason}" : status.Reason;
+            ? $"delivery via {relay}: {status.Reason}" : status.Reason.Length > 0 ? status.Reason : "(description unavailable)";
 
     private string Action(DeliveryStatus status) => Template.Kind switch
     {

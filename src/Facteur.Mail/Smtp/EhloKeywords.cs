@@ -108,9 +108,11 @@ public readonly record struct EhloKeywords(string Name, SmtpExtensions Extension
     private static SmtpExtensions Xforward(ReadOnlySpan<char> attributes)
     {
         var extensions = SmtpExtensions.None;
+        // Postfix: in any case, as keywords are (RFC 5321 2.4).
+        Span<char> upper = stackalloc char[8];
         foreach (var range in attributes.Split(' '))
         {
-            extensions |= attributes[range] switch
+            extensions |= upper[..Math.Max(attributes[range].ToUpperInvariant(upper), 0)] switch
             {
                 "NAME" => SmtpExtensions.XforwardName,
                 "ADDR" => SmtpExtensions.XforwardAddress,

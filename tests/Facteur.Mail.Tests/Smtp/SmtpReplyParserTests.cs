@@ -105,6 +105,7 @@ public sealed class SmtpReplyParserTests
     [InlineData("250-x\n250 SIZE = 20", SmtpExtensions.Size, 0, "=")]
     [InlineData("250-x\n250  =SIZE 20", SmtpExtensions.Size, 20, "")]
     [InlineData("250-x\n250 SIZE 99999999999999999999", SmtpExtensions.Size, 0, "")]
+    [InlineData("250-x\n250 xforward name Addr attributes-that-are-none", SmtpExtensions.XforwardName | SmtpExtensions.XforwardAddress, 0, "")]
     [InlineData("250-x\n250-8BITMIME=yes\n250 XFORWARD=NAME  ADDR", SmtpExtensions.EightBitMime | SmtpExtensions.XforwardName | SmtpExtensions.XforwardAddress, 0, "")]
     public void Parameters_of_keywords(string text, SmtpExtensions extensions, long limit, string bad)
     {

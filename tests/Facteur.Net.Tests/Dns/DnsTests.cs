@@ -53,20 +53,34 @@ public sealed class DnsTests : IDisposable
     }
 
     [Fact]
-    public async Task Hosts_come_from_the_sources_in_order()
+    public async Task Hosts_come_from_the_dns_or_as_the_system_finds_them()
     {
-        await File.WriteAllTextAsync(_file, "127.0.0.5 Mail.example mail # c\n::1 mail.example\n");
+        await File.WriteAllTextAsync(_file, "127.0.0.5 Mail.example mail # c\n::1 mail.example\n127.0.0.6 four.example\n", TestContext.Current.CancellationToken);
         var hosts = new HostsFile(_file, TimeProvider.System);
-        var dns = new StaticResolver().Add("mail.example", "A 192.0.2.9").Add("192.0.2.9", "PTR mail.example");
-        var native = new HostLookup(dns, hosts, [HostSource.Native]);
-        Assert.Equal([IPAddress.Parse("127.0.0.5")], (await native.AddressesAsync("MAIL.example", false, default)).Records);
-        Assert.Equal([IPAddress.IPv6Loopback], (await native.AddressesAsync("mail.example", true, default)).Records);
+        var dns = new StaticResolver().Add("mail.example", "A 192.0.2.9").Add("192.0.2.9", "PTR mail.example").Add("four.example", "AAAA 2001:db8::4");
+        var native = new HostLookup(dns, hosts, [HostSource.Native], new StaticResolver().Add("short", "A 192.0.2.7").Add("four.example", "AAAA 2001:db8::4"));
+        await FindsAsync(native, "MAIL.example", "::1 127.0.0.5", true);
+        // What the file has, the DNS is not asked for, not for the other family either.
+        await FindsAsync(native, "four.example", "127.0.0.6", true);
+        await FindsAsync(native, "four.example", "2001:db8::4", true, ipv4: false);
+        await FindsAsync(native, "short", "192.0.2.7", true);
         Assert.Equal(["Mail.example"], (await native.NamesAsync(IPAddress.Parse("127.0.0.5"), default)).Records);
         Assert.Equal(["mail.example"], (await native.NamesAsync(IPAddress.Parse("192.0.2.9"), default)).Records);
-        var both = new HostLookup(dns, hosts, [HostSource.Dns, HostSource.Native]);
-        Assert.Equal([IPAddress.Parse("192.0.2.9")], (await both.AddressesAsync("mail.example", false, default)).Records);
-        Assert.Equal([IPAddress.Parse("127.0.0.5")], (await both.AddressesAsync("mail", false, default)).Records);
-        Assert.Equal(DnsStatus.NameError, (await both.AddressesAsync("none.example", false, default)).Status);
+        foreach (HostSource[] order in (HostSource[][])[[HostSource.Dns, HostSource.Native], [HostSource.Native, HostSource.Dns]])
+        {
+            var both = new HostLookup(dns, hosts, order);
+            await FindsAsync(both, "mail.example", "192.0.2.9", false);
+            await FindsAsync(both, "mail", "127.0.0.5", true);
+            await FindsAsync(both, "none.example", "", true);
+            Assert.Equal(DnsStatus.NameError, (await both.AddressesAsync("none.example", true, true, default)).Ipv4.Status);
+        }
+        await FindsAsync(new HostLookup(dns, hosts, [HostSource.Dns]), "mail", "", false);
+    }
+
+    private static async Task FindsAsync(HostLookup lookup, string name, string addresses, bool asSystem, bool ipv4 = true)
+    {
+        var found = await lookup.AddressesAsync(name, true, ipv4, default);
+        Assert.Equal((addresses, asSystem), (string.Join(' ', found.Ipv6.Records.Concat(found.Ipv4.Records)), found.Native));
     }
 
     [Fact]

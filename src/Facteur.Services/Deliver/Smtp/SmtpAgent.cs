@@ -22,6 +22,8 @@ namespace Facteur.Services.Deliver.Smtp;
 /// </summary>
 public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
 {
+    private const string ResolvConf = "/etc/resolv.conf";
+
     private readonly SmtpSettings _settings;
     private readonly SmtpHostFinder _finder;
     private readonly SmtpSessionCache _cache;
@@ -33,11 +35,13 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly TlsClient _tls;
     private readonly SmtpGeneric? _generic;
+    private readonly Func<DeliveryRequest, IReadOnlySet<string>> _deliveredTo;
+    private readonly BlockingThreads _threads;
 
     /// <summary>Makes the agent of one master.cf entry.</summary>
     /// <param name="config">The entry's snapshot.</param>
     /// <param name="lmtp">The entry's command is lmtp.</param>
-    /// <param name="arguments">Arguments behind the command that are no -o: flags=ORX.</param>
+    /// <param name="arguments">Arguments behind the command that are no -o: flags=DORX.</param>
     /// <param name="sockets">What names of sockets mean.</param>
     /// <param name="dns">The DNS.</param>
     /// <param name="hosts">/etc/hosts.</param>
@@ -64,13 +68,20 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
         _time = time;
         _generic = SmtpGeneric.Of(config, (lmtp ? SmtpParameters.Lmtp : SmtpParameters.Smtp).GenericMaps, tables, addresses, _log);
         _content = new SmtpContent(reader, threads, time);
+        _threads = threads;
+        _deliveredTo = request =>
+        {
+            using var content = new MessageContent(reader, request.MessageId, request.Layout);
+            // What can't be read is found out, and told, when it is sent.
+            return DeliveredTo.Find(content, out _);
+        };
         _notice = new SmtpNotice(config, lmtp, resubmit, _log, time);
         _debugPeers = new DebugPeers(config, lists, log);
         var own = new OwnAddresses(
             [.. ListSyntax.Split(config.Get(CommonParameters.InetInterfaces)), .. ListSyntax.Split(config.Get(CommonParameters.ProxyInterfaces))], hosts);
         var filtered = DnsReplyFilter.Of(Searching(dns, (lmtp ? SmtpParameters.Lmtp : SmtpParameters.Smtp).DnsResolverOptions, config, time), config, (lmtp ? SmtpParameters.Lmtp : SmtpParameters.Smtp).DnsReplyFilter, tables, log);
         // Postfix: what the system's own lookup says is not filtered.
-        var lookup = new HostLookup(_settings.Sources.Contains(HostSource.Dns) ? filtered : dns, hosts, _settings.Sources);
+        var lookup = new HostLookup(filtered, hosts, _settings.Sources, new SearchResolver(dns, ResolvConf, true, true, time));
         _finder = new SmtpHostFinder(_settings, sockets, filtered, lookup, own, _log);
         _cache = new SmtpSessionCache(_settings, time);
         var cached = (lmtp ? SmtpParameters.Lmtp : SmtpParameters.Smtp).ConnectionCacheDestinations;
@@ -90,6 +101,12 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
         if (_generic is not null && (!await delivery.MapAsync(_generic, cancel).ConfigureAwait(false) || delivery.HasBadMapped))
         {
             return delivery.End(SmtpFailures.MapProblem(), null);
+        }
+        if (_settings.PrependDeliveredTo && await LoopAsync(request, cancel).ConfigureAwait(false) is { } loop)
+        {
+            // Nothing is known of the destination.
+            delivery.HostSpoke = true;
+            return delivery.End(loop, null, relay: request.Transport);
         }
         var keep = await KeepsConnectionAsync(request, cancel).ConfigureAwait(false);
         Attempt? attempt = null;
@@ -136,7 +153,7 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
                 throw new ConfigException($"{options.Name} = {option}: expected res_defnames or res_dnsrch");
             }
         }
-        return defnames || dnsrch ? new SearchResolver(dns, "/etc/resolv.conf", defnames, dnsrch, time) : dns;
+        return defnames || dnsrch ? new SearchResolver(dns, ResolvConf, defnames, dnsrch, time) : dns;
     }
 
     private static X509Certificate2Collection Authorities(string path)
@@ -168,12 +185,39 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
         return bad ? DeliveryStatus.Bounced(1, 3, "an address holds control characters") : null;
     }
 
+    /// <summary>flags=D: mail that was here before, by its Delivered-To headers.</summary>
+    private async ValueTask<DeliveryStatus?> LoopAsync(DeliveryRequest request, CancellationToken cancel)
+    {
+        if (request.Recipients.Count > 1)
+        {
+            _log.OneRecipientWanted(request.Transport);
+            return DeliveryStatus.Deferred(3, 5, "mail system configuration error");
+        }
+        var address = request.Recipients[0].Recipient.Address;
+        var seen = await _threads.RunAsync(() => _deliveredTo(request), cancel).ConfigureAwait(false);
+        return seen.Contains(address) ? DeliveryStatus.Bounced(4, 6, $"mail forwarding loop for {address}") : null;
+    }
+
     /// <summary>Whether a text would break a command's line.</summary>
     internal static bool HasControl(string text) => text.AsSpan().IndexOfAnyInRange('\0', '\x1f') >= 0 || text.Contains('\x7f');
 
     private async ValueTask<(bool Use, bool Store)> KeepsConnectionAsync(DeliveryRequest request, CancellationToken cancel) =>
-        _alwaysCached is not null && await _alwaysCached.MatchAsync(request.Nexthop, cancel).ConfigureAwait(false) == LookupStatus.Found ? (true, true)
+        _alwaysCached is not null && await IsAlwaysCachedAsync(request.Nexthop, cancel).ConfigureAwait(false) ? (true, true)
         : _settings.CacheOnDemand ? ((request.Flags & DeliveryFlags.UseConnection) != 0, (request.Flags & DeliveryFlags.KeepConnection) != 0) : default;
+
+    /// <summary>postconf(5), smtp_connection_cache_destinations: a name without [] and port, or the path of a socket.</summary>
+    private async ValueTask<bool> IsAlwaysCachedAsync(string nexthop, CancellationToken cancel)
+    {
+        foreach (var site in Sites(nexthop))
+        {
+            if (SmtpDestination.TryParse(site, _settings, out var destination)
+                && await _alwaysCached!.MatchAsync(destination.UnixPath ?? destination.Name, cancel).ConfigureAwait(false) == LookupStatus.Found)
+            {
+                return true;
+            }
+        }
+        return false;
+    }
 
     private List<string> Sites(string nexthop)
     {
@@ -189,7 +233,8 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
     private DeliveryStatus? WhyLeft(SmtpDelivery delivery, Attempt attempt)
     {
         var parameter = attempt.Fallback ? _settings.Prefix + "fallback_relay"
-            : delivery.Request.Nexthop == _settings.Relayhost ? TrivialRewriteParameters.Relayhost.Name : null;
+            // Postfix: the first of several hosts is compared with all of relayhost, so that a list has no such net.
+            : Sites(delivery.Request.Nexthop).FirstOrDefault() == _settings.Relayhost ? TrivialRewriteParameters.Relayhost.Name : null;
         if (parameter is null || delivery.LeftCount == 0 || delivery.Unreadable || attempt.Why is not { Outcome: DeliveryOutcome.Bounced } why)
         {
             return attempt.Why;
@@ -282,7 +327,8 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
             attempt.Sessions++;
             delivery.Connected();
             var final = lastSite && (lastHost || (_settings.MxSessionLimit > 0 && attempt.Sessions >= _settings.MxSessionLimit));
-            var goesPlain = await TransactAsync(delivery, session, final, MayGoPlain(delivery.Request), delivery.Request.Nexthop, attempt.Keep).ConfigureAwait(false);
+            // Kept by the name of the next hop, which a fallback relay does not have.
+            var goesPlain = await TransactAsync(delivery, session, final, MayGoPlain(delivery.Request), delivery.Request.Nexthop, attempt.Keep && !attempt.Fallback).ConfigureAwait(false);
             attempt.Why = delivery.Why;
             attempt.Stop = delivery.Unreadable;
             delivery.NextHost();
@@ -329,7 +375,7 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
         if (result.Connection is null && result.Error == "Cannot assign requested address" && bind is not null && !_settings.BindEnforce)
         {
             // Postfix: without smtp_bind_address_enforce a wrong address is no reason to keep mail.
-            _log.NotBound($"{_settings.Prefix}bind_address: bind {bind}: {result.Error}");
+            _log.NotBound(bind, result.Error);
             return await Connector.ConnectAsync(host.EndPoint, null, _settings.ConnectTimeout, _time, cancel).ConfigureAwait(false);
         }
         return result;

@@ -70,17 +70,18 @@ internal static class SmtpCommands
     }
 
     /// <summary>XFORWARD, in one command or two as Postfix writes them; none when nothing is known that the server wants to know.</summary>
-    /// <returns>Commands written.</returns>
-    internal static int Xforward(PipeWriter output, Envelope envelope, string queueId, SmtpExtensions offered)
+    /// <returns>Commands written, and whether the first is that of name and address.</returns>
+    internal static (int Commands, bool Names) Xforward(PipeWriter output, Envelope envelope, string queueId, SmtpExtensions offered)
     {
         var client = envelope.OriginalClient;
         var address = client.Address.Contains(':') ? "IPv6:" + client.Address : client.Address;
         // Postfix: mail that was made here has no name in another's log.
         var ident = envelope.Attributes.Value(MessageAttributes.LogIdent) is { Length: > 0 } said ? said : envelope.Origin == MessageOrigin.Smtpd ? queueId : "";
-        return Xforward(output, offered, [(SmtpExtensions.XforwardName, " NAME=", client.Name), (SmtpExtensions.XforwardAddress, " ADDR=", address),
-                (SmtpExtensions.XforwardPort, " PORT=", client.Port > 0 ? client.Port.ToString(CultureInfo.InvariantCulture) : "")])
-            + Xforward(output, offered, [(SmtpExtensions.XforwardProtocol, " PROTO=", client.Protocol), (SmtpExtensions.XforwardHelo, " HELO=", client.Helo),
+        var names = Xforward(output, offered, [(SmtpExtensions.XforwardName, " NAME=", client.Name), (SmtpExtensions.XforwardAddress, " ADDR=", address),
+                (SmtpExtensions.XforwardPort, " PORT=", client.Port > 0 ? client.Port.ToString(CultureInfo.InvariantCulture) : "")]);
+        var others = Xforward(output, offered, [(SmtpExtensions.XforwardProtocol, " PROTO=", client.Protocol), (SmtpExtensions.XforwardHelo, " HELO=", client.Helo),
                 (SmtpExtensions.XforwardIdent, " IDENT=", ident), (SmtpExtensions.XforwardSource, " SOURCE=", (envelope.Flags & MessageFlags.RewriteLocal) != 0 ? "LOCAL" : "REMOTE")]);
+        return (names + others, names > 0);
     }
 
     private static int Xforward(PipeWriter output, SmtpExtensions offered, ReadOnlySpan<(SmtpExtensions Wanted, string Label, string Value)> attributes)

@@ -105,19 +105,19 @@ internal sealed class SmtpDelivery(DeliveryRequest request, SmtpSettings setting
     }
 
     /// <summary>One recipient has its result: logged and kept.</summary>
-    internal void Finish(int index, DeliveryStatus status, SmtpSession? session, string? tls)
+    internal void Finish(int index, DeliveryStatus status, SmtpSession? session, string? tls, string relay = "none")
     {
         _states[index] = RecipientState.Finished;
         _results[_finished++] = DeliveryLog.Write(
             log.Service, request, request.Recipients[index], status, new DeliveryTimes(_start, _connected, DeliveryTimes.Now(time)),
-            session?.Host.Relay ?? "none", session is null ? 0 : session.Uses, settings.LogTls ? tls : null, settings.SoftBounce, settings.DelayResolution, settings.Tables.StatusFilter);
+            session?.Host.Relay ?? relay, session is null ? 0 : session.Uses, settings.LogTls ? tls : null, settings.SoftBounce, settings.DelayResolution, settings.Tables.StatusFilter);
     }
 
     /// <summary>One recipient failed with a host: final when the failure or the host is, else left for the next.</summary>
     internal void Fail(int index, DeliveryStatus status, SmtpSession session, bool final)
     {
         Why = status;
-        if (status.Outcome == DeliveryOutcome.Bounced || final)
+        if (IsFinal(status, final))
         {
             Finish(index, status, session, session.TlsStatus);
             return;
@@ -126,11 +126,14 @@ internal sealed class SmtpDelivery(DeliveryRequest request, SmtpSettings setting
         _states[index] = RecipientState.NextHost;
     }
 
+    /// <summary>Postfix: with soft_bounce the next host is asked after a refusal for good, too.</summary>
+    private bool IsFinal(DeliveryStatus status, bool final) => final || (status.Outcome == DeliveryOutcome.Bounced && !settings.SoftBounce);
+
     /// <summary>All that are not finished failed with a host, for one reason.</summary>
     internal void FailAll(DeliveryStatus status, SmtpSession session, bool final)
     {
         Why = status;
-        var ends = status.Outcome == DeliveryOutcome.Bounced || final;
+        var ends = IsFinal(status, final);
         if (!ends)
         {
             log.NextHost(request.QueueId, status.Reason);
@@ -152,7 +155,7 @@ internal sealed class SmtpDelivery(DeliveryRequest request, SmtpSettings setting
     }
 
     /// <summary>No host is left: the others get the last failure, or none when best_mx_transport takes them.</summary>
-    internal DeliveryResult End(DeliveryStatus? why, string? tls, bool loops = false)
+    internal DeliveryResult End(DeliveryStatus? why, string? tls, bool loops = false, string relay = "none")
     {
         if (Unreadable || Damaged)
         {
@@ -171,7 +174,7 @@ internal sealed class SmtpDelivery(DeliveryRequest request, SmtpSettings setting
         {
             if (_states[i] != RecipientState.Finished)
             {
-                Finish(i, why, null, tls);
+                Finish(i, why, null, tls, relay);
             }
         }
         return new DeliveryResult(request.RequestId, _results, HostSpoke || why.Outcome == DeliveryOutcome.Bounced ? null : why);

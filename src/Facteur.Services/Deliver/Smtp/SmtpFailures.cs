@@ -34,12 +34,7 @@ internal static class SmtpFailures
     }
 
     internal static DeliveryStatus TlsRefused(SmtpHost host, in SmtpReply reply) =>
-        Of(host, reply, $"TLS is required, but host {host.NameAddress} refused to start TLS: {SmtpReplyText.OneLine(reply.Text)}") with
-        {
-            Outcome = DeliveryOutcome.Deferred,
-            Status = SmtpReplyText.Status(reply.Code, reply.Text) with { Class = 4 },
-            Action = DsnAction.Delayed,
-        };
+        Of(host, reply, $"TLS is required, but host {host.NameAddress} refused to start TLS: {SmtpReplyText.OneLine(reply.Text)}");
 
     internal static DeliveryStatus TlsNotOffered(SmtpHost host) =>
         DeliveryStatus.Deferred(7, 4, $"TLS is required, but was not offered by host {host.NameAddress}");

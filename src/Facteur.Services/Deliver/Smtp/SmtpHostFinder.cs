@@ -171,19 +171,18 @@ internal sealed class SmtpHostFinder(SmtpSettings settings, SocketNames sockets,
             hosts.Add(Host(destination, name, literal, preference));
             return null;
         }
-        var ipv6 = settings.UseIpv6 ? lookup.AddressesAsync(name, true, cancel) : ValueTask.FromResult(DnsAnswer<IPAddress>.None(DnsStatus.NoData));
-        var ipv4 = settings.UseIpv4 ? lookup.AddressesAsync(name, false, cancel) : ValueTask.FromResult(DnsAnswer<IPAddress>.None(DnsStatus.NoData));
-        var (six, four) = (await ipv6.ConfigureAwait(false), await ipv4.ConfigureAwait(false));
+        var found = await lookup.AddressesAsync(name, settings.UseIpv6, settings.UseIpv4, cancel).ConfigureAwait(false);
+        var (six, four) = (found.Ipv6, found.Ipv4);
         Add(destination, name, six, preference, hosts);
         Add(destination, name, four, preference, hosts);
-        if (six.Records.Count + four.Records.Count > 0)
+        if (found.Any)
         {
             return null;
         }
         var (status, type) = !settings.UseIpv4 ? (six.Status, "AAAA")
             : settings.UseIpv6 && six.Status is DnsStatus.TryAgain or DnsStatus.Filtered ? (six.Status, "AAAA")
             : settings.UseIpv6 && four.Status is not (DnsStatus.TryAgain or DnsStatus.Filtered) ? (six.Status, "AAAA") : (four.Status, "A");
-        return NotFound(name, type, status, before);
+        return found.Native ? NotFoundNative(name, status, before) : NotFound(name, type, status, before);
     }
 
     private void Add(SmtpDestination destination, string name, in DnsAnswer<IPAddress> answer, int preference, List<SmtpHost> hosts)
@@ -194,17 +193,27 @@ internal sealed class SmtpHostFinder(SmtpSettings settings, SocketNames sockets,
         }
     }
 
-    private DeliveryStatus NotFound(string name, string type, DnsStatus status, DeliveryStatus? before)
+    private static DeliveryStatus NotFound(string name, string type, DnsStatus status, DeliveryStatus? before)
     {
         var soft = status == DnsStatus.TryAgain || before is { Outcome: DeliveryOutcome.Deferred };
         var detail = (ushort)(status == DnsStatus.TryAgain ? 3 : 4);
-        // Only hosts themselves are looked up by the system.
-        var native = type is "A" or "AAAA" && !settings.Sources.Contains(HostSource.Dns);
-        var text = native
-            ? $"unable to look up host {name}: {(soft ? "Temporary failure in name resolution" : status == DnsStatus.NoData ? "No address associated with hostname" : "Name or service not known")}"
-            : DnsWords.Sentence(name, type, status);
+        var text = DnsWords.Sentence(name, type, status);
         return status == DnsStatus.Filtered ? DeliveryStatus.Deferred(7, 0, text)
             : soft ? DeliveryStatus.Deferred(4, detail, text) : DeliveryStatus.Bounced(4, detail, text);
+    }
+
+    /// <summary>The words of getaddrinfo(3). Postfix takes a name that is there and has no address for no fault of the name: x.3.0.</summary>
+    private static DeliveryStatus NotFoundNative(string name, DnsStatus status, DeliveryStatus? before)
+    {
+        var soft = status == DnsStatus.TryAgain || before is { Outcome: DeliveryOutcome.Deferred };
+        var (subject, detail, error) = status switch
+        {
+            DnsStatus.TryAgain => ((ushort)4, (ushort)3, "Temporary failure in name resolution"),
+            DnsStatus.NoData => ((ushort)3, (ushort)0, "No address associated with hostname"),
+            _ => ((ushort)4, (ushort)4, "Name or service not known"),
+        };
+        var text = $"unable to look up host {name}: {error}";
+        return soft ? DeliveryStatus.Deferred(subject, detail, text) : DeliveryStatus.Bounced(subject, detail, text);
     }
 
     /// <summary>inet_protocols has its family.</summary>

@@ -43,6 +43,8 @@ internal sealed class SmtpLog(ServiceLog log)
 
     internal void Malformed(string queueId, bool lmtp, string relay, string text) => log.Warning($"{queueId}: non-{(lmtp ? "LMTP" : "ESMTP")} response from {relay}: {text}");
 
+    internal void OneRecipientWanted(string transport) => log.Warning($"flag `D' requires {transport}_destination_recipient_limit = 1");
+
     internal void PathTooLong(string path) => log.Warning($"unix-domain name too long: {path}");
 
     internal void MapProblem(string parameter, string address) => log.Warning($"{parameter} map lookup problem for {address}");
@@ -51,9 +53,9 @@ internal sealed class SmtpLog(ServiceLog log)
 
     internal void NotNotified(string reason) => log.Warning($"postmaster notify: {reason}");
 
-    internal void XforwardRefused(string nameAddress, string reply) => log.Warning($"host {nameAddress} said: {reply} (in reply to XFORWARD command)");
+    internal void XforwardRefused(string relay, string reply, string attributes) => log.Warning($"host {relay} said: {reply} (in reply to XFORWARD {attributes} command)");
 
-    internal void NotBound(string reason) => log.Warning(reason);
+    internal void NotBound(System.Net.IPAddress address, string error) => log.Warning($"smtp_connect_addr: bind {address}: {error}");
 
     internal void Checked(string queueId, string action, string kind, string line, string text) =>
         log.Info(text.Length > 0 ? $"{queueId}: {action}: {kind} {line}: {text}" : $"{queueId}: {action}: {kind} {line}");

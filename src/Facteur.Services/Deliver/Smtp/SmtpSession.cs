@@ -466,16 +466,17 @@ internal sealed class SmtpSession : IAsyncDisposable
         var reply = await ReadAsync(true).ConfigureAwait(false);
         if (reply.IsLost)
         {
-            return Lost("sending the STARTTLS command");
+            return Lost("receiving the STARTTLS response");
         }
         if (!reply.IsOk)
         {
             TlsStatus = _settings.TlsWord + ":none";
-            return _settings.TlsLevel == SmtpTlsLevel.Encrypt || Closing ? SmtpFailures.TlsRefused(Host, reply) : null;
+            return _settings.TlsLevel == SmtpTlsLevel.Encrypt ? SmtpFailures.TlsRefused(Host, reply) : null;
         }
         // RFC 3207 section 4.2: what came in plain text behind the reply would be taken for the server's protected words.
         if (!IsQuiet())
         {
+            TlsFailed = true;
             Abort();
             return SmtpFailures.TlsInjection(Host);
         }

@@ -245,6 +245,9 @@ internal sealed class SmtpSettings
     /// <summary>flags=R.</summary>
     internal bool PrependReturnPath { get; private set; }
 
+    /// <summary>flags=D.</summary>
+    internal bool PrependDeliveredTo { get; private set; }
+
     /// <summary>flags=O.</summary>
     internal bool PrependOriginalTo { get; private set; }
 
@@ -260,7 +263,7 @@ internal sealed class SmtpSettings
     {
         if (!argument.StartsWith("flags=", StringComparison.Ordinal))
         {
-            throw new ConfigException($"{argument}: expected flags=ORX");
+            throw new ConfigException($"{argument}: expected flags=DORX");
         }
         foreach (var flag in argument.AsSpan("flags=".Length))
         {
@@ -275,8 +278,11 @@ internal sealed class SmtpSettings
                 case 'O':
                     PrependOriginalTo = true;
                     break;
+                case 'D':
+                    PrependDeliveredTo = true;
+                    break;
                 default:
-                    throw new ConfigException($"{argument}: flag \"{flag}\" is not known here: expected O, R or X");
+                    throw new ConfigException($"{argument}: flag \"{flag}\" is not known here: expected D, O, R or X");
             }
         }
     }

@@ -60,7 +60,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
         if (await ObjectionAsync().ConfigureAwait(false) is { } objection)
         {
             // The server will not do, but another might when the objection is not about size.
-            delivery.FailAll(objection.Status, session, objection.Hard || final);
+            delivery.FailAll(objection, session, final);
             IsClean = true;
             return;
         }
@@ -91,7 +91,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
             if (_verify)
             {
                 // smtp_address_verify_target = data: accepted at DATA is deliverable; the connection is dropped in place of sending a message.
-                EndWithoutData();
+                EndProbe();
                 session.Abort();
                 return;
             }
@@ -158,7 +158,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
     /// <returns>Whether the session goes on.</returns>
     private async ValueTask<bool> XforwardAsync()
     {
-        var commands = SmtpCommands.Xforward(session.Output, delivery.Request.Envelope, delivery.Request.QueueId, session.Extensions);
+        var (commands, names) = SmtpCommands.Xforward(session.Output, delivery.Request.Envelope, delivery.Request.QueueId, session.Extensions);
         if (commands == 0)
         {
             return true;
@@ -169,7 +169,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
         {
             return false;
         }
-        for (; commands > 0; commands--)
+        for (; commands > 0; commands--, names = false)
         {
             var reply = await session.ReadAsync(true).ConfigureAwait(false);
             if (reply.IsLost)
@@ -178,24 +178,24 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
             }
             if (!reply.IsOk)
             {
-                log.XforwardRefused(session.Host.NameAddress, SmtpReplyText.OneLine(reply.Text));
+                log.XforwardRefused(session.Host.Relay, SmtpReplyText.OneLine(reply.Text), names ? "name/address" : "helo/protocol");
             }
         }
         return true;
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<(DeliveryStatus Status, bool Hard)?> ObjectionAsync()
+    private async ValueTask<DeliveryStatus?> ObjectionAsync()
     {
         var envelope = delivery.Request.Envelope;
         if (session.SizeLimit > 0 && envelope.ContentSize > session.SizeLimit)
         {
-            return (SmtpFailures.TooBig(session.Host, envelope.ContentSize, session.SizeLimit), true);
+            return SmtpFailures.TooBig(session.Host, envelope.ContentSize, session.SizeLimit);
         }
         if ((envelope.Flags & MessageFlags.SmtpUtf8) != 0 && (session.Extensions & SmtpExtensions.SmtpUtf8) == 0 && await NeedsUtf8Async().ConfigureAwait(false))
         {
             var status = SmtpFailures.NeedsSmtpUtf8(session.Host);
-            return (final ? status : status with { Outcome = DeliveryOutcome.Deferred, Status = new EnhancedStatus(4, 6, 7) }, final);
+            return final ? status : status with { Outcome = DeliveryOutcome.Deferred, Status = new EnhancedStatus(4, 6, 7) };
         }
         return null;
     }
@@ -286,7 +286,7 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
             }
             if (last || _refused)
             {
-                return last && withData ? await DataReplyAsync().ConfigureAwait(false) : EndWithoutData();
+                return last && withData ? await DataReplyAsync().ConfigureAwait(false) : EndProbe();
             }
         }
     }
@@ -325,15 +325,15 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
         }
         if (_accepted == 0 || !withData)
         {
-            return EndWithoutData();
+            return EndProbe();
         }
         Put("DATA\r\n"u8);
         await session.FlushAsync().ConfigureAwait(false);
         return await DataReplyAsync().ConfigureAwait(false);
     }
 
-    /// <summary>A probe ends at RCPT: who was accepted is deliverable.</summary>
-    private int EndWithoutData()
+    /// <summary>A probe ends at RCPT or DATA: who was accepted is deliverable.</summary>
+    private int EndProbe()
     {
         for (var i = 0; _verify && i < delivery.Request.Recipients.Count; i++)
         {
@@ -412,6 +412,14 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
             delivery.FailAll(session.Said(reply, "DATA command"), session, final);
             _accepted = 0;
         }
+        for (var i = 0; _verify && i < delivery.Request.Recipients.Count; i++)
+        {
+            if (delivery[i] == State.Accepted)
+            {
+                // smtp_address_verify_target = data: it is the reply to DATA that counts.
+                _probe![i] = Sent(reply, delivery.Request.Recipients[i].Recipient) with { Action = DsnAction.Delivered };
+            }
+        }
         return reply.Code;
     }
 
@@ -473,9 +481,9 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
         var buffer = ArrayPool<byte>.Shared.Rent(ContentLayout.BufferLength);
         try
         {
-            if (settings.PrependReturnPath || settings.PrependOriginalTo)
+            if (settings.PrependReturnPath || settings.PrependOriginalTo || settings.PrependDeliveredTo)
             {
-                Write(ref stuffer, Encoding.UTF8.GetBytes(PrependedHeaders()));
+                Write(ref stuffer, Encoding.UTF8.GetBytes(await PrependedHeadersAsync().ConfigureAwait(false)));
             }
             for (var extent = 0; extent < request.Layout.Extents.Count; extent++)
             {
@@ -561,17 +569,24 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
         }
     }
 
-    private string PrependedHeaders()
+    private async ValueTask<string> PrependedHeadersAsync()
     {
+        // In Postfix's order, and mapped as the envelope is.
         var text = new StringBuilder();
-        if (settings.PrependOriginalTo)
-        {
-            var recipient = delivery.Request.Recipients[0].Recipient;
-            text.Append("X-Original-To: ").Append(recipient.OriginalAddress.Length > 0 ? recipient.OriginalAddress : recipient.Address).Append('\n');
-        }
+        var recipient = delivery.Request.Recipients[0].Recipient;
         if (settings.PrependReturnPath)
         {
             text.Append("Return-Path: <").Append(delivery.Sender).Append(">\n");
+        }
+        if (settings.PrependOriginalTo)
+        {
+            var original = recipient.OriginalAddress.Length > 0 ? recipient.OriginalAddress : recipient.Address;
+            var mapped = delivery.Generic is { } generic ? await generic.MapAsync(original, CancellationToken.None).ConfigureAwait(false) : original;
+            text.Append("X-Original-To: ").Append(mapped is null || SmtpAgent.HasControl(mapped) ? original : mapped).Append('\n');
+        }
+        if (settings.PrependDeliveredTo)
+        {
+            text.Append("Delivered-To: ").Append(delivery.Outgoing(0).Address).Append('\n');
         }
         return text.ToString();
     }
@@ -647,12 +662,15 @@ internal sealed class SmtpTransaction(SmtpDelivery delivery, SmtpSession session
         }
     }
 
-    /// <summary>A server with DSN reports by itself: no action of ours. One without gets "relayed" (RFC 3461 5.2.2).</summary>
+    /// <summary>
+    /// A server with DSN reports success by itself: no action of ours. To one without, mail is "relayed" (RFC 3461 5.2.2). Postfix: "delivered" is said only of LMTP
+    /// without DSN.
+    /// </summary>
     private DeliveryStatus Sent(in SmtpReply reply, EnvelopeRecipient recipient)
     {
-        var action = settings.Final ? DsnAction.Delivered
-            : (session.Extensions & SmtpExtensions.Dsn) != 0 ? DsnAction.None
-            : (recipient.Notify & DsnNotify.Success) != 0 ? DsnAction.Relayed : DsnAction.None;
+        var dsn = (session.Extensions & SmtpExtensions.Dsn) != 0;
+        var action = dsn && (recipient.Notify & DsnNotify.Success) != 0 ? DsnAction.None
+            : settings.Lmtp && settings.Final && !dsn ? DsnAction.Delivered : DsnAction.Relayed;
         var text = SmtpReplyText.OneLine(reply.Text);
         return new DeliveryStatus(
             DeliveryOutcome.Sent, SmtpReplyText.Status(reply.Code, reply.Text), text, action, "smtp", text, "dns", session.Host.Name);

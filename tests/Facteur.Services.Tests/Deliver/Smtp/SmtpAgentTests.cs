@@ -25,6 +25,8 @@ public sealed partial class SmtpAgentTests : IAsyncDisposable
     private readonly BlockingThreads _threads = new("content", 2);
     private Exception? _fault;
     private string? _readOn;
+    private string[] _arguments = [];
+    private IMatchLists _lists = new NoLists();
 
     public async ValueTask DisposeAsync()
     {
@@ -87,7 +89,7 @@ public sealed partial class SmtpAgentTests : IAsyncDisposable
         peer.Extensions = ["XFORWARD IDENT SOURCE"];
         var result = await Deliver(Agent(("smtp_send_xforward_command", "yes")), $"[127.0.0.1]:{peer.Port}", ["a@remote.example"]);
         Assert.Equal(DeliveryOutcome.Sent, Assert.Single(result.Recipients).Status.Outcome);
-        Assert.Contains("(in reply to XFORWARD command)", _log.Lines[0]);
+        Assert.Equal($"postfix/smtp: warning: host 127.0.0.1[127.0.0.1]:{peer.Port} said: 550 5.7.0 Error: insufficient authorization (in reply to XFORWARD helo/protocol command)", _log.Lines[0]);
     }
 
     [Fact]
@@ -331,7 +333,7 @@ public sealed partial class SmtpAgentTests : IAsyncDisposable
     {
         var peer = Peer();
         var result = await Deliver(Agent(("smtp_address_verify_target", "data")), $"[127.0.0.1]:{peer.Port}", ["x@y.example"], DeliveryFlags.VerifyOnly);
-        Assert.Equal(DeliveryOutcome.Deliverable, Assert.Single(result.Recipients).Status.Outcome);
+        Assert.Equal((DeliveryOutcome.Deliverable, "354 go"), (Assert.Single(result.Recipients).Status.Outcome, result.Recipients[0].Status.Reason));
         Assert.Null(result.DestinationFailed);
     }
 
@@ -738,16 +740,54 @@ public sealed partial class SmtpAgentTests : IAsyncDisposable
         Assert.Equal(DeliveryOutcome.Sent, plain.Recipients[0].Status.Outcome);
     }
 
+    // Postfix: a server with DSN tells of success itself, flags=X or not; "delivered" is said of LMTP alone.
     [Theory]
-    [InlineData("DSN", DsnAction.None)]
-    [InlineData("X", DsnAction.Relayed)]
-    public async Task A_server_without_DSN_makes_a_wanted_success_relayed(string extension, DsnAction action)
+    [InlineData(false, "DSN", "", DsnNotify.Success, DsnAction.None)]
+    [InlineData(false, "DSN", "", DsnNotify.Delay, DsnAction.Relayed)]
+    [InlineData(false, "X", "", DsnNotify.Success, DsnAction.Relayed)]
+    [InlineData(false, "X", "", DsnNotify.None, DsnAction.Relayed)]
+    [InlineData(false, "X", "flags=X", DsnNotify.Success, DsnAction.Relayed)]
+    [InlineData(true, "X", "flags=X", DsnNotify.Success, DsnAction.Delivered)]
+    [InlineData(true, "DSN", "flags=X", DsnNotify.Success, DsnAction.None)]
+    [InlineData(true, "X", "", DsnNotify.Success, DsnAction.Relayed)]
+    public async Task A_success_is_relayed_where_the_server_does_not_tell_of_it(bool lmtp, string extension, string flags, DsnNotify notify, DsnAction action)
+    {
+        var peer = new SmtpPeer { Lmtp = lmtp, Extensions = [extension] };
+        _made.Add(peer);
+        _arguments = flags.Length > 0 ? [flags] : [];
+        var result = await Deliver(Agent(lmtp), $"[127.0.0.1]:{peer.Port}", ["x@y.example"], notify: notify | DsnNotify.Delay);
+        Assert.Equal(action, result.Recipients[0].Status.Action);
+        Assert.Equal(extension == "DSN" && notify == DsnNotify.Success, peer.Commands.Contains("RCPT TO:<x@y.example> ORCPT=rfc822;x@y.example NOTIFY=SUCCESS,DELAY"));
+    }
+
+    [Theory]
+    [InlineData("flags=DOR", false, "Return-Path: <bob@dest.example>\r\nX-Original-To: x@y.example\r\nDelivered-To: x@y.example\r\n")]
+    [InlineData("flags=D", false, "Delivered-To: x@y.example\r\n")]
+    [InlineData("flags=D", true, "mail forwarding loop for x@y.example")]
+    [InlineData("flags=O", true, "X-Original-To: x@y.example\r\n")]
+    public async Task Headers_of_one_recipient_are_prepended_and_its_Delivered_To_is_a_loop(string flags, bool loops, string expected)
     {
         var peer = Peer();
-        peer.Extensions = [extension];
-        var result = await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["x@y.example"], notify: DsnNotify.Success | DsnNotify.Delay);
-        Assert.Equal(action, result.Recipients[0].Status.Action);
-        Assert.Equal(extension == "DSN", peer.Commands.Contains("RCPT TO:<x@y.example> ORCPT=rfc822;x@y.example NOTIFY=SUCCESS,DELAY"));
+        _arguments = [flags];
+        _content = new MemoryContent(loops ? "Received: x\ndelivered-to: X@y.example\n\nx\n" : "Received: x\n\nDelivered-To: x@y.example\n");
+        var status = Assert.Single((await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["x@y.example"])).Recipients).Status;
+        if (peer.Messages.Count == 0)
+        {
+            Assert.Equal((DeliveryOutcome.Bounced, "5.4.6", expected), (status.Outcome, status.Status.ToString(), status.Reason));
+            return;
+        }
+        Assert.StartsWith(expected, Assert.Single(peer.Messages), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Delivered_To_is_of_one_recipient()
+    {
+        _arguments = ["flags=D"];
+        var result = await Deliver(Agent(), "[127.0.0.1]:1", ["x@y.example", "z@y.example"]);
+        Assert.All(result.Recipients, r => Assert.Equal(("4.3.5", "mail system configuration error"), (r.Status.Status.ToString(), r.Status.Reason)));
+        Assert.Equal("postfix/smtp: warning: flag `D' requires smtp_destination_recipient_limit = 1", _log.Lines[0]);
+        Assert.Null(result.DestinationFailed);
+        Assert.Contains("to=<x@y.example>, relay=smtp, delay=", _log.Lines[1], StringComparison.Ordinal);
     }
 
     [Fact]
@@ -770,6 +810,32 @@ public sealed partial class SmtpAgentTests : IAsyncDisposable
         var status = Assert.Single((await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["x@y.example"])).Recipients).Status;
         Assert.Equal(("4.7.0", "host 127.0.0.1[127.0.0.1] sent plain text after its reply to STARTTLS"), (status.Status.ToString(), status.Reason));
         Assert.DoesNotContain(peer.Commands, c => c.StartsWith("MAIL", StringComparison.Ordinal));
+        // It counts as a failed handshake.
+        Assert.Equal(DeliveryOutcome.Sent, Assert.Single((await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["x@y.example"], waited: 600)).Recipients).Status.Outcome);
+    }
+
+    [Theory]
+    [InlineData("may", "454 4.7.0 not now", DeliveryOutcome.Sent, "2.0.0")]
+    [InlineData("may", "554 5.7.0 never", DeliveryOutcome.Sent, "2.0.0")]
+    [InlineData("encrypt", "454 4.7.0 not now", DeliveryOutcome.Deferred, "4.7.0")]
+    [InlineData("encrypt", "554 5.7.0 never", DeliveryOutcome.Bounced, "5.7.0")]
+    public async Task STARTTLS_that_is_refused(string level, string reply, DeliveryOutcome outcome, string dsn)
+    {
+        var peer = Peer().On("STARTTLS", reply);
+        peer.Extensions = ["STARTTLS"];
+        var status = Assert.Single((await Deliver(Agent(("smtp_tls_security_level", level)), $"[127.0.0.1]:{peer.Port}", ["x@y.example"])).Recipients).Status;
+        Assert.Equal((outcome, dsn), (status.Outcome, status.Status.ToString()));
+        Assert.Equal(outcome == DeliveryOutcome.Sent ? "250 2.0.0 Ok: stored" : $"TLS is required, but host 127.0.0.1[127.0.0.1] refused to start TLS: {reply}", status.Reason);
+    }
+
+    // Postfix: TLS was not required, so that it is the closed connection that counts, where the server closes it.
+    [Fact]
+    public async Task A_server_that_says_421_to_STARTTLS_is_sent_MAIL()
+    {
+        var peer = Peer().On("STARTTLS", "421 4.7.0 not now");
+        peer.Extensions = ["STARTTLS"];
+        var status = Assert.Single((await Deliver(Agent(), $"[127.0.0.1]:{peer.Port}", ["x@y.example"])).Recipients).Status;
+        Assert.Equal(("4.4.2", "lost connection with 127.0.0.1[127.0.0.1] while sending MAIL FROM"), (status.Status.ToString(), status.Reason));
     }
 
     [Theory]
@@ -983,6 +1049,55 @@ public sealed partial class SmtpAgentTests : IAsyncDisposable
         Assert.Equal((DeliveryOutcome.Deferred, "4.1.1"), (result.Recipients[0].Status.Outcome, result.Recipients[0].Status.Status.ToString()));
     }
 
+    [Theory]
+    [InlineData("MAIL")]
+    [InlineData("RCPT")]
+    [InlineData("EHLO")]
+    [InlineData(".EOM")]
+    public async Task With_soft_bounce_the_next_host_is_asked_after_a_refusal(string at)
+    {
+        var first = Peer("127.0.0.2").On(at, "550 5.1.1 no");
+        _ = at == "EHLO" ? first.On("HELO", "550 5.1.1 no") : first;
+        var second = PeerAt("127.0.0.3", first.Port);
+        var result = await Deliver(Agent(("soft_bounce", "yes")), $"[127.0.0.2]:{first.Port}, [127.0.0.3]:{first.Port}", ["x@y.example"]);
+        Assert.Equal(DeliveryOutcome.Sent, result.Recipients[0].Status.Outcome);
+        Assert.Single(second.Messages);
+    }
+
+    // postconf(5), smtp_connection_cache_destinations: "without [] or non-default TCP port".
+    [Theory]
+    [InlineData("127.0.0.1", 1)]
+    [InlineData("[127.0.0.1]", 2)]
+    public async Task Destinations_whose_connections_are_kept_stand_without_brackets_and_port(string listed, int connections)
+    {
+        var peer = Peer();
+        _lists = new OneName(listed);
+        var agent = Agent(("smtp_connection_cache_destinations", listed));
+        for (var i = 0; i < 2; i++)
+        {
+            await Deliver(agent, $"[127.0.0.1]:{peer.Port}", ["x@y.example"]);
+        }
+        Assert.Equal(connections, peer.Connections);
+    }
+
+    // Postfix: relayhost is compared with the first of its hosts, so that a list of them has no net.
+    [Fact]
+    public async Task Of_several_relayhosts_none_may_be_missing()
+    {
+        const string Relayhost = "nosuch.invalid, [nosuch.invalid]";
+        var status = Assert.Single((await Deliver(Agent(("relayhost", Relayhost)), Relayhost, ["x@y.example"])).Recipients).Status;
+        Assert.Equal((DeliveryOutcome.Bounced, "5.4.4"), (status.Outcome, status.Status.ToString()));
+    }
+
+    private sealed class OneName(string name) : IMatchLists, IDomainList
+    {
+        public IDomainList Domains(string parameter, string value) => this;
+
+        public INetworkList Networks(string parameter, string value) => throw new NotSupportedException();
+
+        public ValueTask<LookupStatus> MatchAsync(string domain, CancellationToken cancel) => ValueTask.FromResult(domain == name ? LookupStatus.Found : LookupStatus.NotFound);
+    }
+
     [Fact]
     public async Task A_control_character_never_reaches_a_command()
     {
@@ -1033,7 +1148,7 @@ public sealed partial class SmtpAgentTests : IAsyncDisposable
         var set = values.Select(v => v.Name).ToHashSet();
         var config = new TestConfig([.. values, .. set.Contains("smtp_tls_security_level") ? [] : new[] { ("smtp_tls_security_level", "may") }, ("inet_protocols", "ipv4")]);
         var agent = new SmtpAgent(
-            config, lmtp, [], new SocketNames(config.Get(CommonParameters.QueueDirectory), chroot), _dns, new HostsFile("/nonexistent", TimeProvider.System), new NoLists(), new Forward(this),
+            config, lmtp, _arguments, new SocketNames(config.Get(CommonParameters.QueueDirectory), chroot), _dns, new HostsFile("/nonexistent", TimeProvider.System), _lists, new Forward(this),
             _threads, _notices, new ServiceLog(_log, lmtp ? "postfix/lmtp" : "postfix/smtp", _verbose), TimeProvider.System, _tables, _tables, new MemoryAddressMaps("+", "dest.example"));
         _made.Add(agent);
         return agent;

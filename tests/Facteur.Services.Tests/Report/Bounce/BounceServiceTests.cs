@@ -187,6 +187,15 @@ public sealed class BounceServiceTests : IDisposable
         Assert.Equal(["postfix/bounce: 4QABC1: sender delivery status notification: R1"], _log.Lines);
     }
 
+    // A next hop "discard:2.4.4" gives a code and no text.
+    [Fact]
+    public async Task A_result_without_a_text_says_so()
+    {
+        await Report(ReportKind.Success, "carol@dest.example", [new("alice@dest.example", Notify: DsnNotify.Success)], DeliveryStatus.Sent(""));
+        Assert.Contains("\n<alice@dest.example>: (description unavailable)\n", _resubmit.Sent[0].Text, StringComparison.Ordinal);
+        Assert.Contains("\nDiagnostic-Code: X-Postfix; (description unavailable)\n", _resubmit.Sent[0].Text, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Smtputf8_mail_gets_the_forms_of_rfc_6533()
     {

@@ -51,8 +51,7 @@ internal sealed class PolicyEndpoint
             return [new IPEndPoint(ip, _port)];
         }
         var lookup = new HostLookup(dns, hosts, [HostSource.Native]);
-        var ipv4 = await lookup.AddressesAsync(_host!, false, cancel).ConfigureAwait(false);
-        var ipv6 = await lookup.AddressesAsync(_host!, true, cancel).ConfigureAwait(false);
-        return [.. ipv4.Records.Concat(ipv6.Records).Select(found => new IPEndPoint(found, _port))];
+        var found = await lookup.AddressesAsync(_host!, true, true, cancel).ConfigureAwait(false);
+        return [.. found.Ipv4.Records.Concat(found.Ipv6.Records).Select(address => new IPEndPoint(address, _port))];
     }
 }
