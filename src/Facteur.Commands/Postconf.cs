@@ -1,3 +1,4 @@
+using System.Text;
 using Facteur.Config;
 using Facteur.Tables;
 
@@ -67,7 +68,10 @@ public static class Postconf
         {
             return wrong;
         }
-        var show = new PostconfShow(context, options, files);
+        // Bytes that are not UTF-8 were read as Latin-1.
+        using var bytes = files.IsBytes && context.Output is StreamWriter stream ? new StreamWriter(stream.BaseStream, Encoding.Latin1, leaveOpen: true) : null;
+        context.Output.Flush();
+        var show = new PostconfShow(bytes is null ? context : context with { Output = bytes }, options, files);
         string? failed = null;
         switch (options.Mode)
         {
@@ -84,6 +88,7 @@ public static class Postconf
                 show.Main();
                 break;
         }
+        bytes?.Flush();
         if (!options.Has('q') && options.Action != 'd')
         {
             PostconfWarnings.After(context, files, options.Mode == 'p');

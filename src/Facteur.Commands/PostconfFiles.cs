@@ -1,3 +1,4 @@
+using System.Text;
 using Facteur.Config;
 using Facteur.Config.Expansion;
 using Facteur.Config.MainCf;
@@ -23,6 +24,9 @@ internal sealed class PostconfFiles
         Names = NameUse.Of(main, master);
     }
 
+    /// <summary>A file is not UTF-8: its bytes were read as Latin-1, and leave as the bytes they were.</summary>
+    internal bool IsBytes { get; private init; }
+
     internal MainCfFile Main { get; }
 
     internal MasterCfFile? Master { get; }
@@ -38,12 +42,18 @@ internal sealed class PostconfFiles
     internal static PostconfFiles Read(CommandContext context, PostconfOptions options)
     {
         var directory = ConfigLoader.FindDirectory(options.Directory, context.Environment);
-        var master = options.Mode == 'p' ? null : ReadMaster(context, options, directory);
-        var main = ReadMain(context, options, directory);
-        master ??= ReadMaster(context, options, directory);
+        var bytes = options.Action != 'd' && ((string[])["main.cf", "master.cf"]).Any(name => File.Exists($"{directory}/{name}") && ConfigText.Read($"{directory}/{name}").Encoding == Encoding.Latin1);
+        string Text(string path)
+        {
+            var (text, encoding) = ConfigText.Read(path);
+            return bytes ? Encoding.Latin1.GetString(encoding.GetBytes(text)) : text;
+        }
+        var master = options.Mode == 'p' ? null : ReadMaster(context, options, directory, Text);
+        var main = ReadMain(context, options, directory, Text);
+        master ??= ReadMaster(context, options, directory, Text);
         var load = new LoadOptions { ProcessName = context.Name };
         var none = MainCfFile.Parse(main.Path, "");
-        return new PostconfFiles(main, master, ConfigLoader.FromMain(directory, main, load), ConfigLoader.FromMain(directory, none, load));
+        return new PostconfFiles(main, master, ConfigLoader.FromMain(directory, main, load), ConfigLoader.FromMain(directory, none, load)) { IsBytes = bytes };
     }
 
     /// <summary>A parameter's default as it is printed.</summary>
@@ -60,7 +70,7 @@ internal sealed class PostconfFiles
         return expanded.Error is null ? expanded.Text : throw new ConfigException(MacroError);
     }
 
-    private static MainCfFile ReadMain(CommandContext context, PostconfOptions options, string directory)
+    private static MainCfFile ReadMain(CommandContext context, PostconfOptions options, string directory, Func<string, string> read)
     {
         var path = $"{directory}/main.cf";
         if (options.Action == 'd')
@@ -68,7 +78,7 @@ internal sealed class PostconfFiles
             return MainCfFile.Parse(path, "");
         }
         Say(context, options, path);
-        var file = MainCfFile.Parse(path, ConfigText.Read(path).Text);
+        var file = MainCfFile.Parse(path, read(path));
         foreach (var warning in file.WarningsBeforeError)
         {
             context.Warn(warning);
@@ -91,7 +101,7 @@ internal sealed class PostconfFiles
         return file.Without(ReadOnly).With(asked ? [new("config_directory", directory), .. options.Overrides] : options.Overrides);
     }
 
-    private static MasterCfFile? ReadMaster(CommandContext context, PostconfOptions options, string directory)
+    private static MasterCfFile? ReadMaster(CommandContext context, PostconfOptions options, string directory, Func<string, string> read)
     {
         var path = $"{directory}/master.cf";
         if (options.Mode == 'p' && !File.Exists(path))
@@ -101,7 +111,7 @@ internal sealed class PostconfFiles
         }
         Say(context, options, path);
         var warnings = new List<string>();
-        var file = MasterCfFile.Parse(path, ConfigText.Read(path).Text, warnings);
+        var file = MasterCfFile.Parse(path, read(path), warnings);
         foreach (var warning in file.LeftOut.Concat(warnings))
         {
             context.Warn(warning);

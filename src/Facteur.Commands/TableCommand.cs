@@ -40,7 +40,7 @@ internal sealed class TableCommand
             }
             if (!TableCommandOptions.TryTake(ref options, getopt.Option, getopt.Argument))
             {
-                return context.Fatal("specify only one of -s -q or -d");
+                return context.Fatal($"specify only one of -s {(getopt.Option == 's' ? "or " : "")}-q or -d");
             }
         }
         options = options with { Operands = getopt.Operands };

@@ -17,8 +17,11 @@ internal sealed class TableUpdates(CommandContext context, TableCommandOptions o
     /// <exception cref="TableException">It can't be done.</exception>
     public void Write(string table)
     {
+        var colon = table.IndexOf(':', StringComparison.Ordinal);
+        // Postfix: the text is opened first, whatever the type can do.
+        var source = options.Incremental || colon == table.Length - 1 ? ([], null) : SourceFile.Read(table[(colon + 1)..]);
         var path = PathOf(table, "does not support bulk-mode creation.");
-        var (content, owner) = options.Incremental ? (InputLines.ReadAll(context.Input), OwnerOfInput()) : SourceFile.Read(path);
+        var (content, owner) = options.Incremental ? (InputLines.ReadAll(context.Input), OwnerOfInput()) : source;
         if (options.KeepRights || owner is not ({ } uid, { } gid) || (uid, gid) == (0, 0) || !FileIdentity.CanChange)
         {
             Write(table, path, content);
@@ -120,7 +123,7 @@ internal sealed class TableUpdates(CommandContext context, TableCommandOptions o
         }
         return TableTypes.IsIndexed(type) ? table[(colon + 1)..]
             : throw new TableException(unsupported is null
-                ? $"table {table}: delete operation is not supported"
+                ? type is "pipemap" or "randmap" or "unionmap" ? $"{table} map requires O_RDONLY access mode" : $"table {table}: delete operation is not supported"
                 : $"unsupported dictionary type: {type} {unsupported}");
     }
 

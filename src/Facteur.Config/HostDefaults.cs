@@ -26,7 +26,7 @@ internal static class HostDefaults
     /// <param name="protocols">inet_protocols.</param>
     internal static string Networks(HostFacts host, string style, string interfaces, string protocols)
     {
-        var words = interfaces.Split([' ', '\t', ',', '\n', '\r'], StringSplitOptions.RemoveEmptyEntries);
+        var words = interfaces.Split([' ', '\t', ',', '\n', '\r'], StringSplitOptions.RemoveEmptyEntries).SelectMany(word => Named(host, word)).ToArray();
         var families = protocols.Split([' ', '\t', ','], StringSplitOptions.RemoveEmptyEntries);
         var networks = new List<string>();
         foreach (var (address, prefix) in host.Interfaces.OrderBy(i => i.Address.AddressFamily == AddressFamily.InterNetworkV6))
@@ -39,6 +39,18 @@ internal static class HostDefaults
         }
         return networks.Count > 0 ? string.Join(' ', networks) : "127.0.0.0/8 [::1]/128";
     }
+
+    /// <summary>What is wrong with a mynetworks_style, or null.</summary>
+    internal static string? WrongStyle(string style)
+    {
+        var words = style.Split([' ', '\t', ',', '\n', '\r'], StringSplitOptions.RemoveEmptyEntries);
+        return words.FirstOrDefault(word => word is not ("host" or "subnet" or "class")) is { } unknown ? $"unknown mynetworks mask style value \"{unknown}\" in \"{style}\": expected host, subnet or class"
+            : words.Distinct().Count() != 1 ? $"bad mynetworks_style value: {style}; specify exactly one value" : null;
+    }
+
+    // A name stands for its addresses, as it does for who listens.
+    private static IEnumerable<string> Named(HostFacts host, string word) =>
+        word is "all" or "loopback-only" || IPAddress.TryParse(word.Trim('[', ']'), out _) || host.Addresses(word) is not { Count: > 0 } addresses ? [word] : addresses.Select(a => a.ToString());
 
     private static bool Listens(IPAddress address, string[] words)
     {
@@ -60,11 +72,12 @@ internal static class HostDefaults
     {
         var bytes = address.GetAddressBytes();
         var four = bytes.Length == 4;
-        var length = style switch
+        var length = style.Trim() switch
         {
-            "host" => bytes.Length * 8,
-            "class" when four => bytes[0] < 128 ? 8 : bytes[0] < 192 ? 16 : 24,
-            _ => prefix,
+            "subnet" => prefix,
+            "class" => four ? bytes[0] < 128 ? 8 : bytes[0] < 192 ? 16 : 24 : prefix,
+            // Also where the style is none: what is computed then trusts nobody else.
+            _ => bytes.Length * 8,
         };
         for (var i = 0; i < bytes.Length; i++)
         {

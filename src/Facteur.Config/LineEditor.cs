@@ -70,7 +70,7 @@ internal static class LineEditor
             {
                 continue;
             }
-            if (!char.IsWhiteSpace(lines[i][0]))
+            if (!Spaces.Is(lines[i][0]))
             {
                 break;
             }

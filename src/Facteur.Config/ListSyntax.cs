@@ -33,7 +33,7 @@ public static class ListSyntax
                 throw new ConfigException($"missing '}}' in \"{value}\"");
             }
             var element = value[start..at];
-            list.Add(element is ['{', .., '}'] ? element[1..^1].Trim() : element);
+            list.Add(element is ['{', .., '}'] ? Spaces.Trim(element[1..^1]) : element);
         }
     }
 

@@ -25,7 +25,7 @@ public readonly record struct LogicalLine(string Text, int First, int Last)
             {
                 continue;
             }
-            if (joined.Length > 0 && !char.IsWhiteSpace(line[0]))
+            if (joined.Length > 0 && !Spaces.Is(line[0]))
             {
                 list.Add(new LogicalLine(joined.ToString(), first, last));
                 joined.Clear();
@@ -43,9 +43,9 @@ public readonly record struct LogicalLine(string Text, int First, int Last)
 
     /// <summary>Postfix's warning of a first line that starts with white space: it continues none, and is left out. Null for any other.</summary>
     /// <param name="path">The file's name.</param>
-    public string? StartsWrong(string path) => !char.IsWhiteSpace(Text[0]) ? null
+    public string? StartsWrong(string path) => !Spaces.Is(Text[0]) ? null
         : $"{path}: logical line must not start with whitespace: \"{(Text.Length > 30 ? Text[..30] + "..." : Text)}\"";
 
     /// <summary>Whether a physical line is blank or a comment.</summary>
-    public static bool IsBlankOrComment(ReadOnlySpan<char> line) => line.TrimStart() is [] or ['#', ..];
+    public static bool IsBlankOrComment(ReadOnlySpan<char> line) => line.TrimStart(" \t\n\v\f\r") is [] or ['#', ..];
 }

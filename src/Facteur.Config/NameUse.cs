@@ -128,7 +128,10 @@ public sealed class NameUse
             {
                 Note($"malformed compatibility level syntax: \"{expanded.Text}\"");
             }
-            LookAtTables(expanded.Text, place);
+            if (expanded.Error is null)
+            {
+                LookAtTables(expanded.Text, place);
+            }
             if (name == "smtpd_restriction_classes")
             {
                 foreach (var used in expanded.Text.Split(Separators, StringSplitOptions.RemoveEmptyEntries))

@@ -85,6 +85,8 @@ internal sealed class Snapshot : IConfig
                 $"bad compatibility level in compatibility_level={value.Text}: expected major[.minor[.patch]]",
             "myorigin" when value.Text.Trim().AsSpan().IndexOfAny(" \t,\r\n") >= 0 =>
                 $"{name} parameter setting must not contain multiple values: {value.Text}",
+            // As in Postfix it counts only where it is needed.
+            "mynetworks_style" when value.Text.Length > 0 && !IsSet("mynetworks") => HostDefaults.WrongStyle(value.Text),
             _ => ParameterRegistry.Find(name)?.Check(value.Text),
         };
     }
@@ -137,7 +139,7 @@ internal sealed class Snapshot : IConfig
     private string ComputeNetworks()
     {
         var known = _names.Value;
-        return HostDefaults.Networks(_host, ExpandWith("mynetworks_style", known), ExpandWith("inet_interfaces", known), ExpandWith("inet_protocols", known));
+        return HostDefaults.Networks(_host, ExpandWith(CommonParameters.MynetworksStyle.Name, known), ExpandWith("inet_interfaces", known), ExpandWith("inet_protocols", known));
     }
 
     private string ExpandWith(string name, Dictionary<string, string> known)

@@ -1,4 +1,5 @@
 using Facteur.Config;
+using Facteur.Config.Parameters;
 using Facteur.Tables.Types;
 
 namespace Facteur.Tables;
@@ -18,6 +19,7 @@ public sealed class TableSet : ITableSet, IDisposable
     private readonly Dictionary<string, ITable> _open = new(StringComparer.Ordinal);
     private readonly HashSet<string> _aliases;
     private readonly Lazy<LookupThreads> _threads;
+    private readonly Lazy<HashSet<string>> _proxied;
     private int _nesting;
 
     /// <summary>Makes an empty set.</summary>
@@ -36,6 +38,7 @@ public sealed class TableSet : ITableSet, IDisposable
                 .Select(t => t.StartsWith("proxy:", StringComparison.Ordinal) ? t[6..] : t),
             StringComparer.Ordinal);
         _threads = new Lazy<LookupThreads>(() => new LookupThreads());
+        _proxied = new Lazy<HashSet<string>>(() => ProxiedTables.In(config.Get(TablesParameters.ProxyReadMaps)));
     }
 
     /// <summary>How tables are opened.</summary>
@@ -48,6 +51,9 @@ public sealed class TableSet : ITableSet, IDisposable
     internal TimeProvider Time { get; }
 
     internal LookupThreads Threads => _threads.Value;
+
+    /// <summary>Tables that may be named behind "proxy:".</summary>
+    internal HashSet<string> Proxied => _proxied.Value;
 
     /// <inheritdoc/>
     public ITable Open(string name)

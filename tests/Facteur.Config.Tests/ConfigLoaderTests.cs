@@ -10,7 +10,7 @@ public sealed class ConfigLoaderTests : IDisposable
     public void Dispose() => Directory.Delete(_directory, recursive: true);
 
     private static HostFacts Host(string name = "host", params (string, int)[] interfaces) =>
-        new(() => name, () => [.. interfaces.Select(i => (IPAddress.Parse(i.Item1), i.Item2))]);
+        new(() => name, () => [.. interfaces.Select(i => (IPAddress.Parse(i.Item1), i.Item2))], host => host == "h.example" ? [IPAddress.Parse("192.0.2.9")] : []);
 
     private ConfigLoad Load(string main, string master = "", HostFacts? host = null)
     {
@@ -80,7 +80,9 @@ public sealed class ConfigLoaderTests : IDisposable
     [InlineData("mynetworks_style = host\ninet_interfaces = loopback-only", "127.0.0.1/32 [::1]/128")]
     [InlineData("mynetworks_style = host\ninet_interfaces = 192.0.2.9, [fd00::9]", "192.0.2.9/32 [fd00::9]/128")]
     [InlineData("mynetworks_style = host\ninet_protocols = ipv4", "127.0.0.1/32 192.0.2.9/32")]
+    [InlineData("mynetworks_style = host\ninet_interfaces = h.example, localhost", "127.0.0.1/32 192.0.2.9/32 [::1]/128")]
     [InlineData("mynetworks = 10.0.0.0/8", "10.0.0.0/8")]
+    [InlineData("mynetworks_style = nobody\nmynetworks = 10.0.0.0/8", "10.0.0.0/8")]
     [InlineData("inet_interfaces = $mynetworks", "127.0.0.0/8 [::1]/128")]
     public void Networks(string main, string expected) =>
         Assert.Equal(expected, Good(main, host: Host("h", ("::1", 128), ("127.0.0.1", 8), ("192.0.2.9", 24), ("fd00::9", 64))).Get(CommonParameters.Mynetworks));
@@ -94,6 +96,9 @@ public sealed class ConfigLoaderTests : IDisposable
     [InlineData("myorigin = ${x", "parameter myorigin: truncated macro reference: \"${x\"")]
     [InlineData("myorigin = $myorigin", "parameter myorigin: unreasonable macro call nesting: \"myorigin\"")]
     [InlineData("myorigin = a.example b.example", "myorigin parameter setting must not contain multiple values: a.example b.example")]
+    [InlineData("mynetworks_style = HOST", "unknown mynetworks mask style value \"HOST\" in \"HOST\": expected host, subnet or class")]
+    [InlineData("mynetworks_style = host subnet", "bad mynetworks_style value: host subnet; specify exactly one value")]
+    [InlineData("mynetworks_style =", "bad string length 0 < 1: mynetworks_style = ")]
     [InlineData("compatibility_level = new", "bad compatibility level in compatibility_level=new: expected major[.minor[.patch]]")]
     public void Errors_name_parameter_value_file_and_line(string main, string error) =>
         Assert.Contains($"{error} ({_directory}/main.cf, line 2)", Load($"# first\n{main}\n").Errors);

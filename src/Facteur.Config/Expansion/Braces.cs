@@ -30,11 +30,11 @@ public static class Braces
         var close = Close(text, 0);
         if (close < 0)
         {
-            inner = text[1..].Trim();
+            inner = Spaces.Trim(text[1..]);
             return $"missing '}}' in \"{text}\"";
         }
-        inner = text[1..close].Trim();
-        return text.AsSpan(close + 1).IsWhiteSpace() ? null : $"syntax error after '}}' in \"{text}\"";
+        inner = Spaces.Trim(text[1..close]);
+        return Spaces.Only(text.AsSpan(close + 1)) ? null : $"syntax error after '}}' in \"{text}\"";
     }
 
     /// <summary>Splits at separators outside braces; the elements keep their braces.</summary>

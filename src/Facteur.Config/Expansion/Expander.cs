@@ -125,7 +125,7 @@ public sealed class Expander
         var end = EndOfName(body, start);
         var name = body[start..end];
         var at = SkipSpace(body, end);
-        if (name.Length == 0)
+        if (name.Length == 0 && (at >= body.Length || body[at] is '?' or ':'))
         {
             Fail($"empty macro name: \"${{{body}}}\"");
         }
@@ -144,7 +144,7 @@ public sealed class Expander
         }
         else
         {
-            Fail($"attribute name syntax error at: \"...{body[..at]}>>>{body[at..]}\"");
+            Fail($"attribute name syntax error at: \"...{body[..end]}>>>{body[end..]}\"");
         }
     }
 
@@ -222,7 +222,7 @@ public sealed class Expander
     {
         var whenSet = body[at] == '?';
         var text = body[(at + 1)..];
-        var trimmed = text.TrimStart();
+        var trimmed = Spaces.TrimStart(text);
         string? other = null;
         if (trimmed is ['{', ..])
         {
@@ -234,16 +234,16 @@ public sealed class Expander
             }
             // As in Postfix, blanks inside the braces count.
             text = trimmed[1..close];
-            var rest = trimmed[(close + 1)..].Trim();
+            var rest = Spaces.Trim(trimmed[(close + 1)..]);
             if (rest is [':', ..] && whenSet)
             {
-                other = rest[1..].TrimStart();
+                other = Spaces.TrimStart(rest[1..]);
                 if (other is ['{', ..])
                 {
                     var end = Braces.Close(other, 0);
-                    if (end < 0 || !other.AsSpan(end + 1).IsWhiteSpace())
+                    if (end < 0 || !Spaces.Only(other.AsSpan(end + 1)))
                     {
-                        Fail(end < 0 ? $"missing '}}' in \"{other}\"" : $"unexpected input at: \"...{other[1..end]}}}>>>{other[(end + 1)..].Trim()}\"");
+                        Fail(end < 0 ? $"missing '}}' in \"{other}\"" : $"unexpected input at: \"...{other[1..end]}}}>>>{Spaces.Trim(other[(end + 1)..])}\"");
                         return;
                     }
                     other = other[1..end];
@@ -324,7 +324,7 @@ public sealed class Expander
 
     private static int SkipSpace(string text, int at)
     {
-        while (at < text.Length && char.IsWhiteSpace(text[at]))
+        while (at < text.Length && Spaces.Is(text[at]))
         {
             at++;
         }

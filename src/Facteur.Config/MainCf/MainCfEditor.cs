@@ -38,5 +38,6 @@ public static class MainCfEditor
     public static string CommentOut(string text, IReadOnlySet<string> names) =>
         Edit(text, line => (NameOf(line) is { } name && names.Contains(name) ? Verdict.CommentOut : Verdict.Keep, null)).ToString();
 
-    private static string? NameOf(string line) => MainCfFile.SplitNameValue(line, out var name, out _) is null ? name : null;
+    // A first line that starts with white space continues none, and sets nothing.
+    private static string? NameOf(string line) => !Spaces.Is(line[0]) && MainCfFile.SplitNameValue(line, out var name, out _) is null ? name : null;
 }

@@ -76,12 +76,12 @@ public sealed class MainCfFile
     public static string? SplitNameValue(string text, out string name, out string value)
     {
         var start = 0;
-        while (start < text.Length && char.IsWhiteSpace(text[start]))
+        while (start < text.Length && Spaces.Is(text[start]))
         {
             start++;
         }
         var end = start;
-        while (end < text.Length && text[end] != '=' && !char.IsWhiteSpace(text[end]))
+        while (end < text.Length && text[end] != '=' && !Spaces.Is(text[end]))
         {
             end++;
         }
@@ -91,12 +91,12 @@ public sealed class MainCfFile
         {
             return "missing attribute name";
         }
-        var rest = text.AsSpan(end).TrimStart();
+        var rest = Spaces.TrimStart(text[end..]);
         if (rest is not ['=', ..])
         {
             return "missing '=' after attribute name";
         }
-        value = rest[1..].Trim().ToString();
+        value = Spaces.Trim(rest[1..]);
         return null;
     }
 

@@ -137,11 +137,9 @@ public sealed class MasterCfFile
         {
             switch (line.Arguments[i])
             {
-                case "-v":
-                    verbose++;
-                    break;
-                case "-D":
-                    debug = true;
+                case ['-', .. var letters] when letters.All(c => c is 'v' or 'D'):
+                    verbose += letters.Count(c => c == 'v');
+                    debug |= letters.Contains('D', StringComparison.Ordinal);
                     break;
                 case "-o" when i + 1 < line.OptionCount:
                     var text = line.Arguments[++i];

@@ -117,12 +117,12 @@ public static class MasterCfUpgrade
             for (var i = 0; i <= field; i++)
             {
                 start = end;
-                while (char.IsWhiteSpace(line[start]))
+                while (Spaces.Is(line[start]))
                 {
                     start++;
                 }
                 end = start;
-                while (end < line.Length && !char.IsWhiteSpace(line[end]))
+                while (end < line.Length && !Spaces.Is(line[end]))
                 {
                     end++;
                 }

@@ -28,7 +28,7 @@ public sealed record MasterLine(IReadOnlyList<string> Fields, IReadOnlyList<stri
         get
         {
             var at = 0;
-            while (at < Arguments.Count && Arguments[at] is ['-', _, ..])
+            while (at < Arguments.Count && Arguments[at] is ['-', _, ..] and not "--")
             {
                 at += Arguments[at] == "-o" && at + 1 < Arguments.Count ? 2 : 1;
             }
@@ -91,7 +91,7 @@ public sealed record MasterLine(IReadOnlyList<string> Fields, IReadOnlyList<stri
         return new MasterLine(words[..FieldNames.Count], Normal(arguments), number);
     }
 
-    // -oname=value and -vo name=value become -v -o name=value; { name = value } loses the blanks around "=".
+    // As in Postfix, -oname=value and -vo name=value become -v -o name=value, other letters stay together (-vv), and { name = value } loses the blanks around "=".
     private static List<string> Normal(List<string> arguments)
     {
         var list = new List<string>(arguments.Count);
@@ -103,22 +103,23 @@ public sealed record MasterLine(IReadOnlyList<string> Fields, IReadOnlyList<stri
                 list.AddRange(arguments[i..]);
                 break;
             }
-            for (var at = 1; at < word.Length; at++)
+            var at = word.IndexOf('o', StringComparison.Ordinal);
+            if (at != 1)
             {
-                list.Add($"-{word[at]}");
-                if (word[at] != 'o')
-                {
-                    continue;
-                }
-                if (at + 1 < word.Length)
-                {
-                    list.Add(Setting(word[(at + 1)..]));
-                }
-                else if (i + 1 < arguments.Count)
-                {
-                    list.Add(Setting(arguments[++i]));
-                }
-                break;
+                list.Add(at < 0 ? word : word[..at]);
+            }
+            if (at < 0)
+            {
+                continue;
+            }
+            list.Add("-o");
+            if (at + 1 < word.Length)
+            {
+                list.Add(Setting(word[(at + 1)..]));
+            }
+            else if (i + 1 < arguments.Count)
+            {
+                list.Add(Setting(arguments[++i]));
             }
         }
         return list;

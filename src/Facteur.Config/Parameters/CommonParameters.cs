@@ -27,6 +27,9 @@ public static class CommonParameters
     /// <summary>mynetworks; its default is computed from mynetworks_style and the host's interfaces.</summary>
     public static readonly StringParameter Mynetworks = new("mynetworks", "127.0.0.0/8 [::1]/128", "Clients with more rights than strangers.");
 
+    /// <summary>mynetworks_style: host, subnet or class. Looked at where mynetworks has its computed default, and only there.</summary>
+    public static readonly StringParameter MynetworksStyle = new("mynetworks_style", "${{$compatibility_level} <level {2} ? {subnet} : {host}}", "How the default of mynetworks is made: host, subnet or class.", 1);
+
     /// <summary>inet_interfaces.</summary>
     public static readonly StringParameter InetInterfaces = new("inet_interfaces", "all", "Addresses on which mail is received.", 1);
 
@@ -119,7 +122,7 @@ public static class CommonParameters
     /// <summary>All rows.</summary>
     public static IReadOnlyList<Parameter> All { get; } =
     [
-        CompatibilityLevel, MailName, MailVersion, Myhostname, Mydomain, Myorigin, Mydestination, Mynetworks, InetInterfaces, ProxyInterfaces, InetProtocols,
+        CompatibilityLevel, MailName, MailVersion, Myhostname, Mydomain, Myorigin, Mydestination, Mynetworks, MynetworksStyle, InetInterfaces, ProxyInterfaces, InetProtocols,
         RecipientDelimiter, QueueDirectory, HashQueueNames, HashQueueDepth, DataDirectory, MailOwner, SetgidGroup, SyslogName, MessageSizeLimit, Smtputf8Enable, EnableLongQueueIds,
         DoubleBounceSender, EmptyAddressRecipient, SoftBounce, LineLengthLimit, HeaderSizeLimit, MimeNestingLimit, MimeBoundaryLengthLimit, HopcountLimit, MaximalQueueLifetime,
         EnableOriginalRecipient, ImportEnvironment, DebugPeerList, DefaultProcessLimit, Stress,

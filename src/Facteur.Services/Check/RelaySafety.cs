@@ -190,9 +190,14 @@ public sealed class RelaySafety : IAsyncDisposable
         var here = Here(entry, config);
         var reasons = Reasons(entry, passages, walk, claims);
         var shown = await _sessions.FindAsync(client, recipients, passages.SelectMany(p => p.Passage.Openings), claims, cancel).ConfigureAwait(false);
+        if (shown.Count > 0 && reasons.Sure.Count == 0 && !await OthersTooAsync(smtpd, client, recipients, passages, claims, cancel).ConfigureAwait(false))
+        {
+            // It is the address that was made up for him which a table names.
+            shown = [];
+        }
         if (shown.Count > 0)
         {
-            var by = string.Join("; ", reasons.Sure);
+            var by = string.Join("; ", reasons.Sure.Count > 0 ? reasons.Sure : reasons.Others);
             return here is null
                 ? new ListenerSafety(entry, Relaying.Open, $"strangers may relay, by {by}: {string.Join(", ", shown)}") { Session = shown }
                 : new ListenerSafety(entry, Relaying.Closed, $"strangers can't reach it: it listens {here}; who can may relay, by {by}");
@@ -201,6 +206,29 @@ public sealed class RelaySafety : IAsyncDisposable
         return here is null
             ? new ListenerSafety(entry, Relaying.Depends, $"whether strangers may relay depends on {depends}")
             : new ListenerSafety(entry, Relaying.Closed, $"strangers can't reach it: it listens {here}; whether others may relay depends on {depends}");
+    }
+
+    /// <summary>Whether strangers with addresses far from his may relay as well.</summary>
+    private async Task<bool> OthersTooAsync(
+        SmtpdService smtpd, IPAddress client, List<string> recipients, List<(RestrictionList List, Stage Stage, Passage Passage)> passages, bool claims, CancellationToken cancel)
+    {
+        var others = 0;
+        foreach (var other in Strangers.Concat(Probes).Select(IPAddress.Parse).Where(a => a.AddressFamily == System.Net.Sockets.AddressFamily.InterNetwork && !a.Equals(client)))
+        {
+            if (await MatchAsync(smtpd.Settings.Mynetworks, other, cancel).ConfigureAwait(false) == LookupStatus.Found)
+            {
+                continue;
+            }
+            if ((await _sessions.FindAsync(other, recipients, passages.SelectMany(p => p.Passage.Openings), claims, cancel).ConfigureAwait(false)).Count == 0)
+            {
+                return false;
+            }
+            if (++others == 3)
+            {
+                break;
+            }
+        }
+        return others > 0;
     }
 
     private string PlaceOf(MasterEntry entry, string parameter) => _places.Of(entry, parameter) is { Line: > 0 } place ? SettingPlaces.Text(place) : "its default";
@@ -353,8 +381,9 @@ public sealed class RelaySafety : IAsyncDisposable
     }
 
     // Of two letters, or one of the general ones that many have; "local" and its like are a site's own.
-    private static bool IsTop(string name) => name is [>= 'a' and <= 'z', >= 'a' and <= 'z'] or ['x', 'n', '-', '-', ..]
+    internal static bool IsTop(string name) => name is [>= 'a' and <= 'z', >= 'a' and <= 'z'] or ['x', 'n', '-', '-', ..]
         or "edu" or "gov" or "mil" or "int" or "name" or "pro" or "mobi" or "xyz" or "online" or "shop" or "top" or "site" or "store" or "app" or "dev" or "club" or "live"
+        || name is "com" or "net" or "org" or "info" or "biz"
         || (name.Split('.') is ["ac" or "co" or "com" or "edu" or "gov" or "net" or "or" or "org", { Length: 2 }]);
 
     /// <summary>A rule that lets the recipient say the domain that mail goes to ("$1@$2"), with its place; null when there is none.</summary>

@@ -250,7 +250,9 @@ internal sealed class StrangerWalk(SmtpdService smtpd, IConfig config, MasterEnt
         if (name == "check_recipient_access")
         {
             // "user@" is that user at any site; other keys name sites, and it is theirs to be listed.
-            return keys.Select(key => isPattern || key is not [not '@', .., '@'] ? null : new Forgery(Recipient: key + StrangerSessions.ForeignDomain));
+            // Of all sites below a domain of the top none is asked.
+            return keys.Select(key => isPattern ? null : key is [not '@', .., '@'] ? new Forgery(Recipient: key + StrangerSessions.ForeignDomain)
+                : key.TrimStart('.') is var top && RelaySafety.IsTop(top) ? new Forgery(Recipient: $"someone@{StrangerSessions.Below(top)}") : null);
         }
         if (name == "check_client_access")
         {
@@ -258,25 +260,12 @@ internal sealed class StrangerWalk(SmtpdService smtpd, IConfig config, MasterEnt
             return keys.Select(key => isPattern ? null : key == ClientFacts.Unknown ? new Forgery(ReverseName: key)
                 : key.All(char.IsAsciiLetter) && key != "localhost" ? new Forgery(ReverseName: $"mail.stranger.{key}") : null);
         }
-        return keys.Select(key => (isPattern ? Example(key) : key) is not { } text ? new Forgery()
+        return keys.Select(key => (isPattern ? PatternExample.Of(key) : key) is not { } text ? new Forgery()
             : name switch
             {
                 "check_helo_access" => new Forgery(Helo: text is ['.', ..] ? "host" + text : text),
                 _ => new Forgery(Sender: text == smtpd.Settings.NullAccessKey ? "" : text is ['@', ..] ? "someone" + text : text is [.., '@'] ? text + StrangerSessions.OwnDomain
                     : text is ['.', ..] ? "someone@host" + text : text.Contains('@') ? text : "someone@" + text),
             });
-    }
-
-    // A text that a simple pattern matches: "/@example\.com$/" is "@example.com".
-    private static string? Example(string pattern)
-    {
-        var end = pattern.Length < 2 ? 0 : pattern.LastIndexOf(pattern[0]);
-        if (end < 1 || char.IsAsciiLetterOrDigit(pattern[0]))
-        {
-            return null;
-        }
-        var text = pattern[1..end].Replace(".*", "x", StringComparison.Ordinal).Replace(".+", "x", StringComparison.Ordinal).TrimStart('^').TrimEnd('$')
-            .Replace("\\", "", StringComparison.Ordinal);
-        return text.Length == 0 || text.AsSpan().IndexOfAny("*+?()[]{}|^$") >= 0 ? null : text;
     }
 }

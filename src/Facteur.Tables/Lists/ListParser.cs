@@ -100,7 +100,7 @@ internal sealed class ListParser(ITableSet tables, ITableEvents events)
         content = "";
         try
         {
-            var lines = Encoding.UTF8.GetString(TableSource.Read(path)).Split('\n').Select(l => l.TrimStart() is ['#', ..] ? "" : l);
+            var lines = Encoding.UTF8.GetString(TableSource.Read(path)).Split('\n').Select(l => Spaces.TrimStart(l) is ['#', ..] ? "" : l);
             content = string.Join('\n', lines);
             return true;
         }

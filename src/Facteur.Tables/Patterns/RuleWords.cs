@@ -1,3 +1,5 @@
+using Facteur.Config;
+
 namespace Facteur.Tables.Patterns;
 
 /// <summary>The words "if" and "endif" at the start of a rule.</summary>
@@ -11,7 +13,7 @@ internal static class RuleWords
         {
             return false;
         }
-        rest = text[word.Length..].Trim();
+        rest = Spaces.Trim(text[word.Length..]);
         return true;
     }
 
@@ -22,7 +24,7 @@ internal static class RuleWords
         while (text is ['!', ..])
         {
             negated = !negated;
-            text = text[1..].TrimStart();
+            text = Spaces.TrimStart(text[1..]);
         }
         return negated;
     }

@@ -1,3 +1,5 @@
+using Facteur.Config;
+
 namespace Facteur.Tables.Text;
 
 /// <summary>Text in braces, as inline tables are written: "{ a, {b c} }".</summary>
@@ -6,7 +8,7 @@ internal static class BraceText
     /// <summary>What the outer braces hold, trimmed; null when the text does not start with "{" or has no matching "}" at its end.</summary>
     public static string? Inner(string text)
     {
-        text = text.Trim();
+        text = Spaces.Trim(text);
         if (text is not ['{', ..])
         {
             return null;
@@ -17,7 +19,7 @@ internal static class BraceText
             depth += text[i] == '{' ? 1 : text[i] == '}' ? -1 : 0;
             if (depth == 0)
             {
-                return i == text.Length - 1 ? text[1..^1].Trim() : null;
+                return i == text.Length - 1 ? Spaces.Trim(text[1..^1]) : null;
             }
         }
         return null;

@@ -1,3 +1,5 @@
+using Facteur.Config;
+
 namespace Facteur.Tables.Text;
 
 /// <summary>The text that postmap reads: "key whitespace value"; white space in a key is protected by double quotes, which stay part of the key.</summary>
@@ -20,7 +22,7 @@ public static class TableText
                 continue;
             }
             var key = text[..end];
-            var value = text[end..].Trim();
+            var value = Spaces.Trim(text[end..]);
             if (value.Length == 0)
             {
                 events.Warning($"{path}, line {line}: expected format: key whitespace value{ignored}");

@@ -1,3 +1,5 @@
+using Facteur.Config;
+
 namespace Facteur.Tables.Text;
 
 /// <summary>
@@ -46,11 +48,11 @@ public sealed record WrittenTable(string Path, bool IsPattern, IReadOnlyList<Tab
         foreach (var (line, text) in LogicalLines.Read(inline ?? TableSource.Read(argument), argument, true, NoEvents.Instance))
         {
             var isIf = Patterns.RuleWords.TryTake(text, "if", out var rest);
-            rest = isIf ? rest : text.Trim();
+            rest = isIf ? rest : Spaces.Trim(text);
             var end = EndOfPattern(type, rest);
             if (!Patterns.RuleWords.TryTake(text, "endif", out _))
             {
-                entries.Add(new TableEntry(inline is null ? line : 0, rest[..end], isIf ? "" : rest[end..].Trim()));
+                entries.Add(new TableEntry(inline is null ? line : 0, rest[..end], isIf ? "" : Spaces.Trim(rest[end..])));
             }
         }
         return new(inline is null ? argument : "", true, entries);
@@ -87,7 +89,7 @@ public sealed record WrittenTable(string Path, bool IsPattern, IReadOnlyList<Tab
             var equals = text.IndexOf('=', StringComparison.Ordinal);
             if (equals > 0)
             {
-                entries.Add(new TableEntry(0, text[..equals].Trim(), text[(equals + 1)..].Trim()));
+                entries.Add(new TableEntry(0, Spaces.Trim(text[..equals]), Spaces.Trim(text[(equals + 1)..])));
             }
         }
         return new("", false, entries);

@@ -1,4 +1,5 @@
 using System.Net;
+using Facteur.Config;
 using Facteur.Tables.Patterns;
 using Facteur.Tables.Text;
 
@@ -82,7 +83,7 @@ internal sealed class CidrTable : TableContent
             return rest.Length > 0 ? "garbage after ENDIF" : _rules.AddEndif(line) ? null : "ENDIF without IF";
         }
         var isIf = RuleWords.TryTake(text, "if", out rest);
-        rest = isIf ? rest : text.Trim();
+        rest = isIf ? rest : Spaces.Trim(text);
         var negated = RuleWords.TakeNot(ref rest);
         var end = isIf ? -1 : rest.AsSpan().IndexOfAny(" \t\r\v\f");
         var word = end < 0 ? rest : rest[..end];
@@ -103,7 +104,7 @@ internal sealed class CidrTable : TableContent
         {
             return "no lookup result";
         }
-        _rules.AddMatch(line, new CidrRule(pattern, negated, rest[end..].Trim()));
+        _rules.AddMatch(line, new CidrRule(pattern, negated, Spaces.Trim(rest[end..])));
         return null;
     }
 }

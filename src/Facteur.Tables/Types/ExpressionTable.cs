@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Runtime.CompilerServices;
 using System.Text;
+using Facteur.Config;
 using Facteur.Tables.Patterns;
 using Facteur.Tables.Text;
 using Facteur.Unix;
@@ -154,7 +155,7 @@ internal abstract class ExpressionTable : TableContent
     {
         foreach (var (line, text) in LogicalLines.Read(content, _request.Argument, _request.Options.Utf8, _request.Events))
         {
-            if (Add(line, text.TrimEnd()) is { } wrong)
+            if (Add(line, Spaces.TrimEnd(text)) is { } wrong)
             {
                 Warn(line, wrong);
             }
@@ -260,7 +261,8 @@ internal abstract class ExpressionTable : TableContent
             return "no regexp: skipping this rule";
         }
         var end = 1;
-        while (end < text.Length && text[end] != text[0])
+        // Postfix: no backslash is a delimiter, not even of a pattern that starts with one.
+        while (end < text.Length && (text[end] == '\\' || text[end] != text[0]))
         {
             end += text[end] == '\\' ? 2 : 1;
         }
@@ -281,7 +283,7 @@ internal abstract class ExpressionTable : TableContent
                     break;
             }
         }
-        text = text[end..].TrimStart();
+        text = Spaces.TrimStart(text[end..]);
         regex = Compile(_encoding.GetBytes(pattern), options, out var error);
         _withTrigrams += regex?.Trigrams is null ? 0 : 1;
         return regex is null ? error : null;

@@ -1,3 +1,4 @@
+using Facteur.Config;
 using Facteur.Tables.Text;
 
 namespace Facteur.Tables.Types;
@@ -24,11 +25,12 @@ internal static class InlineTable
                 ? BraceText.Inner(element) ?? throw new TableException($"{BraceText.WhyNot(element)}: \"{request.FullName}\"; {Need}")
                 : element;
             var equals = pair.IndexOf('=', StringComparison.Ordinal);
-            if (equals < 0)
+            // Postfix: a name ends at white space, so there is no key with any.
+            if (equals < 0 || Spaces.Trim(pair[..equals]).Any(Spaces.Is))
             {
                 throw new TableException($"missing '=' after attribute name: \"{request.FullName}\"; {Need}");
             }
-            entries[KeyFold.Fold(pair[..equals].Trim(), request.Options)] = pair[(equals + 1)..].Trim();
+            entries[KeyFold.Fold(Spaces.Trim(pair[..equals]), request.Options)] = Spaces.Trim(pair[(equals + 1)..]);
         }
         return new FixedTable(request.FullName, new MemoryContent(entries, request.Options), isPattern: false);
     }

@@ -2,7 +2,7 @@ using Facteur.Tables.Text;
 
 namespace Facteur.Tables.Types;
 
-/// <summary>randmap:{value, value}: one of the values, by chance.</summary>
+/// <summary>randmap:{value, value}: one of the values, by chance. As in Postfix, braces around a value protect white space and are part of it.</summary>
 internal sealed class RandmapTable : TableContent
 {
     private readonly List<string> _values;
@@ -15,7 +15,7 @@ internal sealed class RandmapTable : TableContent
         {
             throw new TableException($"bad syntax: \"{request.FullName}\"; need \"randmap:{{value...}}\"");
         }
-        return new FixedTable(request.FullName, new RandmapTable(BraceText.Elements(inner).ConvertAll(e => BraceText.Inner(e) ?? e)), isPattern: false);
+        return new FixedTable(request.FullName, new RandmapTable(BraceText.Elements(inner)), isPattern: false);
     }
 
     public override Lookup Find(string key) => Lookup.Found(_values[Random.Shared.Next(_values.Count)]);

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Facteur.Config.Parameters;
 using Facteur.Tables.Databases;
 
 namespace Facteur.Tables.Types;
@@ -7,16 +8,17 @@ namespace Facteur.Tables.Types;
 /// <summary>socketmap:inet:host:port:name and socketmap:unix:path:name (socketmap_table(5)): netstrings "name key", "OK value", "NOTFOUND", "TEMP why".</summary>
 internal sealed class SocketmapTable : ITable
 {
-    private const int MaxReply = 100000;
     private static readonly ServerUse Use = new() { Retry = TimeSpan.FromSeconds(1), Limit = TimeSpan.FromSeconds(100) };
 
     private readonly TableRequest _request;
     private readonly string _name;
+    private readonly long _maxReply;
     private readonly ServerHosts<ServerStream> _hosts;
 
     private SocketmapTable(TableRequest request, ServerAddress address, string name)
     {
         (_request, _name) = (request, name);
+        _maxReply = request.Set.Config.Get(TablesParameters.SocketmapMaxReplySize);
         _hosts = new ServerHosts<ServerStream>([address], Use, request.Set.Time, ConnectAsync)
         {
             OnConnectFailed = (host, reason) => request.Events.Warning($"connect to {host}: {reason}"),
@@ -70,9 +72,9 @@ internal sealed class SocketmapTable : ITable
         {
             return Reply<Lookup>.Broken("unexpected EOF");
         }
-        if (!int.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out var length) || length > MaxReply)
+        if (!int.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out var length) || length > _maxReply)
         {
-            return Reply<Lookup>.Broken(digits.Length > 10 || length > MaxReply ? "unexpected netstring length" : "bad netstring length");
+            return Reply<Lookup>.Broken(digits.Length > 10 || length > _maxReply ? "unexpected netstring length" : "bad netstring length");
         }
         if (await stream.ReadAsync(length + 1, cancel).ConfigureAwait(false) is not { } data)
         {

@@ -16,6 +16,6 @@ internal sealed class StaticTable : TableContent
             request.FullName,
             new StaticTable(request.Argument is not ['{', ..]
                 ? request.Argument
-                : BraceText.Inner(request.Argument) ?? throw new TableException($"bad static:name syntax: missing '}}' in \"{request.Argument}\"")),
+                : BraceText.Inner(request.Argument) ?? throw new TableException($"bad static:name syntax: {BraceText.WhyNot(request.Argument)}")),
             isPattern: false);
 }

@@ -18,7 +18,7 @@ internal static class TexthashTable
             var key = KeyFold.Fold(entry.Key, request.Options);
             if (!entries.TryAdd(key, entry.Value))
             {
-                request.Events.Warning($"{path}, line {entry.Line}: duplicate entry: \"{key}\"");
+                request.Events.Warning($"{path}, line {entry.Line}: duplicate entry: \"{entry.Key}\"");
             }
         }
         return new FileContent(new MemoryContent(entries, request.Options), [(path, stamp)], IsText: true, owner);

@@ -44,7 +44,7 @@ public sealed class PostconfDifferentialTests : IDisposable
           -o smtpd_client_restrictions=$mua_client -o mua_client=permit
         submission inet n       -       y       -       -       smtpd -v -o syslog_name=postfix/$service_name
           -o { smtpd_helo_restrictions = permit_mynetworks, reject }
-          -o nobody_uses=this -vo alias_maps=$outsider
+          -o nobody_uses=this -vo alias_maps=$outsider -vv -Dv
         smtp-amavis unix -      -       n       -       2       smtp
         amavis    unix  -       -       n       1000?   10      lmtp -o virtual_alias_maps=ldap:mine -o mine_server_host=there -o mine_unknown=1
         maildrop  unix  -       n       n       -       -       pipe

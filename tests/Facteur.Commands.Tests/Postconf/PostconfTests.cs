@@ -85,6 +85,18 @@ public sealed class PostconfTests : IDisposable
         """, "-n");
 
     [Fact]
+    public void Bytes_that_are_no_UTF_8_leave_as_they_came()
+    {
+        byte[] line = [.. "smtpd_banner = Gr\u00fc\u00dfe \u00a0x\u00a0\n"u8, .. "relayhost = "u8, 0xE4, 0xF6, (byte)'\n'];
+        File.WriteAllBytes($"{_directory}/main.cf", [.. "# "u8, 0xFC, (byte)'\n', .. line]);
+        using var bytes = new MemoryStream();
+        using var output = new StreamWriter(bytes);
+        Assert.Equal(0, Commands.Postconf.Run(new CommandContext("postconf", ["-c", _directory, "relayhost", "smtpd_banner"], Stream.Null, output, TextWriter.Null, TimeProvider.System, new Dictionary<string, string>())));
+        output.Flush();
+        Assert.Equal([.. line[^15..], .. line[..^15]], bytes.ToArray());
+    }
+
+    [Fact]
     public void What_is_undefined_is_warned_of() => Assert.Equal("postconf: warning: DIR/main.cf: undefined parameter: undefd\n", Run("-n").Error);
 
     [Fact]

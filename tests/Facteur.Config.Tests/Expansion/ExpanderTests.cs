@@ -70,6 +70,8 @@ public sealed class ExpanderTests
     [InlineData("${a", "truncated macro reference: \"${a\"")]
     [InlineData("${}", "empty macro name: \"${}\"")]
     [InlineData("a $ b", "empty macro name: \"a $ b\"")]
+    [InlineData("${a b}", "attribute name syntax error at: \"...a>>> b\"")]
+    [InlineData("${-a}", "attribute name syntax error at: \"...>>>-a\"")]
     [InlineData("${a!b}", "attribute name syntax error at: \"...a>>>!b\"")]
     [InlineData("${a:{b}:{c}}", "unexpected input at: \"...b}>>>:{c}\"")]
     [InlineData("${a?{b}c}", "\":\" expected at: \"...b}>>>c\"")]

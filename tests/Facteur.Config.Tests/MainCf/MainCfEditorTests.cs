@@ -24,6 +24,9 @@ public sealed class MainCfEditorTests
         """;
 
     [Fact]
+    public void A_first_line_that_continues_none_stays() => Assert.Equal(" a = 1\n  2\nb = 3\na = 7\n", MainCfEditor.Set(" a = 1\n  2\nb = 3\n", [new("a", "7")]));
+
+    [Fact]
     public void Set_replaces_each_place_keeps_comments_and_adds_new_names() => Assert.Equal(
         """
         # top

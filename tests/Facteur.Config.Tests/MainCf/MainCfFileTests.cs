@@ -17,6 +17,8 @@ public sealed class MainCfFileTests
     [InlineData("a = x = y", "x = y")]
     [InlineData("# a = no\n\na = yes\n", "yes")]
     [InlineData("a = b\r\n  c\r\n", "b\r  c")]
+    [InlineData("a =\u00a0b \u00a0\n", "\u00a0b \u00a0")]
+    [InlineData("a = b\n\u00a0c = d\n", "b")]
     public void Values(string text, string value) => Assert.Equal(value, Parse(text).Entries["a"].Value);
 
     [Theory]

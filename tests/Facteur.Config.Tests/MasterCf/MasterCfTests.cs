@@ -48,6 +48,7 @@ public sealed class MasterCfTests
     [InlineData("-o a=b", "b")]
     [InlineData("-oa=b", "b")]
     [InlineData("-vo a=b", "b")]
+    [InlineData("-vv -Dvo a=b", "b")]
     [InlineData("-o { a = b c, d }", "b c, d")]
     [InlineData("-o {a=b}", "b")]
     [InlineData("-o a=", "")]

@@ -175,6 +175,8 @@ public sealed class RelaySafetyTests : IDisposable
     [InlineData("smtpd_relay_restrictions = permit_mynetworks, check_client_access texthash:DIR/nameless, reject_unauth_destination", "", "/nameless:1)")]
     [InlineData("smtpd_relay_restrictions = permit_mynetworks, check_client_access texthash:DIR/top, reject_unauth_destination", "", "/top:1)")]
     [InlineData("virtual_alias_maps = regexp:DIR/routes", "", "virtual_alias_maps, \"$1@$2\" for /^(.+)=(.+)@home\\.example$/ (")]
+    [InlineData("smtpd_relay_restrictions = permit_mynetworks, check_recipient_access inline:{com=OK}, reject_unauth_destination", "", "\"OK\" for com (")]
+    [InlineData("smtpd_relay_restrictions = permit_mynetworks, check_sender_access regexp:{{/^[a-z]+@(.*\\.)?(partner|friend)\\.(com|org)$$/ OK}}, reject_unauth_destination", "", "\"OK\" for /^[a-z]")]
     public async Task An_open_relay_is_found_and_shown(string main, string options, string reason)
     {
         var load = Load(main, options);
@@ -231,6 +233,7 @@ public sealed class RelaySafetyTests : IDisposable
     [InlineData("smtpd_relay_restrictions = permit_mynetworks, check_policy_service unix:DIR/none, reject_unauth_destination", "check_policy_service unix:DIR/none (DIR/main.cf:9)")]
     [InlineData("smtpd_relay_restrictions = permit_mynetworks, check_client_access texthash:DIR/missing, reject_unauth_destination", "texthash:DIR/missing (DIR/main.cf:9), which can't be opened")]
     [InlineData("smtpd_relay_restrictions = permit_mynetworks, check_client_access texthash:DIR/partner, reject_unauth_destination", "\"OK\" for 192.0.2.99 (DIR/partner:1)")]
+    [InlineData("smtpd_relay_restrictions = permit_mynetworks, check_client_access cidr:{{203.0.113.0/24 OK}}, reject_unauth_destination", "\"OK\" for 203.0.113.0/24 (")]
     [InlineData("smtpd_relay_restrictions = permit_mynetworks,\n  check_recipient_access texthash:DIR/ok,\n  reject_unauth_destination", "check_recipient_access texthash:DIR/ok (DIR/main.cf:10), \"OK\" for friend.example (DIR/ok:2)")]
     [InlineData("smtpd_relay_restrictions = permit_mynetworks, permit_mx_backup, reject_unauth_destination", "permit_mx_backup (DIR/main.cf:9): the DNS")]
     [InlineData("mynetworks = 127.0.0.0/8 5.0.0.0/8", "mynetworks = 127.0.0.0/8 5.0.0.0/8 (DIR/main.cf:9): all addresses of 5.0.0.0/8")]

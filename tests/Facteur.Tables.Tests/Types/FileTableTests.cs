@@ -291,7 +291,7 @@ public sealed class FileTableTests
     [Fact]
     public void Tables_that_are_open_are_shared()
     {
-        using var tables = new TestTables();
+        using var tables = new TestTables(null, ("proxy_read_maps", "proxy:static:x"));
         Assert.Same(tables.Set.Open("static:x"), tables.Set.Open("static:x"));
         Assert.Same(tables.Set.Open("static:x"), tables.Set.Open("proxy:static:x"));
     }

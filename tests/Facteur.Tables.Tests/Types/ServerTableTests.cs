@@ -62,6 +62,17 @@ public sealed class ServerTableTests
         Assert.Equal("18:names user@example,", asked);
     }
 
+    [Theory]
+    [InlineData("6", "= yes")]
+    [InlineData("5", "!")]
+    public void Socketmap_replies_have_a_limit(string limit, string answer)
+    {
+        using var server = new ScriptedServer(_ => "6:OK yes,"u8.ToArray());
+        using var tables = new TestTables(null, ("socketmap_max_reply_size", limit));
+        var found = tables.Find($"socketmap:inet:127.0.0.1:{server.Port}:names", "a");
+        Assert.Equal(answer, answer == "!" ? found[..1] : found);
+    }
+
     [Fact]
     public void A_connection_that_the_server_ended_is_made_anew()
     {

@@ -1,7 +1,9 @@
 using Facteur.Config;
+using Facteur.Config.Parameters;
 using Facteur.Contracts;
 using Facteur.Mail.Addresses;
 using Facteur.Mail.Envelopes;
+using Facteur.Tables;
 
 namespace Facteur.Services.Report.Verify;
 
@@ -36,9 +38,19 @@ public sealed class VerifyService : IAddressProbes, IProbeResults, IDisposable
     public VerifyService(IConfig config, ICleanup cleanup, ServiceLog log, TimeProvider time)
     {
         (_settings, _cleanup, _log, _time) = (new VerifySettings(config), cleanup, new VerifyLog(log), time);
-        _cache = new VerifyCache(_settings.Map, _log, time);
+        _cache = Open(_settings);
         _cleaner = time.CreateTimer(static service => ((VerifyService)service!).Clean(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         ArmCleaner();
+    }
+
+    private VerifyCache Open(VerifySettings settings)
+    {
+        if (settings.Unapproved is { } map)
+        {
+            ProxiedTables.TellUnapproved(map, "read-write", TablesParameters.ProxyWriteMaps.Name, _log);
+            _log.Warning($"{map}: the cache is kept in memory only");
+        }
+        return new VerifyCache(settings.Map, _log, _time);
     }
 
     /// <summary>postfix reload.</summary>
@@ -51,7 +63,7 @@ public sealed class VerifyService : IAddressProbes, IProbeResults, IDisposable
         if (before.Map != after.Map)
         {
             _cache.Dispose();
-            _cache = new VerifyCache(after.Map, _log, _time);
+            _cache = Open(after);
         }
         _settings = after;
         ArmCleaner();

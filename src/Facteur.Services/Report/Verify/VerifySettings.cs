@@ -1,13 +1,17 @@
 using Facteur.Config;
 using Facteur.Config.Parameters;
+using Facteur.Tables;
 
 namespace Facteur.Services.Report.Verify;
 
 /// <summary>The parameters of verify(8), read once per configuration. Times are seconds.</summary>
 internal sealed class VerifySettings(IConfig config)
 {
-    /// <summary>address_verify_map as written.</summary>
-    public string Map { get; } = config.Get(VerifyParameters.Map);
+    /// <summary>address_verify_map as written; empty where it is behind "proxy:" and proxy_write_maps does not name it.</summary>
+    public string Map { get; } = IsApproved(config) ? config.Get(VerifyParameters.Map) : "";
+
+    /// <summary>The map that is not used for want of an approval, or null.</summary>
+    public string? Unapproved { get; } = IsApproved(config) ? null : config.Get(VerifyParameters.Map);
 
     /// <summary>The cache's name in the log.</summary>
     public string CacheName => Map.Length > 0 ? Map : "internal:verify";
@@ -32,6 +36,8 @@ internal sealed class VerifySettings(IConfig config)
     public string Myhostname { get; } = config.Get(CommonParameters.Myhostname);
 
     public string MailName { get; } = config.Get(CommonParameters.MailName);
+
+    private static bool IsApproved(IConfig config) => ProxiedTables.MayWrite(config.Get(VerifyParameters.Map), config.Get(TablesParameters.ProxyWriteMaps));
 
     private static long Seconds(IConfig config, TimeParameter parameter) => (long)config.Get(parameter).TotalSeconds;
 }
