@@ -554,7 +554,7 @@ internal sealed class LocalDelivery(
     {
         if ((request.Flags & DeliveryFlags.VerifyOnly) != 0)
         {
-            End(target, DeliveryStatus.Sent($"forwards to <{target.Address}>", DsnAction.Expanded));
+            End(target, DeliveryStatus.Sent($"forwards to {target.Address}", DsnAction.Expanded));
         }
         else if (!seen.Seen("forward", ForwardName(target)))
         {
