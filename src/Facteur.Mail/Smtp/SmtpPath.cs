@@ -131,7 +131,8 @@ public static class SmtpPath
             {
                 return false;
             }
-            bare.Append(text[i..Math.Min(end, text.Length)]);
+            // A backslash at the end would take the bracket's meaning away.
+            bare.Append(end > text.Length ? text[i..].TrimEnd('\\') : text[i..end]);
             if (end > text.Length)
             {
                 bare.Append(']');

@@ -63,6 +63,7 @@ public sealed class GrammarTests
     [InlineData("<[a]@b>", "\"[a]\"@b")]
     [InlineData("<a@\"b.example\">", "a@b.example")]
     [InlineData("<a\\@b.example>", "a@b.example")]
+    [InlineData("<a@[b\\>", "a@[b]")]
     [InlineData("<<a@b>>", "a@b")]
     [InlineData("<Joe User <a@b>>", "a@b")]
     [InlineData("<\"Joe, User\" <a@b>>", "a@b")]
