@@ -105,12 +105,9 @@ public static class Sendmail
         UserAccount.Find(uid, out var account);
         var login = account?.Name ?? "unknown";
         var recipients = new SendmailHeaders(int.MaxValue);
-        var operands = options.Operands.SelectMany(recipients.Addresses).ToList();
+        // Postfix: an operand without an address is whoever mail for nobody goes to.
+        var operands = options.Operands.SelectMany(operand => recipients.Addresses(operand).DefaultIfEmpty("")).ToList();
         var verify = (options.Flags & MessageFlags.VerifyOnly) != 0;
-        if (operands.Count == 0 && (!options.FromHeaders || verify))
-        {
-            return context.Fatal($"{login}({uid}): Recipient addresses must be specified on the command line or via the -t option", TemporaryFailure);
-        }
         var senders = options.Sender is null ? [login] : options.Sender is "" or "<>" ? [""] : recipients.Addresses(options.Sender).ToList();
         if (senders.Count != 1)
         {
@@ -121,6 +118,10 @@ public static class Sendmail
             return context.Fatal($"{login}({uid}): bad sender address: {options.Sender}", TemporaryFailure);
         }
         var sender = senders[0];
+        if (operands.Count == 0 && (!options.FromHeaders || verify))
+        {
+            return context.Fatal($"{sender}({uid}): Recipient addresses must be specified on the command line or via the -t option", TemporaryFailure);
+        }
         var verp = options.Verp is "" ? config.Get(CleanupParameters.DefaultVerpDelimiters) : options.Verp ?? "";
         if (verp.Length > 0 && !Verp.IsValid(verp, config.Get(CleanupParameters.VerpDelimiterFilter)))
         {
@@ -128,7 +129,7 @@ public static class Sendmail
         }
         if (verp.Length > 0 && sender.Length == 0)
         {
-            return context.Fatal($"{login}({uid}): -V option requires non-null sender address", TemporaryFailure);
+            return context.Fatal($"{sender}({uid}): -V option requires non-null sender address", TemporaryFailure);
         }
         var fullName = options.FullName ?? context.Environment.GetValueOrDefault("NAME") ?? account?.FullName ?? "";
         using var submission = Submission.Open(config, context.Time);
@@ -146,12 +147,12 @@ public static class Sendmail
         }
         if (operands.Count == 0 && headers is { Recipients.Count: 0 } && submission.Error is null)
         {
-            return context.Fatal($"{login}({uid}): No recipient addresses found in message header", TemporaryFailure);
+            return context.Fatal($"{sender}({uid}): No recipient addresses found in message header", TemporaryFailure);
         }
         message.End(headers?.Recipients ?? []);
         if (submission.Commit() is { } failure)
         {
-            return context.Fatal($"{login}({uid}): {failure}", TemporaryFailure);
+            return context.Fatal($"{sender}({uid}): {failure}", TemporaryFailure);
         }
         if ((options.Flags & (MessageFlags.VerifyOnly | MessageFlags.ReportDeliveries)) != 0)
         {

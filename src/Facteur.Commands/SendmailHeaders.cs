@@ -72,6 +72,8 @@ internal sealed class SendmailHeaders(int sizeLimit)
     private List<string> Addresses(ReadOnlySpan<byte> value)
     {
         var found = new List<string>();
+        // Postfix: a header's text ends at a NUL.
+        value = value.IndexOf((byte)0) is >= 0 and var nul ? value[..nul] : value;
         _list.Parse(value, TokenLimit);
         foreach (var token in _list.Tokens)
         {

@@ -59,11 +59,19 @@ public sealed class SendmailTests : IDisposable
     [InlineData("To: @relay.example:bob@x.example\n\n", "bob@x.example")]
     [InlineData("To: \"john smith\"@x.example\n\n", "john smith@x.example")]
     [InlineData("To: bob", "bob")]
+    [InlineData("To: bob\0 <x>\n\n", "bob")]
     public void Recipients_come_from_the_headers(string input, string expected)
     {
         Assert.Equal(0, Run(input, "-t").Exit);
         var records = Records().Split('|');
         Assert.Equal(expected, string.Join(' ', records.SkipWhile(r => r != "X ").Where(r => r.StartsWith("R ")).Select(r => r[2..])));
+    }
+
+    [Fact]
+    public void An_operand_that_is_empty_is_a_recipient_that_is_empty()
+    {
+        Assert.Equal(0, Run("x\n", "-f", "alice", "bob", "", "()").Exit);
+        Assert.Contains("|R bob|R |R |", Records());
     }
 
     [Fact]
@@ -108,6 +116,8 @@ public sealed class SendmailTests : IDisposable
     [Theory]
     [InlineData("-t", "Subject: no recipients\n\nx\n", "sendmail: fatal: USER: No recipient addresses found in message header\n")]
     [InlineData("", "x\n", "sendmail: fatal: USER: Recipient addresses must be specified on the command line or via the -t option\n")]
+    [InlineData("-t -f alice", "Subject: no recipients\n\nx\n", "sendmail: fatal: alice(UID): No recipient addresses found in message header\n")]
+    [InlineData("-f alice", "x\n", "sendmail: fatal: alice(UID): Recipient addresses must be specified on the command line or via the -t option\n")]
     [InlineData("-Q", "", "sendmail: invalid option -- 'Q'\nsendmail: invalid option -- 'Q'\nsendmail: fatal: usage: sendmail [options]\n")]
     [InlineData("-bz", "", "sendmail: fatal: unsupported: -bz\n")]
     [InlineData("-qSsite bob", "", "sendmail: fatal: -qS is not implemented\n")]
@@ -131,7 +141,7 @@ public sealed class SendmailTests : IDisposable
         UserAccount.Find(Libc.getuid(), out var user);
         var (exit, _, error) = Run(input, arguments.Split(' ', StringSplitOptions.RemoveEmptyEntries));
         Assert.Equal(75, exit);
-        Assert.Equal(expected.Replace("USER", $"{user?.Name}({user?.Uid})"), error);
+        Assert.Equal(expected.Replace("USER", $"{user?.Name}({user?.Uid})").Replace("UID", $"{user?.Uid}"), error);
         Assert.Empty(Directory.GetFiles(Path.Combine(_directory, "maildrop")));
     }
 

@@ -93,7 +93,10 @@ public sealed class AddressList
             return null;
         }
         var text = Encoding.UTF8.GetString(bare);
-        return AddressOperator.Unclosed(text) is var closing && closing != 0 ? text.TrimEnd('\\') + closing : text;
+        text = AddressOperator.Unclosed(text) is var closing && closing != 0 ? text.TrimEnd('\\') + closing : text;
+        // Postfix: a domain has no quotes.
+        return AddressOperator.Last(text, '@') is >= 0 and var at && text.AsSpan(at).StartsWith("@\"") && AddressParts.Unquote(text[(at + 1)..]) is var domain
+            && HostName.IsValid(domain, international: true) ? $"{text.AsSpan(0, at + 1)}{domain}" : text;
     }
 
     /// <summary>Whether an address is user@domain.with.dots and nothing else, so that no rewriting to standard form can change it.</summary>
@@ -181,7 +184,7 @@ public sealed class AddressList
 
     private static bool IsOperator(ReadOnlySpan<byte> value, AddressToken token) =>
         token.Kind is not (AddressTokenKind.Word or AddressTokenKind.Comment or AddressTokenKind.Address)
-        || (token.Kind == AddressTokenKind.Word && token.Length == 1 && value[token.Start] is (byte)'.' or (byte)'@' or (byte)'>' or (byte)')' or (byte)']');
+        || (token.Kind == AddressTokenKind.Word && token.Length == 1 && value[token.Start] is (byte)'.' or (byte)'@' or (byte)':' or (byte)'>' or (byte)')' or (byte)']');
 
     // As many addresses as fit go on one line; their order is kept.
     private static void Fold(ReadOnlySpan<byte> text, IBufferWriter<byte> into)
@@ -311,12 +314,28 @@ public sealed class AddressList
                 continue;
             }
             angle = (kind == '<' && i < _lastClose) || (angle && kind != '>');
-            if (!angle && kind is (byte)',' or (byte)':' or (byte)';')
+            if (!angle && (kind is (byte)',' or (byte)';' || (kind == ':' && StartsGroup(i))))
             {
                 return i;
             }
         }
         return _lexemes.Count;
+    }
+
+    // Postfix: a colon is a group's when a semicolon ends the group before the next colon comes; else it belongs to the address.
+    private bool StartsGroup(int colon)
+    {
+        var angle = false;
+        for (var i = colon + 1; i < _lexemes.Count; i++)
+        {
+            var kind = _lexemes[i].Kind;
+            angle = (kind == '<' && i < _lastClose) || (angle && kind != '>');
+            if (!angle && kind is (byte)':' or (byte)';')
+            {
+                return kind == ';';
+            }
+        }
+        return false;
     }
 
     private void Segment(int start, int end, bool groupName)
@@ -381,6 +400,14 @@ public sealed class AddressList
                 start++;
                 continue;
             }
+            if (_lexemes[start].Kind == '>')
+            {
+                // Postfix: one that closes nothing stays where it is.
+                Comments(comments, start);
+                Add(AddressTokenKind.Close, start, start);
+                comments = ++start;
+                continue;
+            }
             var last = start;
             for (var next = start + 1; next < end && (_lexemes[next].Kind == CommentText || Joined(last, next)); next++)
             {
@@ -406,13 +433,11 @@ public sealed class AddressList
         }
     }
 
-    // A "<" that nothing closes is a character like any other.
-    private bool Joined(int left, int right) =>
-        _lexemes[left].Kind is (byte)'@' or (byte)'.' or (byte)'<' || _lexemes[right].Kind is (byte)'@' or (byte)'.'
-        || (IsRouteColon(left) && right == left + 1) || (IsRouteColon(right) && right == left + 1);
+    // A "<" that nothing closes, and a ")" that nothing opens, are characters like any other; a colon that begins no group joins its neighbours.
+    private bool Joined(int left, int right) => _lexemes[right].Kind != '>'
+        && (Joins(_lexemes[left].Kind) || Joins(_lexemes[right].Kind) || (right == left + 1 && (_lexemes[left].Kind == ':' || _lexemes[right].Kind == ':')));
 
-    // Only a source route's is left within a segment.
-    private bool IsRouteColon(int at) => _lexemes[at].Kind == ':';
+    private static bool Joins(byte kind) => kind is (byte)'@' or (byte)'.' or (byte)'<' or (byte)')';
 
     private void Separate()
     {

@@ -69,13 +69,13 @@ public sealed class DeliveryReport
         Line(output, $"From: {(Template.OwnFrom ? Template.From : FormatFrom(Template.From, ObsoleteFrom))}");
         Line(output, $"Subject: {(PostmasterCopy ? Template.PostmasterSubject : Template.Subject)}");
         Line(output, $"To: {To}");
-        // RFC 3834 section 5.
-        Line(output, $"Auto-Submitted: {(PostmasterCopy ? "auto-generated" : "auto-replied")}");
         if (ThreadId is not null)
         {
             Line(output, $"References: {ThreadId}");
             Line(output, $"In-Reply-To: {ThreadId}");
         }
+        // RFC 3834 section 5.
+        Line(output, $"Auto-Submitted: {(PostmasterCopy ? "auto-generated" : "auto-replied")}");
         Line(output, "MIME-Version: 1.0");
         Line(output, "Content-Type: multipart/report; report-type=delivery-status;");
         Line(output, $"\tboundary=\"{Boundary}\"");
@@ -121,10 +121,15 @@ public sealed class DeliveryReport
     {
         Line(output, "");
         Line(output, $"Final-Recipient: {AddressType(recipient.Address)}; {recipient.Address}");
-        // Postfix: always given, also when no ORCPT was, because a relay passes one on.
-        var original = recipient.OriginalAddress.Length > 0 ? recipient.OriginalAddress : recipient.Address;
-        Line(output, recipient.DsnOriginalRecipient.Length > 0
-            ? $"Original-Recipient: {recipient.DsnOriginalRecipient}" : $"Original-Recipient: {AddressType(original)};{original}");
+        // Postfix: given also when no ORCPT was, because a relay passes one on; not of an address of which nothing else is known, as a list's command.
+        if (recipient.DsnOriginalRecipient.Length > 0)
+        {
+            Line(output, $"Original-Recipient: {recipient.DsnOriginalRecipient}");
+        }
+        else if (recipient.OriginalAddress.Length > 0)
+        {
+            Line(output, $"Original-Recipient: {AddressType(recipient.OriginalAddress)};{recipient.OriginalAddress}");
+        }
         Line(output, $"Action: {Action(status)}");
         Line(output, $"Status: {status.Status}");
         if (status.RemoteMtaType is { Length: > 0 } type && status.RemoteMta is { Length: > 0 } mta)
@@ -195,7 +200,7 @@ public sealed class DeliveryReport
 
     private string Reason(DeliveryStatus status) =>
         status.Relay is { Length: > 0 } relay && Template.Kind is BounceTemplateKind.Success or BounceTemplateKind.Verify
-            && status.Outcome is DeliveryOutcome.Sent or DeliveryOutcome.Deliverable or DeliveryOutcome.Undeliverable
+            && (Template.Kind == BounceTemplateKind.Verify || status.Outcome is DeliveryOutcome.Sent or DeliveryOutcome.Deliverable or DeliveryOutcome.Undeliverable)
             ? $"delivery via {relay}: {status.Reason}" : status.Reason.Length > 0 ? status.Reason : "(description unavailable)";
 
     private string Action(DeliveryStatus status) => Template.Kind switch

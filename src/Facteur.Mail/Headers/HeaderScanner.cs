@@ -29,6 +29,7 @@ public sealed class HeaderScanner(int sizeLimit, int lineLimit) : IDisposable
 {
     private byte[] _buffer = ArrayPool<byte>.Shared.Rent(1024);
     private int _length;
+    private int _whole;
 
     private int _linePosition;
     private int _headers;
@@ -39,6 +40,20 @@ public sealed class HeaderScanner(int sizeLimit, int lineLimit) : IDisposable
 
     /// <summary>What was found, without its last line end; valid until the next call. Continuation lines follow a LF.</summary>
     public ReadOnlyMemory<byte> Text => _buffer.AsMemory(0, _length);
+
+    /// <summary>The header as it was read: what is beyond the limit goes only at the end of a line, or of a piece of the length of one. Postfix: so rules see it.</summary>
+    public ReadOnlyMemory<byte> Whole => _buffer.AsMemory(0, _whole);
+
+    /// <summary>The length of a header within a limit. Postfix: it ends with the last line that fits, unless that loses more than a tenth of the limit: then it is cut at the byte.</summary>
+    public static int Fit(ReadOnlySpan<byte> header, int limit)
+    {
+        if (header.Length <= limit)
+        {
+            return header.Length;
+        }
+        var lastLine = header[..(limit + 1)].LastIndexOf((byte)'\n') + 1;
+        return lastLine * 10L > limit * 9L ? lastLine - 1 : limit;
+    }
 
     /// <summary>Whether an empty line ended the section; it is taken from the input.</summary>
     public bool BlankLine { get; private set; }
@@ -163,20 +178,11 @@ public sealed class HeaderScanner(int sizeLimit, int lineLimit) : IDisposable
 
     private HeaderScan Take(HeaderScan found)
     {
-        if (found == HeaderScan.Header && _length > sizeLimit)
-        {
-            _length = FittingLength();
-        }
+        _whole = _length;
+        _length = found == HeaderScan.Header ? Fit(_buffer.AsSpan(0, _length), sizeLimit) : _length;
         _taken = true;
         _headers++;
         return found;
-    }
-
-    // Postfix: a header beyond the limit ends with the last line that fits, unless that loses more than a tenth of the limit: then it is cut at the byte.
-    private int FittingLength()
-    {
-        var lastLine = _buffer.AsSpan(0, sizeLimit + 1).LastIndexOf((byte)'\n') + 1;
-        return lastLine * 10L > sizeLimit * 9L ? lastLine - 1 : sizeLimit;
     }
 
     /// <returns>Whether what was read begins as a header does.</returns>

@@ -107,6 +107,9 @@ public sealed class MimeScanner : IDisposable
     /// <summary>The header, with its continuation lines, or the line, without its line end; valid until the next call.</summary>
     public ReadOnlyMemory<byte> Text => _where == Where.Headers ? _scanner.Text : _text;
 
+    /// <inheritdoc cref="HeaderScanner.Whole"/>
+    public ReadOnlyMemory<byte> Whole => _scanner.Whole;
+
     /// <summary>Where a header stands.</summary>
     public HeaderPlace Place { get; private set; }
 
@@ -235,7 +238,7 @@ public sealed class MimeScanner : IDisposable
     {
         Offset = 0;
         _continued = false;
-        // A message/* that is not message/rfc822 is no structure that is looked into.
+        // A message/* that is not message/rfc822 or message/global (RFC 6532 3.7) is no structure that is looked into.
         if (_entity == Entity.Message && BlankLine)
         {
             Begin(Entity.Leaf);
@@ -278,7 +281,7 @@ public sealed class MimeScanner : IDisposable
             return;
         }
         _entity = type.Is("multipart"u8) ? Entity.Multipart
-            : type.Is("message"u8) && slash.Kind == '/' && subtype.Is("rfc822"u8) ? Entity.Message : Entity.Leaf;
+            : type.Is("message"u8) && slash.Kind == '/' && (subtype.Is("rfc822"u8) || subtype.Is("global"u8)) ? Entity.Message : Entity.Leaf;
         var digest = slash.Kind == '/' && subtype.Is("digest"u8);
         // Postfix: of several boundaries each is one, so that no reader finds parts that we do not.
         while (_entity == Entity.Multipart && tokens.NextPart(out var name, out var equals, out var boundary))

@@ -12,7 +12,7 @@ public static class SmtpPath
 {
     /// <summary>Takes the address out of a token.</summary>
     /// <param name="token">The token, with its brackets when it has some.</param>
-    /// <param name="strict">strict_rfc821_envelopes: brackets are required, source routes refused.</param>
+    /// <param name="strict">strict_rfc821_envelopes: brackets are required, comments and names refused.</param>
     /// <param name="address">The address in external form; "" is the null address.</param>
     /// <returns>False when this is no address.</returns>
     public static bool TryParse(string token, bool strict, out string address)
@@ -27,13 +27,19 @@ public static class SmtpPath
         {
             return false;
         }
-        text = strict ? text : text.Trim();
+        // Postfix: two pairs of brackets are one.
+        while (text is ['<', .., '>'])
+        {
+            text = text[1..^1];
+        }
+        // Postfix: a name before the brackets, and what ends a group, do not matter unless the rules are strict.
+        text = strict ? text.Trim(' ') : Bracketed(text.Trim().TrimEnd(';').TrimEnd());
         if (text.IsEmpty)
         {
             return true;
         }
         var route = RouteLength(text);
-        if (route < 0 || (strict && text[0] == '@'))
+        if (route < 0)
         {
             return false;
         }
@@ -43,7 +49,26 @@ public static class SmtpPath
         }
         // Postfix: nothing between quotes is no address, and "user@domain" in quotes and without a domain of its own is one in clear.
         address = mailbox == "\"\"" ? "" : InClear(mailbox);
+        if (strict && (address.StartsWith('@') || address.StartsWith("\"@", StringComparison.Ordinal) || address.StartsWith("\"\"@", StringComparison.Ordinal)))
+        {
+            return false;
+        }
         return Encoding.UTF8.GetByteCount(address) <= Envelope.AddressLimit;
+    }
+
+    // The address of "phrase <address>"; the text itself when it has no such form.
+    private static ReadOnlySpan<char> Bracketed(ReadOnlySpan<char> text)
+    {
+        var open = 0;
+        while (open < text.Length && text[open] != '<')
+        {
+            if (text[open] is '@' or ',' or ':' or ';' or '>' or '\\' or '(' or '[')
+            {
+                return text;
+            }
+            open = text[open] == '"' ? EnclosedEnd(text, open, '"') : open + 1;
+        }
+        return open > 0 && open < text.Length && text[^1] == '>' && text[(open + 1)..^1].IndexOfAny('<', '>') < 0 ? text[(open + 1)..^1] : text;
     }
 
     private static string InClear(string mailbox)
@@ -86,7 +111,7 @@ public static class SmtpPath
             }
             if (c is ' ' or '(')
             {
-                if (strict)
+                if (strict && c == '(')
                 {
                     return false;
                 }
@@ -106,7 +131,8 @@ public static class SmtpPath
             {
                 return false;
             }
-            bare.Append(text[i..Math.Min(end, text.Length)]);
+            // A backslash at the end would take the bracket's meaning away.
+            bare.Append(end > text.Length ? text[i..].TrimEnd('\\') : text[i..end]);
             if (end > text.Length)
             {
                 bare.Append(']');

@@ -201,7 +201,12 @@ public sealed class MaildropMessage
     {
         var wrong = Text(record, out address) ?? (record.Data.Length > Mail.Envelopes.Envelope.AddressLimit ? "address too long" : null);
         var (local, domain) = AddressParts.Split(address);
-        if (wrong is null && local.Length > 0 && !AddressParts.IsDotString(local))
+        if (wrong is null && domain.Length > 0 && local.Length == 0)
+        {
+            // RFC 5321 4.1.2: there is no other way to write an empty local part.
+            address = $"\"\"@{domain}";
+        }
+        else if (wrong is null && local.Length > 0 && !AddressParts.IsDotString(local))
         {
             address = address.Contains('@') ? $"{AddressParts.Quote(local)}@{domain}" : AddressParts.Quote(local);
         }

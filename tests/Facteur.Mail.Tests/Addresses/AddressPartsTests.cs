@@ -28,7 +28,8 @@ public sealed class AddressPartsTests
                 var tokens = new List<CommandToken>();
                 CommandLine.Tokenize($"RCPT TO:<{address}> NOTIFY=NEVER", tokens);
                 Assert.Equal(["RCPT", "TO:", $"<{address}>", "NOTIFY=NEVER"], tokens.Select(token => token.Text));
-                foreach (var strict in (bool[])[false, true])
+                // Postfix: the strict rules refuse one that begins with "@".
+                foreach (var strict in raw[0] == '@' ? (bool[])[false] : [false, true])
                 {
                     Assert.True(SmtpPath.TryParse(tokens[2].Text, strict, out var read));
                     Assert.Equal(address, read);

@@ -18,6 +18,7 @@ public sealed class MimeScannerTests
         "P:C: 1|P:Content-Type: multipart/mixed; boundary=\"b\"|-|B:pre|B:--b|M:X: 1|-|B:one|B:--b|-|B:--b--|B:epi|B:--b|B:after")]
     [InlineData("Content-Type: message/rfc822\n\nContent-Type: message/rfc822\nS: 1\n\nS: 2\n\nb\n",
         "P:Content-Type: message/rfc822|-|N:Content-Type: message/rfc822|N:S: 1|-|N:S: 2|-|B:b")]
+    [InlineData("Content-Type: message/global\n\nS: 1\n\nb\n", "P:Content-Type: message/global|-|N:S: 1|-|B:b")]
     [InlineData("Content-Type: message/rfc822\nno blank\n\nb\n", "P:Content-Type: message/rfc822|-|B:no blank|B:|B:b")]
     [InlineData("Content-Type: message/partial; id=a\n\nS: 1\n", "P:Content-Type: message/partial; id=a|-|B:S: 1")]
     [InlineData("Content-Type: multipart/digest; boundary=b\n\n--b\n\nS: 1\n\nd\n--b\nContent-Type: text/plain\n\nt\n",

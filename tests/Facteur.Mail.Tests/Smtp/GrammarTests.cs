@@ -63,6 +63,12 @@ public sealed class GrammarTests
     [InlineData("<[a]@b>", "\"[a]\"@b")]
     [InlineData("<a@\"b.example\">", "a@b.example")]
     [InlineData("<a\\@b.example>", "a@b.example")]
+    [InlineData("<a@[b\\>", "a@[b]")]
+    [InlineData("<<a@b>>", "a@b")]
+    [InlineData("<Joe User <a@b>>", "a@b")]
+    [InlineData("<\"Joe, User\" <a@b>>", "a@b")]
+    [InlineData("Joe <a@b>", "a@b")]
+    [InlineData("<a@b;>", "a@b")]
     public void Takes_addresses(string token, string address)
     {
         Assert.True(SmtpPath.TryParse(token, false, out var found));
@@ -74,7 +80,9 @@ public sealed class GrammarTests
     [InlineData("<@>")]
     [InlineData("<a,b@c>")]
     [InlineData("<a@b")]
-    [InlineData("<<a@b>>")]
+    [InlineData("<a@b <c@d>>")]
+    [InlineData("<Joe <a@b>")]
+    [InlineData("<a@b;c@d>")]
     [InlineData("<a@b>x")]
     [InlineData("<a@@c>")]
     [InlineData("<a@>")]
@@ -90,11 +98,16 @@ public sealed class GrammarTests
     public void Refuses_what_is_no_address(string token) => Assert.False(SmtpPath.TryParse(token, false, out _));
 
     [Fact]
-    public void Strict_envelopes_need_brackets_and_no_route()
+    public void Strict_envelopes_need_brackets_and_neither_names_nor_comments()
     {
         Assert.False(SmtpPath.TryParse("a@b", true, out _));
-        Assert.False(SmtpPath.TryParse("<@x:a@b>", true, out _));
-        Assert.False(SmtpPath.TryParse("< a@b>", true, out _));
+        Assert.True(SmtpPath.TryParse("<@x:a@b>", true, out var routed));
+        Assert.Equal("a@b", routed);
+        Assert.True(SmtpPath.TryParse("<a @ b>", true, out _));
+        Assert.True(SmtpPath.TryParse("<<a@b>>", true, out _));
+        Assert.False(SmtpPath.TryParse("<Joe <a@b>>", true, out _));
+        Assert.False(SmtpPath.TryParse("<a@b;>", true, out _));
+        Assert.False(SmtpPath.TryParse("<\"\"@b>", true, out _));
         Assert.False(SmtpPath.TryParse("<a(x)@b>", true, out _));
         Assert.False(SmtpPath.TryParse("<@b>", true, out _));
         Assert.True(SmtpPath.TryParse("<a@b>", true, out _));

@@ -554,7 +554,7 @@ internal sealed class LocalDelivery(
     {
         if ((request.Flags & DeliveryFlags.VerifyOnly) != 0)
         {
-            End(target, DeliveryStatus.Sent($"forwards to <{target.Address}>", DsnAction.Expanded));
+            End(target, DeliveryStatus.Sent($"forwards to {target.Address}", DsnAction.Expanded));
         }
         else if (!seen.Seen("forward", ForwardName(target)))
         {
@@ -621,12 +621,15 @@ internal sealed class LocalDelivery(
     private async ValueTask EndAsync(LocalTarget target, DeliveryStatus status, CancellationToken cancel)
     {
         End(target, status);
-        if (target.Owner is not { } owner || rooms.Bounce is null || _statuses[^1] is not { Outcome: DeliveryOutcome.Bounced } failed || request.Envelope.Sender.Length == 0)
+        if (target.Owner is not { } owner || rooms.Bounce is null || _statuses[^1] is not { Outcome: DeliveryOutcome.Bounced } failed)
         {
             return;
         }
+        // Postfix: NOTIFY counts, ENVID and RET do not; also of mail that has no sender.
+        var original = request.Envelope.With([new EnvelopeRecipient(target.Address, Notify: target.Notify)]);
+        (original.EnvelopeId, original.Return) = ("", DsnReturn.None);
         var report = new ReportRequest(
-            ReportKind.Failure, request.MessageId, request.QueueId, request.Envelope.With([new EnvelopeRecipient(target.Address)]), request.Layout, [new RecipientResult(0, failed)], Closes: false)
+            ReportKind.Failure, request.MessageId, request.QueueId, original, request.Layout, [new RecipientResult(0, failed)], Closes: false)
         {
             Owner = owner,
         };
@@ -639,7 +642,7 @@ internal sealed class LocalDelivery(
         var shown = new DeliveryRecipient(recipient.Index, recipient.Recipient with { Address = to, OriginalAddress = original });
         var times = new DeliveryTimes(_start, 0, DeliveryTimes.Now(rooms.Time));
         var result = DeliveryLog.Write(rooms.Log, request, shown, status, times, "local", softBounce: _settings.SoftBounce, filter: rooms.Filter).Status;
-        _statuses.Add(result.Outcome is DeliveryOutcome.Bounced or DeliveryOutcome.Deliverable or DeliveryOutcome.Undeliverable && !to.Equals(recipient.Recipient.Address, StringComparison.OrdinalIgnoreCase) ? result with { Recipient = to } : result);
+        _statuses.Add((TellsAll || result.Outcome is DeliveryOutcome.Bounced or DeliveryOutcome.Deliverable or DeliveryOutcome.Undeliverable) && !to.Equals(recipient.Recipient.Address, StringComparison.OrdinalIgnoreCase) ? result with { Recipient = to } : result);
     }
 
     /// <summary>All that failed, for the report: each address of the expansion has its own reason.</summary>
@@ -658,6 +661,9 @@ internal sealed class LocalDelivery(
         return all.AsEnumerable().Reverse().Aggregate((DeliveryStatus?)null, (next, status) => status with { Next = next });
     }
 
+    /// <summary>sendmail -v.</summary>
+    private bool TellsAll => (request.Envelope.Flags & (MessageFlags.ReportDeliveries | MessageFlags.VerifyOnly)) == MessageFlags.ReportDeliveries;
+
     private DeliveryStatus Combine()
     {
         // sendmail -bv hears of all; what can't be delivered stands first, and is the recipient's outcome.
@@ -671,6 +677,13 @@ internal sealed class LocalDelivery(
         {
             // Beside the failure the sender hears of the expansion.
             return _tellsExpanded && worst.Outcome == DeliveryOutcome.Bounced ? worst with { Action = DsnAction.Expanded } : worst;
+        }
+        if (TellsAll && _statuses.Count > 0)
+        {
+            // Postfix: sendmail -v hears of each that the mail went to, and of the expansion only when NOTIFY asks for it.
+            var expanded = DeliveryStatus.AliasExpanded with { Relay = "local", Action = _isList ? DsnAction.Delivered : DsnAction.Expanded };
+            var all = _statuses.Select(s => s.Action == DsnAction.Expanded ? s with { Action = DsnAction.Relayed } : s);
+            return Chain(_tellsExpanded ? all.Prepend(expanded) : all)!;
         }
         if (_tellsExpanded && (request.Flags & DeliveryFlags.VerifyOnly) == 0)
         {

@@ -25,9 +25,9 @@ internal sealed class LocalForwards(LocalRooms rooms, DeliveryRequest request, E
         {
             _messages.Add((sender, target.DeliveredTo), list = []);
         }
-        // RFC 3461 5.2.7.3: a mailing list, whose sender is its owner, passes no DSN options on.
+        // RFC 3461 5.2.7.3: a mailing list, whose sender is its owner, tells nothing of the original recipient. Postfix: NOTIFY, ENVID and RET go on.
         list.Add(target.Owner is not null
-            ? new EnvelopeRecipient(address)
+            ? new EnvelopeRecipient(address, Notify: target.Notify)
             : new EnvelopeRecipient(
                 address, original.OriginalAddress.Length > 0 ? original.OriginalAddress : original.Address, original.DsnOriginalRecipient,
                 target.Notify));
@@ -77,13 +77,12 @@ internal sealed class LocalForwards(LocalRooms rooms, DeliveryRequest request, E
     private Envelope Envelope(string sender, List<EnvelopeRecipient> recipients)
     {
         var old = request.Envelope;
-        var isList = sender != old.Sender;
         return new Envelope
         {
             Sender = sender,
             ArrivalMicros = DeliveryTimes.Now(rooms.Time),
-            EnvelopeId = isList ? "" : old.EnvelopeId,
-            Return = isList ? DsnReturn.None : old.Return,
+            EnvelopeId = old.EnvelopeId,
+            Return = old.Return,
             // Postfix: whether it is 8-bit content is not passed on.
             Origin = MessageOrigin.Forward,
             Flags = old.Flags & (MessageFlags.SmtpUtf8 | MessageFlags.RewriteLocal),

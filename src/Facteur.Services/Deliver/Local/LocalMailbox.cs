@@ -99,8 +99,8 @@ internal sealed class LocalMailbox(LocalRooms rooms, DeliveryRequest request, De
     }
 
     private string OriginalTo(LocalTarget target) =>
-        target.Owner is not null ? ""
-        : recipient.Recipient.OriginalAddress.Length > 0 ? recipient.Recipient.OriginalAddress : _settings.OriginalTo ? recipient.Recipient.Address : "";
+        target.Owner is not null || !_settings.OriginalTo ? ""
+        : recipient.Recipient.OriginalAddress.Length > 0 ? recipient.Recipient.OriginalAddress : recipient.Recipient.Address;
 
     // Postfix: without the quotes of its local part.
     private static string Internal(string address)

@@ -120,7 +120,7 @@ public sealed class VirtualAgent : IDeliveryAgent
         {
             Path = path,
             Sender = request.Envelope.Sender,
-            OriginalTo = recipient.Recipient.OriginalAddress.Length > 0 ? recipient.Recipient.OriginalAddress : _originalTo ? recipient.Recipient.Address : "",
+            OriginalTo = !_originalTo ? "" : recipient.Recipient.OriginalAddress.Length > 0 ? recipient.Recipient.OriginalAddress : recipient.Recipient.Address,
             DeliveredTo = recipient.Recipient.Address,
             Host = _host,
             SizeLimit = _limit.Bytes,

@@ -101,6 +101,9 @@ internal sealed class ActiveMessage
     /// <summary>The sender was told of the delay.</summary>
     public bool Warned { get; set; }
 
+    /// <summary>It was tried before, or its first attempt was reported (sendmail -v).</summary>
+    public bool Traced { get; set; }
+
     /// <summary>It is tried because the queue was flushed: defer_transports does not hold it back.</summary>
     public bool Flushed { get; set; }
 

@@ -505,6 +505,7 @@ internal sealed class Qmgr
         {
             Expire = stored.Entry.Expire,
             Flushed = flushed,
+            Traced = stored.Outcomes.Count > 0,
         };
         if (!_active.TryAdd(id, message))
         {
@@ -732,7 +733,7 @@ internal sealed class Qmgr
             {
                 continue;
             }
-            var (state, status) = Outcome(stored.Envelope, warned, outcome.Index, outcome.Status);
+            var (state, status) = Outcome(stored.Envelope, warned, traced: stored.Outcomes.Count > 0, outcome.Index, outcome.Status);
             if (state is RecipientState.Done or RecipientState.Unreported)
             {
                 _spool.Outcome(delivery.MessageId, new SpoolOutcome(outcome.Index, true, state == RecipientState.Unreported, OutcomeDetail.Write(status, warned)));
@@ -846,7 +847,7 @@ internal sealed class Qmgr
     /// <summary>One recipient has its outcome of this pass.</summary>
     private void Settle(ActiveMessage message, int index, DeliveryStatus status)
     {
-        (var state, status) = Outcome(message.Envelope, message.Warned, index, status);
+        (var state, status) = Outcome(message.Envelope, message.Warned, message.Traced, index, status);
         message.Pending--;
         message.Statuses[index] = status;
         if (message.IsProbe)
@@ -871,7 +872,7 @@ internal sealed class Qmgr
     }
 
     /// <summary>What a status makes of a recipient, under soft_bounce and for what its sender wants to know.</summary>
-    private (RecipientState State, DeliveryStatus Status) Outcome(Envelope envelope, bool warned, int index, DeliveryStatus status)
+    private (RecipientState State, DeliveryStatus Status) Outcome(Envelope envelope, bool warned, bool traced, int index, DeliveryStatus status)
     {
         if (status.Outcome == DeliveryOutcome.Bounced && _settings.SoftBounce)
         {
@@ -886,7 +887,7 @@ internal sealed class Qmgr
             DeliveryOutcome.Deferred => RecipientState.Deferred,
             // All that failed goes to bounce, which looks at NOTIFY: a copy for the postmaster lists them all.
             DeliveryOutcome.Bounced => RecipientState.Unreported,
-            DeliveryOutcome.Sent => confirms || WantsSuccess(envelope, notify, status) ? RecipientState.Unreported : RecipientState.Done,
+            DeliveryOutcome.Sent => confirms || WantsSuccess(envelope, traced, notify, status) ? RecipientState.Unreported : RecipientState.Done,
             _ => RecipientState.Unreported,
         }, status);
     }
@@ -904,8 +905,8 @@ internal sealed class Qmgr
         }
     }
 
-    private static bool WantsSuccess(Envelope envelope, DsnNotify notify, DeliveryStatus status) =>
-        (envelope.Flags & (MessageFlags.ReportDeliveries | MessageFlags.VerifyOnly)) != 0
+    private static bool WantsSuccess(Envelope envelope, bool traced, DsnNotify notify, DeliveryStatus status) =>
+        (envelope.Flags & MessageFlags.VerifyOnly) != 0 || (!traced && (envelope.Flags & MessageFlags.ReportDeliveries) != 0)
         || ((notify & DsnNotify.Success) != 0 && status.Action is DsnAction.Delivered or DsnAction.Relayed or DsnAction.Expanded);
 
     /// <summary>confirm_delay_cleared: a sender that was told that it waits may be told that it does not any more (as in Postfix, NOTIFY asks for both or neither).</summary>
@@ -951,7 +952,7 @@ internal sealed class Qmgr
             Expire(message);
             (deferred, unreported) = (false, true);
         }
-        if (unreported && !message.ReportFailed)
+        if ((unreported || (deferred && Traces(message))) && !message.ReportFailed)
         {
             Report(message);
             return;
@@ -1030,8 +1031,14 @@ internal sealed class Qmgr
         }
         var failures = new List<RecipientResult>();
         var successes = new List<RecipientResult>();
+        var traces = Traces(message);
+        message.Traced = true;
         foreach (var i in message.InOrder())
         {
+            if (traces && message.States[i] == RecipientState.Deferred && message.Statuses[i] is { } late)
+            {
+                successes.Add(new RecipientResult(i, late));
+            }
             if (message.States[i] != RecipientState.Unreported)
             {
                 continue;
@@ -1045,21 +1052,31 @@ internal sealed class Qmgr
                 successes.Add(new RecipientResult(i, DeliveryStatus.AliasExpanded with { Relay = "local" }));
             }
         }
-        var verify = (message.Envelope.Flags & (MessageFlags.ReportDeliveries | MessageFlags.VerifyOnly)) != 0;
+        var only = (message.Envelope.Flags & MessageFlags.VerifyOnly) != 0;
+        var verify = only || traces || successes.Exists(s => TellsAll(message) && (message.Envelope.Recipients[s.Index].Notify & DsnNotify.Success) == 0);
         if (verify)
         {
-            // Postfix: "Action: failed", also of an alias that was expanded.
+            // Postfix: "Action: failed", also of an alias that was expanded. The report of sendmail -v lists failures too, and the message is returned all the same.
             successes.AddRange(failures.Select(f => f with { Status = f.Status with { Action = DsnAction.Failed } }));
+        }
+        if (only)
+        {
             failures.Clear();
         }
         Start(message, ReportKind.Failure, failures);
-        // Who stands in both is closed by the failure's: that one must not be lost when only the other could be sent.
-        Start(message, verify ? ReportKind.Verify : ReportKind.Success, successes, [.. successes.Select(s => s.Index).Where(i => failures.Exists(f => f.Index == i))]);
+        // Who stands in both is closed by the failure's: that one must not be lost when only the other could be sent. Who waits is closed by none.
+        Start(message, verify ? ReportKind.Verify : ReportKind.Success, successes,
+            [.. successes.Select(s => s.Index).Where(i => message.States[i] == RecipientState.Deferred || failures.Exists(f => f.Index == i))]);
         if (failures.Count == 0 && successes.Count == 0)
         {
             Conclude(message);
         }
     }
+
+    /// <summary>sendmail -v. Postfix: what became of all recipients in the first attempt; what a later one does is told as of any mail.</summary>
+    private static bool Traces(ActiveMessage message) => TellsAll(message) && !message.Traced && message.Envelope.Recipients.Count > 0;
+
+    private static bool TellsAll(ActiveMessage message) => (message.Envelope.Flags & (MessageFlags.ReportDeliveries | MessageFlags.VerifyOnly)) == MessageFlags.ReportDeliveries;
 
     /// <summary>Whether a message's reports may start now; else it concludes anew when it is its turn.</summary>
     private bool MayReport(ActiveMessage message)

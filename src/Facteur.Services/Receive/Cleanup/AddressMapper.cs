@@ -88,7 +88,15 @@ internal sealed class AddressMapper(CleanupOptions options, IRewrite rewrite, IA
             value = $"{(extension.Length > 0 && user.EndsWith(extension, StringComparison.Ordinal) ? user[..^extension.Length] : user)}{value}";
         }
         var results = new List<string>();
-        foreach (var text in Parse(value))
+        var found = Parse(value);
+        if (found.Count == 0)
+        {
+            // Postfix: an entry that names nobody is a mistake of its table, not a message to lose.
+            log.NoAddress(maps.Parameter, address, value);
+            Failed = true;
+            return null;
+        }
+        foreach (var text in found)
         {
             if (text.Length == 0 && maps != options.VirtualAliases)
             {

@@ -20,6 +20,9 @@ internal sealed class CleanupLog(ServiceLog log)
     public void LookupProblem(string queueId, string parameter, string address) =>
         log.Warning($"{queueId}: {parameter} map lookup problem for {address} -- message not accepted, try again later");
 
+    public void NoAddress(string parameter, string address, string value) =>
+        log.Warning($"{parameter} lookup of {address} returns non-address result \"{(value.Length > 300 ? value[..300] : value)}\"");
+
     public void NestingTooDeep(string queueId, string parameter, string address) =>
         log.Warning($"{queueId}: unreasonable {parameter} map nesting for {address} -- message not accepted, try again later");
 

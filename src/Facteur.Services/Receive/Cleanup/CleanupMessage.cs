@@ -29,8 +29,6 @@ internal sealed class CleanupMessage : ICleanupMessage
 
     private static readonly byte[] UnterminatedHeader = [.. "MIME-Error: "u8, .. Encoding.Latin1.GetBytes(MessageChecks.Unterminated), (byte)'\n'];
 
-    private static ReadOnlySpan<byte> EncodingHeader => "Content-Transfer-Encoding"u8;
-
     private readonly CleanupService _service;
     private readonly IIncoming _incoming;
     private readonly CleanupOptions _options;
@@ -50,6 +48,7 @@ internal sealed class CleanupMessage : ICleanupMessage
     private readonly MessageChecks? _checks;
     private readonly SearchValues<byte>? _rejects;
     private readonly MimeDowngrade? _convert;
+    private readonly EightBitDetector? _eightBit;
     private CleanupStatus _status;
     private string? _statusText;
     private string? _refused;
@@ -92,6 +91,7 @@ internal sealed class CleanupMessage : ICleanupMessage
             && (_options.CheckedOrigins.Contains(envelope.Origin) || envelope.Flags.HasFlag(MessageFlags.Requeued));
         _convert = _options.ConvertsMime && (envelope.Flags & MessageFlags.NoHeaderBodyChecks) == 0 && _options.CheckedOrigins.Contains(envelope.Origin)
             ? new MimeDowngrade(_options.ConvertedLimits) : null;
+        _eightBit = _options.DetectEightBit ? new EightBitDetector(_options.MimeLimits, _options.ReadsMime) : null;
         _checks = rules || _options.IsStrict ? new MessageChecks(_options, _log, QueueId, envelope, rules) : null;
     }
 
@@ -176,6 +176,7 @@ internal sealed class CleanupMessage : ICleanupMessage
             }
             await FoundAsync(found, cancel).ConfigureAwait(false);
         }
+        _eightBit?.Body(content);
         await OutAsync(content, cancel).ConfigureAwait(false);
     }
 
@@ -234,6 +235,7 @@ internal sealed class CleanupMessage : ICleanupMessage
         }
         _envelope.Recipients = _recipients.WithExpanded;
         _envelope.ContentSize = _sink.Size;
+        _envelope.Body = _eightBit is { Found: true } ? BodyType.EightBitMime : _envelope.Body;
         _ended = true;
         var status = await _incoming.EndAsync(Id, _sink.Rest, _envelope, cancel).ConfigureAwait(false);
         if (status != CleanupStatus.Ok)
@@ -248,6 +250,7 @@ internal sealed class CleanupMessage : ICleanupMessage
         Cancel();
         _scanner.Dispose();
         _convert?.Dispose();
+        _eightBit?.Dispose();
         _checks?.Dispose();
         _sink.Dispose();
         return default;
@@ -344,7 +347,7 @@ internal sealed class CleanupMessage : ICleanupMessage
                     FailChecked();
                     return;
                 case MimeScan.Header:
-                    await CheckedHeaderAsync(parts.Place, parts.Text, cancel).ConfigureAwait(false);
+                    await CheckedHeaderAsync(parts.Place, parts.Whole, cancel).ConfigureAwait(false);
                     break;
                 case MimeScan.MailboxLine:
                     if (MailboxHeader(parts.Text.Span) is { } mailbox)
@@ -399,13 +402,15 @@ internal sealed class CleanupMessage : ICleanupMessage
         {
             return;
         }
+        var text = header.Text[..HeaderScanner.Fit(header.Text.Span, _options.HeaderSizeLimit)];
         if (place == HeaderPlace.Primary)
         {
-            await HeaderAsync(header.Text, cancel).ConfigureAwait(false);
+            await HeaderAsync(text, cancel).ConfigureAwait(false);
         }
         else
         {
-            await OutHeaderAsync(header.Text, cancel).ConfigureAwait(false);
+            _eightBit?.Header(text.Span);
+            await OutHeaderAsync(text, cancel).ConfigureAwait(false);
         }
     }
 
@@ -444,7 +449,7 @@ internal sealed class CleanupMessage : ICleanupMessage
         var drop = Dropped(name);
         if (known == KnownHeader.None)
         {
-            DetectEightBit(name, header.Span);
+            _eightBit?.Header(header.Span);
             return drop ? default : OutHeaderAsync(header, cancel);
         }
         _seen |= MissingHeaders.Bit(known);
@@ -476,16 +481,6 @@ internal sealed class CleanupMessage : ICleanupMessage
         return drop ? default
             : rewrite && _rewriter.MayChange(header.Span, place) ? RewrittenAsync(header, place, cancel)
             : OutHeaderAsync(header, cancel);
-    }
-
-    // Postfix: a header that says 8bit overrules what MAIL said.
-    private void DetectEightBit(ReadOnlySpan<byte> name, ReadOnlySpan<byte> header)
-    {
-        if (_options.DetectEightBit && name.Length == EncodingHeader.Length && Ascii.EqualsIgnoreCase(name, EncodingHeader)
-            && Ascii.EqualsIgnoreCase(HeaderField.Value(header), "8bit"u8))
-        {
-            _envelope.Body = BodyType.EightBitMime;
-        }
     }
 
     private bool Dropped(ReadOnlySpan<byte> name)
@@ -527,6 +522,7 @@ internal sealed class CleanupMessage : ICleanupMessage
         if (line)
         {
             await OutAsync(LineEnd, cancel).ConfigureAwait(false);
+            _eightBit?.Body(body);
             await OutAsync(body, cancel).ConfigureAwait(false);
         }
     }

@@ -68,9 +68,9 @@ internal sealed class RecipientList(CleanupOptions options, AddressMapper mapper
         await ExpandAsync(
             new EnvelopeRecipient(
                 address,
-                !options.OriginalRecipients && !IsProbe ? "" : original,
+                original,
                 // Postfix: of mail that came by SMTP without ORCPT as it was given, before any table, and the type stays rfc822.
-                given.DsnOriginalRecipient.Length > 0 ? given.DsnOriginalRecipient : FromNetwork ? $"rfc822;{original}" : $"{(Ascii.IsValid(address) || !options.Smtputf8 ? "rfc822" : "utf-8")};{address}",
+                given.DsnOriginalRecipient.Length > 0 ? given.DsnOriginalRecipient : FromNetwork ? $"rfc822;{original}" : $"{(Ascii.IsValid(address) || !options.Smtputf8 ? "rfc822" : "utf-8")};{Bare(address)}",
                 given.Notify),
             cancel).ConfigureAwait(false);
         if (Bcc && !options.RecipientBcc.IsEmpty && await mapper.BccAsync(options.RecipientBcc, address, cancel).ConfigureAwait(false) is { } bcc)
@@ -83,7 +83,7 @@ internal sealed class RecipientList(CleanupOptions options, AddressMapper mapper
     public async ValueTask AddBccAsync(string bcc, CancellationToken cancel)
     {
         var address = await StandardAsync(bcc, cancel).ConfigureAwait(false);
-        await ExpandAsync(new EnvelopeRecipient(address, options.OriginalRecipients ? address : "", "", DsnNotify.Never), cancel).ConfigureAwait(false);
+        await ExpandAsync(new EnvelopeRecipient(address, address, "", DsnNotify.Never), cancel).ConfigureAwait(false);
     }
 
     /// <summary>A recipient's address as it is logged and looked up: complete, and mapped by the canonical tables.</summary>
@@ -94,6 +94,13 @@ internal sealed class RecipientList(CleanupOptions options, AddressMapper mapper
             address = await mapper.RewriteAsync(local: true, address, cancel).ConfigureAwait(false);
         }
         return await mapper.MapAsync(address, AddressClasses.EnvelopeRecipient, cancel).ConfigureAwait(false);
+    }
+
+    // Postfix: without its quotes.
+    private static string Bare(string address)
+    {
+        var (local, domain) = AddressParts.Split(address);
+        return local is not ['"', ..] ? address : domain.Length > 0 ? $"{AddressParts.Unquote(local)}@{domain}" : AddressParts.Unquote(address);
     }
 
     private async ValueTask ExpandAsync(EnvelopeRecipient recipient, CancellationToken cancel)

@@ -11,6 +11,8 @@ internal sealed class BounceLog(ServiceLog log)
 
     public void DoubleBounceDiscarded(string queueId) => log.Warning($"{queueId}: undeliverable postmaster notification discarded");
 
+    public void SuccessNotSent(string queueId, string kind) => log.Info($"{queueId}: not sending trace/success notification for {kind} message");
+
     public void Refused(ReportKind kind, string queueId, bool postmaster, string to, CleanupResult why) =>
         log.Warning($"{queueId}: {(postmaster ? "postmaster" : "sender")} {Name(kind)} notification to <{to}> refused for good ({why.Text ?? Words(why.Status)}): discarded");
 

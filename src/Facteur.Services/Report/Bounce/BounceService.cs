@@ -77,11 +77,15 @@ public sealed class BounceService : IBounce
     public async ValueTask<ReportResult> ReportAsync(ReportRequest request, CancellationToken cancel)
     {
         var sender = request.Original.Sender;
-        if (sender.Equals(_doubleBounce, StringComparison.OrdinalIgnoreCase))
+        if (request.Owner is null && sender.Equals(_doubleBounce, StringComparison.OrdinalIgnoreCase))
         {
             if (request.Kind is ReportKind.Failure or ReportKind.Delay)
             {
                 _log.DoubleBounceDiscarded(request.QueueId);
+            }
+            else if (request.Kind is ReportKind.Success or ReportKind.Verify)
+            {
+                _log.SuccessNotSent(request.QueueId, "double-bounce");
             }
             return ReportResult.Discarded;
         }
@@ -91,7 +95,7 @@ public sealed class BounceService : IBounce
             return (_classes & NotifyClasses.Resource) == 0 ? ReportResult.Discarded
                 : await SendAsync(request, request.Recipients, _errorRecipient, postmaster: true, headersOnly: true, closes: false, cancel).ConfigureAwait(false);
         }
-        return sender.Length == 0
+        return request.Owner is null && sender.Length == 0
             ? await ReportNullSenderAsync(request, cancel).ConfigureAwait(false)
             : await ReportSenderAsync(request, cancel).ConfigureAwait(false);
     }
@@ -99,12 +103,17 @@ public sealed class BounceService : IBounce
     // The last chance of such a message to be seen: the postmaster gets all of it, whatever NOTIFY says.
     private async ValueTask<ReportResult> ReportNullSenderAsync(ReportRequest request, CancellationToken cancel)
     {
-        // postconf(5): the class bounce includes 2bounce.
-        if (request.Kind == ReportKind.Success)
+        if (request.Kind is ReportKind.Success or ReportKind.Verify)
         {
-            return (_classes & (NotifyClasses.Bounce | NotifyClasses.DoubleBounce)) == 0 || Told(request) is not { Count: > 0 } told ? ReportResult.Discarded
+            if ((_classes & NotifyClasses.DoubleBounce) == 0)
+            {
+                _log.SuccessNotSent(request.QueueId, "single-bounce");
+                return ReportResult.Discarded;
+            }
+            return Told(request) is not { Count: > 0 } told ? ReportResult.Discarded
                 : await SendAsync(request, told, _doubleBounceRecipient, postmaster: false, headersOnly: true, request.Closes, cancel).ConfigureAwait(false);
         }
+        // postconf(5): the class bounce includes 2bounce.
         var (wanted, recipient) = request.Kind switch
         {
             ReportKind.Failure => ((_classes & (NotifyClasses.Bounce | NotifyClasses.DoubleBounce)) != 0, _doubleBounceRecipient),
@@ -258,7 +267,7 @@ public sealed class BounceService : IBounce
         return new Envelope
         {
             // Postfix: what the null sender asked for goes to the postmaster, too, and makes no loops.
-            Sender = postmaster || request.Original.Sender.Length == 0 ? _doubleBounce : "",
+            Sender = postmaster || (request.Owner is null && request.Original.Sender.Length == 0) ? _doubleBounce : "",
             ArrivalMicros = (now - DateTimeOffset.UnixEpoch).Ticks / 10,
             Origin = MessageOrigin.Bounce,
             Flags = MessageFlags.RewriteLocal | (request.Original.Flags & MessageFlags.SmtpUtf8),
@@ -313,6 +322,11 @@ public sealed class BounceService : IBounce
     private static EnvelopeRecipient Of(ReportRequest request, int index, DeliveryStatus status)
     {
         var recipient = request.Original.Recipients[index];
+        if (status is { Recipient: null, Action: DsnAction.Delivered } && status.Reason == DeliveryStatus.AliasExpanded.Reason && recipient.DsnOriginalRecipient.Length > 0)
+        {
+            // Postfix: a mailing list is told of by its own name alone.
+            return recipient with { OriginalAddress = recipient.Address };
+        }
         return status.Recipient is not { } address ? recipient
             : recipient with { Address = address, OriginalAddress = recipient.OriginalAddress.Length > 0 ? recipient.OriginalAddress : recipient.Address };
     }

@@ -28,7 +28,7 @@ public sealed class LocalAgentTests : IDisposable
             ("self", "self"), ("esc", "\\\\daemon"), ("loopa", "loopb"), ("loopb", "loopa"), ("file", _room.Path("file.out")), ("md", _room.Path("md/")),
             ("null", "/dev/null"), ("cmd", "\"|/bin/true\""), ("inc", $":include:{_room.Path("list.txt")}"), ("incmiss", $":include:{_room.Path("nolist.txt")}"),
             ("dirf", _room.Directory), ("full", "/dev/full"), ("mixed", "daemon, nosuch, x@remote.example"), ("piped", "x@remote.example, \"|exit 75\""), ("tag+x", "nobody"), ("both", "one, other"), ("one", "daemon"), ("other", "daemon"), ("away", "z@remote.example"), ("outer", "inner"), ("owner-outer", "nobody"), ("inner", "w@remote.example"), ("Daemon", "daemon"),
-            ("toghost", "ghost"), ("wrong", string.Join(", ", Enumerable.Range(1, 20).Select(i => $"nosuch{i}"))), ("club", _room.Directory), ("owner-club", "nobody"));
+            ("toghost", "ghost"), ("pair", "daemon, x@remote.example"), ("wrong", string.Join(", ", Enumerable.Range(1, 20).Select(i => $"nosuch{i}"))), ("club", _room.Directory), ("owner-club", "nobody"));
         return new LocalAgent(
             new TestConfig([("alias_maps", "aliases"), ("mail_spool_directory", _room.Directory), ("recipient_delimiter", "+"), ("deliver_lock_attempts", "1"),
                 ("default_privs", "nobody"), ("forward_path", $"{_room.Directory}/fwd-$user${{recipient_delimiter}}${{extension}}, {_room.Directory}/fwd-$user")])
@@ -124,6 +124,40 @@ public sealed class LocalAgentTests : IDisposable
         Assert.Contains("status=bounced (cannot append message to file DIR: ", Ends(), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData(DsnNotify.None, ReportResult.Sent)]
+    [InlineData(DsnNotify.Never, ReportResult.Discarded)]
+    public async Task The_owner_is_told_as_NOTIFY_wants_and_nothing_of_ENVID_and_RET(DsnNotify notify, ReportResult told)
+    {
+        _owners.Result = told;
+        var request = _room.Request(Content, ["club@dest.example"], sender: "", notify: notify);
+        (request.Envelope.EnvelopeId, request.Envelope.Return) = ("id", DsnReturn.Headers);
+        await Agent().DeliverAsync(request, default);
+        var original = Assert.Single(_owners.Asked).Original;
+        Assert.Equal(("", "", DsnReturn.None, notify), (original.Sender, original.EnvelopeId, original.Return, Assert.Single(original.Recipients).Notify));
+    }
+
+    [Fact]
+    public async Task A_list_passes_ENVID_and_RET_on()
+    {
+        var request = _room.Request(Content, ["list@dest.example"]);
+        (request.Envelope.EnvelopeId, request.Envelope.Return) = ("id", DsnReturn.Headers);
+        await Agent().DeliverAsync(request, default);
+        var (envelope, _) = Assert.Single(_room.Forwards);
+        Assert.Equal(("id", DsnReturn.Headers), (envelope.EnvelopeId, envelope.Return));
+    }
+
+    [Theory]
+    [InlineData(DsnNotify.None, "delivered to mailbox|daemon@dest.example|Delivered forwarded as F1||Relayed")]
+    [InlineData(DsnNotify.Success, "alias expanded||Expanded delivered to mailbox|daemon@dest.example|Delivered forwarded as F1||Relayed")]
+    public async Task Sendmail_v_hears_of_all_that_an_alias_leads_to(DsnNotify notify, string expected)
+    {
+        var request = _room.Request(Content, ["pair@dest.example"], notify: notify);
+        request.Envelope.Flags |= MessageFlags.ReportDeliveries;
+        var result = await Agent().DeliverAsync(request, default);
+        Assert.Equal(expected, string.Join(' ', Assert.Single(result.Recipients).Status.All.Select(s => $"{s.Reason}|{s.Recipient}|{s.Action}")));
+    }
+
     private sealed class Transport : IDeliveryAgent
     {
         public List<DsnNotify> Notify { get; } = [];
@@ -155,7 +189,8 @@ public sealed class LocalAgentTests : IDisposable
         var (envelope, content) = Assert.Single(_room.Forwards);
         Assert.Equal("owner-list@dest.example", envelope.Sender);
         Assert.Equal(MessageOrigin.Forward, envelope.Origin);
-        Assert.Equal([new EnvelopeRecipient("daemon@dest.example"), new EnvelopeRecipient("x@remote.example")], envelope.Recipients);
+        // Postfix passes NOTIFY, ENVID and RET on; nothing of the original recipient (RFC 3461 5.2.7.3).
+        Assert.Equal([new EnvelopeRecipient("daemon@dest.example", Notify: DsnNotify.Failure), new EnvelopeRecipient("x@remote.example", Notify: DsnNotify.Failure)], envelope.Recipients);
         Assert.Equal("Delivered-To: list@dest.example\n" + Content, content);
         Assert.Equal("Q1: to=<list@dest.example>, dsn=2.0.0, status=sent (forwarded as F1)", Ends());
     }

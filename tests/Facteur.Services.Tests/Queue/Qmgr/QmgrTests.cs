@@ -108,8 +108,35 @@ public sealed class QmgrTests
         sim.Deliver = request => (TimeSpan.Zero, QmgrSimulation.Fail(request, DeliveryStatus.Bounced(1, 1, "no") with { Action = DsnAction.Expanded }));
         sim.Submit(new Envelope { Sender = "a@b", Flags = MessageFlags.ReportDeliveries, Recipients = [new EnvelopeRecipient("list@d")] });
         sim.Run(TimeSpan.FromSeconds(1));
-        var report = Assert.Single(sim.Reports);
+        Assert.Equal(["Failure", "Verify"], sim.Reports.Select(r => r.Kind.ToString()).Order());
+        var report = sim.Reports.Single(r => r.Kind == ReportKind.Verify);
         Assert.Equal(["alias expanded Expanded", "no Failed"], report.Recipients.Select(r => $"{r.Status.Reason} {r.Status.Action}").Order());
+        Assert.Empty(report.Closed());
+    }
+
+    [Fact]
+    public void The_report_that_sendmail_v_asks_for_is_of_the_first_attempt()
+    {
+        var sim = new QmgrSimulation();
+        var attempts = 0;
+        sim.Deliver = request => (TimeSpan.Zero, attempts++ == 0 ? QmgrSimulation.Fail(request, DeliveryStatus.Deferred(2, 0, "later")) : QmgrSimulation.Ok(request));
+        sim.Submit(new Envelope { Sender = "a@b", Flags = MessageFlags.ReportDeliveries, Recipients = [new EnvelopeRecipient("c@d")] });
+        sim.Run(TimeSpan.FromHours(2));
+        var report = Assert.Single(sim.Reports);
+        Assert.Equal((ReportKind.Verify, "later", 0), (report.Kind, Assert.Single(report.Recipients).Status.Reason, report.Closed().Length));
+        Assert.Empty(sim.Spool.Ids);
+    }
+
+    [Fact]
+    public void What_fails_after_the_first_attempt_of_sendmail_v_is_returned_and_no_more()
+    {
+        var sim = new QmgrSimulation();
+        var attempts = 0;
+        sim.Deliver = request => (TimeSpan.Zero, QmgrSimulation.Fail(request, attempts++ == 0 ? DeliveryStatus.Deferred(2, 0, "later") : DeliveryStatus.Bounced(1, 1, "no")));
+        sim.Submit(new Envelope { Sender = "a@b", Flags = MessageFlags.ReportDeliveries, Recipients = [new EnvelopeRecipient("c@d")] });
+        sim.Run(TimeSpan.FromHours(2));
+        Assert.Equal(["Verify later", "Failure no"], sim.Reports.Select(r => $"{r.Kind} {r.Recipients[0].Status.Reason}"));
+        Assert.Empty(sim.Spool.Ids);
     }
 
     [Fact]

@@ -264,6 +264,36 @@ public sealed class MessageChecksTests
         }
     }
 
+    [Fact]
+    public async Task Rules_see_a_header_beyond_the_limit_to_the_end_of_its_line()
+    {
+        var bench = Bench(("header_size_limit", "10"), ("header_checks", "pcre:{{/^X-Long: .*end$$/ WARN seen}, {/more/ WARN not seen}}"));
+        await SendAsync(bench, "X-Long: 0123456789 end\n more\nSubject: x\n\nx\n", 1000);
+        Assert.Equal("X-Long: 01\nSubject: x\n\nx\n", bench.Text);
+        Assert.Contains("X-Long: 0123456789 end", Logged(bench), StringComparison.Ordinal);
+        Assert.DoesNotContain("not seen", Logged(bench), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Transfer-Encoding: 7bit\n\nx\n--b\nContent-Transfer-Encoding: 8bit\n\nx\n--b\nContent-Transfer-Encoding: base64\n\nx\n--b--\n", true)]
+    [InlineData("Content-Type: multipart/mixed; boundary=b\nContent-Transfer-Encoding: 7bit\n\n--b\nContent-Transfer-Encoding: Binary\n\nx\n--b--\n", true)]
+    [InlineData("Content-Type: message/rfc822\n\nContent-Transfer-Encoding: 8bit\n\nx\n", true)]
+    [InlineData("Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Transfer-Encoding: 8bit (c)\n\nx\n--b\nContent-Transfer-Encoding: 8BIT \n\nx\n--b--\n", false)]
+    [InlineData("Content-Type: multipart/mixed; boundary=b\n\n--b\n\nContent-Transfer-Encoding: 8bit\n\n--b--\n", false)]
+    [InlineData("Content-Type: text/plain\n\nContent-Transfer-Encoding: 8bit\n", false)]
+    [InlineData("Content-Transfer-Encoding: binary\n\nx\n", true)]
+    public async Task A_part_that_says_8bit_makes_8_bit_mail(string content, bool found)
+    {
+        foreach (var (bench, piece) in new[] { (Bench(), 1000), (Bench(), 1), (Bench(("header_checks", "static:DUNNO")), 1000) })
+        {
+            await SendAsync(bench, content, piece);
+            Assert.Equal(found ? BodyType.EightBitMime : BodyType.None, bench.Envelope.Body);
+        }
+        var plain = Bench(("disable_mime_input_processing", "yes"));
+        await SendAsync(plain, content, 1000);
+        Assert.Equal(content.StartsWith("Content-Transfer-Encoding: binary", StringComparison.Ordinal) ? BodyType.EightBitMime : BodyType.None, plain.Envelope.Body);
+    }
+
     private static CleanupBench Bench(params (string, string)[] values) => new(null, values);
 
     private static async Task<CleanupResult> SendAsync(CleanupBench bench, string content, int piece, params string[] before)

@@ -100,7 +100,11 @@ public sealed class ProbeAndVerpTests
             var tables = new MemoryTables().AddPattern("regexp:evil", key => key == "bob@dest.example" && value.Trim().Length > 0 ? value : null);
             var bench = new CleanupBench(tables, ("canonical_maps", "regexp:evil"));
             var envelope = CleanupBench.Local("bob", evil.Replace("\n", " ").Replace("\r", " "));
-            await bench.SendAsync(envelope, "To: bob\n\nbody\n", ["carol@dest.example"]);
+            if ((await bench.SendAsync(envelope, "To: bob\n\nbody\n", ["carol@dest.example"])).Status == CleanupStatus.TryAgain)
+            {
+                // No address in it at all.
+                return;
+            }
             var headers = bench.Text[..bench.Text.IndexOf("\n\nbody\n", StringComparison.Ordinal)].Split('\n').Where(line => line is not [' ' or '\t', ..]);
             Assert.Equal(["To", "Message-Id", "Date", "From"], headers.Select(line => line.Split(':')[0]));
         }, iter: 500);

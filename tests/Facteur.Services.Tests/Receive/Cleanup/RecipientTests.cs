@@ -73,7 +73,27 @@ public sealed class RecipientTests
         Assert.Equal("bob@dest.example|one@virt.example bob@dest.example|two@virt.example bob@dest.example|bob@dest.example", bench.Recipients);
         bench = new CleanupBench(tables, ("virtual_alias_maps", "hash:virtual"), ("enable_original_recipient", "no"));
         await bench.SendAsync(CleanupBench.From("a@sender.example"), Content, given);
-        Assert.Equal("bob@dest.example|", bench.Recipients);
+        // Postfix: the log and reports name it all the same.
+        Assert.Equal("bob@dest.example|one@virt.example", bench.Recipients);
+    }
+
+    [Theory]
+    [InlineData(",")]
+    [InlineData("( comment )")]
+    public async Task An_alias_for_nobody_is_a_mistake_of_its_table(string value)
+    {
+        var bench = new CleanupBench(new MemoryTables().Add("hash:virtual", ("a@virt.example", value)), ("virtual_alias_maps", "hash:virtual"));
+        var result = await bench.SendAsync(CleanupBench.From("a@sender.example"), Content, ["a@virt.example"]);
+        Assert.Equal(new CleanupResult(CleanupStatus.TryAgain, "4.6.0 Alias expansion error"), result);
+        Assert.Contains($"postfix/cleanup: warning: virtual_alias_maps lookup of a@virt.example returns non-address result \"{value}\"", bench.Log.Lines);
+    }
+
+    [Fact]
+    public async Task The_original_recipient_of_local_mail_has_no_quotes()
+    {
+        var bench = new CleanupBench(null);
+        await bench.SendAsync(CleanupBench.Local("bob@dest.example"), Content, ["\"a b\"@remote.example"]);
+        Assert.Equal("rfc822;a b@remote.example", Assert.Single(bench.Envelope.Recipients).DsnOriginalRecipient);
     }
 
     [Fact]

@@ -20,7 +20,7 @@ public sealed class BounceServiceTests : IDisposable
     [Fact]
     public async Task A_failure_report_is_Postfixs_but_for_the_introduction()
     {
-        var result = await Report(ReportKind.Failure, "dave@dest.example", [new("x@nosuchdom.invalid")], NoHost);
+        var result = await Report(ReportKind.Failure, "dave@dest.example", [new("x@nosuchdom.invalid", "x@nosuchdom.invalid")], NoHost);
         Assert.Equal(ReportResult.Sent, result);
         var (envelope, text) = Assert.Single(_resubmit.Sent);
         Assert.Equal("", envelope.Sender);
@@ -233,10 +233,13 @@ public sealed class BounceServiceTests : IDisposable
         Assert.EndsWith("X-More: header\nX-Last: header\n\n--4QABC1.1788256805/mx.dest.example--\n", _resubmit.Sent[0].Text, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public async Task The_owner_of_a_list_is_told_in_the_senders_place()
+    [Theory]
+    [InlineData("a@sender.example", "a@sender.example")]
+    [InlineData("", "MAILER-DAEMON@mx.dest.example")]
+    [InlineData("double-bounce@mx.dest.example", "double-bounce@mx.dest.example")]
+    public async Task The_owner_of_a_list_is_told_in_the_senders_place(string sender, string shown)
     {
-        var envelope = new Envelope { Sender = "a@sender.example", Recipients = [new EnvelopeRecipient("team@dest.example")] };
+        var envelope = new Envelope { Sender = sender, Recipients = [new EnvelopeRecipient("team@dest.example")] };
         var service = new BounceService(new TestConfig([]), _resubmit, _contents, new ServiceLog(_log, "postfix/bounce"), new FixedClock());
         await service.ReportAsync(
             new ReportRequest(ReportKind.Failure, 7, "4QABC1", envelope, _contents.Layout, [new RecipientResult(0, NoHost)], Closes: false) { Owner = "owner-team@dest.example" },
@@ -244,7 +247,8 @@ public sealed class BounceServiceTests : IDisposable
         var (sent, text) = Assert.Single(_resubmit.Sent);
         Assert.Equal(("", "owner-team@dest.example"), (sent.Sender, Assert.Single(sent.Recipients).Address));
         Assert.Contains("To: owner-team@dest.example\n", text, StringComparison.Ordinal);
-        Assert.Contains("-Sender: rfc822; a@sender.example\n", text, StringComparison.Ordinal);
+        Assert.Contains($"-Sender: rfc822; {shown}\n", text, StringComparison.Ordinal);
+        Assert.DoesNotContain("Original-Recipient:", text, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -265,7 +269,7 @@ public sealed class BounceServiceTests : IDisposable
         _contents = new MemoryContents(Message, extent);
         await Report(ReportKind.Success, "bob@dest.example", [new("x@a.example", Notify: DsnNotify.Success)], DeliveryStatus.Sent("ok"), null, ("enable_threaded_bounces", "yes"));
         var text = _resubmit.Sent[0].Text;
-        Assert.Contains("Auto-Submitted: auto-replied\nReferences: <m1@dest.example>\nIn-Reply-To: <m1@dest.example>\nMIME-Version", text, StringComparison.Ordinal);
+        Assert.Contains("References: <m1@dest.example>\nIn-Reply-To: <m1@dest.example>\nAuto-Submitted: auto-replied\nMIME-Version", text, StringComparison.Ordinal);
         Assert.EndsWith("Return-Path: <bob@dest.example>\n" + Message[..(Message.IndexOf("\n\n", StringComparison.Ordinal) + 1)] + "\n--4QABC1.1788256805/mx.dest.example--\n", text, StringComparison.Ordinal);
     }
 
