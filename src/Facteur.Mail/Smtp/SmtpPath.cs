@@ -12,7 +12,7 @@ public static class SmtpPath
 {
     /// <summary>Takes the address out of a token.</summary>
     /// <param name="token">The token, with its brackets when it has some.</param>
-    /// <param name="strict">strict_rfc821_envelopes: brackets are required, source routes refused.</param>
+    /// <param name="strict">strict_rfc821_envelopes: brackets are required, and comments refused.</param>
     /// <param name="address">The address in external form; "" is the null address.</param>
     /// <returns>False when this is no address.</returns>
     public static bool TryParse(string token, bool strict, out string address)
@@ -27,13 +27,13 @@ public static class SmtpPath
         {
             return false;
         }
-        text = strict ? text : text.Trim();
+        text = text.Trim();
         if (text.IsEmpty)
         {
             return true;
         }
         var route = RouteLength(text);
-        if (route < 0 || (strict && text[0] == '@'))
+        if (route < 0)
         {
             return false;
         }
@@ -86,7 +86,7 @@ public static class SmtpPath
             }
             if (c is ' ' or '(')
             {
-                if (strict)
+                if (strict && c == '(')
                 {
                     return false;
                 }

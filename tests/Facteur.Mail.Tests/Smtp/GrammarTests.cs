@@ -90,11 +90,11 @@ public sealed class GrammarTests
     public void Refuses_what_is_no_address(string token) => Assert.False(SmtpPath.TryParse(token, false, out _));
 
     [Fact]
-    public void Strict_envelopes_need_brackets_and_no_route()
+    public void Strict_envelopes_need_brackets_and_no_comments()
     {
         Assert.False(SmtpPath.TryParse("a@b", true, out _));
-        Assert.False(SmtpPath.TryParse("<@x:a@b>", true, out _));
-        Assert.False(SmtpPath.TryParse("< a@b>", true, out _));
+        Assert.True(SmtpPath.TryParse("<@x,@y:a@b>", true, out var address) && address == "a@b");
+        Assert.True(SmtpPath.TryParse("< a@b >", true, out address) && address == "a@b");
         Assert.False(SmtpPath.TryParse("<a(x)@b>", true, out _));
         Assert.False(SmtpPath.TryParse("<@b>", true, out _));
         Assert.True(SmtpPath.TryParse("<a@b>", true, out _));

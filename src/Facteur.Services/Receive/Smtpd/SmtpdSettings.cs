@@ -61,6 +61,7 @@ internal sealed class SmtpdSettings
         LineLimit = (int)Math.Min(config.Get(CommonParameters.LineLengthLimit), 65536);
         MessageSizeLimit = config.Get(CommonParameters.MessageSizeLimit);
         QueueMinfree = config.Get(SmtpdParameters.QueueMinfree);
+        HistoryFlushThreshold = config.Get(SmtpdParameters.HistoryFlushThreshold);
         SoftErrorLimit = config.Get(SmtpdParameters.SoftErrorLimit);
         HardErrorLimit = config.Get(SmtpdParameters.HardErrorLimit);
         JunkCommandLimit = config.Get(SmtpdParameters.JunkCommandLimit);
@@ -126,7 +127,7 @@ internal sealed class SmtpdSettings
         Backwards = new BackwardsDefaults(config, arrows.MatchLists);
         Input = new InputOptions(config);
         Ehlo = new EhloAnswer(config, arrows.Tables);
-        Stress = config.Find("stress") ?? "";
+        Stress = config.Get(SmtpdParameters.Stress);
         CompatibilityLevel = config.Get(CommonParameters.CompatibilityLevel);
         MailVersion = config.Get(CommonParameters.MailVersion);
         RblCode = Code(config, UceParameters.MapsRblRejectCode);
@@ -212,6 +213,8 @@ internal sealed class SmtpdSettings
     public long MessageSizeLimit { get; }
 
     public long QueueMinfree { get; }
+
+    public long HistoryFlushThreshold { get; }
 
     public long SoftErrorLimit { get; }
 
