@@ -155,6 +155,10 @@ public static class SmtpdParameters
     public static readonly IntParameter JunkCommandLimit = new(
         "smtpd_junk_command_limit", "${stress?{1}:{100}}", "Commands without effect that a client may send before they count as errors.", min: 1);
 
+    /// <summary>smtpd_history_flush_threshold.</summary>
+    public static readonly IntParameter HistoryFlushThreshold = new(
+        "smtpd_history_flush_threshold", "100", "Lines of a session's transcript beyond which it begins anew at EHLO, RSET and the end of a message (notify_classes).", min: 1);
+
     /// <summary>smtpd_recipient_limit.</summary>
     public static readonly IntParameter RecipientLimit = new(
         "smtpd_recipient_limit", "1000", "Recipients of one message.", min: 1);
@@ -316,7 +320,7 @@ public static class SmtpdParameters
         ShowUserUnknownTableName, PeernameLookup, ClientPortLogging, ForbidUnauthPipelining, PerRequestDeadline, RelayBeforeRecipientRestrictions,
         RejectUnlistedRecipient, RejectUnlistedSender, HideClientSession, DiscardEhloKeywords, DiscardEhloKeywordAddressMaps, ForbidBareNewline,
         ForbidBareNewlineExclusions, ForbidBareNewlineRejectCode, ForbiddenCommands, NoopCommands, ClientRestrictions, HeloRestrictions,
-        SenderRestrictions, RelayRestrictions, RecipientRestrictions, DataRestrictions, EndOfDataRestrictions, EtrnRestrictions, RestrictionClasses,
+        SenderRestrictions, RelayRestrictions, RecipientRestrictions, DataRestrictions, EndOfDataRestrictions, EtrnRestrictions, RestrictionClasses, HistoryFlushThreshold,
         NullAccessLookupKey, LocalHeaderRewriteClients, SoftErrorLimit, HardErrorLimit, JunkCommandLimit, RecipientLimit, RecipientOvershootLimit,
         ErrorSleepTime, Timeout, MinDataRate, ClientConnectionCountLimit, ClientConnectionRateLimit, ClientMessageRateLimit,
         ClientRecipientRateLimit, ClientEventLimitExceptions, ClientIpv4PrefixLength, ClientIpv6PrefixLength, QueueMinfree, RejectCode, DeferCode,

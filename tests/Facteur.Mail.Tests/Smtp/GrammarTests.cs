@@ -108,6 +108,8 @@ public sealed class GrammarTests
         Assert.False(SmtpPath.TryParse("<Joe <a@b>>", true, out _));
         Assert.False(SmtpPath.TryParse("<a@b;>", true, out _));
         Assert.False(SmtpPath.TryParse("<\"\"@b>", true, out _));
+        Assert.True(SmtpPath.TryParse("<@x,@y:a@b>", true, out var address) && address == "a@b");
+        Assert.True(SmtpPath.TryParse("< a@b >", true, out address) && address == "a@b");
         Assert.False(SmtpPath.TryParse("<a(x)@b>", true, out _));
         Assert.False(SmtpPath.TryParse("<@b>", true, out _));
         Assert.True(SmtpPath.TryParse("<a@b>", true, out _));

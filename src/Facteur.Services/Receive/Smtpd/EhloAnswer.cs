@@ -64,38 +64,25 @@ internal sealed class EhloAnswer
     private readonly Maps _byAddress;
     private readonly System.Collections.Concurrent.ConcurrentDictionary<EhloMask, byte[]> _answers = new();
 
-    /// <exception cref="ConfigException">A keyword is not known.</exception>
     public EhloAnswer(IConfig config, ITableSet tables)
     {
         _hostname = config.Get(CommonParameters.Myhostname);
         _sizeLimit = config.Get(CommonParameters.MessageSizeLimit);
         _notOffered = (config.Get(SmtpdParameters.DisableVrfyCommand) ? EhloMask.Vrfy : 0) | (config.Get(CommonParameters.Smtputf8Enable) ? 0 : EhloMask.Smtputf8);
         _byAddress = Maps.Open(tables, SmtpdParameters.DiscardEhloKeywordAddressMaps.Name, config.Get(SmtpdParameters.DiscardEhloKeywordAddressMaps));
-        _discarded = Parse(config.Get(SmtpdParameters.DiscardEhloKeywords), out var unknown);
-        if (unknown is not null)
-        {
-            throw new ConfigException($"unknown EHLO keyword \"{unknown}\" in {SmtpdParameters.DiscardEhloKeywords.Name}");
-        }
+        _discarded = Parse(config.Get(SmtpdParameters.DiscardEhloKeywords));
     }
 
-    /// <summary>What is left out for a client: its entry in the table, else the list for all.</summary>
-    public async ValueTask<EhloMask> DiscardedAsync(string address, SmtpdLog log, CancellationToken cancel)
+    /// <summary>What is left out for a client: its entry in the table, else the list for all. Null when the table can't say it now.</summary>
+    public async ValueTask<EhloMask?> DiscardedAsync(string address, CancellationToken cancel)
     {
-        if (_byAddress.IsEmpty)
+        var lookup = _byAddress.IsEmpty ? Lookup.NotFound : await _byAddress.FindAsync(address, false, cancel).ConfigureAwait(false);
+        return lookup.Status switch
         {
-            return _discarded;
-        }
-        var lookup = await _byAddress.FindAsync(address, false, cancel).ConfigureAwait(false);
-        if (lookup.Status != LookupStatus.Found)
-        {
-            return _discarded;
-        }
-        var mask = Parse(lookup.Value, out var unknown);
-        if (unknown is not null)
-        {
-            log.Warning($"unknown EHLO keyword \"{unknown}\" in {SmtpdParameters.DiscardEhloKeywordAddressMaps.Name}");
-        }
-        return mask;
+            LookupStatus.Found => Parse(lookup.Value),
+            LookupStatus.Error => null,
+            _ => _discarded,
+        };
     }
 
     /// <summary>The words of a mask, for the log.</summary>
@@ -138,21 +125,7 @@ internal sealed class EhloAnswer
         return Encoding.UTF8.GetBytes(text.ToString());
     }
 
-    private static EhloMask Parse(string value, out string? unknown)
-    {
-        unknown = null;
-        var mask = EhloMask.None;
-        foreach (var word in ListSyntax.Split(value))
-        {
-            if (Names.TryGetValue(word, out var keyword))
-            {
-                mask |= keyword;
-            }
-            else
-            {
-                unknown = word;
-            }
-        }
-        return mask;
-    }
+    // Postfix: a word that is no keyword is passed over.
+    private static EhloMask Parse(string value) =>
+        ListSyntax.Split(value).Aggregate(EhloMask.None, (mask, word) => Names.TryGetValue(word, out var keyword) ? mask | keyword : mask);
 }

@@ -31,7 +31,11 @@ internal sealed class SmtpdLog(ServiceLog log)
         {
             Append(line, ", orig_queue_id=", forwarded.Value(MessageAttributes.LogIdent));
             var (name, address) = (forwarded.Value(MessageAttributes.LogClientName), forwarded.Value(MessageAttributes.LogClientAddress));
-            line.Append(", orig_client=").Append(name.Length > 0 ? name : ClientFacts.Unknown);
+            // Postfix: of IDENT alone nothing follows about the client.
+            if (forwarded.Pairs.Any(pair => pair.Key != MessageAttributes.LogIdent))
+            {
+                line.Append(", orig_client=").Append(name.Length > 0 ? name : ClientFacts.Unknown);
+            }
             if (address is not ("" or ClientFacts.Unknown))
             {
                 line.Append('[').Append(address).Append(']');
@@ -118,11 +122,15 @@ internal sealed class SmtpdLog(ServiceLog log)
     public void ImproperPipelining(ClientFacts client, string command, ReadOnlySpan<byte> data) =>
         log.Info($"improper command pipelining after {command} from {client.Printable}: {Escape(data)}");
 
-    public void BareNewline(RestrictionContext context, string command) =>
-        log.Info($"{context.QueueId ?? NoQueue}: reject: {command} from {context.Client.Printable}: bare <LF> received");
+    /// <summary>smtpd_discard_ehlo_keyword_address_maps can't answer.</summary>
+    public void EhloUnknown(ClientFacts client, string reply)
+    {
+        log.Warning($"don't know what EHLO features to announce to {client.Printable}");
+        log.Info($"{NoQueue}: reject: EHLO from {client.Printable}: {reply}");
+    }
 
-    public void BareNewlineNote(RestrictionContext context, string command) =>
-        log.Info($"{context.QueueId ?? NoQueue}: note: {command} from {context.Client.Printable}: bare <LF> received");
+    /// <summary>smtpd_forbid_bare_newline met a line that ends in LF alone.</summary>
+    public void BareNewline(RestrictionContext context, bool refused) => Event(context, refused ? "reject" : "note", "bare <LF> received");
 
     /// <summary>lost connection, timeout, too many errors.</summary>
     public void Ended(string? queueId, string reason, string where, long? bytes, ClientFacts client) =>
@@ -159,7 +167,7 @@ internal sealed class SmtpdLog(ServiceLog log)
 
     public void EtrnRefused(string domain, ClientFacts client) => log.Warning($"reject: ETRN {Cut(domain, 100)}... from {client.Printable}");
 
-    public void NotEnoughSpace(long free, long limit) => log.Warning($"not enough free space in mail queue: {free} bytes < 1.5*message size limit {limit}");
+    public void NotEnoughSpace(long free) => log.Warning($"not enough free space in mail queue: {free} bytes < 1.5*message size limit");
 
     public void NameDoesNotResolve(string name, IPAddress address, DnsStatus? status = null)
     {

@@ -63,6 +63,8 @@ internal static class SmtpdReplies
     public const string VerpNeedsSender = "503 5.5.4 Error: XVERP requires non-null sender";
     public const string Internal = "421 4.3.0 Mail system error";
 
+    public static string NoLocalData(string host) => $"421 4.3.0 {host} Server local data error";
+
     public static string TooManyErrors(string host) => $"421 4.7.0 {host} Error: too many errors";
 
     public static string TooManyConnections(string host, string address) => $"421 4.7.0 {host} Error: too many connections from {address}";

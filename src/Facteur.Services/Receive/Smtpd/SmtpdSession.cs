@@ -106,6 +106,21 @@ internal sealed class SmtpdSession
         }
         await Channel.FlushAsync().ConfigureAwait(false);
         await ResetAsync().ConfigureAwait(false);
+        await NotifyAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>smtpd_history_flush_threshold: at EHLO, RSET and the end of a message a long transcript is sent, if it is wanted, and begins anew.</summary>
+    public async ValueTask FlushTranscriptAsync()
+    {
+        if (Transcript is not null && Transcript.Count > Settings.HistoryFlushThreshold)
+        {
+            await NotifyAsync().ConfigureAwait(false);
+            Transcript.Clear();
+        }
+    }
+
+    private async ValueTask NotifyAsync()
+    {
         if (Transcript is { IsWanted: true } && Service.Notices.Take())
         {
             await SmtpdNotice.SendAsync(this).ConfigureAwait(false);
@@ -194,6 +209,9 @@ internal sealed class SmtpdSession
 
     /// <summary>A chunk came without MAIL: chunks are refused, and so is MAIL, until RSET or the last of them (as in Postfix).</summary>
     public bool StrayChunk { get; set; }
+
+    /// <summary>smtpd_discard_ehlo_keyword_address_maps could not say what EHLO offers this client.</summary>
+    public bool EhloUnknown { get; private set; }
 
     /// <summary>The client is in smtpd_authorized_verp_clients.</summary>
     public bool MayVerp { get; private set; }
@@ -339,7 +357,8 @@ internal sealed class SmtpdSession
         {
             return false;
         }
-        Discarded = await Settings.Ehlo.DiscardedAsync(Client.Address, Log, Cancel).ConfigureAwait(false);
+        var discarded = await Settings.Ehlo.DiscardedAsync(Client.Address, Cancel).ConfigureAwait(false);
+        (Discarded, EhloUnknown) = (discarded ?? EhloMask.None, discarded is null);
         MayVerp = Settings.VerpClients is { } verp && Client.Ip is { } ip && await verp.MatchAsync(ip, Client.Name, Cancel).ConfigureAwait(false) == Tables.LookupStatus.Found;
         MayXforward = await MatchesAsync(Settings.XforwardHosts).ConfigureAwait(false);
         return await WelcomeAsync().ConfigureAwait(false);
@@ -407,14 +426,13 @@ internal sealed class SmtpdSession
         }
         if (Channel.LineBare && BareNewline >= BareNewline.Note)
         {
+            Log.BareNewline(Context, BareNewline == BareNewline.Reject);
             if (BareNewline == BareNewline.Reject)
             {
-                Log.BareNewline(Context, Context.Where);
                 State = SmtpdState.Ended;
                 await ErrorAsync(SmtpdReplies.BareNewline(Settings.BareNewlineCode, Settings.Myhostname)).ConfigureAwait(false);
                 return;
             }
-            Log.BareNewlineNote(Context, Context.Where);
         }
         if (Channel.LineMalformed)
         {

@@ -61,6 +61,7 @@ internal sealed class SmtpdSettings
         LineLimit = (int)Math.Min(config.Get(CommonParameters.LineLengthLimit), 65536);
         MessageSizeLimit = config.Get(CommonParameters.MessageSizeLimit);
         QueueMinfree = config.Get(SmtpdParameters.QueueMinfree);
+        HistoryFlushThreshold = config.Get(SmtpdParameters.HistoryFlushThreshold);
         SoftErrorLimit = config.Get(SmtpdParameters.SoftErrorLimit);
         HardErrorLimit = config.Get(SmtpdParameters.HardErrorLimit);
         JunkCommandLimit = config.Get(SmtpdParameters.JunkCommandLimit);
@@ -212,6 +213,8 @@ internal sealed class SmtpdSettings
     public long MessageSizeLimit { get; }
 
     public long QueueMinfree { get; }
+
+    public long HistoryFlushThreshold { get; }
 
     public long SoftErrorLimit { get; }
 

@@ -14,6 +14,9 @@ internal sealed class SmtpdTranscript(SmtpdSettings settings)
     private int _length;
     private int _left;
 
+    /// <summary>How many lines were said.</summary>
+    public int Count { get; private set; }
+
     /// <summary>Classes of what went wrong since a message was last taken.</summary>
     public NoticeClasses Errors { get; private set; }
 
@@ -38,6 +41,13 @@ internal sealed class SmtpdTranscript(SmtpdSettings settings)
     /// <summary>A message was delivered: earlier errors are forgiven.</summary>
     public void Forgive() => Errors = NoticeClasses.None;
 
+    /// <summary>What was said is of no more interest.</summary>
+    public void Clear()
+    {
+        _lines.Clear();
+        (_length, _left, Count, Errors) = (0, 0, 0, NoticeClasses.None);
+    }
+
     /// <summary>The lines of the transcript; what the client sent stands behind a blank at least, so that it can't be taken for ours.</summary>
     public void Write(StringBuilder text)
     {
@@ -58,6 +68,7 @@ internal sealed class SmtpdTranscript(SmtpdSettings settings)
 
     private void Add((bool In, string? Text, EhloMask Ehlo) line)
     {
+        Count += line.Text is null ? settings.Ehlo.Bytes(line.Ehlo).Count((byte)'\n') : 1;
         _length += (line.Text?.Length ?? 0) + 16;
         if (_length > Limit)
         {

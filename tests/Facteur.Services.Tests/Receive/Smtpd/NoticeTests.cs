@@ -100,6 +100,27 @@ public sealed class NoticeTests
         Assert.DoesNotContain("Subject: x", text);
     }
 
+    /// <summary>Postfix: at EHLO, RSET and the end of a message a transcript that has grown long is sent and begins anew.</summary>
+    [Theory]
+    [InlineData("RSET", " In:  RSET\n\n\nFor other")]
+    [InlineData("EHLO again", " In:  EHLO again\n\n\nFor other")]
+    public async Task A_long_transcript_is_sent_when_the_client_begins_anew(string command, string end)
+    {
+        var world = new SmtpdWorld(Told("protocol", ("smtpd_history_flush_threshold", "5")));
+        await world.TalkAsync($"HELO c\r\nBOGUS 1\r\n{command}\r\nNOOP\r\nQUIT\r\n");
+        Assert.Contains(end, Notice(world).Content);
+        await world.TalkAsync($"HELO c\r\n{command}\r\nBOGUS 2\r\nQUIT\r\n");
+        Assert.Contains(" Out: 221 2.0.0 Bye\n", world.Cleanup.Completed.Last().Content);
+    }
+
+    [Fact]
+    public async Task A_transcript_that_nobody_wants_is_forgotten()
+    {
+        var world = new SmtpdWorld(Told("protocol", ("smtpd_history_flush_threshold", "3")));
+        await world.TalkAsync("HELO c\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<alice@dest.example>\r\nDATA\r\nx: y\r\n.\r\nBOGUS 2\r\nQUIT\r\n");
+        Assert.Contains("follows.\n\n In:  BOGUS 2\n Out: 500 ", Notice(world).Content);
+    }
+
     [Fact]
     public async Task Too_many_errors_are_named_as_the_reason()
     {

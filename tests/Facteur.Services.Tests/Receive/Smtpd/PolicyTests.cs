@@ -2,6 +2,16 @@ namespace Facteur.Services.Tests.Receive.Smtpd;
 
 public sealed class PolicyTests
 {
+    /// <summary>Postfix: inet:port is one of this host, and a blank in front makes of an action a list of restrictions.</summary>
+    [Fact]
+    public async Task A_service_of_this_host_needs_no_name_and_its_action_no_blank()
+    {
+        using var server = new PolicyServer(_ => "action= REJECT text\n\n");
+        var port = server.Endpoint[(server.Endpoint.LastIndexOf(':') + 1)..];
+        var world = UceTests.World(("smtpd_recipient_restrictions", "check_policy_service inet:" + port), ("smtpd_relay_restrictions", "reject_unauth_destination"));
+        Assert.Equal("554 5.7.1 <alice@dest.example>: Recipient address rejected: Access denied", await UceTests.RcptAsync(world, "alice@dest.example"));
+    }
+
     [Fact]
     public async Task A_policy_service_is_told_all_that_Postfix_tells()
     {

@@ -22,6 +22,35 @@ public sealed class SessionTests
         Assert.Equal("Subject: bdat\n\n.ab\rc\n.\nde\r\n", world.Cleanup.Completed.Single().Body);
     }
 
+    /// <summary>Postfix: a bare newline is refused with the chunk that has it.</summary>
+    [Fact]
+    public async Task A_chunk_with_a_bare_newline_is_refused_at_once()
+    {
+        var world = new SmtpdWorld(("smtpd_forbid_bare_newline", "reject"), ("smtpd_forbid_bare_newline_exclusions", ""));
+        var client = await world.Connect().HelloAsync();
+        await client.CommandAsync("MAIL FROM:<a@sender.example>");
+        await client.CommandAsync("RCPT TO:<alice@dest.example>");
+        await client.SendAsync("BDAT 7\r\nA: b\n\r\n");
+        Assert.Equal("550 5.5.2 mx.dest.example Error: bare <LF> received", await client.ReplyAsync());
+        await client.SendAsync("BDAT 5 LAST\r\nabc\r\n");
+        Assert.Equal("551 5.0.0 Discarded 5 bytes after earlier error", await client.ReplyAsync());
+        await client.FinishAsync();
+        Assert.Empty(world.Cleanup.Completed);
+        Assert.Contains(
+            "Q1: reject: END-OF-MESSAGE from client.good.example[127.0.7.1]: bare <LF> received; from=<a@sender.example> to=<alice@dest.example> proto=ESMTP helo=<c.example>", world.LogLines);
+    }
+
+    /// <summary>Postfix: a word that is no keyword is passed over, in the list and in the table; while the table can't answer, nothing is offered.</summary>
+    [Fact]
+    public async Task What_EHLO_offers_may_not_be_known()
+    {
+        var listed = new SmtpdWorld(("smtpd_discard_ehlo_keywords", "bogus, chunking"));
+        Assert.DoesNotContain("CHUNKING", await listed.TalkAsync("EHLO c\r\n"), StringComparison.Ordinal);
+        var world = new SmtpdWorld(("smtpd_discard_ehlo_keyword_address_maps", "missing:x"));
+        Assert.EndsWith("421 4.3.0 mx.dest.example Server local data error\n", await world.TalkAsync("EHLO c\r\n"), StringComparison.Ordinal);
+        Assert.Contains("NOQUEUE: reject: EHLO from client.good.example[127.0.7.1]: 421 4.3.0 mx.dest.example Server local data error", world.LogLines);
+    }
+
     [Fact]
     public async Task A_refused_chunk_is_read_whole_and_the_rest_discarded()
     {
@@ -280,6 +309,17 @@ public sealed class SessionTests
         Assert.Equal("500 Syntax: ETRN domain", await client.CommandAsync("ETRN"));
         await client.FinishAsync();
         Assert.Equal(["dest.example"], world.Flushed);
+    }
+
+    /// <summary>Postfix: flush(8) asks its own fast_flush_domains, which -o of smtpd does not change.</summary>
+    [Fact]
+    public async Task What_the_queue_does_not_serve_ETRN_does_not()
+    {
+        var world = new SmtpdWorld(("fast_flush_domains", "dest.example")) { FlushesNothing = true };
+        var client = await world.Connect().HelloAsync();
+        Assert.Equal("459 <dest.example>: service unavailable", await client.CommandAsync("ETRN dest.example"));
+        await client.FinishAsync();
+        Assert.Contains("warning: reject: ETRN dest.example... from client.good.example[127.0.7.1]", world.LogLines);
     }
 
     [Fact]

@@ -51,6 +51,9 @@ internal sealed class SmtpdWorld
 
     public List<string> Flushed { get; } = [];
 
+    /// <summary>The queue knows of no fast_flush_domains.</summary>
+    public bool FlushesNothing { get; init; }
+
     public IAddressProbes? Probes { get; set; }
 
     /// <summary>Asked instead of <see cref="Rewrite"/>.</summary>
@@ -79,6 +82,10 @@ internal sealed class SmtpdWorld
         Anvil = new AnvilService(Config, new ServiceLog(Log, "postfix/anvil"), Time),
         FlushSite = (domain, _) =>
         {
+            if (FlushesNothing)
+            {
+                throw new ControlException(ControlFailure.NotEligible, "not in fast_flush_domains");
+            }
             Flushed.Add(domain);
             return default;
         },

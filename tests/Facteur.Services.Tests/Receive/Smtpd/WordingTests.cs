@@ -162,7 +162,7 @@ public sealed class WordingTests
         var list = $"check_policy_service {{ {server.Endpoint}, timeout=5s }}";
         var world = UceTests.World(("smtpd_recipient_restrictions", list));
         Assert.Equal("250 2.1.5 Ok", await UceTests.RcptAsync(world));
-        Assert.Contains($"warning: access table {{ {server.Endpoint}, timeout=5s }} entry  has empty value", world.LogLines);
+        Assert.Contains($"warning: access table {{ {server.Endpoint}, timeout=5s }} entry policy query has empty value", world.LogLines);
         // One kept connection and one new one are the two tries of smtpd_policy_service_try_limit.
         Assert.StartsWith("451 4.3.5 ", await UceTests.RcptAsync(world), StringComparison.Ordinal);
         Assert.Equal(3, asked);

@@ -7,7 +7,7 @@ using Facteur.Net.Dns;
 
 namespace Facteur.Services.Receive.Smtpd.Policy;
 
-/// <summary>Where a policy service listens: inet:host:port, host:port, or unix:path.</summary>
+/// <summary>Where a policy service listens: inet:host:port, inet:port, host:port, or unix:path.</summary>
 internal sealed class PolicyEndpoint
 {
     private readonly string? _host;
@@ -29,13 +29,15 @@ internal sealed class PolicyEndpoint
             var path = text[5..];
             return path.Length == 0 ? null : new PolicyEndpoint(path, null, 0, sockets.Resolve(path));
         }
-        var place = text.StartsWith("inet:", StringComparison.Ordinal) ? text[5..] : text;
+        var isInet = text.StartsWith("inet:", StringComparison.Ordinal);
+        var place = isInet ? text[5..] : text;
+        // Postfix: inet:port is one of this host.
         var colon = place.LastIndexOf(':');
-        if (colon < 0 || !ushort.TryParse(place.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var port) || port == 0)
+        if ((colon < 0 && !isInet) || !ushort.TryParse(place.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var port) || port == 0)
         {
             return null;
         }
-        var host = place[..colon].Trim('[', ']');
+        var host = colon < 0 ? "" : place[..colon].Trim('[', ']');
         return !IPAddress.TryParse(host, out _) && host.Length > 0 && !HostName.IsValid(host) ? null : new PolicyEndpoint(place, host.Length == 0 ? "localhost" : host, port, null);
     }
 

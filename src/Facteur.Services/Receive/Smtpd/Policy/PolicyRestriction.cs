@@ -16,13 +16,13 @@ internal sealed class PolicyRestriction(PolicyClient client, string service, Pol
         var action = await client.AskAsync(PolicyRequest.Make(context, settings.Context), context.Cancel).ConfigureAwait(false);
         if (action is not null)
         {
-            return await AccessAction.ApplyAsync(context, service, action, "", subject, parse).ConfigureAwait(false);
+            return await AccessAction.ApplyAsync(context, service, action, "policy query", subject, parse).ConfigureAwait(false);
         }
         // Postfix: a default action that asks a policy service again gets the built-in one there.
         var value = context.InPolicyDefault ? UceParameters.PolicyDefaultAction.Default : settings.DefaultAction;
         var outer = context.InPolicyDefault;
         context.InPolicyDefault = true;
-        var verdict = await AccessAction.ApplyAsync(context, service, value, "", subject, parse).ConfigureAwait(false);
+        var verdict = await AccessAction.ApplyAsync(context, service, value, "policy query", subject, parse).ConfigureAwait(false);
         context.InPolicyDefault = outer;
         return verdict;
     }

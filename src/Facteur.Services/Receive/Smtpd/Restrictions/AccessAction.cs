@@ -41,7 +41,13 @@ internal static class AccessAction
     /// <returns>False when the value is a list of restrictions.</returns>
     private static bool TryApply(RestrictionContext context, string table, string value, string key, Subject subject, out Verdict verdict)
     {
-        value = value.Trim();
+        value = value.TrimEnd();
+        if (value is [' ' or '\t', ..])
+        {
+            // Postfix: what begins with a blank is no action.
+            verdict = Verdict.Dunno;
+            return false;
+        }
         var space = value.AsSpan().IndexOfAny(' ', '\t');
         var text = space < 0 ? "" : value[space..].TrimStart();
         verdict = Verdict.Dunno;
@@ -88,7 +94,7 @@ internal static class AccessAction
                 Bcc(context, table, text, key, subject);
                 return true;
             case "PREPEND":
-                Prepend(context, table, text, key);
+                Prepend(context, table, text, key, subject);
                 return true;
             case "FILTER":
                 Filter(context, table, text, key, subject);
@@ -132,20 +138,20 @@ internal static class AccessAction
         EnhancedStatus.TryParsePrefix(text, out var status, out var length) ? (status.ToString(), text[length..].TrimStart()) : (dsn, text);
 
     // Postfix: what cleanup would do, nobody does where a filter takes the mail instead.
-    private static bool IsQueued(RestrictionContext context, string table, string action)
+    private static bool IsQueued(RestrictionContext context, string table, string action, Subject subject)
     {
         if (context.Settings.Proxy is null)
         {
-            return HasMessage(context, table, action);
+            return HasMessage(context, table, action, subject);
         }
         context.Log.Warning($"access table {table}: with {Config.Parameters.SmtpdParameters.ProxyFilter.Name} specified, action {action} is unavailable");
         return false;
     }
 
     // Postfix: without MAIL, and at VRFY and ETRN, there is no message that an action could change.
-    private static bool HasMessage(RestrictionContext context, string table, string action)
+    private static bool HasMessage(RestrictionContext context, string table, string action, Subject subject)
     {
-        if (context.Where == "ETRN")
+        if (subject.Class == Subject.EtrnCommand)
         {
             context.Log.Warning($"access table {table}: action {action} is unavailable in smtpd_etrn_restrictions");
             return false;
@@ -160,7 +166,7 @@ internal static class AccessAction
 
     private static void Hold(RestrictionContext context, string table, string text, Subject subject)
     {
-        if (IsQueued(context, table, "HOLD") && !context.Effects.Hold)
+        if (IsQueued(context, table, "HOLD", subject) && !context.Effects.Hold)
         {
             context.Log.Event(context, "hold", $"<{subject.Name}>: {subject.Class} {(text.Length > 0 ? text : "triggers HOLD action")}");
             context.Effects.Hold = true;
@@ -169,7 +175,7 @@ internal static class AccessAction
 
     private static Verdict Discard(RestrictionContext context, string table, string text, Subject subject)
     {
-        if (!IsQueued(context, table, "DISCARD"))
+        if (!IsQueued(context, table, "DISCARD", subject))
         {
             return Verdict.Dunno;
         }
@@ -180,7 +186,7 @@ internal static class AccessAction
 
     private static void Redirect(RestrictionContext context, string table, string text, string key, Subject subject)
     {
-        if (!IsQueued(context, table, "REDIRECT"))
+        if (!IsQueued(context, table, "REDIRECT", subject))
         {
             return;
         }
@@ -197,7 +203,7 @@ internal static class AccessAction
 
     private static void Filter(RestrictionContext context, string table, string text, string key, Subject subject)
     {
-        if (!IsQueued(context, table, "FILTER"))
+        if (!IsQueued(context, table, "FILTER", subject))
         {
             return;
         }
@@ -218,7 +224,7 @@ internal static class AccessAction
 
     private static void Bcc(RestrictionContext context, string table, string text, string key, Subject subject)
     {
-        if (!IsQueued(context, table, "BCC"))
+        if (!IsQueued(context, table, "BCC", subject))
         {
             return;
         }
@@ -236,9 +242,9 @@ internal static class AccessAction
         }
     }
 
-    private static void Prepend(RestrictionContext context, string table, string text, string key)
+    private static void Prepend(RestrictionContext context, string table, string text, string key, Subject subject)
     {
-        if (!HasMessage(context, table, "PREPEND"))
+        if (!HasMessage(context, table, "PREPEND", subject))
         {
             return;
         }

@@ -231,9 +231,9 @@ internal sealed class RestrictionParser : IDisposable
     {
         if (Access(name) is { } access)
         {
-            return at < names.Count && names[at].Contains(':')
-                ? Table(name, names[at++], access, shortHand)
-                : BasicRestrictions.Broken(name, $"restriction {name}: bad argument \"{(at < names.Count ? names[at++] : "")}\": need maptype:mapname");
+            var argument = at < names.Count ? names[at++] : name;
+            return argument.Contains(':') ? Searched(name, argument, access, shortHand)
+                : BasicRestrictions.Broken(name, $"restriction {name}: bad argument \"{argument}\": need maptype:mapname");
         }
         if (_classValues.ContainsKey(name))
         {
@@ -269,6 +269,14 @@ internal sealed class RestrictionParser : IDisposable
             return shortHand is not null && Access(shortHand) is { } implied ? Table(shortHand, name, implied, shortHand) : BasicRestrictions.BareTable(name);
         }
         return BasicRestrictions.Broken(name, $"unknown smtpd restriction: \"{name}\"");
+    }
+
+    // Postfix: braces may stand around a table, and hold attributes behind it: search_order, which only check_ccert_access asks, and no other.
+    private Restriction Searched(string name, string argument, Func<AccessTable, Func<RestrictionContext, Subject, ValueTask<Verdict>>> access, string? shortHand)
+    {
+        var words = ListSyntax.Split(argument);
+        var wrong = words.Skip(1).Select(word => word.Split('=')[0].Trim()).FirstOrDefault(attribute => attribute != "search_order");
+        return wrong is null ? Table(name, words[0], access, shortHand) : BasicRestrictions.Broken(name, $"unknown map attribute in '{{{argument}}}': '{wrong}'");
     }
 
     private Restriction Table(string name, string table, Func<AccessTable, Func<RestrictionContext, Subject, ValueTask<Verdict>>> access, string? shortHand)

@@ -84,6 +84,13 @@ internal static class BdatVerb
         }
         if (!last)
         {
+            if (content.SawBareLf && session.BareNewline == BareNewline.Reject)
+            {
+                // Postfix: said of the chunk that has it; the next ones are thrown away.
+                session.Context.Where = "END-OF-MESSAGE";
+                session.Log.BareNewline(session.Context, refused: true);
+                return await RefuseAsync(session, SmtpdReplies.BareNewline(session.Settings.BareNewlineCode, session.Settings.Myhostname), last, size).ConfigureAwait(false);
+            }
             return await session.AcceptAsync(SmtpdReplies.Bytes(size)).ConfigureAwait(false);
         }
         await content.FinishAsync(session.Cancel).ConfigureAwait(false);
@@ -98,6 +105,11 @@ internal static class BdatVerb
             await session.EndAsync(outcome, "BDAT", 0).ConfigureAwait(false);
             return false;
         }
+        return await RefuseAsync(session, refusal, last, size).ConfigureAwait(false);
+    }
+
+    private static async ValueTask<bool> RefuseAsync(SmtpdSession session, string refusal, bool last, long size)
+    {
         await session.ReplyAsync(refusal).ConfigureAwait(false);
         if (session.Transaction is null)
         {

@@ -9,6 +9,12 @@ internal static class EhloVerb
         {
             return await session.RefuseAsync(SmtpdReplies.EhloSyntax).ConfigureAwait(false);
         }
+        if (session.EhloUnknown)
+        {
+            var reply = SmtpdReplies.NoLocalData(session.Settings.Myhostname);
+            session.Log.EhloUnknown(session.Client, reply);
+            return await session.RefuseAsync(reply).ConfigureAwait(false);
+        }
         if (!await Greeting.TakeAsync(session).ConfigureAwait(false))
         {
             return false;

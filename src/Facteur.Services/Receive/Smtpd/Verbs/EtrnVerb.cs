@@ -1,3 +1,4 @@
+using Facteur.Contracts;
 using Facteur.Mail.Addresses;
 using Facteur.Services.Receive.Smtpd.Restrictions;
 using Facteur.Tables;
@@ -43,8 +44,7 @@ internal static class EtrnVerb
         var served = await session.Settings.FastFlushDomains.MatchAsync(domain, session.Cancel).ConfigureAwait(false);
         if (served == LookupStatus.NotFound)
         {
-            session.Log.EtrnRefused(domain, session.Client);
-            return await session.RefuseAsync($"459 <{domain}>: service unavailable").ConfigureAwait(false);
+            return await NotServedAsync(session, domain).ConfigureAwait(false);
         }
         if (served == LookupStatus.Error || session.Arrows.FlushSite is not { } flush)
         {
@@ -58,11 +58,22 @@ internal static class EtrnVerb
         {
             await flush(domain, session.Cancel).ConfigureAwait(false);
         }
+        catch (ControlException e) when (e.Failure == ControlFailure.NotEligible)
+        {
+            // Postfix: flush(8) asks its own fast_flush_domains, which -o of smtpd does not change.
+            return await NotServedAsync(session, domain).ConfigureAwait(false);
+        }
         catch (Exception e) when (e is not OperationCanceledException)
         {
             session.Log.Warning($"ETRN {domain}: the queue can't be asked: {e.Message}");
             return await session.RefuseAsync(SmtpdReplies.CannotQueue).ConfigureAwait(false);
         }
         return await session.AcceptAsync(SmtpdReplies.QueuingStarted).ConfigureAwait(false);
+    }
+
+    private static ValueTask<bool> NotServedAsync(SmtpdSession session, string domain)
+    {
+        session.Log.EtrnRefused(domain, session.Client);
+        return session.RefuseAsync($"459 <{domain}>: service unavailable");
     }
 }

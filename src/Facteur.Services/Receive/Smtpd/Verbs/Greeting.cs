@@ -22,6 +22,7 @@ internal static class Greeting
             (context.Helo, context.HeloDoubt) = (earlier, doubt);
             return await session.RefuseAsync(context.Reply).ConfigureAwait(false);
         }
+        await session.FlushTranscriptAsync().ConfigureAwait(false);
         await session.ResetAsync().ConfigureAwait(false);
         session.State = SmtpdState.Greeted;
         return true;

@@ -162,7 +162,9 @@ internal static class MailVerb
         {
             return false;
         }
-        session.Log.NotEnoughSpace(free, settings.MessageSizeLimit);
+        session.Log.NotEnoughSpace(free);
+        // Postfix: asked before the sender is kept, so the log line has none.
+        session.Context.Sender = null;
         return session.Context.OutOfSpace() == Verdict.Reject;
     }
 

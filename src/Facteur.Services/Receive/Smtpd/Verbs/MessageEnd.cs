@@ -21,6 +21,7 @@ internal static class MessageEnd
             session.Forgive();
         }
         await session.ReplyAsync(reply).ConfigureAwait(false);
+        await session.FlushTranscriptAsync().ConfigureAwait(false);
         await session.ResetAsync().ConfigureAwait(false);
         return accepted;
     }
@@ -31,12 +32,11 @@ internal static class MessageEnd
         var transaction = session.Transaction!;
         if (content.SawBareLf && session.BareNewline >= BareNewline.Note)
         {
+            session.Log.BareNewline(session.Context, session.BareNewline == BareNewline.Reject);
             if (session.BareNewline == BareNewline.Reject)
             {
-                session.Log.BareNewline(session.Context, session.Context.Where);
                 return SmtpdReplies.BareNewline(session.Settings.BareNewlineCode, session.Settings.Myhostname);
             }
-            session.Log.BareNewlineNote(session.Context, session.Context.Where);
         }
         if (content.TooLarge)
         {

@@ -9,6 +9,7 @@ internal static class RsetVerb
         {
             return await session.RefuseAsync(SmtpdReplies.RsetSyntax).ConfigureAwait(false);
         }
+        await session.FlushTranscriptAsync().ConfigureAwait(false);
         await session.ResetAsync().ConfigureAwait(false);
         return await session.AcceptAsync(SmtpdReplies.Ok).ConfigureAwait(false);
     }
