@@ -68,7 +68,7 @@ internal sealed class RecipientList(CleanupOptions options, AddressMapper mapper
         await ExpandAsync(
             new EnvelopeRecipient(
                 address,
-                !options.OriginalRecipients && !IsProbe ? "" : original,
+                original,
                 // Postfix: of mail that came by SMTP without ORCPT as it was given, before any table, and the type stays rfc822.
                 given.DsnOriginalRecipient.Length > 0 ? given.DsnOriginalRecipient : FromNetwork ? $"rfc822;{original}" : $"{(Ascii.IsValid(address) || !options.Smtputf8 ? "rfc822" : "utf-8")};{address}",
                 given.Notify),
@@ -83,7 +83,7 @@ internal sealed class RecipientList(CleanupOptions options, AddressMapper mapper
     public async ValueTask AddBccAsync(string bcc, CancellationToken cancel)
     {
         var address = await StandardAsync(bcc, cancel).ConfigureAwait(false);
-        await ExpandAsync(new EnvelopeRecipient(address, options.OriginalRecipients ? address : "", "", DsnNotify.Never), cancel).ConfigureAwait(false);
+        await ExpandAsync(new EnvelopeRecipient(address, address, "", DsnNotify.Never), cancel).ConfigureAwait(false);
     }
 
     /// <summary>A recipient's address as it is logged and looked up: complete, and mapped by the canonical tables.</summary>

@@ -73,7 +73,8 @@ public sealed class RecipientTests
         Assert.Equal("bob@dest.example|one@virt.example bob@dest.example|two@virt.example bob@dest.example|bob@dest.example", bench.Recipients);
         bench = new CleanupBench(tables, ("virtual_alias_maps", "hash:virtual"), ("enable_original_recipient", "no"));
         await bench.SendAsync(CleanupBench.From("a@sender.example"), Content, given);
-        Assert.Equal("bob@dest.example|", bench.Recipients);
+        // Postfix: the log and the reports still know it.
+        Assert.Equal("bob@dest.example|one@virt.example", bench.Recipients);
     }
 
     [Fact]
