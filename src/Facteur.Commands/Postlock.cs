@@ -53,7 +53,7 @@ public static class Postlock
                 {
                     try
                     {
-                        return Execute(context, [.. options.Operands.Skip(1)]);
+                        return Execute(context, directory, [.. options.Operands.Skip(1)]);
                     }
                     finally
                     {
@@ -108,7 +108,7 @@ public static class Postlock
         }
     }
 
-    private static int Execute(CommandContext context, List<string> command)
+    private static int Execute(CommandContext context, string? directory, List<string> command)
     {
         var program = command[0].Contains('/') ? command[0]
             : (context.Environment.GetValueOrDefault("PATH") ?? "/usr/bin:/bin").Split(':').Select(d => Path.Combine(d.Length == 0 ? "." : d, command[0])).FirstOrDefault(File.Exists);
@@ -117,7 +117,13 @@ public static class Postlock
             return context.Fatal($"execvp {command[0]}: No such file or directory");
         }
         context.Output.Flush();
-        var environment = context.Environment.Select(e => $"{e.Key}={e.Value}").ToList();
+        // Postfix: what -c names is the command's instance, too.
+        const string instance = "MAIL_CONFIG";
+        var environment = context.Environment.Where(e => directory is null || e.Key != instance).Select(e => $"{e.Key}={e.Value}").ToList();
+        if (directory is not null)
+        {
+            environment.Add($"{instance}={directory}");
+        }
         var errno = ChildProcess.Start(program, command, environment, [0, 1, 2], out var pid);
         if (errno != 0)
         {

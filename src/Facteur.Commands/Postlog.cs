@@ -76,12 +76,12 @@ public static class Postlog
         }
     }
 
-    private static LogLevel? Level(string name) => name switch
+    private static LogLevel? Level(string name) => name.ToLowerInvariant() switch
     {
         "info" => LogLevel.Info,
         "warn" or "warning" => LogLevel.Warning,
-        "error" => LogLevel.Error,
-        "fatal" => LogLevel.Fatal,
+        "error" or "err" => LogLevel.Error,
+        "fatal" or "crit" => LogLevel.Fatal,
         "panic" => LogLevel.Panic,
         _ => null,
     };

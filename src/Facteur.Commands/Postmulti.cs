@@ -68,7 +68,7 @@ public static class Postmulti
         {
             'l' => List(context, reverse ? [.. selected.AsEnumerable().Reverse()] : selected),
             _ when selected.Count == 0 => context.Fatal("No matching instances"),
-            'x' => Last((reverse ? selected.AsEnumerable().Reverse() : selected).Select(i => Command(context, i, words))),
+            'x' => All((reverse ? selected.AsEnumerable().Reverse() : selected).Select(i => Command(context, i, words))),
             _ => Postfix(all[0].Config, selected, words, run),
         };
     }
@@ -127,7 +127,7 @@ public static class Postmulti
         bool Among(StringParameter parameter) => primary.Get(parameter).Split(Separators, StringSplitOptions.RemoveEmptyEntries).Contains(words[0]);
         var (start, stop) = (Among(MultiInstanceParameters.StartCommands), Among(MultiInstanceParameters.StopCommands));
         var skip = stop || Among(MultiInstanceParameters.ControlCommands);
-        return Last((stop ? instances.AsEnumerable().Reverse() : instances).Where(i => i.Enabled || !skip)
+        return All((stop ? instances.AsEnumerable().Reverse() : instances).Where(i => i.Enabled || !skip)
             .Select(i => run(i.Directory, i.Enabled || !start ? words : ["check"])));
     }
 
@@ -139,8 +139,8 @@ public static class Postmulti
                 .Select(name => (name, instance.Config.Find(name) ?? "")),
         ]);
 
-    /// <summary>All are done, whatever became of those before; the last failure counts.</summary>
-    private static int Last(IEnumerable<int> statuses) => statuses.Aggregate(0, (last, status) => status != 0 ? status : last);
+    /// <summary>All are done, whatever became of those before. Postfix: whichever way one has failed, the status is 1.</summary>
+    private static int All(IEnumerable<int> statuses) => statuses.Aggregate(0, (failed, status) => status != 0 ? 1 : failed);
 
     private static int Usage(CommandContext context) => context.Fatal(
         "Usage: postmulti -l [-v] [-a] [-g group] [-i instance] | postmulti -p [-v] [-a] [-g group] [-i instance] command... | postmulti -x [-v] [-a] [-i name] [-g group] command...");

@@ -7,7 +7,7 @@ internal sealed class AddressKeyParts
 {
     private readonly string _address;
 
-    public AddressKeyParts(string address, string delimiters, bool externalOnly)
+    public AddressKeyParts(string address, RecipientDelimiters delimiters, bool externalOnly)
     {
         _address = address;
         var at = address.LastIndexOf('@');

@@ -12,7 +12,7 @@ namespace Facteur.Tables;
 /// </summary>
 public sealed class AddressMaps : IAddressMaps
 {
-    private readonly string _delimiters;
+    private readonly RecipientDelimiters _delimiters;
     private readonly string _origin;
     private readonly IDomainList _destinations;
     private readonly Func<IPAddress, bool> _isOwnAddress;
@@ -23,7 +23,7 @@ public sealed class AddressMaps : IAddressMaps
     /// <param name="isOwnAddress">Whether an address is one of inet_interfaces or proxy_interfaces, for user@[192.0.2.1].</param>
     public AddressMaps(IConfig config, IMatchLists lists, Func<IPAddress, bool> isOwnAddress)
     {
-        _delimiters = config.Get(CommonParameters.RecipientDelimiter);
+        _delimiters = DelimiterSettings.Of(config);
         _origin = config.Get(CommonParameters.Myorigin);
         _destinations = lists.Domains("mydestination", config.Get(CommonParameters.Mydestination));
         _isOwnAddress = isOwnAddress;

@@ -15,12 +15,12 @@ public sealed class LoginSenders : IDisposable
     private readonly Problems _problems = new();
     private readonly Lazy<Maps> _maps;
     private readonly string _nullKey;
-    private readonly string _delimiters;
+    private readonly RecipientDelimiters _delimiters;
 
     private LoginSenders(IConfig config, string value, TimeProvider time)
     {
         _nullKey = config.Get(SendmailParameters.EmptyAddressLookupKey);
-        _delimiters = config.Get(CommonParameters.RecipientDelimiter);
+        _delimiters = DelimiterSettings.Of(config);
         _set = new TableSet(config, _problems, time);
         _maps = new Lazy<Maps>(() => Maps.Open(_set, SendmailParameters.LocalLoginSenderMaps.Name, value));
     }

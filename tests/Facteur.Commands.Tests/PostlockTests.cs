@@ -11,6 +11,9 @@ public sealed class PostlockTests
         var box = directory.Write("box", "");
         Assert.Equal(7, Run(directory, box, "/bin/sh", "-c", $"test -e {box}.lock && exit 7").Status);
         Assert.False(File.Exists(box + ".lock"));
+        // What -c names is the command's instance, too.
+        using var other = new TableDirectory();
+        Assert.Equal(0, Run(directory, "-c", other.Path, box, "/bin/sh", "-c", $"test \"$MAIL_CONFIG\" = {other.Path}").Status);
         Assert.Equal(3, Run(directory, "-l", "flock", box, "sh", "-c", $"test -e {box}.lock || exit 3").Status);
         Assert.Equal(1, Run(directory, box, "/bin/sh", "-c", "kill -9 $$").Status);
     }

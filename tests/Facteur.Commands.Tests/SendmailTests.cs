@@ -229,6 +229,8 @@ public sealed class SendmailTests : IDisposable
 
     [Theory]
     [InlineData("-t|tag|-p|warn|some|text", "tag: warning: some text", "")]
+    [InlineData("-p|CRIT|text", "postfix/postlog: fatal: text", "")]
+    [InlineData("-p|Err|text", "postfix/postlog: error: text", "")]
     [InlineData("-p|info", "postfix/postlog: one|postfix/postlog: two", "one\ntwo\n")]
     public void Postlog_writes_lines(string arguments, string expected, string input)
     {

@@ -9,7 +9,7 @@ public sealed class MemoryAddressMaps(string delimiters = "", params string[] lo
     public async ValueTask<AddressLookup> FindAsync(Maps maps, string address, AddressKeys keys, CancellationToken cancel)
     {
         var (local, domain) = AddressParts.Split(address);
-        var (user, extension) = AddressParts.SplitExtension(local, delimiters);
+        var (user, extension) = AddressParts.SplitExtension(local, new(delimiters));
         var unmatched = extension is null ? "" : local[user.Length..];
         var candidates = new List<(string Key, bool Partial, string Extension)>();
         void Add(AddressKeys key, string tail, bool partial)

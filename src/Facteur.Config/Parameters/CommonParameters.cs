@@ -100,7 +100,7 @@ public static class CommonParameters
     public static readonly TimeParameter MaximalQueueLifetime = new("maximal_queue_lifetime", "5d", "How long mail is tried.", 0, 'd', 8640000);
 
     /// <summary>enable_original_recipient.</summary>
-    public static readonly BoolParameter EnableOriginalRecipient = new("enable_original_recipient", "yes", "Whether the original recipient is kept.");
+    public static readonly BoolParameter EnableOriginalRecipient = new("enable_original_recipient", "yes", "Whether X-Original-To tells the original recipient, and recipients that differ in it alone are several.");
 
     /// <summary>import_environment.</summary>
     public static readonly StringParameter ImportEnvironment = new("import_environment",

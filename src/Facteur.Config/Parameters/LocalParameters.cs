@@ -24,7 +24,7 @@ public static class LocalParameters
         "forward_expansion_filter", "1234567890!@%-_=+:,./abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", "Characters kept in what forward_path's $names stand for.");
 
     /// <summary>owner_request_special.</summary>
-    public static readonly BoolParameter OwnerRequestSpecial = new("owner_request_special", "yes", "Whether owner-list gives the sender of mail to an alias.");
+    public static readonly BoolParameter OwnerRequestSpecial = new("owner_request_special", "yes", "Whether owner-list gives the sender of mail to an alias, and owner-list and list-request have no extension.");
 
     /// <summary>expand_owner_alias.</summary>
     public static readonly BoolParameter ExpandOwnerAlias = new("expand_owner_alias", "no", "The sender is what owner-list expands to, not owner-list.");

@@ -20,27 +20,27 @@ public static class AddressParts
 
     /// <summary>
     /// Splits a local part at the first recipient delimiter: user and extension (without the delimiter), extension null when there is none.
-    /// Never splits a reserved name (postmaster, MAILER-DAEMON, double-bounce), nor owner-list or list-request when the delimiter is "-"
-    /// (Postfix: split_addr).
+    /// Never splits a reserved name (postmaster, MAILER-DAEMON, double-bounce), nor, unless told to, owner-list or list-request when the
+    /// delimiter is "-" (Postfix: split_addr).
     /// </summary>
     /// <param name="local">A local part.</param>
-    /// <param name="delimiters">recipient_delimiter: each character is one.</param>
-    public static (string User, string? Extension) SplitExtension(string local, string delimiters)
+    /// <param name="delimiters">What ends a user.</param>
+    public static (string User, string? Extension) SplitExtension(string local, RecipientDelimiters delimiters)
     {
-        if (delimiters.Length == 0
+        if (delimiters.Characters.Length == 0
             || local.Equals("postmaster", StringComparison.OrdinalIgnoreCase)
             || local.Equals("mailer-daemon", StringComparison.OrdinalIgnoreCase)
             || local.Equals("double-bounce", StringComparison.OrdinalIgnoreCase))
         {
             return (local, null);
         }
-        if (delimiters.Contains('-')
+        if (delimiters.KeepsListNames && delimiters.Characters.Contains('-')
             && (local.StartsWith("owner-", StringComparison.OrdinalIgnoreCase) || local.EndsWith("-request", StringComparison.OrdinalIgnoreCase)))
         {
             return (local, null);
         }
         // A delimiter in front leaves no user: not an extension.
-        var at = local.Length > 1 ? local.AsSpan(1).IndexOfAny(delimiters) : -1;
+        var at = local.Length > 1 ? local.AsSpan(1).IndexOfAny(delimiters.Characters) : -1;
         return at < 0 ? (local, null) : (local[..(at + 1)], local[(at + 2)..]);
     }
 

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Runtime.InteropServices;
 using System.Text;
 using Facteur.Spool;
@@ -59,15 +60,17 @@ internal static unsafe class CommandRunner
         return new Running(pid, input, output, job, content, time, lifeline).Finish();
     }
 
-    /// <summary>One line of printable text: line ends become blanks, other controls underscores.</summary>
+    /// <summary>One line of printable text: line ends and tabs become blanks, other controls and what is no UTF-8 underscores (Postfix: the same).</summary>
     public static string Printable(ReadOnlySpan<byte> output)
     {
         // Postfix: a string, which NUL ends.
         var end = output.IndexOf((byte)0);
-        var text = new StringBuilder(Encoding.UTF8.GetString(end < 0 ? output : output[..end]));
-        for (var i = 0; i < text.Length; i++)
+        output = end < 0 ? output : output[..end];
+        var text = new StringBuilder(output.Length);
+        while (Rune.DecodeFromUtf8(output, out var rune, out var length) is var read && length > 0)
         {
-            text[i] = text[i] == '\n' ? ' ' : char.IsControl(text[i]) ? '_' : text[i];
+            _ = read != OperationStatus.Done ? text.Append('_', length) : text.Append(rune.Value is '\n' or '\t' ? " " : Rune.IsControl(rune) ? "_" : rune.ToString());
+            output = output[length..];
         }
         return text.ToString();
     }

@@ -161,7 +161,8 @@ internal static class Mbox
         {
             return SeveralNames(status.Links);
         }
-        if (rules.Owner is { } owner && FileIdentity.CanChange && status.Uid != owner)
+        // Without root's rights one user delivers for all, and owns what it made: only its own mailbox can be judged.
+        if (rules.Owner is { } owner && (FileIdentity.CanChange || owner == Libc.geteuid()) && status.Uid != owner)
         {
             return NotOwned(path);
         }

@@ -39,6 +39,16 @@ public sealed class AddressPartsTests
         });
 
     [Theory]
+    [InlineData("owner-list", "-", true, "owner-list", null)]
+    [InlineData("list-request", "+-", true, "list-request", null)]
+    [InlineData("owner-list", "-", false, "owner", "list")]
+    [InlineData("list-request", "+-", false, "list", "request")]
+    [InlineData("owner-list+x", "+", true, "owner-list", "x")]
+    [InlineData("mailer-daemon", "-", false, "mailer-daemon", null)]
+    public void Names_of_lists_stay_whole_unless_told_to(string local, string delimiters, bool keeps, string user, string? extension) =>
+        Assert.Equal((user, extension), AddressParts.SplitExtension(local, new(delimiters, keeps)));
+
+    [Theory]
     [InlineData("list@sender.example", "user@remote.example", "", "list+user=remote.example@sender.example")]
     [InlineData("list@sender.example", "user@remote.example", "other@given.example", "list+other=given.example@sender.example")]
     [InlineData("list", "user", "", "list+user")]

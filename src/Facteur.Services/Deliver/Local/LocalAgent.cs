@@ -45,17 +45,17 @@ public sealed class LocalAgent : IDeliveryAgent
         // The content may have to come from the disk.
         var (loops, end) = await _rooms.Threads.RunAsync(() => (DeliveredTo.Find(content, out var read), read), cancel).ConfigureAwait(false);
         var damaged = end == ContentRead.Damaged;
-        var seen = new Duplicates(_rooms.Settings.DuplicateLimit);
         foreach (var recipient in request.Recipients)
         {
             if (end is not (ContentRead.Data or ContentRead.End))
             {
                 var times = new DeliveryTimes(DeliveryTimes.Now(_rooms.Time), 0, DeliveryTimes.Now(_rooms.Time));
                 var status = MailboxResult.NotReadable(damaged ? CopyEnd.Damaged : CopyEnd.Unreadable).Failure ?? DeliveryStatus.Deferred(3, 0, "");
-                results.Add(DeliveryLog.Write(_rooms.Log, request, recipient, status, times, "local"));
+                results.Add(DeliveryLog.Write(_rooms.Log, request, recipient, status, times, request.Transport));
                 continue;
             }
-            var delivery = new LocalDelivery(_rooms, request, recipient, content, loops, seen);
+            // Postfix: each recipient has a filter of its own; what one alias has delivered another one delivers again.
+            var delivery = new LocalDelivery(_rooms, request, recipient, content, loops, new Duplicates(_rooms.Settings.DuplicateLimit));
             results.Add(await delivery.RunAsync(cancel).ConfigureAwait(false));
             damaged |= delivery.Damaged;
         }

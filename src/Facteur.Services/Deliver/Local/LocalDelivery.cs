@@ -96,35 +96,45 @@ internal sealed class LocalDelivery(
 
     private async ValueTask AddressAsync(LocalTarget target, CancellationToken cancel)
     {
-        var address = target.Token.Text;
         if (target.Level > 0)
         {
-            var complete = await rooms.Rewrite.RewriteAsync(true, address, cancel).ConfigureAwait(false);
-            if (complete is null)
+            if (await CompleteAsync(target, target.Unmatched, cancel).ConfigureAwait(false) is not (var complete, var isHere))
             {
-                End(target, DeliveryStatus.Deferred(3, 0, "address rewriting problem"));
                 return;
             }
-            address = Splice(complete, target.Unmatched);
-            target = target with { Address = address };
-            var resolved = await rooms.Rewrite.ResolveAsync(_forwards.Sender(target), address, cancel).ConfigureAwait(false);
-            if ((resolved.Flags & ResolveFlags.Fail) != 0)
-            {
-                End(target, DeliveryStatus.Deferred(3, 0, "address resolver failure"));
-                return;
-            }
-            if ((resolved.Flags & ResolveFlags.Error) != 0)
-            {
-                End(target, DeliveryStatus.Bounced(1, 3, $"bad recipient address syntax: {address}"));
-                return;
-            }
-            if (resolved.Transport != request.Transport)
+            target = complete;
+            if (!isHere)
             {
                 Forward(target);
                 return;
             }
         }
         await LocalAsync(target, cancel).ConfigureAwait(false);
+    }
+
+    /// <summary>An address or name of an expansion as a full address, and whether this service delivers it; null when nobody can say, which is the target's end.</summary>
+    private async ValueTask<(LocalTarget Target, bool IsHere)?> CompleteAsync(LocalTarget target, string unmatched, CancellationToken cancel)
+    {
+        var complete = await rooms.Rewrite.RewriteAsync(true, target.Token.Text, cancel).ConfigureAwait(false);
+        if (complete is null)
+        {
+            End(target, DeliveryStatus.Deferred(3, 0, "address rewriting problem"));
+            return null;
+        }
+        var address = Splice(complete, unmatched);
+        target = target with { Address = address };
+        var resolved = await rooms.Rewrite.ResolveAsync(_forwards.Sender(target), address, cancel).ConfigureAwait(false);
+        if ((resolved.Flags & ResolveFlags.Fail) != 0)
+        {
+            End(target, DeliveryStatus.Deferred(3, 0, "address resolver failure"));
+            return null;
+        }
+        if ((resolved.Flags & ResolveFlags.Error) != 0)
+        {
+            End(target, DeliveryStatus.Bounced(1, 3, $"bad recipient address syntax: {address}"));
+            return null;
+        }
+        return (target, resolved.Transport == request.Transport);
     }
 
     private async ValueTask LocalAsync(LocalTarget target, CancellationToken cancel)
@@ -217,10 +227,13 @@ internal sealed class LocalDelivery(
     /// <summary>\name: the mailbox of name, whatever aliases and .forward say.</summary>
     private async ValueTask MailboxOfAsync(LocalTarget target, CancellationToken cancel)
     {
-        var address = await rooms.Rewrite.RewriteAsync(true, target.Token.Text, cancel).ConfigureAwait(false) ?? target.Token.Text;
-        target = target with { Address = address };
-        var part = Part(address);
-        if (HasOwnRecord(target, part))
+        if (await CompleteAsync(target, unmatched: "", cancel).ConfigureAwait(false) is not (var complete, var isHere))
+        {
+            return;
+        }
+        target = complete;
+        var part = Part(target.Address);
+        if (!isHere || HasOwnRecord(target, part))
         {
             // Postfix: in the queue nothing tells it from the plain name.
             Forward(target);
@@ -495,11 +508,11 @@ internal sealed class LocalDelivery(
         {
             return;
         }
-        if (_settings.LuserRelay.Length > 0 && target.Source != "luser")
+        if (_settings.LuserRelay.Length > 0 && target.Source != "luser" && await LuserRelayAsync(target, part, cancel).ConfigureAwait(false))
         {
-            LuserRelay(target, part);
+            return;
         }
-        else if (part.User is "mailer-daemon" or "postmaster")
+        if (part.User is "mailer-daemon" or "postmaster")
         {
             // Postfix: mail for a required name without alias is thrown away with a warning, so that bounces do not loop.
             LocalLog.RequiredAliasMissing(rooms.Log, part.User);
@@ -512,16 +525,25 @@ internal sealed class LocalDelivery(
     }
 
     /// <summary>An address and nothing else: Postfix gives no meaning to "|" and "/" here.</summary>
-    private void LuserRelay(LocalTarget target, LocalPart part)
+    /// <returns>False when it leads to the unknown user again.</returns>
+    private async ValueTask<bool> LuserRelayAsync(LocalTarget target, LocalPart part, CancellationToken cancel)
     {
         var relay = LocalExpansion.Expand(_settings.LuserRelay, name => LocalNames.Value(name, part, target.Address, null, _settings.Delimiters));
         if (string.IsNullOrEmpty(relay))
         {
             LocalLog.EmptyAlias(rooms.Log, $"luser_relay = {_settings.LuserRelay}");
             End(target, DeliveryStatus.Deferred(3, 5, "mail system configuration error"));
-            return;
+            return true;
         }
+        // Postfix: an address that is the recipient's own (luser_relay = $user) is no relay.
+        if (await rooms.Rewrite.RewriteAsync(true, relay, cancel).ConfigureAwait(false) == target.Address)
+        {
+            return false;
+        }
+        // The same user in another domain is unknown too, and is to be told of.
+        seen.Forget("mailbox", part.Whole);
         Push([new AliasToken(AliasTokenKind.Address, relay)], target with { Level = target.Level + 1, Source = "luser", ExpandedFrom = "", Unmatched = "", Rights = null });
+        return true;
     }
 
     /// <returns>Whether another transport is responsible, or the table that would say so can't answer.</returns>
@@ -641,7 +663,7 @@ internal sealed class LocalDelivery(
     {
         var shown = new DeliveryRecipient(recipient.Index, recipient.Recipient with { Address = to, OriginalAddress = original });
         var times = new DeliveryTimes(_start, 0, DeliveryTimes.Now(rooms.Time));
-        var result = DeliveryLog.Write(rooms.Log, request, shown, status, times, "local", softBounce: _settings.SoftBounce, filter: rooms.Filter).Status;
+        var result = DeliveryLog.Write(rooms.Log, request, shown, status, times, request.Transport, softBounce: _settings.SoftBounce, filter: rooms.Filter).Status;
         _statuses.Add((TellsAll || result.Outcome is DeliveryOutcome.Bounced or DeliveryOutcome.Deliverable or DeliveryOutcome.Undeliverable) && !to.Equals(recipient.Recipient.Address, StringComparison.OrdinalIgnoreCase) ? result with { Recipient = to } : result);
     }
 
@@ -681,13 +703,13 @@ internal sealed class LocalDelivery(
         if (TellsAll && _statuses.Count > 0)
         {
             // Postfix: sendmail -v hears of each that the mail went to, and of the expansion only when NOTIFY asks for it.
-            var expanded = DeliveryStatus.AliasExpanded with { Relay = "local", Action = _isList ? DsnAction.Delivered : DsnAction.Expanded };
+            var expanded = DeliveryStatus.AliasExpanded with { Relay = request.Transport, Action = _isList ? DsnAction.Delivered : DsnAction.Expanded };
             var all = _statuses.Select(s => s.Action == DsnAction.Expanded ? s with { Action = DsnAction.Relayed } : s);
             return Chain(_tellsExpanded ? all.Prepend(expanded) : all)!;
         }
         if (_tellsExpanded && (request.Flags & DeliveryFlags.VerifyOnly) == 0)
         {
-            return DeliveryStatus.AliasExpanded with { Relay = "local", Action = _isList ? DsnAction.Delivered : DsnAction.Expanded };
+            return DeliveryStatus.AliasExpanded with { Relay = request.Transport, Action = _isList ? DsnAction.Delivered : DsnAction.Expanded };
         }
         var first = _statuses.Count > 0 ? _statuses[0] : DeliveryStatus.Sent("delivered with another recipient of the message", DsnAction.None);
         if ((recipient.Recipient.Notify & DsnNotify.Success) != 0)

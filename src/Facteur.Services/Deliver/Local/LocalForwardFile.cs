@@ -31,7 +31,7 @@ internal sealed class LocalForwardFile(LocalRooms rooms)
             var path = LocalExpansion.Expand(template, name =>
             {
                 usesExtension |= name == "extension" && part.Extension is not null;
-                return LocalNames.Filter(LocalNames.Value(name, part, address, account, _settings.Delimiters), name == "home" ? null : _settings.ForwardFilter);
+                return LocalNames.Filter(LocalNames.Value(name, part, address, account, _settings.Delimiters), _settings.ForwardFilter);
             });
             if (path is not ['/', ..] || path.Contains("/../", StringComparison.Ordinal))
             {

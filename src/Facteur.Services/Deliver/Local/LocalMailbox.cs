@@ -98,9 +98,11 @@ internal sealed class LocalMailbox(LocalRooms rooms, DeliveryRequest request, De
         return end.Result;
     }
 
-    private string OriginalTo(LocalTarget target) =>
-        target.Owner is not null || !_settings.OriginalTo ? ""
-        : recipient.Recipient.OriginalAddress.Length > 0 ? recipient.Recipient.OriginalAddress : recipient.Recipient.Address;
+    private string Original(LocalTarget target) =>
+        target.Owner is not null ? "" : recipient.Recipient.OriginalAddress.Length > 0 ? recipient.Recipient.OriginalAddress : recipient.Recipient.Address;
+
+    // Postfix: enable_original_recipient = no leaves the header out and nothing else.
+    private string OriginalTo(LocalTarget target) => _settings.OriginalTo ? Original(target) : "";
 
     // Postfix: without the quotes of its local part.
     private static string Internal(string address)
@@ -134,7 +136,7 @@ internal sealed class LocalMailbox(LocalRooms rooms, DeliveryRequest request, De
         Add("SHELL", target.Account?.Shell ?? "");
         Add("DOMAIN", part.Domain);
         Add("EXTENSION", part.Extension ?? "");
-        Add("ORIGINAL_RECIPIENT", OriginalTo(target));
+        Add("ORIGINAL_RECIPIENT", Original(target));
         var client = request.Envelope.OriginalClient;
         Add("CLIENT_HOSTNAME", client.Name);
         Add("CLIENT_ADDRESS", client.Address);

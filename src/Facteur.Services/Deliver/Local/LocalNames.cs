@@ -1,4 +1,5 @@
 using System.Text;
+using Facteur.Mail.Addresses;
 using Facteur.Unix;
 
 namespace Facteur.Services.Deliver.Local;
@@ -7,7 +8,7 @@ namespace Facteur.Services.Deliver.Local;
 internal static class LocalNames
 {
     /// <summary>The value of a name; null when it is not defined. The delimiters are recipient_delimiter's.</summary>
-    public static string? Value(string name, LocalPart part, string address, UserAccount? account, string delimiters) => name switch
+    public static string? Value(string name, LocalPart part, string address, UserAccount? account, RecipientDelimiters delimiters) => name switch
     {
         "user" => part.User,
         "home" => account?.Home,
@@ -17,7 +18,7 @@ internal static class LocalNames
         "domain" => part.Domain,
         "local" => part.Whole,
         // The delimiter that was found, so that .forward+ext is looked for and not .forward+-ext; Postfix: without an extension the first one.
-        "recipient_delimiter" => part.Extension is not null ? part.Unmatched[..1] : delimiters.Length > 0 ? delimiters[..1] : null,
+        "recipient_delimiter" => part.Extension is not null ? part.Unmatched[..1] : delimiters.Characters.Length > 0 ? delimiters.Characters[..1] : null,
         _ => null,
     };
 

@@ -1,5 +1,6 @@
 using Facteur.Config;
 using Facteur.Config.Parameters;
+using Facteur.Mail.Addresses;
 using Facteur.Tables;
 using Facteur.Unix;
 
@@ -53,7 +54,7 @@ internal sealed class LocalSettings
         DuplicateLimit = limit == 0 ? int.MaxValue : (int)Math.Min(limit, int.MaxValue);
         SoftBounce = config.Get(CommonParameters.SoftBounce);
         OriginalTo = config.Get(CommonParameters.EnableOriginalRecipient);
-        Delimiters = config.Get(CommonParameters.RecipientDelimiter);
+        Delimiters = DelimiterSettings.Of(config);
         Host = config.Get(CommonParameters.Myhostname);
         // null: there is no such user, and nothing is delivered in its name. Never root's rights.
         var defaults = config.Get(LocalParameters.DefaultPrivs);
@@ -136,7 +137,7 @@ internal sealed class LocalSettings
 
     public bool OriginalTo { get; }
 
-    public string Delimiters { get; }
+    public RecipientDelimiters Delimiters { get; }
 
     public string Host { get; }
 

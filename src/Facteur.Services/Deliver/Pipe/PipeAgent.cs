@@ -1,6 +1,7 @@
 using Facteur.Config;
 using Facteur.Config.Parameters;
 using Facteur.Contracts;
+using Facteur.Mail.Addresses;
 using Facteur.Mail.Dsn;
 using Facteur.Services.Server;
 using Facteur.Spool;
@@ -20,9 +21,10 @@ public sealed class PipeAgent : IDeliveryAgent
     private readonly string _masterCf;
     private readonly string _owner;
     private readonly string _postdrop;
-    private readonly string _delimiters;
+    private readonly RecipientDelimiters _delimiters;
     private readonly string _queueDirectory;
     private readonly bool _softBounce;
+    private readonly bool _originalTo;
     private readonly DeliveryStatusFilter? _filter;
     private readonly TimeSpan _timeLimit;
     private readonly List<string> _environment;
@@ -52,8 +54,9 @@ public sealed class PipeAgent : IDeliveryAgent
         _masterCf = Path.Combine(config.ConfigDirectory, "master.cf");
         _owner = config.Get(CommonParameters.MailOwner);
         _postdrop = config.Get(CommonParameters.SetgidGroup);
-        _delimiters = config.Get(CommonParameters.RecipientDelimiter);
+        _delimiters = DelimiterSettings.Of(config);
         _queueDirectory = config.Get(CommonParameters.QueueDirectory);
+        _originalTo = config.Get(CommonParameters.EnableOriginalRecipient);
         _softBounce = config.Get(CommonParameters.SoftBounce);
         _filter = DeliveryStatusFilter.Of(config, DeliveryStatusParameters.Pipe, tables, log);
         var limit = config.Find(service + "_time_limit") ?? "";
@@ -142,7 +145,8 @@ public sealed class PipeAgent : IDeliveryAgent
             NeedsDirectory = command.Directory.Length > 0,
             TimeLimit = _timeLimit,
             Head = PipeContent.Head(
-                command, request.Envelope.Sender, recipient.OriginalAddress.Length > 0 ? recipient.OriginalAddress : recipient.Address, deliveredTo, _time.GetLocalNow()),
+                command, request.Envelope.Sender, !_originalTo ? "" : recipient.OriginalAddress.Length > 0 ? recipient.OriginalAddress : recipient.Address, deliveredTo,
+                _time.GetLocalNow()),
         };
         var result = await _hands.RunAsync(who, job, new PipeContent(content, command), cancel).ConfigureAwait(false);
         if (result.Kind == CommandEndKind.NotStarted)

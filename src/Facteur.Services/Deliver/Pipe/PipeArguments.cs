@@ -14,7 +14,7 @@ namespace Facteur.Services.Deliver.Pipe;
 /// <param name="command">The service.</param>
 /// <param name="delimiters">recipient_delimiter.</param>
 /// <param name="request">The delivery.</param>
-internal sealed class PipeArguments(PipeCommand command, string delimiters, DeliveryRequest request)
+internal sealed class PipeArguments(PipeCommand command, RecipientDelimiters delimiters, DeliveryRequest request)
 {
     private static readonly HashSet<string> OfRecipient = new(StringComparer.Ordinal) { "recipient", "original_recipient", "user", "extension", "mailbox", "domain", "notify" };
 

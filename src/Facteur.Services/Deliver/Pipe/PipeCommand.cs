@@ -90,7 +90,7 @@ internal sealed record PipeCommand
             switch (equal < 0 ? "" : arguments[i][..equal])
             {
                 case "flags":
-                    var flags = PipeFlags.None;
+                    var flags = command.Flags; // Postfix: a second flags= adds to the first
                     foreach (var letter in value)
                     {
                         var bit = Letters.IndexOf(letter, StringComparison.Ordinal);

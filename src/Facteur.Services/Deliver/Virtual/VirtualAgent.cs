@@ -27,7 +27,7 @@ public sealed class VirtualAgent : IDeliveryAgent
     private readonly bool _softBounce;
     private readonly DeliveryStatusFilter? _filter;
     private readonly bool _originalTo;
-    private readonly string _delimiters;
+    private readonly RecipientDelimiters _delimiters;
     private readonly string _host;
     private readonly ISpoolReader _reader;
     private readonly IUserHands _hands;
@@ -57,7 +57,7 @@ public sealed class VirtualAgent : IDeliveryAgent
         _softBounce = config.Get(CommonParameters.SoftBounce);
         _filter = DeliveryStatusFilter.Of(config, DeliveryStatusParameters.Virtual, tables, log);
         _originalTo = config.Get(CommonParameters.EnableOriginalRecipient);
-        _delimiters = config.Get(CommonParameters.RecipientDelimiter);
+        _delimiters = DelimiterSettings.Of(config);
         _host = config.Get(CommonParameters.Myhostname);
         _reader = reader;
         _hands = hands.Hands;
@@ -82,7 +82,7 @@ public sealed class VirtualAgent : IDeliveryAgent
             var (status, isDamaged) = await DeliverOneAsync(request, recipient, content, cancel).ConfigureAwait(false);
             damaged |= isDamaged;
             results.Add(DeliveryLog.Write(
-                _log, request, recipient, status, new DeliveryTimes(start, 0, DeliveryTimes.Now(_time)), "virtual", softBounce: _softBounce, filter: _filter));
+                _log, request, recipient, status, new DeliveryTimes(start, 0, DeliveryTimes.Now(_time)), request.Transport, softBounce: _softBounce, filter: _filter));
         }
         return new DeliveryResult(request.RequestId, results, Damaged: damaged);
     }

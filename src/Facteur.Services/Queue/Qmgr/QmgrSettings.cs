@@ -1,5 +1,7 @@
 using Facteur.Config;
 using Facteur.Config.Parameters;
+using Facteur.Mail.Addresses;
+using Facteur.Tables;
 
 namespace Facteur.Services.Queue.Qmgr;
 
@@ -33,7 +35,7 @@ internal sealed class QmgrSettings
         DoubleBounceSender = config.Get(CommonParameters.DoubleBounceSender);
         Myhostname = config.Get(CommonParameters.Myhostname);
         LongQueueIds = config.Get(CommonParameters.EnableLongQueueIds);
-        RecipientDelimiter = config.Get(CommonParameters.RecipientDelimiter);
+        Delimiters = DelimiterSettings.Of(config);
         SoftBounce = config.Get(CommonParameters.SoftBounce);
         ProbeLimit = (int)Math.Min(config.Get(VerifyParameters.PendingRequestLimit), int.MaxValue);
         ProbeFailuresKept = config.Get(VerifyParameters.NegativeCache);
@@ -85,7 +87,7 @@ internal sealed class QmgrSettings
     /// <summary>Next hop of filters that name none; empty for the recipient's domain.</summary>
     public bool LongQueueIds { get; }
 
-    public string RecipientDelimiter { get; }
+    public RecipientDelimiters Delimiters { get; }
 
     public bool SoftBounce { get; }
 

@@ -347,7 +347,7 @@ internal sealed class Scheduler(QmgrSettings settings)
         {
             return nexthop;
         }
-        var (user, _) = AddressParts.SplitExtension(AddressParts.Unquote(AddressParts.Split(address).Local), _settings.RecipientDelimiter);
+        var (user, _) = AddressParts.SplitExtension(AddressParts.Unquote(AddressParts.Split(address).Local), _settings.Delimiters);
         return $"{user.ToLowerInvariant()}@{nexthop}";
     }
 

@@ -452,6 +452,61 @@ public sealed class LocalAgentTests : IDisposable
         Assert.Equal("catch+noone+e@remote.example", Assert.Single(_room.Forwards).Envelope.Recipients[0].Address);
     }
 
+    // Postfix: each recipient has its own filter of what was delivered.
+    [Fact]
+    public async Task What_one_recipient_has_delivered_another_delivers_again()
+    {
+        await Deliver("team@dest.example, both@dest.example, away@dest.example, away+x@dest.example");
+        Assert.Equal(2, _room.Read("daemon").Split("\nX-Original-To: ").Length - 1);
+        Assert.Equal(2, _room.Forwards.Count);
+    }
+
+    [Theory]
+    [InlineData("$recipient", "ghost+e@dest.example")]
+    [InlineData("$user", "ghost@dest.example")]
+    [InlineData("$local@dest.example", "ghost+e@dest.example")]
+    [InlineData("$user@localhost.dest.example", "ghost@dest.example")]
+    [InlineData("phantom", "ghost@dest.example")]
+    public async Task A_luser_relay_that_leads_to_an_unknown_user_ends_in_a_bounce(string relay, string recipient)
+    {
+        Assert.Equal((DeliveryOutcome.Bounced, "5.1.1"), Outcome(await Deliver(recipient, more: ("luser_relay", relay))));
+        Assert.Contains("status=bounced (unknown user: ", Ends(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_name_with_backslash_that_belongs_elsewhere_is_sent_there()
+    {
+        WriteAs("fwd-daemon", "\\daemon@remote.example\n");
+        await Deliver("daemon@dest.example");
+        Assert.Equal("daemon@remote.example", Assert.Single(_room.Forwards).Envelope.Recipients[0].Address);
+        Assert.False(File.Exists(_room.Path("daemon")));
+    }
+
+    // Postfix: the filter is for every value, also for the home directory.
+    [Theory]
+    [InlineData("/abcdefghijklmnopqrstuvwxyz", true)]
+    [InlineData("abcdefghijklmnopqrstuvwxyz", false)]
+    public async Task Forward_expansion_filter_is_for_the_home_directory_too(string filter, bool found)
+    {
+        await Deliver("daemon@dest.example", more: [("forward_path", "$home"), ("forward_expansion_filter", filter)]);
+        Assert.Equal(found, Ends().Contains("not a regular file", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Without_enable_original_recipient_there_is_no_X_Original_To()
+    {
+        await Deliver("daemon@dest.example info@virt.example", more: ("enable_original_recipient", "no"));
+        Assert.DoesNotContain("X-Original-To", _room.Read("daemon"), StringComparison.Ordinal);
+        Assert.Contains("orig_to=<info@virt.example>", Ends(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Without_owner_request_special_a_name_of_a_list_has_an_extension()
+    {
+        await Deliver("daemon-request@dest.example", more: [("owner_request_special", "no"), ("recipient_delimiter", "-")]);
+        Assert.EndsWith("status=sent (delivered to mailbox)", Ends(), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Verify_only_delivers_and_forwards_nothing()
     {

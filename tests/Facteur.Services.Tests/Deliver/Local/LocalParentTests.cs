@@ -129,6 +129,14 @@ public sealed class LocalParentTests : IDisposable
         Assert.EndsWith(long1.Replace("\nFrom ", "\n>From ") + "\n", _room.Read("box"));
         Assert.Equal(0, UnixFile.Status(_room.Path("box"), false, out var status));
         Assert.Equal((who.Uid, 0x8180u), (status.Uid, status.Mode));
+        if (FileIdentity.CanChange)
+        {
+            // strict_mailbox_ownership: others may write it, but it is not the user's.
+            File.WriteAllText(_room.Path("other"), "");
+            Assert.Equal(0, Libc.chmod(_room.Path("other"), 0x1B6));
+            Assert.Equal($"destination {_room.Path("other")} is not owned by recipient", (await Deliver(parent, who, Job(_room.Path("other")))).Failure?.Reason);
+            Assert.Null((await Deliver(parent, who, Job(_room.Path("other")) with { StrictOwner = false })).Failure);
+        }
         var file = await parent.Hands.Hands.ReadAsync(who, _room.Path("box"), false, default);
         Assert.Equal((0, true, who.Uid, _room.Read("box")), (file.Errno, file.Found, file.Owner, file.Text));
         Assert.Equal(Libc.ENOENT, (await parent.Hands.Hands.ReadAsync(who, _room.Path("none"), false, default)).Errno);

@@ -50,6 +50,7 @@ public sealed class PipeAgentTests : IDisposable
     [InlineData("exit 75", "dsn=4.3.0, status=deferred (temporary failure)")]
     [InlineData("exit 79", "dsn=5.3.0, status=bounced (Command died with status 79: \"/bin/sh\")")]
     [InlineData("echo hello; echo '  world'; exit 75", "dsn=4.3.0, status=deferred (temporary failure. Command output: hello   world )")]
+    [InlineData("printf '4.2.2\\tsaid \\351 \\303\\251\\r'; exit 1", "dsn=4.2.2, status=deferred (said _ é_)")]
     [InlineData("echo 4.2.2 said so; exit 1", "dsn=4.2.2, status=deferred (said so )")]
     [InlineData("kill -TERM $$$$", "dsn=4.3.0, status=deferred (Command died with signal 15: \"/bin/sh\")")]
     public async Task Ends_of_commands(string command, string expected) => Assert.Equal($"Q1: to=<x@dest.example>, {expected}", await Deliver(["argv=/bin/sh", "-c", command]));

@@ -19,6 +19,9 @@ public sealed class PipeCommandTests
         return command!;
     }
 
+    [Fact]
+    public void A_second_list_of_flags_adds_to_the_first() => Assert.Equal(PipeFlags.DeliveredTo | PipeFlags.ReturnPath | PipeFlags.FromLine, Command("flags=DR", "flags=F", "argv=/bin/x").Flags);
+
     [Theory]
     [InlineData("missing user= command-line attribute", "argv=/bin/true")]
     [InlineData("missing argv= command-line attribute", "user=vmail")]
@@ -46,7 +49,7 @@ public sealed class PipeCommandTests
 
     private static string Expand(PipeCommand command, DeliveryRequest request)
     {
-        var unknown = new PipeArguments(command, "+", request).Expand(out var arguments);
+        var unknown = new PipeArguments(command, new("+"), request).Expand(out var arguments);
         return unknown is null ? string.Join('|', arguments!) : $"unknown {unknown}";
     }
 
