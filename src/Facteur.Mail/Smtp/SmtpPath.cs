@@ -39,7 +39,8 @@ public static class SmtpPath
             return true;
         }
         var route = RouteLength(text);
-        if (route < 0)
+        // Postfix: a route that leads to nobody is no address for the strict rules.
+        if (route < 0 || (strict && route == 0 && text[0] == '@'))
         {
             return false;
         }
