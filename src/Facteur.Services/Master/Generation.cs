@@ -381,9 +381,9 @@ internal sealed class Generation : IAsyncDisposable
         return entry.Command switch
         {
             "smtp" or "lmtp" => new SmtpAgent(config, entry.Command == "lmtp", entry.Arguments, SocketNames.Of(config, entry), _around.Dns, _around.Hosts, _lists, _around.Reader, _around.Threads, _around.ForwardResubmit, log, _around.Time, _content, _shared, _maps),
-            "local" => new LocalAgent(config, trusted, RewritingOf(config), _around.Reader, _around.ForwardResubmit, AgentOf, _around.Hands, _around.Threads, log, _around.Time, OwnersBounce()),
-            "virtual" => new VirtualAgent(config, trusted, _around.Reader, _around.Hands, log, _around.Time),
-            "pipe" => new PipeAgent(config, entry.Name, entry.Arguments, _around.Reader, _around.Hands, _around.Threads, log, _around.Time, trusted),
+            "local" => new LocalAgent(config, trusted, RewritingOf(config), _around.Reader, _around.ForwardResubmit, AgentOf, _around.Hands, _around.Threads, log, _around.Time, OwnersBounce(), _shared),
+            "virtual" => new VirtualAgent(config, trusted, _around.Reader, _around.Hands, log, _around.Time, _shared),
+            "pipe" => new PipeAgent(config, entry.Name, entry.Arguments, _around.Reader, _around.Hands, _around.Threads, log, _around.Time, _shared),
             "error" => new ErrorAgent(config, entry.Name == "retry", log, _around.Time),
             "discard" => new DiscardAgent(log, _around.Time),
             _ => null,

@@ -25,12 +25,13 @@ public sealed class LocalAgent : IDeliveryAgent
     /// <param name="log">The entry's log.</param>
     /// <param name="time">The clock.</param>
     /// <param name="bounce">Tells owners of lists; null for nobody.</param>
+    /// <param name="filters">Where local_delivery_status_filter's tables are opened, which may substitute; null for where all are.</param>
     /// <exception cref="ConfigException">Values that can't be used.</exception>
     public LocalAgent(
         IConfig config, ITableSet tables, IRewrite rewrite, ISpoolReader reader, IResubmit resubmit, Func<string, IDeliveryAgent?> transports, UserHands hands,
-        BlockingThreads threads, ServiceLog log, TimeProvider time, IBounce? bounce = null) =>
+        BlockingThreads threads, ServiceLog log, TimeProvider time, IBounce? bounce = null, ITableSet? filters = null) =>
         _rooms = new LocalRooms(new LocalSettings(config, tables), rewrite, reader, resubmit, transports, hands.Hands, threads, log, time,
-            DeliveryStatusFilter.Of(config, DeliveryStatusParameters.Local, tables, log), bounce);
+            DeliveryStatusFilter.Of(config, DeliveryStatusParameters.Local, filters ?? tables, log), bounce);
 
     /// <inheritdoc/>
     public async ValueTask<DeliveryResult> DeliverAsync(DeliveryRequest request, CancellationToken cancel)

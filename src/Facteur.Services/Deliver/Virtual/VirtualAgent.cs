@@ -41,8 +41,9 @@ public sealed class VirtualAgent : IDeliveryAgent
     /// <param name="hands">Who acts in users' names.</param>
     /// <param name="log">The entry's log.</param>
     /// <param name="time">The clock.</param>
+    /// <param name="filters">Where virtual_delivery_status_filter's tables are opened, which may substitute; null for where all are.</param>
     /// <exception cref="ConfigException">A lock is unknown.</exception>
-    public VirtualAgent(IConfig config, ITableSet tables, ISpoolReader reader, UserHands hands, ServiceLog log, TimeProvider time)
+    public VirtualAgent(IConfig config, ITableSet tables, ISpoolReader reader, UserHands hands, ServiceLog log, TimeProvider time, ITableSet? filters = null)
     {
         _mailboxes = Open(tables, config, VirtualParameters.MailboxMaps);
         _uids = Open(tables, config, VirtualParameters.UidMaps);
@@ -55,7 +56,7 @@ public sealed class VirtualAgent : IDeliveryAgent
             config.Get(LocalParameters.DeliverLockDelay), config.Get(LocalParameters.StaleLockTime));
         _strictOwner = config.Get(LocalParameters.StrictMailboxOwnership);
         _softBounce = config.Get(CommonParameters.SoftBounce);
-        _filter = DeliveryStatusFilter.Of(config, DeliveryStatusParameters.Virtual, tables, log);
+        _filter = DeliveryStatusFilter.Of(config, DeliveryStatusParameters.Virtual, filters ?? tables, log);
         _originalTo = config.Get(CommonParameters.EnableOriginalRecipient);
         _delimiters = DelimiterSettings.Of(config);
         _host = config.Get(CommonParameters.Myhostname);
