@@ -105,7 +105,7 @@ public sealed class SendmailTests
         // A program that leaves in the middle has sent nothing.
         Assert.EndsWith("\n354 End data with <CR><LF>.<CR><LF>\r\n", Talk("EHLO me\r\nMAIL FROM:<from@box.test>\r\nRCPT TO:<early@box.test>\r\nDATA\r\nSubject: cut\r\n\r\ncut\r\n").Fine(), StringComparison.Ordinal);
         // One that says nothing is not waited for without end.
-        var idle = Program.Run("/bin/sh", ["-c", "sleep 4 | \"$0\" sendmail -C \"$1\" -bs", Program.Facteur, $"{mail.Top}/etc"]);
+        var idle = Program.Run("/bin/sh", ["-c", "mkfifo \"$2\"; \"$0\" sendmail -C \"$1\" -bs <\"$2\" & exec 9>\"$2\"; wait $!", Program.Facteur, $"{mail.Top}/etc", $"{mail.Top}/way"]);
         Assert.EndsWith("\n421 4.4.2 mail.test Error: timeout exceeded\r\n", idle.Fine(), StringComparison.Ordinal);
 
         mail.Stop();

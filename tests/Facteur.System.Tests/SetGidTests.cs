@@ -154,7 +154,7 @@ public sealed class SetGidTests
     {
         using var house = new SetGidHouse();
         var outcome = house.As(SetGidHouse.User,
-            $"set -m; mkfifo way; $P <way & exec 9>way; printf 'S\\003bobR\\003bobM\\0' >&9; sleep 1; kill -{signal} %1; wait %1");
+            $"set -m; mkfifo way; $P <way & exec 9>way; printf 'S\\003bobR\\003bobM\\0' >&9; sleep 2; kill -{signal} %1; wait %1");
         Assert.True(status == outcome.Exit, outcome.Error);
         Assert.Empty(house.Messages());
         Assert.Equal(left, house.Files().Count);
