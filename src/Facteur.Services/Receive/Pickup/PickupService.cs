@@ -479,8 +479,12 @@ public sealed class PickupService : IDisposable
         EnhancedStatus.TryParsePrefix(text, out var status, out var length) ? DeliveryStatus.Bounced(status.Subject, status.Detail, text[length..].TrimStart())
             : DeliveryStatus.Bounced(7, 1, text);
 
-    private EnvelopeRecipient Qualified(EnvelopeRecipient recipient) =>
-        recipient.Address.Contains('@') ? recipient : recipient with { Address = $"{recipient.Address}@{_origin}" };
+    // Postfix: cleanup has noted for whom the mail was before it refused it.
+    private EnvelopeRecipient Qualified(EnvelopeRecipient recipient)
+    {
+        var address = recipient.Address.Contains('@') ? recipient.Address : $"{recipient.Address}@{_origin}";
+        return recipient with { Address = address, OriginalAddress = recipient.OriginalAddress.Length > 0 ? recipient.OriginalAddress : address };
+    }
 
     private bool Failed(MaildropEntry entry, uint owner, MaildropReader pickup, string? wrong)
     {

@@ -97,6 +97,8 @@ public sealed class PickupServiceTests : IDisposable, ICleanup, IBounce, IQueueL
         Assert.Equal((ReportKind.Failure, "alice", false), (request.Kind, request.Original.Sender, request.Closes));
         Assert.Equal(["bob@dest.example", "carol@dest.example"], request.Recipients.Select(r => request.Original.Recipients[r.Index].Address));
         Assert.All(request.Recipients, r => Assert.Equal((dsn, reason), (r.Status.Status.ToString(), r.Status.Reason)));
+        // The report says for whom it was.
+        Assert.All(request.Original.Recipients, r => Assert.Equal(r.Address, r.OriginalAddress));
         Assert.Equal("Subject: x\n\nlongtail.\n", content);
         Assert.Equal(request.Layout.Length, content.Length);
         Assert.Contains(_log.Lines, line => line.Contains($"Q2: to=<bob@dest.example>, relay=none, delay=") && line.EndsWith($"dsn={dsn}, status=bounced ({reason})"));
