@@ -209,7 +209,7 @@ public sealed class RoleTests
         idle.Expect("221", "QUIT");
         Poll.Until(() => Libc.kill(before, 0) < 0, () => "the end of the one that was replaced");
         Assert.DoesNotContain("warning: process", instance.Log, StringComparison.Ordinal);
-        Assert.DoesNotContain("421", instance.Log, StringComparison.Ordinal);
+        Assert.DoesNotContain(" 421 ", instance.Log, StringComparison.Ordinal);
     }
 
     [Fact]
