@@ -25,6 +25,7 @@ public sealed class HostFacts(Func<string> hostName, Func<IReadOnlyList<(IPAddre
     /// <summary>This host.</summary>
     public static HostFacts Current() => new(Dns.GetHostName, FindInterfaces, FindAddresses);
 
+    // A word of the file; whoever looks hosts up for mail has the resolver, which this layer does not know.
     private static IReadOnlyList<IPAddress> FindAddresses(string name)
     {
         try

@@ -39,7 +39,7 @@ public static class ProgramPages
 
     /// <summary>"55d0c0a00000-55d0c0b00000 r-xp 0001f000 fe:00 532574   /usr/sbin/facteur": a mapping of the executable that can't be written.</summary>
     private static bool IsOurs(string line) =>
-        Environment.ProcessPath is { } path && line.EndsWith($" {path}", StringComparison.Ordinal) && line.IndexOf(" r", StringComparison.Ordinal) is > 0 and var at && line[at + 2] != 'w';
+        Environment.ProcessPath is { } path && line.EndsWith($" {path}", StringComparison.Ordinal) && line.AsSpan(line.IndexOf(' ') + 1) is ['r', '-', ..];
 
     private static bool TryRange(string line, out long from, out long to)
     {

@@ -53,6 +53,17 @@ public sealed class DoorsTests
         Assert.Single(room.Log.Lines, line => line.EndsWith($"warning: service \"127.0.0.1:{room.Port}\" (127.0.0.1:{room.Port}) has reached its process limit \"2\": new clients may experience noticeable delays", StringComparison.Ordinal));
     }
 
+    [Theory]
+    [InlineData("-v", true)]
+    [InlineData("", false)]
+    public async Task An_entry_with_v_logs_what_is_said(string option, bool logged)
+    {
+        await using var room = new MasterRoom();
+        await room.StartAsync(inet: $"127.0.0.1:{room.Port} inet n - n - - smtpd {option}");
+        var greeting = await room.GreetingAsync();
+        Assert.Equal(logged, room.Log.Lines.Any(line => line.Contains("postfix/smtpd: > ", StringComparison.Ordinal) && line.EndsWith($": {greeting!.TrimEnd()}", StringComparison.Ordinal)));
+    }
+
     [Fact]
     public async Task Our_own_socket_makes_room_for_another_and_comes_back_when_that_fails()
     {

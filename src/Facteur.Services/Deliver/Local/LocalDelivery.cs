@@ -677,7 +677,7 @@ internal sealed class LocalDelivery(
         {
             // What is left out is said of the recipient itself.
             const int named = DeliveryStatus.ChainLimit - 1;
-            all[named] = all[named] with { Recipient = null, Reason = $"{all.Count - named} more addresses that this one expands to have failed: the mail log of this system names them" };
+            all[named] = all[named] with { Recipient = null, Reason = $"{all.Count - named} more addresses that this one expands to: the mail log of this system names them" };
             all.RemoveRange(named + 1, all.Count - named - 1);
         }
         return all.AsEnumerable().Reverse().Aggregate((DeliveryStatus?)null, (next, status) => status with { Next = next });

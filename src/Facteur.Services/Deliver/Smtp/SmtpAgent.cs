@@ -35,7 +35,7 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly TlsClient _tls;
     private readonly SmtpGeneric? _generic;
-    private readonly Func<DeliveryRequest, IReadOnlySet<string>> _deliveredTo;
+    private readonly ISpoolReader _reader;
     private readonly BlockingThreads _threads;
 
     /// <summary>Makes the agent of one master.cf entry.</summary>
@@ -68,13 +68,7 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
         _time = time;
         _generic = SmtpGeneric.Of(config, (lmtp ? SmtpParameters.Lmtp : SmtpParameters.Smtp).GenericMaps, tables, addresses, _log);
         _content = new SmtpContent(reader, threads, time);
-        _threads = threads;
-        _deliveredTo = request =>
-        {
-            using var content = new MessageContent(reader, request.MessageId, request.Layout);
-            // What can't be read is found out, and told, when it is sent.
-            return DeliveredTo.Find(content, out _);
-        };
+        (_reader, _threads) = (reader, threads);
         _notice = new SmtpNotice(config, lmtp, resubmit, _log, time);
         _debugPeers = new DebugPeers(config, lists, log);
         var own = new OwnAddresses(
@@ -194,7 +188,9 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
             return DeliveryStatus.Deferred(3, 5, "mail system configuration error");
         }
         var address = request.Recipients[0].Recipient.Address;
-        var seen = await _threads.RunAsync(() => _deliveredTo(request), cancel).ConfigureAwait(false);
+        using var content = new MessageContent(_reader, request.MessageId, request.Layout);
+        // What can't be read is found out, and told, when it is sent.
+        var seen = await _threads.RunAsync(() => DeliveredTo.Find(content, out _), cancel).ConfigureAwait(false);
         return seen.Contains(address) ? DeliveryStatus.Bounced(4, 6, $"mail forwarding loop for {address}") : null;
     }
 
