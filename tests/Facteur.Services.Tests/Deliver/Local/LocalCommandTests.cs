@@ -32,7 +32,7 @@ public sealed class LocalCommandTests : IDisposable
             "echo 5.9.9; exit 9", "/etc/passwd", "echo 2.0.0 fine; exit 64", "exit 200", "yes abcdefghij | head -c 1000000; exit 65", $"cat > {_room.Path("cat.out")}",
             $"(env | sort; id -un; umask; ls /proc/self/fd | wc -l) > {_room.Path("env.out")}", "exec cat > /dev/null",
         ];
-        _room.Table("aliases", [.. commands.Select((c, i) => ($"c{i}", $"\"|{c}\"")), ("twice", "c0, c0, \"|exit 0\""), ("inc", $":include:{_room.Path("list.txt")}")]);
+        _room.Table("aliases", [.. commands.Select((c, i) => ($"c{i}", $"\"|{c}\"")), ("twice", "c0, c0, \"|exit 0\""), ("boxes", $"{User}, {User}"), ("inc", $":include:{_room.Path("list.txt")}")]);
         _room.Table("commands", (User, $"echo of $USER > {_room.Path("box.out")}"));
         _room.Table("transports", (User, "error:5.1.9 says no"), ("ghost", "discard:silently"));
         _room.Table("broken");
@@ -113,6 +113,15 @@ public sealed class LocalCommandTests : IDisposable
     {
         var lines = await Deliver("twice@dest.example");
         Assert.Equal(2, lines.Split('\n').Length);
+    }
+
+    [Theory]
+    [InlineData("exit 0", 1)]
+    [InlineData("exit 75", 2)]
+    public async Task A_mailbox_is_tried_again_after_a_failure(string command, int runs)
+    {
+        await Deliver("boxes@dest.example", more: ("mailbox_command", $"echo run >> {_room.Path("box.out")}; {command}"));
+        Assert.Equal(string.Concat(Enumerable.Repeat("run\n", runs)), _room.Read("box.out"));
     }
 
     [Fact]

@@ -882,6 +882,20 @@ public sealed partial class SmtpAgentTests : IAsyncDisposable
         Assert.Equal(DeliveryOutcome.Sent, result.Recipients[0].Status.Outcome);
     }
 
+    // The connection to a relay is not one to the destination.
+    [Fact]
+    public async Task A_connection_to_a_fallback_relay_is_not_kept_for_the_destination()
+    {
+        var peer = Peer();
+        _dns.Failing.Add("tempfail.example");
+        var agent = Agent(("smtp_fallback_relay", $"[127.0.0.1]:{peer.Port}"));
+        for (var i = 0; i < 2; i++)
+        {
+            await Deliver(agent, "tempfail.example", ["x@tempfail.example"], DeliveryFlags.KeepConnection | DeliveryFlags.UseConnection);
+        }
+        Assert.Equal((2, 2), (peer.Connections, peer.Messages.Count));
+    }
+
     [Theory]
     [InlineData("MX 20 me.example", false, "connect to best.example[224.0.0.1]:25: ")]
     [InlineData("MX 20 other.example", true, "")]
