@@ -27,6 +27,11 @@ public static class ConfigLoader
         errors.AddRange(options.Overrides.Select(o => snapshot.Check(o.Key)).OfType<string>());
         var master = options.WithMaster ? ReadMaster(Path.Combine(configDirectory, "master.cf"), errors, warnings) : null;
         var entries = master?.ReadEntries(errors, chrootByDefault: snapshot.Level is { Major: 0 }) ?? [];
+        if (snapshot.Get(CommonParameters.MasterServiceDisable) is { Length: > 0 } list)
+        {
+            var disabled = new DisabledServices(list);
+            entries = [.. entries.Where(e => !disabled.Contains(e))];
+        }
         var advice = new List<string>();
         CheckMain(main, snapshot, errors, advice);
         if (options.WithMaster)

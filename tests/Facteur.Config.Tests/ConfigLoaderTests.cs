@@ -179,6 +179,35 @@ public sealed class ConfigLoaderTests : IDisposable
         Assert.Equal("postfix", load.Config.Get(CommonParameters.SyslogName));
     }
 
+    [Theory]
+    [InlineData("", "smtp/inet [::1]:2525/inet smtp/unix a.b/unix p/pass")]
+    [InlineData("inet", "smtp/unix a.b/unix p/pass")]
+    [InlineData("INET, unix", "p/pass")]
+    [InlineData("smtp/inet pass", "[::1]:2525/inet smtp/unix a.b/unix")]
+    [InlineData("smtp.inet", "[::1]:2525/inet smtp/unix a.b/unix p/pass")]
+    [InlineData("a.b/unix [::1]:2525/INET", "smtp/inet smtp/unix p/pass")]
+    [InlineData("!smtp/inet, inet", "smtp/inet smtp/unix a.b/unix p/pass")]
+    [InlineData("inet !smtp/inet", "smtp/unix a.b/unix p/pass")]
+    [InlineData("!!unix", "smtp/inet [::1]:2525/inet p/pass")]
+    [InlineData("$mine", "smtp/inet [::1]:2525/inet smtp/unix p/pass")]
+    [InlineData("smtp all * inet/ /inet", "smtp/inet [::1]:2525/inet smtp/unix a.b/unix p/pass")]
+    public void Services_may_be_left_out(string list, string left)
+    {
+        var load = Load(
+            $"master_service_disable = {list}\nmine = a.b/unix\n",
+            "smtp inet n - n - - smtpd\n[::1]:2525 inet n - n - - smtpd\nsmtp unix - - n - - smtp\na.b unix - - n - - smtp\np pass - - n - - smtpd\n");
+        Assert.Empty(load.Errors);
+        Assert.Equal(left, string.Join(' ', load.Entries.Select(e => $"{e.Name}/{e.TypeName}")));
+    }
+
+    [Fact]
+    public void A_mistake_in_a_service_that_is_left_out_is_none()
+    {
+        const string master = "smtp inet n - n - - smtpd -o smtpd_helo_required=perhaps\n";
+        Assert.NotEmpty(Load("", master).Errors);
+        Assert.Empty(Load("master_service_disable = inet\n", master).Errors);
+    }
+
     [Fact]
     public void Warnings()
     {
@@ -210,7 +239,8 @@ public sealed class ConfigLoaderTests : IDisposable
     [Theory]
     [InlineData("smtp_transport_rate_delay = 20s", false)]
     [InlineData("lmtp_destination_concurrency_limit = 3", false)]
-    [InlineData("smtp_delivery_slot_cost = 7", true)]
+    [InlineData("smtp_delivery_slot_cost = 7", false)]
+    [InlineData("smtp_sasl_auth_enable = yes", true)]
     public void A_transports_own_parameter_is_acted_on_as_the_general_one_is(string line, bool warns) =>
         Assert.Equal(warns, Load(line + "\n").Warnings.Any(w => w.EndsWith("is not acted on yet", StringComparison.Ordinal)));
 

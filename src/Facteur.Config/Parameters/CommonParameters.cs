@@ -113,6 +113,9 @@ public static class CommonParameters
     /// <summary>default_process_limit; not set it leaves sessions of smtpd nearly unlimited: they are no processes.</summary>
     public static readonly IntParameter DefaultProcessLimit = new("default_process_limit", "100", "Concurrent sessions or deliveries of a service whose entry says none.", 1);
 
+    /// <summary>master_service_disable.</summary>
+    public static readonly StringParameter MasterServiceDisable = new("master_service_disable", "", "Services of master.cf that are left out: types (inet), services (smtp/inet), ! for those that stay.");
+
     /// <summary>stress.</summary>
     public static readonly StringParameter Stress = new("stress", "", "\"yes\" while a service is at its limit of processes.");
 
@@ -125,7 +128,7 @@ public static class CommonParameters
         CompatibilityLevel, MailName, MailVersion, Myhostname, Mydomain, Myorigin, Mydestination, Mynetworks, MynetworksStyle, InetInterfaces, ProxyInterfaces, InetProtocols,
         RecipientDelimiter, QueueDirectory, HashQueueNames, HashQueueDepth, DataDirectory, MailOwner, SetgidGroup, SyslogName, MessageSizeLimit, Smtputf8Enable, EnableLongQueueIds,
         DoubleBounceSender, EmptyAddressRecipient, SoftBounce, LineLengthLimit, HeaderSizeLimit, MimeNestingLimit, MimeBoundaryLengthLimit, HopcountLimit, MaximalQueueLifetime,
-        EnableOriginalRecipient, ImportEnvironment, DebugPeerList, DefaultProcessLimit, Stress,
+        EnableOriginalRecipient, ImportEnvironment, DebugPeerList, DefaultProcessLimit, MasterServiceDisable, Stress,
         EnableIdna2003Compatibility,
     ];
 }

@@ -29,7 +29,7 @@ internal static class ParameterTable
         };
     }
 
-    private static Description OfTransport(string name) => TransportParameters.SummaryOf(name) is { } summary ? new(name, TransportParameters.LeastOf(name), 0, summary, "") : Description.None;
+    private static Description OfTransport(string name) => TransportParameters.SummaryOf(name) is { } summary ? new(name, TransportParameters.LeastOf(name), 0, summary, TransportParameters.ReasonOf(name)!) : Description.None;
 
     private static IEnumerable<string> Lines(string resource)
     {

@@ -63,6 +63,9 @@ public static class QmgrParameters
     /// <summary>best_mx_transport.</summary>
     public static readonly StringParameter BestMxTransport = new("best_mx_transport", "", "transport or transport:nexthop for mail whose best MX host is this system; empty to return it.");
 
+    /// <summary>qmgr_clog_warn_time.</summary>
+    public static readonly TimeParameter ClogWarnTime = new("qmgr_clog_warn_time", "300s", "How often it is logged that a destination fills the active queue; 0 for never.");
+
     /// <summary>confirm_delay_cleared.</summary>
     public static readonly BoolParameter ConfirmDelayCleared = new("confirm_delay_cleared", "no", "Whether senders who were told of a delay hear when it is over.");
 
@@ -72,6 +75,6 @@ public static class QmgrParameters
         MessageActiveLimit, MessageRecipientLimit, MinimalBackoffTime, MaximalBackoffTime, QueueRunDelay, BounceQueueLifetime, DelayWarningTime, TransportRetryTime, DeferTransports,
         InitialDestinationConcurrency, DestinationConcurrencyLimit, DestinationRecipientLimit, PositiveFeedback, NegativeFeedback, FailedCohortLimit, DestinationRateDelay,
         TransportRateDelay, LocalConcurrencyLimit, LocalRecipientLimit,
-        BestMxTransport, ConfirmDelayCleared,
+        BestMxTransport, ConfirmDelayCleared, ClogWarnTime,
     ];
 }

@@ -94,6 +94,12 @@ internal sealed class Destination(Transport transport, string key)
 
     public DeliveryStatus? DeadReason { get; set; }
 
+    /// <summary>Deliveries that wait or are under way: what it takes of the active queue.</summary>
+    public int Entries => Jobs.Count + Busy;
+
+    /// <summary>Not before this time is it said again that it fills the active queue.</summary>
+    public long ClogWarnMicros { get; set; }
+
     public bool Idle => Jobs.Count == 0 && Busy == 0;
 
     /// <summary>

@@ -794,6 +794,10 @@ internal sealed class Qmgr
         {
             Suspend(message, index, resolution.Recipient, dead!, nowMicros);
         }
+        else if (Scheduler.Clogged is { } clogged)
+        {
+            _log.Clogged(clogged, resolution.Nexthop, _active.Count, _settings.ActiveLimit);
+        }
     }
 
     /// <summary>A recipient whose best MX host we are ourselves: best_mx_transport takes it, once.</summary>

@@ -41,5 +41,39 @@ internal sealed class QmgrLog(ServiceLog log)
 
     public void ActiveFull(string limit) => log.Warning($"mail for the active queue waits: {limit} is reached");
 
+    /// <summary>Postfix's words and advice (qmgr_clog_warn_time).</summary>
+    public void Clogged(Destination destination, string nexthop, int active, int activeLimit)
+    {
+        var (transport, share) = (destination.Transport, destination.Entries / (double)active);
+        log.Warning($"mail for {nexthop} is using up {destination.Entries} of {active} active queue entries");
+        if (share < 0.9)
+        {
+            log.Warning("this may slow down other mail deliveries");
+        }
+        if (transport.Settings.ConcurrencyLimit <= destination.Busy + 1)
+        {
+            log.Warning($"you may need to increase the main.cf {transport.Name}_destination_concurrency_limit from {transport.Settings.ConcurrencyLimit}");
+        }
+        else if (destination.Window > activeLimit * share)
+        {
+            log.Warning($"you may need to increase the main.cf qmgr_message_active_limit from {activeLimit}");
+        }
+        else if (transport.Destinations.Count > 1)
+        {
+            log.Warning($"you may need a separate master.cf transport for {nexthop}");
+        }
+        else
+        {
+            log.Warning($"you may need to reduce {transport.Name} connect and helo timeouts");
+            log.Warning("so that hosts that are not there are skipped quickly");
+            log.Warning("you may need to increase the main.cf minimal_backoff_time and maximal_backoff_time");
+            log.Warning("so that less time goes into mail that can't be delivered");
+            log.Warning($"you may need to increase the master.cf {transport.Name} process limit");
+        }
+        log.Warning("please avoid flushing the whole queue when you have");
+        log.Warning("lots of deferred mail, that is bad for performance");
+        log.Warning("to turn off these warnings specify: qmgr_clog_warn_time = 0");
+    }
+
     public void Failed(Exception e) => log.Error($"queue engine: {e}");
 }

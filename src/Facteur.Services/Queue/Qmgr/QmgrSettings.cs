@@ -40,6 +40,7 @@ internal sealed class QmgrSettings
         ProbeLimit = (int)Math.Min(config.Get(VerifyParameters.PendingRequestLimit), int.MaxValue);
         ProbeFailuresKept = config.Get(VerifyParameters.NegativeCache);
         BestMxTransport = config.Get(QmgrParameters.BestMxTransport);
+        ClogWarnMicros = config.Get(TrivialRewriteParameters.HelpfulWarnings) ? (long)config.Get(QmgrParameters.ClogWarnTime).TotalMicroseconds : 0;
         ConfirmDelayCleared = config.Get(QmgrParameters.ConfirmDelayCleared);
         ContentFilter = config.Get(ContentFilterParameters.ContentFilter);
         FilterNexthop = config.Get(ContentFilterParameters.DefaultFilterNexthop);
@@ -49,6 +50,9 @@ internal sealed class QmgrSettings
 
     /// <summary>best_mx_transport, where mail goes that would come back to us.</summary>
     public string BestMxTransport { get; }
+
+    /// <summary>Least time between two warnings that a destination fills the active queue; 0 for none.</summary>
+    public long ClogWarnMicros { get; }
 
     public bool ConfirmDelayCleared { get; }
 

@@ -37,6 +37,9 @@ internal sealed class Scheduler(QmgrSettings settings)
     /// <summary>Requests without a result.</summary>
     public int UnderWay => _underWay.Count;
 
+    /// <summary>The destination that the recipient added last goes to, when it fills more than its share of the active queue and that is to be said; else null.</summary>
+    public Destination? Clogged { get; private set; }
+
     /// <summary>When a waiting destination or transport may go on, or long.MaxValue.</summary>
     public long NextMicros => Math.Min(_waiting.TryPeek(out _, out var at) ? at : long.MaxValue, _resting.TryPeek(out _, out var end) ? end : long.MaxValue);
 
@@ -61,6 +64,7 @@ internal sealed class Scheduler(QmgrSettings settings)
     /// </summary>
     public bool Add(ActiveMessage message, int index, string address, string transportName, string nexthop, long nowMicros, out DeliveryStatus? dead)
     {
+        Clogged = null;
         var transport = TransportOf(transportName);
         if (transport.DeadReason is not null && nowMicros >= transport.DeadUntilMicros)
         {
@@ -91,6 +95,12 @@ internal sealed class Scheduler(QmgrSettings settings)
             job = new Job(message, nexthop);
             destination.LastJob = job;
             destination.Jobs.Enqueue(job);
+            // Postfix: a fifth.
+            if (destination.Entries > _settings.ActiveLimit / 5 && _settings.ClogWarnMicros > 0 && nowMicros >= destination.ClogWarnMicros)
+            {
+                destination.ClogWarnMicros = nowMicros + _settings.ClogWarnMicros;
+                Clogged = destination;
+            }
         }
         job.Recipients.Add((index, address));
         MakeReady(destination, nowMicros);

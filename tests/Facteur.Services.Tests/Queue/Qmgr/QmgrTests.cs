@@ -75,6 +75,51 @@ public sealed class QmgrTests
         Assert.Equal(expected, string.Join(' ', sim.Requests.SelectMany(r => r.Recipients).Select(r => r.Recipient.Address)));
     }
 
+    /// <summary>With room for 10 active messages, so many to one next hop, or to as many as there are.</summary>
+    [Theory]
+    [InlineData(2, 1, "")]
+    [InlineData(3, 1, "mail for d0.example is using up 3 of 3 active queue entries|you may need to reduce smtp connect and helo timeouts|so that hosts that are not there are skipped quickly|"
+        + "you may need to increase the main.cf minimal_backoff_time and maximal_backoff_time|so that less time goes into mail that can't be delivered|you may need to increase the master.cf smtp process limit|")]
+    [InlineData(10, 2, "mail for d0.example is using up 3 of 5 active queue entries|this may slow down other mail deliveries|you may need a separate master.cf transport for d0.example|")]
+    [InlineData(6, 1, "mail for d0.example is using up 3 of 3 active queue entries|you may need to increase the main.cf smtp_destination_concurrency_limit from 1|", "1", "5")]
+    [InlineData(6, 1, "mail for d0.example is using up 3 of 3 active queue entries|you may need to increase the main.cf qmgr_message_active_limit from 10|", "50", "50")]
+    [InlineData(6, 1, "", "20", "5", "0")]
+    [InlineData(6, 1, "", "20", "5", "300", "no")]
+    public void A_destination_that_fills_the_active_queue_is_warned_of(
+        int messages, int destinations, string expected, string limit = "20", string initial = "5", string every = "300", string helpful = "yes")
+    {
+        var sim = new QmgrSimulation(
+            ("qmgr_message_active_limit", "10"), ("default_destination_concurrency_limit", limit), ("initial_destination_concurrency", initial), ("qmgr_clog_warn_time", every), ("helpful_warnings", helpful))
+        {
+            Deliver = request => (TimeSpan.FromHours(1), QmgrSimulation.Ok(request)),
+        };
+        for (var i = 0; i < messages; i++)
+        {
+            sim.Submit("a@sender.example", $"x@d{i % destinations}.example");
+        }
+        sim.Run(TimeSpan.FromSeconds(1));
+        var warnings = sim.Log.Lines.Select(l => l.Replace("postfix/qmgr: warning: ", "", StringComparison.Ordinal)).Where(l => l.Contains(" may ") || l.Contains("using up") || l.StartsWith("so that", StringComparison.Ordinal)
+            || l.StartsWith("please", StringComparison.Ordinal) || l.StartsWith("lots", StringComparison.Ordinal) || l.StartsWith("to turn", StringComparison.Ordinal));
+        const string end = "please avoid flushing the whole queue when you have|lots of deferred mail, that is bad for performance|to turn off these warnings specify: qmgr_clog_warn_time = 0";
+        Assert.StartsWith(expected.Length == 0 ? "" : expected + end, string.Join('|', warnings));
+        Assert.Equal(expected.Length > 0, warnings.Any());
+    }
+
+    [Fact]
+    public void That_a_destination_fills_the_active_queue_is_not_said_all_the_time()
+    {
+        var sim = new QmgrSimulation(("qmgr_message_active_limit", "10")) { Deliver = request => (TimeSpan.FromHours(2), QmgrSimulation.Ok(request)) };
+        int Said()
+        {
+            sim.Submit("a@sender.example", "x@d.example");
+            sim.Run(TimeSpan.FromSeconds(1));
+            return sim.Log.Lines.Count(l => l.Contains("using up", StringComparison.Ordinal));
+        }
+        Assert.Equal([0, 0, 1, 1], [Said(), Said(), Said(), Said()]);
+        sim.Run(TimeSpan.FromSeconds(300));
+        Assert.Equal(2, Said());
+    }
+
     [Fact]
     public void An_expanded_alias_with_a_member_that_failed_has_two_reports()
     {
