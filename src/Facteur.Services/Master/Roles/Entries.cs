@@ -4,6 +4,7 @@ using Facteur.Config.MasterCf;
 using Facteur.Config.Parameters;
 using Facteur.Contracts;
 using Facteur.Net.Connections;
+using Facteur.Services.Queue.Qmgr;
 
 namespace Facteur.Services.Master.Roles;
 
@@ -27,9 +28,9 @@ internal static class Entries
     public static IConfig ConfigOf(ConfigLoad load, string name) =>
         load.Entries.FirstOrDefault(e => e.Name == name) is { } entry ? load.Config.With(entry.Overrides) : load.Config;
 
-    /// <summary>The explicit process limit of a transport, 0 for none.</summary>
-    public static int ProcessLimit(ConfigLoad load, string transport) =>
-        load.Entries.FirstOrDefault(e => e.Name == transport && e.Type == ServiceType.Unix)?.MaxProcesses ?? 0;
+    /// <summary>What qmgr is to know of a transport.</summary>
+    public static TransportEntry Transport(ConfigLoad load, string transport) =>
+        load.Entries.FirstOrDefault(e => e.Name == transport && e.Type == ServiceType.Unix) is { } entry ? new TransportEntry(entry.MaxProcesses ?? 0, entry.Command == "virtual") : default;
 
     /// <summary>Which transports are of the local role.</summary>
     public static Func<string, bool> LocalTransports(ConfigLoad load)

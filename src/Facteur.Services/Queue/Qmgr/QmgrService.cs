@@ -28,13 +28,13 @@ public sealed class QmgrService : IDisposable
     /// <param name="senderDependent">Routing depends on the sender.</param>
     /// <param name="bounce">Reports.</param>
     /// <param name="resubmit">Mail made inside, for postsuper -r.</param>
-    /// <param name="processLimit">Explicit process limit of a transport's entry, 0 for none.</param>
+    /// <param name="entry">What master.cf says of a transport.</param>
     /// <param name="log">The log of qmgr.</param>
     /// <param name="time">The clock.</param>
     public QmgrService(
-        IConfig config, ISpool spool, Bell bell, bool senderDependent, IBounce bounce, IResubmit resubmit, Func<string, int> processLimit, ServiceLog log, TimeProvider time)
+        IConfig config, ISpool spool, Bell bell, bool senderDependent, IBounce bounce, IResubmit resubmit, Func<string, TransportEntry> entry, ServiceLog log, TimeProvider time)
     {
-        var settings = new QmgrSettings(config, processLimit);
+        var settings = new QmgrSettings(config, entry);
         _contentFilter = settings.ContentFilter;
         _spool = spool;
         _resubmit = resubmit;
@@ -66,12 +66,12 @@ public sealed class QmgrService : IDisposable
     /// <summary>postfix reload, in two steps: reads another configuration now; the next decisions follow it once what is returned was called.</summary>
     /// <param name="config">The configuration of the qmgr entry.</param>
     /// <param name="senderDependent">Routing depends on the sender.</param>
-    /// <param name="processLimit">Explicit process limit of a transport's entry, 0 for none.</param>
+    /// <param name="entry">What master.cf says of a transport.</param>
     /// <param name="isLocal">Whether a transport is of the local role, not of deliver.</param>
     /// <exception cref="ConfigException">A value makes no sense.</exception>
-    public Action Prepare(IConfig config, bool senderDependent, Func<string, int> processLimit, Func<string, bool> isLocal)
+    public Action Prepare(IConfig config, bool senderDependent, Func<string, TransportEntry> entry, Func<string, bool> isLocal)
     {
-        var settings = new QmgrSettings(config, processLimit);
+        var settings = new QmgrSettings(config, entry);
         return () => _loop.Post(() =>
         {
             _loop.Rewrite.Forget(senderDependent);

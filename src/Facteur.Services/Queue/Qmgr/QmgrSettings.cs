@@ -5,22 +5,27 @@ using Facteur.Tables;
 
 namespace Facteur.Services.Queue.Qmgr;
 
+/// <summary>What master.cf says of a transport.</summary>
+/// <param name="ProcessLimit">Its explicit process limit, 0 for none.</param>
+/// <param name="EachAlone">Its program works for one recipient after the other, each on its own: virtual(8).</param>
+public readonly record struct TransportEntry(int ProcessLimit, bool EachAlone);
+
 /// <summary>The limits of one transport: $transport_name where set, else the default's.</summary>
 internal sealed record TransportSettings(
-    int InitialConcurrency, int ConcurrencyLimit, int RecipientLimit, Feedback Positive, Feedback Negative, int FailedCohortLimit, long RateDelayMicros, long TransportRateDelayMicros, int ProcessLimit);
+    int InitialConcurrency, int ConcurrencyLimit, int RecipientLimit, Feedback Positive, Feedback Negative, int FailedCohortLimit, long RateDelayMicros, long TransportRateDelayMicros, int ProcessLimit, bool EachAlone = false);
 
 /// <summary>What qmgr reads of the configuration, once.</summary>
 internal sealed class QmgrSettings
 {
     private readonly IConfig _config;
-    private readonly Func<string, int> _processLimit;
+    private readonly Func<string, TransportEntry> _entry;
 
     /// <param name="config">The configuration of the qmgr entry.</param>
-    /// <param name="processLimit">Explicit process limit of a transport's master.cf entry, 0 for none.</param>
-    public QmgrSettings(IConfig config, Func<string, int> processLimit)
+    /// <param name="entry">What master.cf says of a transport.</param>
+    public QmgrSettings(IConfig config, Func<string, TransportEntry> entry)
     {
         _config = config;
-        _processLimit = processLimit;
+        _entry = entry;
         ActiveLimit = (int)Math.Min(config.Get(QmgrParameters.MessageActiveLimit), 10_000_000);
         RecipientLimit = config.Get(QmgrParameters.MessageRecipientLimit);
         MinimalBackoffSeconds = (long)config.Get(QmgrParameters.MinimalBackoffTime).TotalSeconds;
@@ -108,13 +113,14 @@ internal sealed class QmgrSettings
         var initial = Number(name + "_initial_destination_concurrency", QmgrParameters.InitialDestinationConcurrency);
         // A pause between deliveries means one after the other (postconf(5), default_destination_rate_delay).
         limit = rate > 0 ? 1 : limit == 0 ? int.MaxValue : limit;
+        var entry = _entry(name);
         var transportRate = Time(name + "_transport_rate_delay", QmgrParameters.TransportRateDelay);
         return new TransportSettings(
             Math.Clamp(initial, 1, limit), limit, Number(name + "_destination_recipient_limit", QmgrParameters.DestinationRecipientLimit) is var r && r == 0 ? int.MaxValue : r,
             Amount(name + "_destination_concurrency_positive_feedback", QmgrParameters.PositiveFeedback),
             Amount(name + "_destination_concurrency_negative_feedback", QmgrParameters.NegativeFeedback),
             Number(name + "_destination_concurrency_failed_cohort_limit", QmgrParameters.FailedCohortLimit), rate, transportRate,
-            transportRate > 0 ? 1 : _processLimit(name));
+            transportRate > 0 ? 1 : entry.ProcessLimit, entry.EachAlone && rate == 0 && transportRate == 0);
     }
 
     private int Number(string name, IntParameter fallback) =>

@@ -300,9 +300,9 @@ internal sealed class Scheduler(QmgrSettings settings)
     private DeliveryRequest Send(Destination destination, Job job, long nowMicros)
     {
         var transport = destination.Transport;
-        // VERP: a sender for each recipient, so a delivery for each.
+        // VERP: a sender for each recipient, so a delivery for each. Where deliveries are made one by one anyway, each outcome is in the journal before the next delivery begins.
         var verp = job.Message.Envelope.Verp;
-        var count = verp.Length > 0 ? 1 : Math.Min(job.Recipients.Count - job.Sent, transport.Settings.RecipientLimit);
+        var count = verp.Length > 0 || transport.Settings.EachAlone ? 1 : Math.Min(job.Recipients.Count - job.Sent, transport.Settings.RecipientLimit);
         var recipients = new DeliveryRecipient[count];
         var message = job.Message;
         for (var i = 0; i < count; i++)

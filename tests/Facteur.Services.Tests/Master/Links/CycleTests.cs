@@ -25,7 +25,7 @@ public sealed class CycleTests : IBounce, IRewrite, IResubmit, IDisposable
     public CycleTests()
     {
         var log = new ServiceLog(new TestLog(), "postfix/qmgr");
-        _queue = new QmgrService(new TestConfig(), _spool, _bell, false, this, this, _ => 0, log, TimeProvider.System);
+        _queue = new QmgrService(new TestConfig(), _spool, _bell, false, this, this, _ => default, log, TimeProvider.System);
         _queue.Start(static _ => false);
         var (engine, receive) = Pair();
         _queue.Accept(new StreamLink(engine, _bell));

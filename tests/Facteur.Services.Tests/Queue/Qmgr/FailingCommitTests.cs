@@ -35,7 +35,7 @@ public sealed class FailingCommitTests : IRewrite, IBounce, IResubmit, IDelivery
         var log = new ServiceLog(_log, "postfix/qmgr");
         var (asks, answers) = PipePair.Create();
         _rewrite = new RewriteServer(answers, this);
-        _queue = new QmgrService(new TestConfig(), _spool, new Bell(), false, this, this, _ => 0, log, TimeProvider.System);
+        _queue = new QmgrService(new TestConfig(), _spool, new Bell(), false, this, this, _ => default, log, TimeProvider.System);
         _queue.AttachRewrite(asks);
         var (engine, agents) = PipePair.Create();
         var (engineLocal, local) = PipePair.Create();

@@ -26,7 +26,7 @@ public sealed class OutcomeTimeTests : IRewrite, IBounce, IResubmit, IDeliveryAg
         var log = new ServiceLog(new TestLog(), "postfix/qmgr");
         var (asks, answers) = PipePair.Create();
         _rewrite = new RewriteServer(answers, this);
-        _queue = new QmgrService(new TestConfig(), _spool, new Bell(), false, this, this, _ => 0, log, _time);
+        _queue = new QmgrService(new TestConfig(), _spool, new Bell(), false, this, this, _ => default, log, _time);
         _queue.AttachRewrite(asks);
         var (engine, agents) = PipePair.Create();
         var (engineLocal, local) = PipePair.Create();

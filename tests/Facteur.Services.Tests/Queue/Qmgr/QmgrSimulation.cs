@@ -17,7 +17,7 @@ internal sealed class QmgrSimulation : IRewrite, IBounce
 
     public QmgrSimulation(params (string Name, string Value)[] config)
     {
-        Settings = new QmgrSettings(new TestConfig(config), _ => 0);
+        Settings = new QmgrSettings(new TestConfig(config), name => new TransportEntry(0, name == "virtual"));
         Qmgr = new Services.Queue.Qmgr.Qmgr(Spool, this, this, Settings, new ServiceLog(Log, "postfix/qmgr"), Time, action =>
         {
             lock (_posted)

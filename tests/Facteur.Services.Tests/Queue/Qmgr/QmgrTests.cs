@@ -64,6 +64,20 @@ public sealed class QmgrTests
         Assert.Equal("[filter.example]", Assert.Single(sim.Requests).Nexthop);
     }
 
+    /// <summary>Four recipients at one next hop. What is given to an agent at once is journalled at once.</summary>
+    [Theory]
+    [InlineData("smtp", "0", "4")]
+    [InlineData("virtual", "0", "1 1 1 1")]
+    [InlineData("virtual", "1", "4")]
+    public void Recipients_of_virtual_are_each_a_delivery(string transport, string delay, string expected)
+    {
+        var sim = new QmgrSimulation(("default_destination_rate_delay", delay)) { Resolver = r => new(new Resolution(transport, "one.example", r, ResolveFlags.Default)) };
+        sim.Submit("a@b", "a@one.example", "b@one.example", "c@one.example", "d@one.example");
+        sim.Run(TimeSpan.FromSeconds(1));
+        Assert.Equal(expected, string.Join(' ', sim.Requests.Select(r => r.Recipients.Count)));
+        Assert.Empty(sim.Spool.Ids);
+    }
+
     [Theory]
     [InlineData("50", "User@one.example b@one.example \"q x\"@one.example a@two.example")]
     [InlineData("1", "a@two.example b@one.example \"q x\"@one.example User@one.example")]
