@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Numerics;
 using System.Text;
 
 namespace Facteur.Mail.Envelopes;
@@ -89,10 +90,15 @@ public ref struct FieldReader(ReadOnlySpan<byte> bytes)
     // Clients, protocols and hosts come again with every message: their text is made once and kept until another falls on its place.
     private static string Known(ReadOnlySpan<byte> bytes)
     {
-        var hash = 2166136261u;
-        foreach (var b in bytes)
+        var hash = (uint)bytes.Length;
+        var rest = bytes;
+        for (; rest.Length >= sizeof(ulong); rest = rest[sizeof(ulong)..])
         {
-            hash = (hash ^ b) * 16777619;
+            hash = BitOperations.Crc32C(hash, BinaryPrimitives.ReadUInt64LittleEndian(rest));
+        }
+        foreach (var b in rest)
+        {
+            hash = BitOperations.Crc32C(hash, b);
         }
         var known = _known ??= new string?[KnownCount];
         ref var place = ref known[(hash ^ (hash >> 16)) % KnownCount];
