@@ -8,19 +8,6 @@ public static class Postmulti
 {
     private static readonly char[] Separators = [' ', '\t', ',', '\r', '\n'];
 
-    /// <summary>One instance.</summary>
-    /// <param name="Directory">config_directory.</param>
-    /// <param name="Config">Its main.cf.</param>
-    private sealed record Instance(string Directory, IConfig Config)
-    {
-        public string Name => Config.Get(MultiInstanceParameters.Name);
-
-        public string Group => Config.Get(MultiInstanceParameters.Group);
-
-        /// <summary>Without further instances there is nothing to enable.</summary>
-        public bool Enabled { get; init; } = Config.Get(MultiInstanceParameters.Enable);
-    }
-
     /// <summary>Runs it.</summary>
     /// <param name="context">The process.</param>
     /// <param name="run">Runs postfix(1) for a configuration directory: its exit status.</param>
@@ -28,6 +15,7 @@ public static class Postmulti
     public static int Run(CommandContext context, Func<string, IReadOnlyList<string>, int> run, string primary = "/etc/postfix")
     {
         var (mode, group, name, reverse, actions) = ('\0', "", "", false, 0);
+        var edit = new PostmultiEdit.Order("", "", "", false, null, null, []);
         var options = new GetOpt(context.Arguments, "ae:g:i:lpRvxG:I:");
         while (options.Next())
         {
@@ -37,7 +25,18 @@ public static class Postmulti
                     (mode, actions) = (options.Option, actions + 1);
                     break;
                 case 'e':
-                    return context.Fatal($"-e {options.Argument}: instances are not made or changed here; see \"Instances\" in postmulti(1) for the settings of main.cf that do so");
+                    (mode, actions, edit) = ('e', actions + 1, edit with { Action = options.Argument });
+                    if (PostmultiEdit.WrongAction(options.Argument) is { } wrongAction)
+                    {
+                        return context.Fatal(wrongAction);
+                    }
+                    break;
+                case 'G':
+                    edit = edit with { NewGroup = options.Argument };
+                    break;
+                case 'I':
+                    edit = edit with { NewName = options.Argument };
+                    break;
                 case 'g':
                     group = options.Argument;
                     break;
@@ -47,7 +46,10 @@ public static class Postmulti
                 case 'R':
                     reverse = true;
                     break;
-                case 'a' or 'v':
+                case 'a':
+                    edit = edit with { First = true };
+                    break;
+                case 'v':
                     break;
                 default:
                     context.Error.WriteLine($"postmulti: {options.Error ?? $"invalid option -- '{options.Option}'"}");
@@ -55,6 +57,20 @@ public static class Postmulti
             }
         }
         var words = options.Operands;
+        edit = edit with { Group = group, Name = name, Settings = words };
+        if (actions > 1)
+        {
+            return context.Fatal("Specify exactly one of '-e', '-l', '-p', '-x'");
+        }
+        if (edit.Wrong() is { } wrongOrder)
+        {
+            return context.Fatal(wrongOrder);
+        }
+        if (mode == 'e')
+        {
+            return Instances(context, primary, out var why) is not { } known ? context.Fatal(why)
+                : new PostmultiEdit(context, known, run).Run(edit) is { } failed ? context.Fatal(failed) : 0;
+        }
         if (actions != 1 || (mode == 'l') != (words.Count == 0) || (mode == 'p' && reverse))
         {
             return Usage(context);
@@ -74,7 +90,7 @@ public static class Postmulti
     }
 
     /// <summary>The instances, the primary one first; null when a main.cf can't be read.</summary>
-    private static List<Instance>? Instances(CommandContext context, string primary, out string wrong)
+    private static List<MailInstance>? Instances(CommandContext context, string primary, out string wrong)
     {
         wrong = "";
         if (context.Environment.TryGetValue("MAIL_CONFIG", out var other) && Path.GetFullPath(other) != primary)
@@ -82,7 +98,7 @@ public static class Postmulti
             wrong = $"Non-default configuration directory: MAIL_CONFIG={other}";
             return null;
         }
-        var all = new List<Instance>();
+        var all = new List<MailInstance>();
         var directories = new Queue<string>([primary]);
         while (directories.TryDequeue(out var directory))
         {
@@ -92,7 +108,7 @@ public static class Postmulti
                 wrong = $"Cannot parse {directory}/main.cf file: {load.Errors[0]}";
                 return null;
             }
-            all.Add(new Instance(directory, load.Config));
+            all.Add(new MailInstance(directory, load.Config));
             foreach (var further in all.Count == 1 ? load.Config.Get(ShowqParameters.MultiInstanceDirectories).Split(Separators, StringSplitOptions.RemoveEmptyEntries) : [])
             {
                 // Listed twice it is one instance, which is not to be started twice.
@@ -109,10 +125,9 @@ public static class Postmulti
         return all;
     }
 
-    private static bool Is(Instance instance, string name, Instance primary) =>
-        name == "-" ? instance == primary : name == instance.Name || (name.StartsWith('/') && name == instance.Directory);
+    private static bool Is(MailInstance instance, string name, MailInstance primary) => name == "-" ? instance == primary : instance.IsCalled(name);
 
-    private static int List(CommandContext context, IReadOnlyList<Instance> instances)
+    private static int List(CommandContext context, IReadOnlyList<MailInstance> instances)
     {
         foreach (var instance in instances)
         {
@@ -122,7 +137,7 @@ public static class Postmulti
     }
 
     /// <summary>postmulti(1), "Postfix-wrapper mode": who is not enabled is only checked at a start, and left alone otherwise.</summary>
-    private static int Postfix(IConfig primary, List<Instance> instances, IReadOnlyList<string> words, Func<string, IReadOnlyList<string>, int> run)
+    private static int Postfix(IConfig primary, List<MailInstance> instances, IReadOnlyList<string> words, Func<string, IReadOnlyList<string>, int> run)
     {
         bool Among(StringParameter parameter) => primary.Get(parameter).Split(Separators, StringSplitOptions.RemoveEmptyEntries).Contains(words[0]);
         var (start, stop) = (Among(MultiInstanceParameters.StartCommands), Among(MultiInstanceParameters.StopCommands));
@@ -131,7 +146,7 @@ public static class Postmulti
             .Select(i => run(i.Directory, i.Enabled || !start ? words : ["check"])));
     }
 
-    private static int Command(CommandContext context, Instance instance, IReadOnlyList<string> words) => ForeignCommand.Run(
+    private static int Command(CommandContext context, MailInstance instance, IReadOnlyList<string> words) => ForeignCommand.Run(
         context, words, $"execvp {words[0]}",
         [
             ("MAIL_CONFIG", instance.Directory), ("config_directory", instance.Directory),
@@ -143,5 +158,22 @@ public static class Postmulti
     private static int All(IEnumerable<int> statuses) => statuses.Aggregate(0, (failed, status) => status != 0 ? 1 : failed);
 
     private static int Usage(CommandContext context) => context.Fatal(
-        "Usage: postmulti -l [-v] [-a] [-g group] [-i instance] | postmulti -p [-v] [-a] [-g group] [-i instance] command... | postmulti -x [-v] [-a] [-i name] [-g group] command...");
+        "Usage: postmulti -l [-v] [-a] [-g group] [-i instance] | postmulti -p [-v] [-a] [-g group] [-i instance] command... | postmulti -x [-v] [-a] [-i name] [-g group] command... | "
+        + "postmulti -e action [-v] [-a] [-i name] [-g group] [-I name] [-G group] [param=value ...]");
+}
+
+/// <summary>One instance.</summary>
+/// <param name="Directory">config_directory.</param>
+/// <param name="Config">Its main.cf.</param>
+internal sealed record MailInstance(string Directory, IConfig Config)
+{
+    public string Name => Config.Get(MultiInstanceParameters.Name);
+
+    public string Group => Config.Get(MultiInstanceParameters.Group);
+
+    /// <summary>Without further instances there is nothing to enable.</summary>
+    public bool Enabled { get; init; } = Config.Get(MultiInstanceParameters.Enable);
+
+    /// <summary>Whether a name, or the name of a directory, means it.</summary>
+    public bool IsCalled(string name) => name == Name || (name.StartsWith('/') && name == Directory);
 }

@@ -14,6 +14,9 @@ public static class UnixPath
     /// <summary>Takes a name away.</summary>
     public static int Unlink(string path) => UnixFile.Result(Libc.unlink(path));
 
+    /// <summary>Removes an empty directory.</summary>
+    public static int RemoveDirectory(string path) => UnixFile.Result(Libc.rmdir(path));
+
     /// <summary>Makes a directory and its missing parents.</summary>
     /// <param name="path">The directory.</param>
     /// <param name="mode">Permissions of each new one.</param>

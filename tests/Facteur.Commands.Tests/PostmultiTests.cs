@@ -83,7 +83,6 @@ public sealed class PostmultiTests : IDisposable
     [InlineData("")]
     [InlineData("-p")]
     [InlineData("-l status")]
-    [InlineData("-lp status")]
     [InlineData("-pR status")]
     [InlineData("-z")]
     public void What_makes_no_sense_is_refused(string arguments)
@@ -92,7 +91,4 @@ public sealed class PostmultiTests : IDisposable
         Assert.Equal(1, status);
         Assert.Contains("postmulti: fatal: Usage: postmulti -l", error, StringComparison.Ordinal);
     }
-
-    [Fact]
-    public void Instances_are_not_made_here() => Assert.Contains("fatal: -e create: instances are not made", Run("-e", "create").Error, StringComparison.Ordinal);
 }
