@@ -60,9 +60,9 @@ public static class CommandProcess
         StreamWriter? error = null;
         try
         {
-            error = new StreamWriter(Inherited(2) ? Console.OpenStandardError() : Stream.Null, new UTF8Encoding(false), 1024) { AutoFlush = true };
-            using var input = Inherited(0) ? Console.OpenStandardInput() : Stream.Null;
-            var output = new StreamWriter(Inherited(1) ? Console.OpenStandardOutput() : Stream.Null, new UTF8Encoding(false), 16 << 10);
+            error = new StreamWriter(Inherited(2) ? new StandardStream(2) : Stream.Null, new UTF8Encoding(false), 1024) { AutoFlush = true };
+            using var input = Inherited(0) ? new StandardStream(0) : Stream.Null;
+            var output = new StreamWriter(Inherited(1) ? new StandardStream(1) : Stream.Null, new UTF8Encoding(false), 16 << 10);
             var status = command(new CommandContext(name, arguments, input, output, error, TimeProvider.System, environment));
             output.Flush();
             return status;

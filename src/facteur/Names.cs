@@ -24,7 +24,7 @@ internal static class Names
     /// <summary>Runs the command of a context's name.</summary>
     public static int Run(CommandContext context) => context.Name switch
     {
-        "sendmail" => Sendmail.Run(context, Run, (smtp, config, cleanup) => StandAloneSession.Run(smtp, config, cleanup, Console.OpenStandardOutput())),
+        "sendmail" => Sendmail.Run(context, Run, (smtp, config, cleanup) => StandAloneSession.Run(smtp, config, cleanup, new StandardStream(1))),
         "rmail" => Rmail.Run(context, Run),
         "mailq" => Mailq.Run(context, Access),
         "newaliases" => Newaliases.Run(context),
@@ -38,7 +38,7 @@ internal static class Names
         "postalias" => Postalias.Run(context),
         "postqueue" => Postqueue.Run(context, Access),
         "postsuper" => Super(context),
-        "postcat" => Postcat.Run(context, Console.OpenStandardOutput(), Access),
+        "postcat" => Postcat.Run(context, new StandardStream(1), Access),
         "postlog" => Postlog.Run(context, config => MailLog.OfCommand(config, context.Time)),
         "postdrop" => Postdrop.Run(context),
         "postkick" => Postkick.Run(context, Access),
@@ -137,7 +137,7 @@ internal static class Names
         {
         }
 
-        public void Damage(ulong id, string place, string keptAs) => Console.Error.WriteLine($"warning: spool: damage: {place}");
+        public void Damage(ulong id, string place, string keptAs) => StandardStream.WriteError($"warning: spool: damage: {place}");
 
         public void Torn(uint segment, long from, long to)
         {

@@ -1,5 +1,6 @@
 using Facteur;
 using Facteur.Commands;
+using Facteur.Unix;
 
 // Continuations of sockets run where they complete: a hand-over to the thread pool costs more than what they do. One thread waits for
 // the sockets of four cores: a second one that shares them splits what arrives together into twice as many wake-ups.
@@ -13,7 +14,7 @@ if (name is "facteur" or "facteur.dll")
 {
     if (args.Length == 0)
     {
-        Console.Error.WriteLine($"usage: facteur NAME [arguments]; names: {string.Join(' ', Names.All)}, and spool, explain, check");
+        StandardStream.WriteError($"usage: facteur NAME [arguments]; names: {string.Join(' ', Names.All)}, and spool, explain, check");
         return 64;
     }
     (name, arguments) = (args[0], args[1..]);

@@ -27,6 +27,19 @@ public sealed class QueueCommandTests
         Assert.DoesNotContain($"{mail.Top}/etc/users: the queue", mail.Log, StringComparison.Ordinal);
     }
 
+    /// <summary>The runtime's own streams put a terminal into another mode, and read its lines in their own way.</summary>
+    [Theory]
+    [InlineData("postconf -d -h soft_bounce", "", "no\n")]
+    [InlineData("postmap -q - inline:{a=b}", "a\n\u0004", "a\na\tb\n")]
+    [InlineData("postmap -q x fail:y", "", "postmap: fatal: table fail:y: query error: Application error\n")]
+    public void A_terminal_stays_as_it_is(string command, string typed, string expected)
+    {
+        using var mail = new Instance();
+        var words = command.Split(' ', 2);
+        var shown = Program.Run(Program.Need("script"), ["-qec", $"TERM=xterm {Program.Facteur} {words[0]} -c {mail.Top}/etc {words[1]}", "/dev/null"], Encoding.UTF8.GetBytes(typed));
+        Assert.Equal(expected, shown.Output.Replace("\r", "", StringComparison.Ordinal).Replace("^D\b\b", "", StringComparison.Ordinal));
+    }
+
     [Fact]
     public void Postsuper_and_postcat_do_what_they_say()
     {
