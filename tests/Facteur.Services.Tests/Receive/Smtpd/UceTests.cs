@@ -29,6 +29,7 @@ public sealed class UceTests
     public async Task A_filter_that_leaves_nothing_refuses_nothing(string list, string reply, string? warning)
     {
         var world = new SmtpdWorld(("smtpd_recipient_restrictions", list), ("smtpd_dns_reply_filter", "t:dns"));
+        world.Dns.Mx.Remove("sender.example");
         world.Dns.Hosts["sender.example"] = [IPAddress.Parse("127.0.10.3")];
         world.Dns.Hosts["c.example"] = [IPAddress.Parse("127.0.10.3")];
         world.Tables["t:dns"] = new(StringComparer.OrdinalIgnoreCase) { ["sender.example. 0 IN A 127.0.10.3"] = "IGNORE", ["c.example. 0 IN A 127.0.10.3"] = "IGNORE" };
