@@ -6,8 +6,8 @@ namespace Facteur.Mail.Addresses;
 /// </summary>
 public static class ProbeSender
 {
-    // Postfix: digits and consonants, so that no words come out.
-    private const string Digits = "0123456789bcdfghjklmnpqrstvwxyz";
+    // Postfix: digits and consonants, so that no words come out, in upper case.
+    private const string Digits = "0123456789BCDFGHJKLMNPQRSTVWXYZ";
 
     /// <summary>The sender of this moment; "" is the null sender.</summary>
     /// <param name="configured">address_verify_sender.</param>

@@ -34,6 +34,7 @@ public static class DnsWords
         DnsStatus.NameError => "Host not found",
         DnsStatus.NoData => "Host found but no data record of requested type",
         DnsStatus.Invalid => "Malformed or unexpected name server reply",
+        DnsStatus.Filtered => "DNS reply filter policy",
         _ => "Host not found, try again",
     };
 

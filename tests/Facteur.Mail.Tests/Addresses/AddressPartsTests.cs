@@ -73,6 +73,8 @@ public sealed class AddressPartsTests
         Assert.Equal(configured, ProbeSender.Make(configured, 0, 1_000_000));
         var now = ProbeSender.Make(configured, 3600, 1_000_000);
         Assert.NotEqual(now, ProbeSender.Make(configured, 3600, 1_003_600));
+        // Postfix: 277 periods, base 31 (without vowels, and not in lower case).
+        Assert.Equal("double-bounce8Y@dest.example", now);
         Assert.StartsWith("double-bounce", now);
         Assert.EndsWith("@dest.example", now);
         Assert.True(ProbeSender.IsValid(now.ToUpperInvariant(), configured, 3600, 1_003_600));

@@ -10,8 +10,9 @@ namespace Facteur.Services.Deliver.Local;
 /// <param name="Owner">The list's owner that owner-NAME gives, or null.</param>
 /// <param name="Rights">The owner of the alias file when it is not root, else null.</param>
 /// <param name="Account">That owner.</param>
+/// <param name="Text">What the table says, of an alias that is not to be expanded.</param>
 internal sealed record AliasAnswer(
-    DeliveryStatus? Failure, List<AliasToken> Tokens, string? Owner = null, UserIdentity? Rights = null, UserAccount? Account = null);
+    DeliveryStatus? Failure, List<AliasToken> Tokens, string? Owner = null, UserIdentity? Rights = null, UserAccount? Account = null, string? Text = null);
 
 /// <summary>alias_maps.</summary>
 internal sealed class LocalAliases(LocalRooms rooms)
@@ -19,7 +20,10 @@ internal sealed class LocalAliases(LocalRooms rooms)
     private readonly LocalSettings _settings = rooms.Settings;
 
     /// <summary>Looks a name up; null when it is no alias.</summary>
-    public async ValueTask<AliasAnswer?> FindAsync(string name, CancellationToken cancel)
+    /// <param name="name">The name.</param>
+    /// <param name="expands">Whether its destinations are asked for, too.</param>
+    /// <param name="cancel">Ends waiting for a table.</param>
+    public async ValueTask<AliasAnswer?> FindAsync(string name, bool expands, CancellationToken cancel)
     {
         foreach (var table in _settings.Aliases.Tables)
         {
@@ -31,7 +35,7 @@ internal sealed class LocalAliases(LocalRooms rooms)
             }
             if (found.Status == LookupStatus.Found)
             {
-                return await ExpandAsync(table, name, found.Value, cancel).ConfigureAwait(false);
+                return expands ? await ExpandAsync(table, name, found.Value, cancel).ConfigureAwait(false) : new AliasAnswer(null, [], Text: found.Value);
             }
         }
         return null;

@@ -178,13 +178,18 @@ internal sealed class LocalDelivery(
     /// <returns>Whether the name is settled: expanded, or its table can't answer.</returns>
     private async ValueTask<bool> AliasAsync(LocalTarget target, string name, string unmatched, CancellationToken cancel)
     {
-        if (name.Equals(target.ExpandedFrom, StringComparison.OrdinalIgnoreCase) || await _aliases.FindAsync(name, cancel).ConfigureAwait(false) is not { } alias)
+        if (name.Equals(target.ExpandedFrom, StringComparison.OrdinalIgnoreCase) || await _aliases.FindAsync(name, expands: !IsProbe, cancel).ConfigureAwait(false) is not { } alias)
         {
             return false;
         }
         if (alias.Failure is { } failure)
         {
             End(target, failure);
+            return true;
+        }
+        if (alias.Text is { } text)
+        {
+            End(target, DeliveryStatus.Sent($"aliased to {text}"));
             return true;
         }
         Push(alias.Tokens, target with
@@ -268,8 +273,13 @@ internal sealed class LocalDelivery(
             End(target, failure);
             return true;
         }
+        if (IsProbe && forward.Path is { } found)
+        {
+            End(target, DeliveryStatus.Sent($"forward via file: {found}"));
+            return true;
+        }
         // A user who stands in the own .forward, however indirectly, gets the mail instead.
-        if (forward is not { Tokens: { } tokens, Path: { } path } || ForwardChain.Contains(target.Forwards, path))
+        if (forward is not { Tokens: { Count: > 0 } tokens, Path: { } path } || ForwardChain.Contains(target.Forwards, path))
         {
             return false;
         }
@@ -682,6 +692,9 @@ internal sealed class LocalDelivery(
         }
         return all.AsEnumerable().Reverse().Aggregate((DeliveryStatus?)null, (next, status) => status with { Next = next });
     }
+
+    // Postfix: for address verification (not sendmail -bv) an alias or a .forward that is there is answer enough; whether all that it leads to takes mail is not asked.
+    private bool IsProbe => (request.Envelope.Flags & MessageFlags.Probe) != 0;
 
     /// <summary>sendmail -v.</summary>
     private bool TellsAll => (request.Envelope.Flags & (MessageFlags.ReportDeliveries | MessageFlags.VerifyOnly)) == MessageFlags.ReportDeliveries;

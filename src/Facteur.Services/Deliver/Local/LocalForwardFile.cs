@@ -5,7 +5,7 @@ namespace Facteur.Services.Deliver.Local;
 
 /// <summary>What became of looking for a user's .forward.</summary>
 /// <param name="Failure">It can't be read now; else null.</param>
-/// <param name="Tokens">Its destinations, or null when there is none to follow.</param>
+/// <param name="Tokens">Its destinations, which may be none; null when there is no file to follow.</param>
 /// <param name="UsesExtension">Its name holds the extension, which is matched by that.</param>
 /// <param name="Path">Its name, or null when there is none.</param>
 internal readonly record struct ForwardAnswer(DeliveryStatus? Failure, List<AliasToken>? Tokens, bool UsesExtension, string? Path);
@@ -79,9 +79,9 @@ internal sealed class LocalForwardFile(LocalRooms rooms)
         {
             LocalLog.TooLong(rooms.Log, path, UserFile.Limit);
         }
-        else if (AliasText.ParseFile(file.Text) is { Count: > 0 } tokens)
+        else
         {
-            return new ForwardAnswer(null, tokens, usesExtension, path);
+            return new ForwardAnswer(null, AliasText.ParseFile(file.Text), usesExtension, path);
         }
         return default;
     }

@@ -776,7 +776,7 @@ internal sealed class Qmgr
         if ((resolution.Flags & ResolveFlags.Local) != 0
             && AddressParts.Split(resolution.Recipient).Local.Equals(_settings.DoubleBounceSender, StringComparison.OrdinalIgnoreCase))
         {
-            _log.Discarded(message, recipient);
+            _log.Discarded(message, recipient, message.IsProbe || (message.Envelope.Flags & MessageFlags.VerifyOnly) != 0);
             Settle(message, index, DeliveryStatus.Sent("undeliverable postmaster notification discarded", DsnAction.None));
             return;
         }

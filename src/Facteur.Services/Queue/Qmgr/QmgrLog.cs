@@ -18,8 +18,8 @@ internal sealed class QmgrLog(ServiceLog log)
 
     public void SkippedStillDelivering(string queueId) => log.Info($"{queueId}: skipped, still being delivered");
 
-    public void Discarded(ActiveMessage message, string recipient) =>
-        log.Info($"{message.QueueId}: to=<{recipient}>, relay=none, delay=0, delays=0/0/0/0, dsn=2.0.0, status=sent (undeliverable postmaster notification discarded)");
+    public void Discarded(ActiveMessage message, string recipient, bool verifies) =>
+        log.Info($"{message.QueueId}: to=<{recipient}>, relay=none, delay=0, delays=0/0/0/0, dsn=2.0.0, status={(verifies ? "deliverable" : "sent")} (undeliverable postmaster notification discarded)");
 
     public void Passing(ActiveMessage message, string recipient, string transport) => log.Info($"{message.QueueId}: passing <{recipient}> to transport={transport}");
 

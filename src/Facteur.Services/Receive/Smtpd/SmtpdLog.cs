@@ -23,7 +23,7 @@ internal sealed class SmtpdLog(ServiceLog log)
     public void Disconnect(ClientFacts client, string counts) => log.Info($"disconnect from {client.Printable}{counts}");
 
     /// <summary>From whom a message comes, and from whom its client says to have it.</summary>
-    public void Client(string queueId, RestrictionContext context, MessageAttributes forwarded)
+    public void Client(string queueId, RestrictionContext context, MessageAttributes forwarded, bool withPort)
     {
         var line = new StringBuilder(128);
         line.Append(queueId).Append(": client=").Append(context.Client.Printable);
@@ -39,6 +39,12 @@ internal sealed class SmtpdLog(ServiceLog log)
             if (address is not ("" or ClientFacts.Unknown))
             {
                 line.Append('[').Append(address).Append(']');
+                if (withPort)
+                {
+                    // Postfix: smtpd_client_port_logging says that there is none, too.
+                    var port = forwarded.Value(MessageAttributes.LogClientPort);
+                    line.Append(':').Append(port.Length > 0 ? port : ClientFacts.Unknown);
+                }
             }
         }
         Append(line, ", sasl_method=", context.SaslMethod);

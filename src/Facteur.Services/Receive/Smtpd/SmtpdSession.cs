@@ -297,10 +297,15 @@ internal sealed class SmtpdSession
         };
         if (Settings.Proxy is { } proxy && Arrows.Explanation is null)
         {
-            // Postfix: a message that is not queued here has no id, which it says by this word. What is only explained goes to no filter.
-            Log.Client(SmtpdLog.NoQueue, Context, Forwarded);
+            // What is only explained goes to no filter.
             (transaction.Message, var reply) = await proxy.OpenAsync(transaction.Envelope, transaction.Command, Log, Service.Time, Cancel).ConfigureAwait(false);
-            return transaction.Message is not null || await RefuseAsync(reply).ConfigureAwait(false);
+            if (transaction.Message is null)
+            {
+                return await RefuseAsync(reply).ConfigureAwait(false);
+            }
+            // Postfix: a message that is not queued here has no id, which it says by this word.
+            Log.Client(SmtpdLog.NoQueue, Context, Forwarded, Settings.PortLogging);
+            return true;
         }
         transaction.Message = await Arrows.Cleanup.OpenAsync(transaction.Envelope, Cancel).ConfigureAwait(false);
         if (transaction.Message is null)
@@ -309,7 +314,7 @@ internal sealed class SmtpdSession
             return false;
         }
         Context.QueueId = transaction.Message.QueueId;
-        Log.Client(transaction.Message.QueueId, Context, Forwarded);
+        Log.Client(transaction.Message.QueueId, Context, Forwarded, Settings.PortLogging);
         return true;
     }
 

@@ -516,6 +516,21 @@ public sealed class LocalAgentTests : IDisposable
         Assert.EndsWith("status=deliverable (delivers to mailbox)", Ends());
     }
 
+    // Postfix: a probe of address verification ends at the alias or .forward; sendmail -bv follows them.
+    [Theory]
+    [InlineData("list@dest.example", "Q1: to=<list@dest.example>, dsn=2.0.0, status=deliverable (aliased to daemon, x@remote.example)")]
+    [InlineData("incmiss@dest.example", "Q1: to=<incmiss@dest.example>, dsn=2.0.0, status=deliverable (aliased to :include:DIR/nolist.txt)")]
+    [InlineData("bin@dest.example", "Q1: to=<bin@dest.example>, dsn=2.0.0, status=deliverable (forward via file: DIR/fwd-bin)")]
+    [InlineData("nosuchuser@dest.example", "Q1: to=<nosuchuser@dest.example>, dsn=5.1.1, status=undeliverable (unknown user: \"nosuchuser\")")]
+    public async Task Address_verification_expands_nothing(string recipient, string expected)
+    {
+        File.WriteAllText(_room.Path("fwd-bin"), "");
+        var request = _room.Request(Content, [recipient], flags: DeliveryFlags.VerifyOnly);
+        request.Envelope.Flags |= MessageFlags.Probe;
+        await Agent().DeliverAsync(request, default);
+        Assert.Equal(expected, Ends());
+    }
+
     [Fact]
     public async Task Content_that_cannot_be_read_defers_everything()
     {

@@ -46,6 +46,20 @@ public sealed class ProbeTests
         Assert.Empty(sim.Spool.Ids);
     }
 
+    [Theory]
+    [InlineData(MessageFlags.Probe, "deliverable")]
+    [InlineData(MessageFlags.VerifyOnly, "deliverable")]
+    [InlineData(MessageFlags.None, "sent")]
+    public void The_postmasters_address_for_reports_takes_all(MessageFlags flags, string status)
+    {
+        var sim = new QmgrSimulation { Resolver = static recipient => new(new Resolution("local", "dest.example", recipient, ResolveFlags.Default | ResolveFlags.Local)) };
+        sim.Submit(new Envelope { Sender = "a@sender.example", Flags = flags, Recipients = [new EnvelopeRecipient("double-bounce@dest.example", "double-bounce@dest.example")] });
+        sim.Run(TimeSpan.FromDays(1));
+        Assert.Contains(sim.Log.Lines, line => line.EndsWith($"dsn=2.0.0, status={status} (undeliverable postmaster notification discarded)", StringComparison.Ordinal));
+        Assert.Empty(sim.Requests);
+        Assert.Equal(flags == MessageFlags.Probe ? ["double-bounce@dest.example Ok undeliverable postmaster notification discarded"] : [], sim.Probed);
+    }
+
     [Fact]
     public void Probes_beyond_the_limit_fail_at_once()
     {

@@ -21,6 +21,23 @@ public sealed class UceTests
         Assert.Equal(reply, await RcptAsync(world));
     }
 
+    // Postfix: it warns and passes; the addresses of a host come from the system, where no filter is.
+    [Theory]
+    [InlineData("reject_unknown_sender_domain, permit_auth_destination", "250 2.1.5 Ok", "sender.example: MX or address lookup error: DNS reply filter drops all results")]
+    [InlineData("reject_unknown_helo_hostname, permit_auth_destination", "250 2.1.5 Ok", "c.example: address or MX lookup error: DNS reply filter drops all results")]
+    [InlineData("check_sender_a_access t:hosts", "554 5.7.1 <a@sender.example>: Sender address rejected: found", null)]
+    public async Task A_filter_that_leaves_nothing_refuses_nothing(string list, string reply, string? warning)
+    {
+        var world = new SmtpdWorld(("smtpd_recipient_restrictions", list), ("smtpd_dns_reply_filter", "t:dns"));
+        world.Dns.Mx.Remove("sender.example");
+        world.Dns.Hosts["sender.example"] = [IPAddress.Parse("127.0.10.3")];
+        world.Dns.Hosts["c.example"] = [IPAddress.Parse("127.0.10.3")];
+        world.Tables["t:dns"] = new(StringComparer.OrdinalIgnoreCase) { ["sender.example. 0 IN A 127.0.10.3"] = "IGNORE", ["c.example. 0 IN A 127.0.10.3"] = "IGNORE" };
+        world.Tables["t:hosts"] = new() { ["127.0.10.3"] = "REJECT found" };
+        Assert.Equal(reply, await RcptAsync(world));
+        Assert.True(warning is null || world.LogLines.Any(line => line.EndsWith("warning: " + warning, StringComparison.Ordinal)));
+    }
+
     [Theory]
     [InlineData("reject_rbl_client bl.example", "554 5.7.1 Service unavailable; Client host [127.0.7.1] blocked using bl.example; one / two")]
     [InlineData("reject_rbl_client bl.example=127.0.0.2", "554 5.7.1 Service unavailable; Client host [127.0.7.1] blocked using bl.example; one / two")]

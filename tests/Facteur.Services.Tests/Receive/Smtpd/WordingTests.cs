@@ -138,6 +138,33 @@ public sealed class WordingTests
         await client.FinishAsync();
     }
 
+    [Fact]
+    public async Task A_mapped_address_is_that_of_IPv4_also_without_IPv6()
+    {
+        var world = UceTests.World(("smtpd_authorized_xclient_hosts", SmtpdWorld.Stranger), ("inet_protocols", "ipv4"), ("mynetworks", "192.0.2.0/24"));
+        var client = await world.Connect().HelloAsync();
+        Assert.Equal("220 mx.dest.example ESMTP Postfix", await client.CommandAsync("XCLIENT ADDR=IPV6:::ffff:192.0.2.1"));
+        await client.CommandAsync("EHLO c.example");
+        await client.CommandAsync("MAIL FROM:<a@sender.example>");
+        Assert.Equal("250 2.1.5 Ok", await client.CommandAsync("RCPT TO:<x@remote.example>"));
+        await client.FinishAsync();
+    }
+
+    [Theory]
+    [InlineData("NAME=a.example ADDR=192.0.2.9 PORT=77", "a.example[192.0.2.9]:77")]
+    [InlineData("ADDR=192.0.2.9", "unknown[192.0.2.9]:unknown")]
+    [InlineData("NAME=a.example PORT=77", "a.example")]
+    public async Task With_smtpd_client_port_logging_the_port_of_a_forwarded_client_is_logged(string attributes, string client)
+    {
+        var world = UceTests.World(("smtpd_authorized_xforward_hosts", SmtpdWorld.Stranger), ("smtpd_client_port_logging", "yes"));
+        var session = await world.Connect().HelloAsync();
+        await session.CommandAsync($"XFORWARD {attributes}");
+        await session.CommandAsync("MAIL FROM:<a@sender.example>");
+        await session.CommandAsync("RCPT TO:<alice@dest.example>");
+        await session.FinishAsync();
+        Assert.Contains(world.LogLines, line => line.EndsWith($", orig_client={client}", StringComparison.Ordinal));
+    }
+
     [Theory]
     [InlineData("XCLIENT foo=1", "501 5.5.4 Bad XCLIENT attribute name: foo")]
     [InlineData("XFORWARD foo=1", "501 5.5.4 Bad XFORWARD attribute name: foo")]
@@ -145,6 +172,12 @@ public sealed class WordingTests
     [InlineData("XFORWARD addr=bad", "501 5.5.4 Bad ADDR syntax: bad")]
     [InlineData("XCLIENT port=99999", "220 mx.dest.example ESMTP Postfix")]
     [InlineData("XFORWARD port=99999", "250 2.0.0 Ok")]
+    // Postfix: only of a host name can a lookup fail for now, and only XCLIENT says so.
+    [InlineData("XCLIENT ADDR=[TEMPUNAVAIL]", "501 5.5.4 Bad ADDR syntax: [TEMPUNAVAIL]")]
+    [InlineData("XCLIENT NAME=[TEMPUNAVAIL]", "220 mx.dest.example ESMTP Postfix")]
+    [InlineData("XFORWARD NAME=[TEMPUNAVAIL]", "501 5.5.4 Bad NAME syntax: [TEMPUNAVAIL]")]
+    [InlineData("XFORWARD NAME=[UNAVAILABLE]", "250 2.0.0 Ok")]
+    [InlineData("XCLIENT ADDR=IPV6:::ffff:192.0.2.1", "220 mx.dest.example ESMTP Postfix")]
     [InlineData("XCLIENT port=123456", "501 5.5.4 Bad PORT syntax: 123456")]
     public async Task Attributes_of_clients_are_taken_or_named_as_they_were_given(string command, string reply)
     {

@@ -55,6 +55,7 @@ internal static class HeloRestrictions
         return status switch
         {
             DnsStatus.Ok => Verdict.Dunno,
+            DnsStatus.Filtered => MailDomain.Hidden(context, helo, "address or MX"),
             DnsStatus.TryAgain => context.DeferLater(context.Settings.UnknownHeloDefersIfPermit, 450, "4.7.1", text),
             _ => context.Reject(context.Settings.UnknownHostnameCode, "4.7.1", text),
         };
@@ -72,12 +73,7 @@ internal static class HeloRestrictions
             return DnsStatus.NameError;
         }
         var addresses = await MailDomain.AddressesAsync(context, ascii).ConfigureAwait(false);
-        if (addresses == DnsStatus.Ok)
-        {
-            return addresses;
-        }
-        var mx = (await context.Dns.MxAsync(ascii, context.Cancel).ConfigureAwait(false)).Status;
-        return mx == DnsStatus.Ok ? mx : addresses == DnsStatus.TryAgain ? addresses : mx;
+        return addresses == DnsStatus.Ok ? addresses : MailDomain.Of((await context.Dns.MxAsync(ascii, context.Cancel).ConfigureAwait(false)).Status, addresses);
     }
 
     private static Verdict Literal(RestrictionContext context, string helo) =>

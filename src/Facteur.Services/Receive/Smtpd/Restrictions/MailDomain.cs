@@ -26,12 +26,20 @@ internal static class MailDomain
     public static async ValueTask<DnsStatus> AddressesAsync(RestrictionContext context, string name)
     {
         var v4 = (await context.Dns.AddressesAsync(name, false, context.Cancel).ConfigureAwait(false)).Status;
-        if (v4 == DnsStatus.Ok)
-        {
-            return v4;
-        }
-        var v6 = (await context.Dns.AddressesAsync(name, true, context.Cancel).ConfigureAwait(false)).Status;
-        return v6 == DnsStatus.Ok ? v6 : v4 == DnsStatus.TryAgain ? v4 : v6;
+        return v4 == DnsStatus.Ok ? v4 : Of((await context.Dns.AddressesAsync(name, true, context.Cancel).ConfigureAwait(false)).Status, v4);
+    }
+
+    /// <summary>What two questions about a name come to: an answer counts first, then that there may be one.</summary>
+    public static DnsStatus Of(DnsStatus first, DnsStatus second) =>
+        first == DnsStatus.Ok || second == DnsStatus.Ok ? DnsStatus.Ok
+        : first == DnsStatus.TryAgain || second == DnsStatus.TryAgain ? DnsStatus.TryAgain
+        : first == DnsStatus.Filtered || second == DnsStatus.Filtered ? DnsStatus.Filtered : first;
+
+    /// <summary>There is an answer that smtpd_dns_reply_filter wants nobody to use. Postfix: who filters too much is warned, and no mail is refused for it.</summary>
+    public static Verdict Hidden(RestrictionContext context, string name, string what)
+    {
+        context.Log.Warning($"{name}: {what} lookup error: DNS reply filter drops all results");
+        return Verdict.Dunno;
     }
 
     private static Verdict NonFqdn(RestrictionContext context, string address, string kind)
@@ -76,15 +84,14 @@ internal static class MailDomain
                 return context.Reject(
                     isSender ? 550 : 556, isSender ? "5.7.27" : "5.1.10", $"<{AddressParts.Unquote(address)}>: {kind} rejected: Domain {domain} does not accept mail (nullMX)");
             }
-            status = mx.Status is DnsStatus.Ok or DnsStatus.Filtered ? mx.Status : await AddressesAsync(context, ascii).ConfigureAwait(false);
-            status = status != DnsStatus.Ok && mx.Status == DnsStatus.TryAgain ? DnsStatus.TryAgain : status;
+            status = mx.Status == DnsStatus.Ok ? mx.Status : Of(await AddressesAsync(context, ascii).ConfigureAwait(false), mx.Status);
         }
         return status switch
         {
             DnsStatus.Ok => Verdict.Dunno,
             DnsStatus.TryAgain => context.DeferLater(context.Settings.UnknownAddressDefersIfPermit, 450, dsn, $"<{AddressParts.Unquote(address)}>: {kind} rejected: Domain not found"),
             DnsStatus.Invalid => context.Reject(context.Settings.UnknownAddressCode, dsn, $"<{AddressParts.Unquote(address)}>: {kind} rejected: Malformed DNS server reply"),
-            DnsStatus.Filtered => context.Reject(context.Settings.UnknownAddressCode, dsn, $"<{AddressParts.Unquote(address)}>: {kind} rejected: DNS reply filter policy"),
+            DnsStatus.Filtered => Hidden(context, domain, "MX or address"),
             _ => context.Reject(context.Settings.UnknownAddressCode, dsn, $"<{AddressParts.Unquote(address)}>: {kind} rejected: Domain not found"),
         };
     }

@@ -36,7 +36,7 @@ internal static class MxBackup
         var mx = await context.Dns.MxAsync(ascii, context.Cancel).ConfigureAwait(false);
         if (mx.Status != DnsStatus.Ok)
         {
-            if (mx.Status is DnsStatus.TryAgain or DnsStatus.Invalid)
+            if (mx.Status is DnsStatus.TryAgain or DnsStatus.Invalid or DnsStatus.Filtered)
             {
                 Doubt(context, about, $"Unable to look up mail exchanger information: {DnsWords.Reason(mx.Status)}");
             }
@@ -106,8 +106,9 @@ internal static class MxBackup
     private static async ValueTask<(List<IPAddress> Addresses, bool All)> AddressesAsync(RestrictionContext context, string host, Subject about)
     {
         var none = DnsAnswer<IPAddress>.None(DnsStatus.NoData);
-        var ipv4 = context.Settings.UseIpv4 ? await context.Dns.AddressesAsync(host, false, context.Cancel).ConfigureAwait(false) : none;
-        var ipv6 = context.Settings.UseIpv6 ? await context.Dns.AddressesAsync(host, true, context.Cancel).ConfigureAwait(false) : none;
+        // As of check_*_mx_access, without smtpd_dns_reply_filter.
+        var ipv4 = context.Settings.UseIpv4 ? await context.Arrows.Dns.AddressesAsync(host, false, context.Cancel).ConfigureAwait(false) : none;
+        var ipv6 = context.Settings.UseIpv6 ? await context.Arrows.Dns.AddressesAsync(host, true, context.Cancel).ConfigureAwait(false) : none;
         var all = !IsDoubtful(ipv4.Status) && !IsDoubtful(ipv6.Status);
         if (!all || (ipv4.Status != DnsStatus.Ok && ipv6.Status != DnsStatus.Ok))
         {

@@ -111,8 +111,9 @@ internal sealed class ServerAccess(AccessTable table, string restriction, Server
 
     private async ValueTask<Verdict?> AddressesAsync(RestrictionContext context, string host, Subject subject)
     {
-        var ipv4 = await context.Dns.AddressesAsync(host, false, context.Cancel).ConfigureAwait(false);
-        var ipv6 = await context.Dns.AddressesAsync(host, true, context.Cancel).ConfigureAwait(false);
+        // Postfix: addresses of hosts come from the system, and smtpd_dns_reply_filter does not count for them.
+        var ipv4 = await context.Arrows.Dns.AddressesAsync(host, false, context.Cancel).ConfigureAwait(false);
+        var ipv6 = await context.Arrows.Dns.AddressesAsync(host, true, context.Cancel).ConfigureAwait(false);
         if (ipv4.Status != DnsStatus.Ok && ipv6.Status != DnsStatus.Ok)
         {
             if (kind == ServerKind.A)

@@ -39,9 +39,12 @@ internal static class ClientAttributes
         }
     }
 
-    /// <summary>How a value says that there is none; Ok for one that is.</summary>
+    /// <summary>Whether a value says that there is one.</summary>
+    public static bool IsKnown(string value) => !value.Equals("[UNAVAILABLE]", StringComparison.OrdinalIgnoreCase);
+
+    /// <summary>How a host name of XCLIENT, and nothing else, says that there is none; Ok for one that is.</summary>
     public static NameStatus Availability(string value) =>
-        value.Equals("[UNAVAILABLE]", StringComparison.OrdinalIgnoreCase) ? NameStatus.None
+        !IsKnown(value) ? NameStatus.None
         : value.Equals("[TEMPUNAVAIL]", StringComparison.OrdinalIgnoreCase) ? NameStatus.TryAgain : NameStatus.Ok;
 
     /// <summary>An address, IPv6 with "IPv6:" in front; null when it is none, or of a family that is not used here.</summary>
@@ -51,7 +54,7 @@ internal static class ClientAttributes
         var isIpv6 = value.StartsWith(prefix, StringComparison.OrdinalIgnoreCase);
         var text = isIpv6 ? value[prefix.Length..] : value;
         if (!IPAddress.TryParse(text, out var address) || text.Contains('%')
-            || !(isIpv6 ? ipv6 && address.AddressFamily == AddressFamily.InterNetworkV6
+            || !(isIpv6 ? (ipv6 && address.AddressFamily == AddressFamily.InterNetworkV6) || (ipv4 && address.IsIPv4MappedToIPv6)
                 : ipv4 && address.AddressFamily == AddressFamily.InterNetwork && text.Count(c => c == '.') == 3))
         {
             return null;

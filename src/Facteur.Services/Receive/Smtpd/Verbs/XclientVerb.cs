@@ -30,10 +30,11 @@ internal static class XclientVerb
 
     private static string? Take(Said said, string name, string value, SmtpdSettings settings)
     {
-        var available = ClientAttributes.Availability(value);
-        var isKnown = available == NameStatus.Ok;
         // Postfix: a name that is none is shown as it was given.
         var attribute = name.ToUpperInvariant();
+        var available = ClientAttributes.Availability(value);
+        // Postfix: only of a host name can it be that its lookup failed for now.
+        var isKnown = attribute is "NAME" or "REVERSE_NAME" ? available == NameStatus.Ok : ClientAttributes.IsKnown(value);
         switch (attribute)
         {
             case "NAME" or "REVERSE_NAME":

@@ -29,7 +29,7 @@ internal static class XforwardVerb
 
     private static string? Take(SmtpdSession session, string name, string value)
     {
-        var isKnown = ClientAttributes.Availability(value) == NameStatus.Ok;
+        var isKnown = ClientAttributes.IsKnown(value);
         var settings = session.Settings;
         (string? Attribute, string? Value) taken = name.ToUpperInvariant() switch
         {
