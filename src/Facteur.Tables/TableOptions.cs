@@ -18,6 +18,9 @@ public sealed record TableOptions
     /// </summary>
     public bool SecuritySensitive { get; init; }
 
+    /// <summary>The tables decide where mail goes: results of patterns hold no parts of the key, which a sender or a recipient could choose (transport(5)).</summary>
+    public bool FixedResults { get; init; }
+
     /// <summary>Texts of indexed tables are in the form of aliases(5), whatever alias_maps says (postalias).</summary>
     public bool AliasText { get; init; }
 

@@ -130,6 +130,8 @@ internal sealed class Generation : IAsyncDisposable
     private readonly ServiceLog _log;
     private readonly TableSet _shared;
 
+    private readonly TableSet _routes;
+
     // Lines of messages are bytes (Postfix: header_checks and the like know no UTF-8).
     private readonly TableSet _content;
     private readonly OwnAddresses _own;
@@ -143,6 +145,7 @@ internal sealed class Generation : IAsyncDisposable
         var events = new TableLog(_log, around.Time);
         var utf8 = Config.Get(CommonParameters.Smtputf8Enable);
         _shared = Tables(events, new TableOptions { Utf8 = utf8, Observer = around.Explanation });
+        _routes = Tables(events, new TableOptions { Utf8 = utf8, FixedResults = true, Observer = around.Explanation });
         _content = Tables(events, new TableOptions { Utf8 = false, Observer = around.Explanation });
         try
         {
@@ -239,7 +242,7 @@ internal sealed class Generation : IAsyncDisposable
         if (!_rewrites.TryGetValue(name, out var rewrite))
         {
             var own = Named(entry, TrivialRewriteParameters.RewriteServiceName, "trivial-rewrite") is { } found ? Config.With(found.Overrides) : Config;
-            _rewrites[name] = rewrite = new TrivialRewriteService(own, _shared, _maps, _lists, _own.Contains, ServiceLogOf(own, "trivial-rewrite"));
+            _rewrites[name] = rewrite = new TrivialRewriteService(own, _shared, _routes, _maps, _lists, _own.Contains, ServiceLogOf(own, "trivial-rewrite"));
         }
         return rewrite;
     }

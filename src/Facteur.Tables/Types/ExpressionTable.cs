@@ -223,7 +223,7 @@ internal abstract class ExpressionTable : TableContent
         {
             return "$number found in negative match replacement text: skipping this rule";
         }
-        if (result.HighestGroup > 0 && _request.Options.SecuritySensitive)
+        if (result.HighestGroup > 0 && (_request.Options.SecuritySensitive || _request.Options.FixedResults))
         {
             return "regular expression substitution is not allowed: skipping this rule";
         }

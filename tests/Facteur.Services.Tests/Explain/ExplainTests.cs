@@ -136,6 +136,20 @@ public sealed class ExplainTests : IDisposable
         Assert.Empty(_dns.Asked);
     }
 
+    [Theory]
+    [InlineData("transport_maps = pcre:{0}/routes", "transport=smtp nexthop=two.example")]
+    [InlineData("sender_dependent_relayhost_maps = pcre:{0}/routes", "transport=smtp nexthop=[fixed.example]")]
+    [InlineData("sender_dependent_default_transport_maps = pcre:{0}/routes", "transport=[fixed.example] nexthop=two.example")]
+    [InlineData("relocated_maps = pcre:{0}/routes", "transport=error nexthop=5.1.6 User has moved to smtp:[two.example]")]
+    public async Task A_route_holds_no_part_of_an_address(string main, string expected)
+    {
+        // transport(5): whoever writes to an address would choose the next hop.
+        Write("routes", "/@(two.example)$/ smtp:[$1]\n/@one.example$/ [fixed.example]\n");
+        await using var explainer = new Explainer(Load(string.Format(null, main, _directory)), null, _dns, TimeProvider.System);
+        await explainer.AddressAsync("u@two.example", "v@one.example", default);
+        Assert.Contains(expected, explainer.Explanation.Text, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task An_address_is_followed_to_its_next_hop()
     {

@@ -57,7 +57,7 @@ internal sealed class HeaderRewriter(CleanupOptions options, AddressMapper mappe
             {
                 var rewritten = await mapper.RewriteAsync(local, address, cancel).ConfigureAwait(false);
                 rewritten = await mapper.MapAsync(rewritten, place, cancel).ConfigureAwait(false);
-                // Postfix: a local part that is empty is written so.
+                // Postfix: a local part that is empty is written so, after mapping, too.
                 rewritten = rewritten is ['@', ..] ? $"\"\"{rewritten}" : rewritten;
                 other = rewritten == address ? null : rewritten;
                 changed |= other is not null;

@@ -45,6 +45,11 @@ internal sealed class AddressRewriter(bool swapBangpath, bool percentHack, Actio
     {
         var at = AddressOperator.Last(address, '@');
         var local = at < 0 ? address : address[..at];
+        // Postfix: an empty local part is written, for "<@domain>" would be a route without an address.
+        if (at == 0 && address.Length > 1 && !address.Contains(':'))
+        {
+            return $"\"\"{address}";
+        }
         return local.Length == 0 || AddressParts.IsDotString(local) ? address : $"{AddressParts.Quote(AddressParts.Unquote(local))}{address.AsSpan(local.Length)}";
     }
 

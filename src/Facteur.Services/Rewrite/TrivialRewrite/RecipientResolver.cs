@@ -81,14 +81,26 @@ internal sealed class RecipientResolver(TrivialRewriteOptions options, AddressRe
                 left = options.EmptyAddressRecipient;
             }
         }
-        return Check(isLocal ? $"{left}@{(saved.Length > 0 ? saved : options.Myhostname)}" : left, isLocal);
+        if (isLocal && saved.Length == 0)
+        {
+            // Postfix: an address that never had a domain gets this host's, which counts like any other: it need not be in mydestination.
+            saved = options.Myhostname;
+            var match = await local.MatchAsync(saved, cancel).ConfigureAwait(false);
+            if (match == LookupStatus.Error)
+            {
+                return null;
+            }
+            return Check($"{left}@{saved}", match == LookupStatus.Found);
+        }
+        return Check(isLocal ? $"{left}@{saved}" : left, isLocal);
     }
 
     private StrippedRecipient Check(string address, bool isLocal)
     {
         var at = AddressOperator.Last(address, '@');
         var domain = address[(at + 1)..];
-        var invalid = !isLocal && (domain.StartsWith('[') ? HostName.ParseLiteral(domain) is null : !HostName.IsValid(domain, options.SmtpUtf8));
+        // Postfix: also of a local domain, which a pattern in mydestination may let match.
+        var invalid = domain.StartsWith('[') ? HostName.ParseLiteral(domain) is null : !HostName.IsValid(domain, options.SmtpUtf8);
         return new StrippedRecipient(address, domain, isLocal, invalid || (!options.AllowMinUser && address.StartsWith('-')));
     }
 

@@ -28,12 +28,13 @@ public sealed class TrivialRewriteService : IRewrite
     /// <summary>The service for one configuration.</summary>
     /// <param name="config">The configuration.</param>
     /// <param name="tables">Opens tables.</param>
+    /// <param name="routes">Opens tables whose results are transports and next hops (<see cref="TableOptions.FixedResults"/>).</param>
     /// <param name="addresses">Looks addresses up.</param>
     /// <param name="lists">Makes match lists.</param>
     /// <param name="isOwnAddress">Whether an address is one of inet_interfaces or proxy_interfaces.</param>
     /// <param name="log">The log of trivial-rewrite.</param>
     public TrivialRewriteService(
-        IConfig config, ITableSet tables, IAddressMaps addresses, IMatchLists lists, Func<IPAddress, bool> isOwnAddress, ServiceLog log)
+        IConfig config, ITableSet tables, ITableSet routes, IAddressMaps addresses, IMatchLists lists, Func<IPAddress, bool> isOwnAddress, ServiceLog log)
     {
         _options = new TrivialRewriteOptions(config);
         _log = new TrivialRewriteLog(log);
@@ -42,14 +43,14 @@ public sealed class TrivialRewriteService : IRewrite
         var local = new LocalDomains(lists.Domains(CommonParameters.Mydestination.Name, config.Get(CommonParameters.Mydestination)), isOwnAddress);
         _resolver = new RecipientResolver(_options, _rewriter, local, _log);
         var parents = ListSyntax.Split(config.Get(TrivialRewriteParameters.ParentDomainMatchesSubdomains));
-        _mail = new RouteSet(RouteParameters.Mail, config, Open, addresses, parents);
-        _probes = new RouteSet(RouteParameters.Probes, config, Open, addresses, parents);
-        _relocated = Open(TrivialRewriteParameters.RelocatedMaps);
+        _mail = new RouteSet(RouteParameters.Mail, config, Route, addresses, parents);
+        _probes = new RouteSet(RouteParameters.Probes, config, Route, addresses, parents);
+        _relocated = Maps.Open(tables, TrivialRewriteParameters.RelocatedMaps.Name, config.Get(TrivialRewriteParameters.RelocatedMaps));
         _aliasDomains = Class(TrivialRewriteParameters.VirtualAliasDomains);
         _mailboxDomains = Class(TrivialRewriteParameters.VirtualMailboxDomains);
         _relayDomains = Class(TrivialRewriteParameters.RelayDomains);
 
-        Maps Open(StringParameter parameter) => Maps.Open(tables, parameter.Name, config.Get(parameter));
+        Maps Route(StringParameter parameter) => Maps.Open(routes, parameter.Name, config.Get(parameter));
 
         DomainClass Class(StringParameter parameter) =>
             new(parameter.Name, config.Get(parameter) is { Length: > 0 } value ? lists.Domains(parameter.Name, value) : null);

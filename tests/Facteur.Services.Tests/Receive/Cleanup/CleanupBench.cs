@@ -19,7 +19,7 @@ internal sealed class CleanupBench
         var config = new TestConfig([("append_dot_mydomain", "no"), ("relay_domains", ""), ("virtual_maps", ""), .. values]);
         var addresses = new MemoryAddressMaps(values.FirstOrDefault(v => v.Name == "recipient_delimiter").Value ?? "", "dest.example", "mx.dest.example");
         var lists = new MemoryMatchLists(tables);
-        var rewrite = new TrivialRewriteService(config, tables, addresses, lists, IPAddress.IsLoopback, new ServiceLog(Log, "postfix/trivial-rewrite"));
+        var rewrite = new TrivialRewriteService(config, tables, tables, addresses, lists, IPAddress.IsLoopback, new ServiceLog(Log, "postfix/trivial-rewrite"));
         Service = new CleanupService(config, Incoming, rewrite, tables, addresses, lists, new ServiceLog(Log, "postfix/cleanup"), new FixedTime(),
             new TableSet(config, new Events(Log), TimeProvider.System, new TableOptions { Utf8 = false }));
     }

@@ -121,7 +121,7 @@ public sealed class OpenRelayTests
         var tables = new MemoryTables();
         var config = new TestConfig(("relay_domains", main.FirstOrDefault(value => value.Name == "relay_domains").Value ?? ""), ("inet_interfaces", "127.0.0.25, 127.0.0.1"));
         world.Rewriting = new TrivialRewriteService(
-            config, tables, new MemoryAddressMaps("+", "dest.example"), new MemoryMatchLists(tables), address => address.Equals(IPAddress.Parse("127.0.0.25")) || IPAddress.IsLoopback(address) && address.ToString() == "127.0.0.1",
+            config, tables, tables, new MemoryAddressMaps("+", "dest.example"), new MemoryMatchLists(tables), address => address.Equals(IPAddress.Parse("127.0.0.25")) || IPAddress.IsLoopback(address) && address.ToString() == "127.0.0.1",
             new ServiceLog(new TestLog(), "postfix/trivial-rewrite"));
         return world;
     }

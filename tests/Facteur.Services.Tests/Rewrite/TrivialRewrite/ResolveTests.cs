@@ -15,7 +15,7 @@ public sealed class ResolveTests
     {
         var config = new TestConfig([("append_dot_mydomain", "no"), .. values.Any(v => v.Name == "relay_domains") ? [] : new[] { ("relay_domains", "") }, .. values]);
         return new TrivialRewriteService(
-            config, _tables, new MemoryAddressMaps("+", "dest.example"), new MemoryMatchLists(_tables), IPAddress.Parse("127.0.0.1").Equals, new ServiceLog(_log, "postfix/trivial-rewrite"));
+            config, _tables, _tables, new MemoryAddressMaps("+", "dest.example"), new MemoryMatchLists(_tables), IPAddress.Parse("127.0.0.1").Equals, new ServiceLog(_log, "postfix/trivial-rewrite"));
     }
 
     private static async Task<string> Resolve(TrivialRewriteService service, string recipient, string sender = "a@sender.example")
@@ -154,9 +154,30 @@ public sealed class ResolveTests
     {
         var config = new TestConfig([("compatibility_level", level), ("mydomain", "dest.example"), .. set is null ? [] : new[] { ("append_dot_mydomain", set) }]);
         var service = new TrivialRewriteService(
-            config, _tables, new MemoryAddressMaps("+", "dest.example"), new MemoryMatchLists(_tables), IPAddress.Parse("127.0.0.1").Equals, new ServiceLog(_log, "postfix/trivial-rewrite"));
+            config, _tables, _tables, new MemoryAddressMaps("+", "dest.example"), new MemoryMatchLists(_tables), IPAddress.Parse("127.0.0.1").Equals, new ServiceLog(_log, "postfix/trivial-rewrite"));
         await service.RewriteAsync(local: true, address, TestContext.Current.CancellationToken);
         Assert.Equal(expected is null ? [] : [$"postfix/trivial-rewrite: {expected}"], _log.Lines);
+    }
+
+    [Theory]
+    [InlineData("joe", "smtp:mx.dest.example joe@mx.dest.example Default")]
+    [InlineData("", "smtp:mx.dest.example MAILER-DAEMON@mx.dest.example Default")]
+    [InlineData("joe@dest.example", "smtp:dest.example joe@dest.example Default")]
+    public async Task Mail_without_a_domain_is_local_only_where_this_host_is(string address, string expected) =>
+        Assert.Equal(expected, await Resolve(Service(("mydestination", ""), ("append_at_myorigin", "no")), address));
+
+    [Fact]
+    public async Task Mail_without_a_domain_waits_for_mydestination() =>
+        Assert.EndsWith("Fail", await Resolve(Service(("mydestination", "hash:missing"), ("append_at_myorigin", "no")), "joe"));
+
+    [Theory]
+    [InlineData("u@any.example", "local:mx.dest.example u@any.example Local")]
+    [InlineData("u@1.2.3.4", "error:5.1.3 bad address syntax u@1.2.3.4 Default, Error")]
+    [InlineData("u@bad..example", "error:5.1.3 bad address syntax u@bad..example Default, Error")]
+    public async Task A_pattern_makes_no_bad_domain_local(string address, string expected)
+    {
+        _tables.AddPattern("pcre:all", static _ => "x");
+        Assert.Equal(expected, await Resolve(Service(("mydestination", "pcre:all")), address));
     }
 
     [Fact]

@@ -31,6 +31,11 @@ public sealed class RewriteTests
     [InlineData("joe.@x.example", "\"joe.\"@x.example")]
     [InlineData("u@x@y", "\"u@x\"@y")]
     [InlineData("\"\"", "\"\"")]
+    [InlineData("@", "@")]
+    [InlineData("@x.example", "\"\"@x.example")]
+    [InlineData("\"\"@x.example", "\"\"@x.example")]
+    [InlineData("@a.example:@x.example", "\"\"@x.example")]
+    [InlineData("site!", "\"\"@site")]
     public void Completes_addresses(string address, string expected) => Assert.Equal(expected, Rewriter.Rewrite(Local, address));
 
     [Theory]
