@@ -38,6 +38,11 @@ public static class MainCfEditor
     public static string CommentOut(string text, IReadOnlySet<string> names) =>
         Edit(text, (line, _) => (NameOf(line) is { } name && names.Contains(name) ? Verdict.CommentOut : Verdict.Keep, null)).ToString();
 
-    // A first line that starts with white space continues none, and sets nothing.
-    private static string? NameOf(string line) => !Spaces.Is(line[0]) && MainCfFile.SplitNameValue(line, out var name, out _) is null ? name : null;
+    // A first line that starts with white space continues none, and sets nothing. A line without "=" has a name, too: it can be mended or removed (Postfix).
+    private static string? NameOf(string line) => line.IndexOfAny([' ', '\t', '\r', '\v', '\f', '=']) switch
+    {
+        0 => null,
+        < 0 => line,
+        var end => line[..end],
+    };
 }

@@ -11,13 +11,14 @@ public sealed class MasterCfEditor(string path, string text)
     /// <param name="which">Which.</param>
     /// <param name="change">The new form; null removes the entry.</param>
     public string Change(Func<WrittenEntry, bool> which, Func<WrittenEntry, MasterLine?> change) =>
-        Edit(text, (line, number) => Entry(line, number) is var entry && !which(entry) ? (Verdict.Keep, null)
+        Edit(text, (line, number) => Entry(line, number) is not { } entry || !which(entry) ? (Verdict.Keep, null)
             : (Verdict.Replace, change(entry) is { } changed ? MasterFormat.Format(changed, fold: true) : null), commentsFirst: true).ToString();
 
     /// <summary>Turns entries into comments.</summary>
     /// <param name="which">Which.</param>
     public string CommentOut(Func<WrittenEntry, bool> which) =>
-        Edit(text, (line, number) => (which(Entry(line, number)) ? Verdict.CommentOut : Verdict.Keep, null)).ToString();
+        Edit(text, (line, number) => (Entry(line, number) is { } entry && which(entry) ? Verdict.CommentOut : Verdict.Keep, null)).ToString();
 
-    private WrittenEntry Entry(string line, int number) => WrittenEntry.Of(line, $"file {path}: line {number}");
+    // A first line that starts with white space continues none, and is no entry.
+    private WrittenEntry? Entry(string line, int number) => Spaces.Is(line[0]) ? null : WrittenEntry.Of(line, $"file {path}: line {number}");
 }

@@ -470,6 +470,25 @@ public sealed class PostconfTests : IDisposable
         Answers("", option, request.Replace("b/", "a/", StringComparison.Ordinal).Replace("*/", "a/", StringComparison.Ordinal).Replace("a/a/", "a/unix/", StringComparison.Ordinal));
     }
 
+    [Theory]
+    [InlineData("a = b\nfoo = 1\n", "-e", "foo=1")]
+    [InlineData("a = b\n", "-X", "foo")]
+    [InlineData("a = b\n#foo bar\n", "-#", "foo")]
+    public void A_line_of_main_cf_without_equals_sign_is_mended_or_removed_by_its_name(string expected, params string[] arguments)
+    {
+        File.WriteAllText($"{_directory}/main.cf", "a = b\nfoo bar\n");
+        Answers("", arguments);
+        Assert.Equal(expected, File.ReadAllText($"{_directory}/main.cf"));
+    }
+
+    [Fact]
+    public void A_first_line_of_master_cf_that_starts_with_white_space_is_no_entry()
+    {
+        File.WriteAllText($"{_directory}/master.cf", "  odd\na unix - - n - - smtp\n");
+        Answers("", "-Fe", "*/*/chroot=y");
+        Assert.Equal("  odd\na          unix  -       -       y       -       -       smtp\n", File.ReadAllText($"{_directory}/master.cf"));
+    }
+
     [Fact]
     public void A_line_of_master_cf_that_names_no_type_can_be_asked_nothing()
     {
