@@ -33,14 +33,14 @@ internal sealed class PostconfEdit(CommandContext context, PostconfOptions optio
                 }
                 values.Add(new(name, value));
             }
-            return Rewrite("main.cf", text => MainCfEditor.Set(text, values), values.Select(v => v.Key));
+            return Rewrite("main.cf", (_, text) => MainCfEditor.Set(text, values), values.Select(v => v.Key));
         }
         if (options.Operands.Any(string.IsNullOrWhiteSpace))
         {
             return "-X or -# requires non-blank parameter names";
         }
         var names = options.Operands.ToHashSet(StringComparer.Ordinal);
-        return Rewrite("main.cf", text => options.Action == 'X' ? MainCfEditor.Remove(text, names) : MainCfEditor.CommentOut(text, names), names);
+        return Rewrite("main.cf", (_, text) => options.Action == 'X' ? MainCfEditor.Remove(text, names) : MainCfEditor.CommentOut(text, names), names);
     }
 
     /// <summary>master.cf: -Me, -MX, -M#.</summary>
@@ -75,7 +75,7 @@ internal sealed class PostconfEdit(CommandContext context, PostconfOptions optio
             }
             changes.Add(new(name, type, line));
         }
-        return Rewrite("master.cf", text => ChangeServices(text, changes), []);
+        return Rewrite("master.cf", (path, text) => ChangeServices(path, text, changes), []);
     }
 
     /// <summary>master.cf's fields: -Fe.</summary>
@@ -116,6 +116,8 @@ internal sealed class PostconfEdit(CommandContext context, PostconfOptions optio
         return line with { Arguments = [.. kept, .. line.Arguments.Skip(line.OptionCount)] };
     });
 
+    private string These => options.Mode == 'p' ? "-e, -X, or -# accepts" : "-Me, -Fe, -Pe, -X, or -# accept";
+
     private string? Operands()
     {
         if (options.Operands.Count == 0)
@@ -126,11 +128,11 @@ internal sealed class PostconfEdit(CommandContext context, PostconfOptions optio
         {
             if (operand.Contains('\n', StringComparison.Ordinal))
             {
-                return "-e, -X, or -# accepts no multi-line input";
+                return $"{These} no multi-line input";
             }
             if (operand.TrimStart() is ['#', ..])
             {
-                return "-e, -X, or -# accepts no comment input";
+                return $"{These} no comment input";
             }
         }
         return null;
@@ -169,27 +171,23 @@ internal sealed class PostconfEdit(CommandContext context, PostconfOptions optio
             requests.Add((operand, name, type, part, value));
         }
         var matched = new HashSet<string>(StringComparer.Ordinal);
-        var failed = Rewrite("master.cf", text => MasterCfEditor.Change(text, line =>
-        {
-            // The name that a request speaks of is the one before its own changes.
-            var (oldName, oldType) = (line.Name, line.Type);
-            foreach (var (operand, name, type, part, value) in requests)
+        var failed = Rewrite("master.cf", (path, text) => new MasterCfEditor(path, text).Change(
+            entry => requests.Exists(r => Names(r.Name, r.Type, entry)),
+            entry =>
             {
-                if (name is "*" || name == oldName)
+                var line = entry.Read();
+                if (MasterCfFile.InvalidField(line) is { } invalid)
                 {
-                    if (type is "*" || type == oldType)
-                    {
-                        matched.Add(operand);
-                        if (MasterCfFile.InvalidField(line) is { } invalid)
-                        {
-                            throw new ConfigException($"{invalid} in \"{string.Join(' ', line.Fields.Concat(line.Arguments))}\"");
-                        }
-                        line = change(line, part, value);
-                    }
+                    throw new ConfigException($"{invalid} in \"{string.Join(' ', line.Fields.Concat(line.Arguments))}\"");
                 }
-            }
-            return line;
-        }), []);
+                // The name that a request speaks of is the one before its own changes.
+                foreach (var (operand, _, _, part, value) in requests.Where(r => Names(r.Name, r.Type, entry)))
+                {
+                    matched.Add(operand);
+                    line = change(line, part, value);
+                }
+                return line;
+            }), []);
         foreach (var (operand, _, _, _, _) in requests.Where(r => failed is null && !matched.Contains(r.Operand)))
         {
             context.Warn($"unmatched service_name/type: \"{operand}\"");
@@ -197,23 +195,26 @@ internal sealed class PostconfEdit(CommandContext context, PostconfOptions optio
         return failed;
     }
 
-    private string ChangeServices(string text, List<ServiceChange> changes)
+    private string ChangeServices(string path, string text, List<ServiceChange> changes)
     {
+        var editor = new MasterCfEditor(path, text);
         if (options.Action == '#')
         {
-            return MasterCfEditor.CommentOut(text, line => changes.Exists(c => c.Asks(line)));
+            return editor.CommentOut(entry => changes.Exists(c => c.Concerns(entry)));
         }
         var found = new HashSet<ServiceChange>();
-        var edited = MasterCfEditor.Change(text, line =>
-            changes.Find(c => c.Asks(line) || c.Becomes(line)) is not { } change ? line
-                // A second entry of the same service goes: the new one is to be the last.
-                : found.Add(change) ? change.Entry : null);
+        // A second entry of the same service goes: the new one is to be the last.
+        var edited = editor.Change(
+            entry => changes.Exists(c => c.Concerns(entry)),
+            entry => changes.Find(c => c.Concerns(entry)) is { } change && found.Add(change) ? change.Entry : null);
         foreach (var change in changes.Where(c => c.Entry is not null && !found.Contains(c)))
         {
             edited += MasterFormat.Format(change.Entry!, fold: true) + "\n";
         }
         return edited;
     }
+
+    private static bool Names(string name, string type, WrittenEntry entry) => (name == "*" || name == entry.Name) && (type == "*" || type == entry.Type);
 
     private static string? CheckField(string field, string value)
     {
@@ -229,7 +230,7 @@ internal sealed class PostconfEdit(CommandContext context, PostconfOptions optio
         return MasterCfFile.CheckField(index, value) is null && Braces.Split(value, " \t").Count == 1 ? null : $"invalid {field} field \"{value}\" in \"{value}\"";
     }
 
-    private string? Rewrite(string file, Func<string, string> change, IEnumerable<string> names)
+    private string? Rewrite(string file, Func<string, string, string> change, IEnumerable<string> names)
     {
         var path = $"{_directory}/{file}";
         return ConfigFile.Rewrite(path, text =>
@@ -238,14 +239,14 @@ internal sealed class PostconfEdit(CommandContext context, PostconfOptions optio
             {
                 context.Warn($"{path}: multiple entries for \"{name}\"");
             }
-            return change(text);
+            return change(path, text);
         });
     }
 
     /// <summary>What becomes of the services that a request names; each part may be "*".</summary>
     private sealed record ServiceChange(string Name, string Type, MasterLine? Entry)
     {
-        public bool Asks(MasterLine line) => (Name == "*" || Name == line.Name) && (Type == "*" || Type == line.Type);
+        public bool Concerns(WrittenEntry entry) => Names(Name, Type, entry) || (Entry is { } own && Names(own.Name, own.Type, entry));
 
         public bool Becomes(MasterLine line) => Entry is { } entry && entry.Name == line.Name && entry.Type == line.Type;
     }

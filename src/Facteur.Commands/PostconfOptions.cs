@@ -19,7 +19,7 @@ internal sealed class PostconfOptions
     // In Postfix's order, in which they are told.
     private const string Letters = "aAbdefFhHjlmMnopPtTxX#";
 
-    private static readonly string[] Exclusive = [Modes, Actions, "hH", "feX#", "heX#", "HeX#", "jeX#", "oeX#", "xeX#"];
+    private static readonly string[] Exclusive = [Modes, Actions, "do", "feX#", "xeX#", "oeX#", "hHeX#", "jeX#"];
 
     private readonly HashSet<char> _flags = [];
     private readonly List<KeyValuePair<string, string>> _overrides = [];
@@ -144,12 +144,10 @@ internal sealed class PostconfOptions
             'M' => "dnhH",
             'F' => "dnX#",
             'P' => "dn#",
-            _ => "defhHjnxX#",
+            'b' or 't' => "defhHjnxX#",
+            _ => "defhHjnoxX#",
         };
-        foreach (var flag in forbidden.Where(_flags.Contains))
-        {
-            return $"with option -{Mode}, do not specify -{flag}";
-        }
-        return null;
+        var present = Letters.Where(f => forbidden.Contains(f, StringComparison.Ordinal) && _flags.Contains(f)).ToList();
+        return present.Count == 0 ? null : $"with option -{Mode}, do not specify{string.Concat(present.Select(f => $" -{f}"))}";
     }
 }

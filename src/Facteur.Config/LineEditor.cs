@@ -20,9 +20,9 @@ internal static class LineEditor
 
     /// <summary>Asks for each logical line what becomes of it.</summary>
     /// <param name="text">The file's text.</param>
-    /// <param name="decide">What becomes of a line.</param>
+    /// <param name="decide">What becomes of a line with this number.</param>
     /// <param name="commentsFirst">Whether comments within a line that is replaced come before what takes its place (Postfix: master.cf) or after it (main.cf).</param>
-    internal static StringBuilder Edit(string text, Func<string, (Verdict Verdict, string? Text)> decide, bool commentsFirst = false)
+    internal static StringBuilder Edit(string text, Func<string, int, (Verdict Verdict, string? Text)> decide, bool commentsFirst = false)
     {
         var output = new StringBuilder(text.Length + 128);
         var lines = text.Split('\n');
@@ -36,7 +36,7 @@ internal static class LineEditor
             }
             var end = EndOf(lines, start, count);
             var block = lines.AsSpan(start, end - start);
-            var (verdict, replacement) = decide(Join(block));
+            var (verdict, replacement) = decide(Join(block), start + 1);
             if (verdict == Verdict.Replace && !commentsFirst)
             {
                 Append(replacement);

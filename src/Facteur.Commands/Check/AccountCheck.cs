@@ -79,22 +79,45 @@ internal sealed class AccountCheck(ConfigLoad load, SettingPlaces places, Findin
         return account;
     }
 
-    // local and virtual refuse to start with a limit that a message may exceed.
+    // local and virtual refuse to start with a limit that a message may exceed; of an agent that gets no mail that is only worth a note.
     private void Limits()
     {
-        var message = load.Config.Get(CommonParameters.MessageSizeLimit);
-        foreach (var (parameter, agent) in ((IntParameter, string)[])[(LocalParameters.MailboxSizeLimit, "local"), (VirtualParameters.MailboxLimit, "virtual")])
+        foreach (var entry in load.Entries.Where(e => e.Command is "local" or "virtual"))
         {
-            var mailbox = load.Config.Get(parameter);
-            var isSet = places.Main.Entries.ContainsKey(parameter.Name);
-            if (mailbox > 0 && (message == 0 || mailbox < message) && load.Entries.Any(e => e.Command == agent))
+            IConfig config;
+            try
             {
-                findings.Add(
-                    FindingLevel.Error, places.Of(null, isSet ? parameter.Name : CommonParameters.MessageSizeLimit.Name),
-                    $"{parameter.Name} = {mailbox} is smaller than message_size_limit = {message}{(message == 0 ? " (no limit)" : "")}: {agent}(8) does not deliver with it");
+                config = load.Config.With(entry.Overrides);
             }
+            catch (ConfigException)
+            {
+                // The loader has said it.
+                continue;
+            }
+            var message = config.Get(CommonParameters.MessageSizeLimit);
+            var parameter = entry.Command == "local" ? LocalParameters.MailboxSizeLimit : VirtualParameters.MailboxLimit;
+            var mailbox = config.Get(parameter);
+            if (mailbox <= 0 || (message > 0 && mailbox >= message))
+            {
+                continue;
+            }
+            var used = IsUsed(entry.Name);
+            findings.Add(
+                used ? FindingLevel.Error : FindingLevel.Note,
+                new[] { parameter.Name, CommonParameters.MessageSizeLimit.Name }.Select(name => places.Of(entry, name)).OrderBy(place => place.Line == 0).First(),
+                $"{parameter.Name} = {mailbox} is smaller than message_size_limit = {message}{(message == 0 ? " (no limit)" : "")}: {entry.Command}(8) does not deliver with it"
+                + (used ? "" : $"; no parameter gives mail to {entry.Name}/unix"));
         }
     }
+
+    private bool IsUsed(string service) => ServiceCheck.Transports.Any(name => Value(name).Split(':')[0] == service && name switch
+    {
+        "local_transport" => Value("mydestination").Length > 0,
+        "virtual_transport" => Value("virtual_mailbox_domains").Length > 0,
+        _ => true,
+    });
+
+    private string Value(string name) => load.Config.Find(name) ?? "";
 
     private void Error(Parameter parameter, string text) => findings.Add(FindingLevel.Error, places.Of(null, parameter.Name), text);
 }

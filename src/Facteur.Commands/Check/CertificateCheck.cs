@@ -43,7 +43,7 @@ internal sealed class CertificateCheck(ConfigLoad load, SettingPlaces places, Fi
             }
             foreach (var name in (string[])[prefix + "CAfile", prefix + "CApath"])
             {
-                if (config.Find(name) is ['/', ..] path && !File.Exists(path) && !Directory.Exists(path) && _seen.Add($"{name}={path}"))
+                if (config.Find(name) is ['/', ..] path && !File.Exists(path) && !Directory.Exists(path) && _seen.Add(path))
                 {
                     findings.Add(FindingLevel.Error, places.Of(entry, name), $"{name}: open {path}: No such file or directory");
                 }
@@ -76,9 +76,15 @@ internal sealed class CertificateCheck(ConfigLoad load, SettingPlaces places, Fi
     private void Chains(MasterEntry? entry, IConfig config, string name)
     {
         var (place, key, keyPath) = (places.Of(entry, name), "", "");
-        foreach (var path in (config.Find(name) ?? "").Split([' ', '\t', ','], StringSplitOptions.RemoveEmptyEntries))
+        var chains = config.Find(name) ?? "";
+        // Said once of what others take over: tlsproxy_tls_chain_files has smtpd's by default.
+        if (!_seen.Add($"chain {chains}"))
         {
-            if (!_seen.Add($"{name}={path}") || Read(place, name, path) is not { } text)
+            return;
+        }
+        foreach (var path in chains.Split([' ', '\t', ','], StringSplitOptions.RemoveEmptyEntries))
+        {
+            if (Read(place, name, path) is not { } text)
             {
                 continue;
             }

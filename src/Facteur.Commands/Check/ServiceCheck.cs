@@ -13,7 +13,8 @@ internal static class ServiceCheck
         "showq", "smtp", "smtpd", "spawn", "tlsmgr", "tlsproxy", "trace", "trivial-rewrite", "verify", "virtual",
     };
 
-    private static readonly string[] Transports =
+    /// <summary>Parameters that name a transport.</summary>
+    internal static IReadOnlyList<string> Transports { get; } =
     [
         "local_transport", "virtual_transport", "relay_transport", "default_transport", "mailbox_transport", "fallback_transport", "error_transport", "address_verify_default_transport",
     ];

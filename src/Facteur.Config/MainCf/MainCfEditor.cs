@@ -14,7 +14,7 @@ public static class MainCfEditor
             wanted[name] = value;
         }
         var found = new HashSet<string>(StringComparer.Ordinal);
-        var edited = Edit(text, line =>
+        var edited = Edit(text, (line, _) =>
         {
             if (NameOf(line) is not { } name || !wanted.TryGetValue(name, out var value))
             {
@@ -32,12 +32,17 @@ public static class MainCfEditor
 
     /// <summary>Removes settings.</summary>
     public static string Remove(string text, IReadOnlySet<string> names) =>
-        Edit(text, line => (NameOf(line) is { } name && names.Contains(name) ? Verdict.Replace : Verdict.Keep, null)).ToString();
+        Edit(text, (line, _) => (NameOf(line) is { } name && names.Contains(name) ? Verdict.Replace : Verdict.Keep, null)).ToString();
 
     /// <summary>Turns settings into comments.</summary>
     public static string CommentOut(string text, IReadOnlySet<string> names) =>
-        Edit(text, line => (NameOf(line) is { } name && names.Contains(name) ? Verdict.CommentOut : Verdict.Keep, null)).ToString();
+        Edit(text, (line, _) => (NameOf(line) is { } name && names.Contains(name) ? Verdict.CommentOut : Verdict.Keep, null)).ToString();
 
-    // A first line that starts with white space continues none, and sets nothing.
-    private static string? NameOf(string line) => !Spaces.Is(line[0]) && MainCfFile.SplitNameValue(line, out var name, out _) is null ? name : null;
+    // A first line that starts with white space continues none, and sets nothing. A line without "=" has a name, too: it can be mended or removed (Postfix).
+    private static string? NameOf(string line) => line.IndexOfAny([' ', '\t', '\r', '\v', '\f', '=']) switch
+    {
+        0 => null,
+        < 0 => line,
+        var end => line[..end],
+    };
 }

@@ -3,24 +3,22 @@ using static Facteur.Config.LineEditor;
 namespace Facteur.Config.MasterCf;
 
 /// <summary>Changes services in the text of a master.cf and keeps all else: comments, blank lines, order, other services byte for byte.</summary>
-public static class MasterCfEditor
+/// <param name="path">The file's name, for messages.</param>
+/// <param name="text">The file's text.</param>
+public sealed class MasterCfEditor(string path, string text)
 {
-    /// <summary>Changes services.</summary>
-    /// <param name="text">The file's text.</param>
-    /// <param name="change">The service's new form; the same object to keep it, null to remove it.</param>
-    public static string Change(string text, Func<MasterLine, MasterLine?> change) =>
-        Edit(text, line =>
-        {
-            if (MasterLine.Parse(line, 0, out _) is not { } service)
-            {
-                return (Verdict.Keep, null);
-            }
-            var changed = change(service);
-            return ReferenceEquals(changed, service) ? (Verdict.Keep, null)
-                : (Verdict.Replace, changed is null ? null : MasterFormat.Format(changed, fold: true));
-        }, commentsFirst: true).ToString();
+    /// <summary>Puts other entries in the place of some.</summary>
+    /// <param name="which">Which.</param>
+    /// <param name="change">The new form; null removes the entry.</param>
+    public string Change(Func<WrittenEntry, bool> which, Func<WrittenEntry, MasterLine?> change) =>
+        Edit(text, (line, number) => Entry(line, number) is not { } entry || !which(entry) ? (Verdict.Keep, null)
+            : (Verdict.Replace, change(entry) is { } changed ? MasterFormat.Format(changed, fold: true) : null), commentsFirst: true).ToString();
 
-    /// <summary>Turns services into comments.</summary>
-    public static string CommentOut(string text, Func<MasterLine, bool> which) =>
-        Edit(text, line => (MasterLine.Parse(line, 0, out _) is { } service && which(service) ? Verdict.CommentOut : Verdict.Keep, null)).ToString();
+    /// <summary>Turns entries into comments.</summary>
+    /// <param name="which">Which.</param>
+    public string CommentOut(Func<WrittenEntry, bool> which) =>
+        Edit(text, (line, number) => (Entry(line, number) is { } entry && which(entry) ? Verdict.CommentOut : Verdict.Keep, null)).ToString();
+
+    // A first line that starts with white space continues none, and is no entry.
+    private WrittenEntry? Entry(string line, int number) => Spaces.Is(line[0]) ? null : WrittenEntry.Of(line, $"file {path}: line {number}");
 }

@@ -8,7 +8,7 @@ namespace Facteur.Config.MasterCf;
 /// <param name="Line">The line it starts on.</param>
 public sealed record MasterLine(IReadOnlyList<string> Fields, IReadOnlyList<string> Arguments, int Line)
 {
-    private const string Blanks = " \t\r\n\f\v";
+    internal const string Blanks = " \t\r\n\f\v";
 
     /// <summary>Names of the fields, as "postconf -F" shows them.</summary>
     public static IReadOnlyList<string> FieldNames { get; } = ["service", "type", "private", "unprivileged", "chroot", "wakeup", "process_limit", "command"];

@@ -51,6 +51,16 @@ public static class LogicalLines
     private static LogicalLine? Decode(MemoryStream joined, int first, string path, bool utf8, ITableEvents events)
     {
         var bytes = joined.GetBuffer().AsSpan(0, (int)joined.Length);
+        // Postfix: as in main.cf, a line ends where it has a null byte.
+        if (bytes.IndexOf((byte)0) is >= 0 and var end)
+        {
+            events.Warning($"{path}, line {first}: text after null byte may be ignored");
+            bytes = bytes[..end];
+        }
+        if (bytes.IsEmpty)
+        {
+            return null;
+        }
         if (utf8 && !System.Text.Unicode.Utf8.IsValid(bytes))
         {
             events.Warning($"{path}, line {first}: non-UTF-8 input \"{Printable.Of(bytes)}\" -- ignoring this line");

@@ -86,6 +86,35 @@ public sealed class CheckCommandTests : IDisposable
     }
 
     [Theory]
+    [InlineData("virtual_mailbox_domains = v.example", "", "main.cf:9: error", "")]
+    [InlineData("virtual_mailbox_domains = v.example\nvirtual_transport = lmtp:unix:private/dovecot", "", "main.cf:9: note", "; no parameter gives mail to virtual/unix")]
+    [InlineData("", "", "main.cf:9: note", "; no parameter gives mail to virtual/unix")]
+    [InlineData("fallback_transport = virtual", "", "main.cf:9: error", "")]
+    [InlineData("virtual_mailbox_domains = v.example", " -o virtual_mailbox_limit=0", null, "")]
+    [InlineData("virtual_mailbox_domains = v.example\nvirtual_mailbox_limit = 0", " -o virtual_mailbox_limit=51200000", "master.cf:4: error", "")]
+    public void A_limit_of_an_agent_that_gets_no_mail_is_worth_a_note(string main, string option, string? place, string more)
+    {
+        var (status, output) = Run($"message_size_limit = 60000000\nmailbox_size_limit = 0\n{main}", $"virtual unix - n n - - virtual{option}\nlmtp unix - - n - - lmtp");
+        var said = $"virtual_mailbox_limit = 51200000 is smaller than message_size_limit = 60000000: virtual(8) does not deliver with it{more}\n";
+        if (place is null)
+        {
+            Assert.DoesNotContain("is smaller than", output, StringComparison.Ordinal);
+            return;
+        }
+        Assert.Contains($"{_directory}/{place}: {said}", output, StringComparison.Ordinal);
+        Assert.Equal(more.Length > 0 ? 0 : 1, status);
+    }
+
+    [Fact]
+    public void Files_that_one_parameter_takes_over_from_another_are_looked_at_once()
+    {
+        var (_, output) = Run("smtpd_tls_chain_files = DIR/nochain\nsmtp_tls_CAfile = DIR/noca");
+        Assert.Equal(
+            [$"{_directory}/main.cf:10: error: smtp_tls_CAfile: open {_directory}/noca: No such file or directory", $"{_directory}/main.cf:9: error: smtpd_tls_chain_files: open {_directory}/nochain: No such file or directory"],
+            output.Split('\n').Where(l => l.Contains("No such file", StringComparison.Ordinal)).Order(StringComparer.Ordinal));
+    }
+
+    [Theory]
     [InlineData("gone unix - n n - - pipe flags=R user=mail argv=/no/such/program ${recipient}", "DIR/master.cf:4: warning: service gone/unix: argv=/no/such/program: No such file or directory")]
     [InlineData("who unix - n n - - pipe user=no-such-user argv=/bin/true", "DIR/master.cf:4: warning: service who/unix: user=no-such-user: unknown user name")]
     [InlineData("what unix - n n - - pipe user=mail", "DIR/master.cf:4: error: service what/unix: no argv=")]

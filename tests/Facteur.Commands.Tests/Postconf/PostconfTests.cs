@@ -204,6 +204,13 @@ public sealed class PostconfTests : IDisposable
     [InlineData("with option -b, do not specify -x", "-bx")]
     [InlineData("options -b and -t require at most one template file", "-t", "a", "b")]
     [InlineData("specify one of -h -H", "-hH", "foo")]
+    [InlineData("specify one of -d -o", "-d", "-o", "foo=x", "relayhost")]
+    [InlineData("specify one of -e -x", "-e", "-h", "-x", "foo=x")]
+    [InlineData("specify one of -e -h -H", "-hHe", "foo=x")]
+    [InlineData("with option -l, do not specify -o", "-l", "-o", "foo=x")]
+    [InlineData("with option -M, do not specify -h -n", "-Mnh")]
+    [InlineData("-Me, -Fe, -Pe, -X, or -# accept no multi-line input", "-Me", "x/unix=x unix - - n - - smtp\n -o a=b")]
+    [InlineData("-Me, -Fe, -Pe, -X, or -# accept no comment input", "-M#", "#x/unix")]
     [InlineData("with option -M, do not specify -n", "-Mn")]
     [InlineData("with option -M, do not specify -h", "-Mh")]
     [InlineData("with option -P, do not specify -#", "-P#", "submission/inet/syslog_name")]
@@ -439,6 +446,54 @@ public sealed class PostconfTests : IDisposable
         Fails("invalid type field \"foo\" in \"b foo - - n - - smtp\"", option, request);
         Answers("", "-MX", "b/foo");
         Assert.Equal("a unix - - n - - smtp\n", File.ReadAllText($"{_directory}/master.cf"));
+    }
+
+    [Theory]
+    [InlineData("-Me", "b/unix=b unix - - n - - lmtp", "b          unix  -       -       n       -       -       lmtp\n")]
+    [InlineData("-MX", "b/*", "")]
+    [InlineData("-M#", "b/unix", "#b unix - -\n#  n\n")]
+    public void An_entry_with_too_few_fields_is_replaced_or_removed_by_its_name_and_type(string option, string request, string instead)
+    {
+        File.WriteAllText($"{_directory}/master.cf", "a unix - - n - - smtp\nb unix - -\n  n\n# c\n");
+        Answers("", option, request);
+        Assert.Equal($"a unix - - n - - smtp\n{instead}# c\n", File.ReadAllText($"{_directory}/master.cf"));
+    }
+
+    [Theory]
+    [InlineData("-Fe", "b/unix/chroot=n")]
+    [InlineData("-PX", "*/*/x")]
+    [InlineData("-Pe", "*/unix/x=y")]
+    public void An_entry_with_too_few_fields_has_none_to_be_changed(string option, string request)
+    {
+        File.WriteAllText($"{_directory}/master.cf", "a unix - - n - - smtp\nb unix - -\n");
+        Fails("file DIR/master.cf: line 2: bad field count", option, request);
+        Answers("", option, request.Replace("b/", "a/", StringComparison.Ordinal).Replace("*/", "a/", StringComparison.Ordinal).Replace("a/a/", "a/unix/", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("a = b\nfoo = 1\n", "-e", "foo=1")]
+    [InlineData("a = b\n", "-X", "foo")]
+    [InlineData("a = b\n#foo bar\n", "-#", "foo")]
+    public void A_line_of_main_cf_without_equals_sign_is_mended_or_removed_by_its_name(string expected, params string[] arguments)
+    {
+        File.WriteAllText($"{_directory}/main.cf", "a = b\nfoo bar\n");
+        Answers("", arguments);
+        Assert.Equal(expected, File.ReadAllText($"{_directory}/main.cf"));
+    }
+
+    [Fact]
+    public void A_first_line_of_master_cf_that_starts_with_white_space_is_no_entry()
+    {
+        File.WriteAllText($"{_directory}/master.cf", "  odd\na unix - - n - - smtp\n");
+        Answers("", "-Fe", "*/*/chroot=y");
+        Assert.Equal("  odd\na          unix  -       -       y       -       -       smtp\n", File.ReadAllText($"{_directory}/master.cf"));
+    }
+
+    [Fact]
+    public void A_line_of_master_cf_that_names_no_type_can_be_asked_nothing()
+    {
+        File.WriteAllText($"{_directory}/master.cf", "a unix - - n - - smtp\nb\n");
+        Fails("file DIR/master.cf: line 2: specify service name and type on the same line", "-MX", "a/unix");
     }
 
     [Fact]

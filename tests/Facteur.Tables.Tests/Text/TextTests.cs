@@ -54,6 +54,16 @@ public sealed class TextTests
         Assert.Equal(warning, Assert.Single(said));
     }
 
+    /// <summary>Debian's postmap 3.7 takes the key alone for a line without value.</summary>
+    [Fact]
+    public void A_line_ends_at_a_null_byte()
+    {
+        var said = new Said();
+        var lines = LogicalLines.Read("a \0b\n\0c d\ne f\n\tg\0h\n"u8.ToArray(), "f", utf8: true, said);
+        Assert.Equal(["a ", "e f\tg"], lines.Select(l => l.Text));
+        Assert.Equal(new[] { 1, 2, 3 }.Select(line => $"f, line {line}: text after null byte may be ignored"), said);
+    }
+
     /// <summary>Debian's postmap 3.7 made these of the same lines.</summary>
     [Fact]
     public void A_table_is_cut_as_postmap_cuts_it()
