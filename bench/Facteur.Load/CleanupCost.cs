@@ -59,7 +59,7 @@ internal static class CleanupCost
         using var bytes = new TableSet(config, log, TimeProvider.System, new TableOptions { Utf8 = false });
         var lists = new MatchLists(config, tables, log);
         var addresses = new AddressMaps(config, lists, IPAddress.IsLoopback);
-        var rewrite = new TrivialRewriteService(config, tables, addresses, lists, IPAddress.IsLoopback, new ServiceLog(log, "postfix/trivial-rewrite"));
+        var rewrite = new TrivialRewriteService(config, tables, tables, addresses, lists, IPAddress.IsLoopback, new ServiceLog(log, "postfix/trivial-rewrite"));
         var cleanup = new CleanupService(config, new Nowhere(), rewrite, tables, addresses, lists, new ServiceLog(log, "postfix/cleanup"), TimeProvider.System, bytes);
         var content = Content();
         var best = double.MaxValue;
