@@ -113,7 +113,7 @@ public sealed class VerifyServiceTests : ICleanup, IDisposable
             await service.QueryAsync(Address, default);
             await ProbesAsync(2);
         }
-        Assert.Matches("^double-bounce[0-9b-z]+$", _probes[1].Envelope.Sender);
+        Assert.Matches("^double-bounce[0-9B-Z]+$", _probes[1].Envelope.Sender);
     }
 
     [Fact]
