@@ -115,10 +115,12 @@ internal sealed class PostmultiEdit(CommandContext context, IReadOnlyList<MailIn
         {
             return $"new config_directory={config} is already in use by instance {user.Directory}, config_directory={user.Directory}";
         }
-        var isThere = File.Exists($"{config}/main.cf") && File.Exists($"{config}/master.cf");
-        if (!isThere && order.Action == "import")
+        var (hasMain, hasMaster) = (File.Exists($"{config}/main.cf"), File.Exists($"{config}/master.cf"));
+        var isThere = hasMain && hasMaster;
+        // Where there is one of them Postfix's create writes over it.
+        if (!isThere && (order.Action == "import" || hasMain || hasMaster))
         {
-            return $"open {config}/{(File.Exists($"{config}/main.cf") ? "master.cf" : "main.cf")}: No such file or directory";
+            return $"open {config}/{(hasMain ? "master.cf" : "main.cf")}: No such file or directory";
         }
         var places = new Dictionary<string, string>(StringComparer.Ordinal);
         if (isThere)

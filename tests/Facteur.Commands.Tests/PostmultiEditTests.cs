@@ -123,6 +123,19 @@ public sealed class PostmultiEditTests : IDisposable
         Assert.Equal("fatal: new config_directory=TOP/etc/postfix-a is already in use by instance TOP/etc/postfix-a, config_directory=TOP/etc/postfix-a\n1", Run("-e", "create", "-I", "postfix-a"));
     }
 
+    [Theory]
+    [InlineData("main.cf", "master.cf")]
+    [InlineData("master.cf", "main.cf")]
+    public void Half_an_instance_is_not_written_over(string there, string missing)
+    {
+        Fine("-e init");
+        Directory.CreateDirectory($"{_top}/etc/postfix-h");
+        File.WriteAllText($"{_top}/etc/postfix-h/{there}", "# mine\n");
+        Assert.Equal($"fatal: open TOP/etc/postfix-h/{missing}: No such file or directory\n1", Run("-e", "create", "-I", "postfix-h"));
+        Assert.Equal("# mine\n", File.ReadAllText($"{_top}/etc/postfix-h/{there}"));
+        Assert.Empty(Listed());
+    }
+
     [Fact]
     public void Prototypes_come_before_what_is_built_in()
     {
