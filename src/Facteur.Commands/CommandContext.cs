@@ -1,5 +1,3 @@
-using Facteur.Config;
-
 namespace Facteur.Commands;
 
 /// <summary>What a command may see of the process that runs it, so that tests run commands without one.</summary>
@@ -29,23 +27,4 @@ public sealed record CommandContext(
     // Postfix: a control character that a file or an argument brings into a message is a question mark.
     private static string Printable(string text) =>
         text.Any(c => char.IsControl(c) && c != '\n') ? string.Concat(text.Select(c => char.IsControl(c) && c != '\n' ? '?' : c)) : text;
-
-    /// <summary>Reads main.cf as each command does: warnings and errors go to standard error.</summary>
-    /// <param name="directory">The argument of -c, or null.</param>
-    /// <param name="overrides">name=value of the command's -o.</param>
-    /// <returns>The configuration, or null: the command ends with its status for configuration errors.</returns>
-    public IConfig? ReadConfig(string? directory, IReadOnlyList<KeyValuePair<string, string>>? overrides = null)
-    {
-        var load = ConfigLoader.Load(
-            ConfigLoader.FindDirectory(directory, Environment), new LoadOptions { ProcessName = Name, Overrides = overrides ?? [], WithMaster = false });
-        foreach (var warning in load.Warnings)
-        {
-            Warn(warning);
-        }
-        foreach (var error in load.Errors)
-        {
-            Fatal(error);
-        }
-        return load.Errors.Count == 0 ? load.Config : null;
-    }
 }

@@ -11,6 +11,7 @@ namespace Facteur.Commands;
 public static class CommandProcess
 {
     private const int TemporaryFailure = 75;
+    private const int Unavailable = 69;
     private const int AccessMode = 3;
 
     /// <summary>The last part of argv[0], "" when there is none.</summary>
@@ -72,7 +73,12 @@ public static class CommandProcess
             // What the world did is one line; a fault of ours says where it is. Mail that was not taken stays with its program (EX_TEMPFAIL).
             var expected = e is IOException or UnauthorizedAccessException or SocketException or ConfigException or ControlException or IdentityException;
             Say(error, $"{name}: fatal: {(expected ? e.Message : e)}\n");
-            return name is "sendmail" or "postdrop" ? TemporaryFailure : 1;
+            return name switch
+            {
+                "sendmail" or "postdrop" => TemporaryFailure,
+                "mailq" or "postqueue" => Unavailable,
+                _ => 1,
+            };
         }
     }
 

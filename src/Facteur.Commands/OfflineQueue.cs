@@ -10,10 +10,10 @@ namespace Facteur.Commands;
 /// The queue of a system that is down, over its spool, by the one process that holds the spool's lock. Every order is on stable storage
 /// when it returns. What needs a running system (delivery attempts, rewriting) is refused.
 /// </summary>
-/// <param name="spool">The spool; closed with this object.</param>
+/// <param name="spool">The spool; closed with this object. Null before the first start, when there is none: its queues are empty.</param>
 /// <param name="longIds">enable_long_queue_ids.</param>
 /// <param name="maildrop">Where mail waits for pickup; listed first, as in Postfix.</param>
-public sealed class OfflineQueue(ISpool spool, bool longIds, MaildropDirectory? maildrop = null) : IQueueOperator
+public sealed class OfflineQueue(ISpool? spool, bool longIds, MaildropDirectory? maildrop = null) : IQueueOperator
 {
     private const int BatchSize = 256;
     private const int MaildropLimit = 1000;
@@ -42,13 +42,13 @@ public sealed class OfflineQueue(ISpool spool, bool longIds, MaildropDirectory? 
             throw new ControlException(ControlFailure.BadRequest, "a listing of the spool goes on from its last page only");
         }
         var entries = new SpoolEntry[Math.Clamp(limit, 1, BatchSize)];
-        while (_state < States.Length)
+        while (spool is not null && _state < States.Length)
         {
             var count = spool.Previous(States[_state], ref _place, entries);
             if (count > 0)
             {
                 _page++;
-                return new(([.. entries.Take(count).Select(Listed)], _page));
+                return new(([.. entries.Take(count).Select(e => Listed(spool, e))], _page));
             }
             (_place, _state) = (SpoolCursor.End, _state + 1);
         }
@@ -70,10 +70,10 @@ public sealed class OfflineQueue(ISpool spool, bool longIds, MaildropDirectory? 
     /// <inheritdoc/>
     public ValueTask<bool> SuperAsync(SuperOperation operation, ulong id, CancellationToken cancel)
     {
-        var staged = spool.TryGet(id, out var entry) && Stage(operation, entry);
+        var staged = spool is not null && spool.TryGet(id, out var entry) && Stage(spool, operation, entry);
         if (staged)
         {
-            Commit();
+            Commit(spool!);
         }
         return new(staged);
     }
@@ -81,6 +81,10 @@ public sealed class OfflineQueue(ISpool spool, bool longIds, MaildropDirectory? 
     /// <inheritdoc/>
     public ValueTask<int> SuperAllAsync(SuperOperation operation, string? queueName, CancellationToken cancel)
     {
+        if (spool is null)
+        {
+            return new(0);
+        }
         // Numbers first: what a move does to a listing under way is the spool's own business.
         var ids = new List<ulong>();
         var entries = new SpoolEntry[BatchSize];
@@ -95,15 +99,15 @@ public sealed class OfflineQueue(ISpool spool, bool longIds, MaildropDirectory? 
         var done = 0;
         foreach (var id in ids)
         {
-            done += spool.TryGet(id, out var entry) && Stage(operation, entry) ? 1 : 0;
+            done += spool.TryGet(id, out var entry) && Stage(spool, operation, entry) ? 1 : 0;
             if (spool.StagedBytes > StagedLimit)
             {
-                Commit();
+                Commit(spool);
             }
         }
         if (done > 0)
         {
-            Commit();
+            Commit(spool);
         }
         return new(done);
     }
@@ -111,7 +115,7 @@ public sealed class OfflineQueue(ISpool spool, bool longIds, MaildropDirectory? 
     /// <inheritdoc/>
     public ValueTask<QueuedMessage?> FindAsync(ulong id, CancellationToken cancel)
     {
-        var message = spool.Read(id);
+        var message = spool?.Read(id);
         return new(message is null ? null : new QueuedMessage(id, Name(message.Entry.State), QueueId.Format(id, longIds), message.Envelope,
             [.. message.Outcomes.Where(o => o.Done).Select(o => o.Recipient)], message.Layout));
     }
@@ -119,14 +123,14 @@ public sealed class OfflineQueue(ISpool spool, bool longIds, MaildropDirectory? 
     /// <inheritdoc/>
     public async ValueTask<bool> CopyAsync(QueuedMessage message, Func<ReadOnlyMemory<byte>, ValueTask> sink, CancellationToken cancel)
     {
-        using var reader = spool.OpenReader();
-        return await ContentCopy.CopyAsync(reader, message.Id, message.Layout, sink).ConfigureAwait(false);
+        using var reader = spool?.OpenReader();
+        return reader is not null && await ContentCopy.CopyAsync(reader, message.Id, message.Layout, sink).ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
-    public void Dispose() => spool.Dispose();
+    public void Dispose() => spool?.Dispose();
 
-    private bool Stage(SuperOperation operation, in SpoolEntry entry)
+    private static bool Stage(ISpool spool, SuperOperation operation, in SpoolEntry entry)
     {
         switch (operation)
         {
@@ -137,13 +141,13 @@ public sealed class OfflineQueue(ISpool spool, bool longIds, MaildropDirectory? 
                 spool.Move(entry.Id, QueueState.Hold, 0);
                 return true;
             case SuperOperation.Release when entry.State == QueueState.Hold:
-                Release(entry.Id);
+                Release(spool, entry.Id);
                 return true;
             case SuperOperation.Expire or SuperOperation.ForceExpire when entry.State != QueueState.Corrupt && !entry.Expire:
                 spool.Expire(entry.Id);
                 if (operation == SuperOperation.ForceExpire && entry.State == QueueState.Hold)
                 {
-                    Release(entry.Id);
+                    Release(spool, entry.Id);
                 }
                 return true;
             case SuperOperation.Requeue:
@@ -154,9 +158,9 @@ public sealed class OfflineQueue(ISpool spool, bool longIds, MaildropDirectory? 
     }
 
     // Incoming, not deferred as in Postfix: a deferral would count as an attempt.
-    private void Release(ulong id) => spool.Move(id, QueueState.Incoming, 0);
+    private static void Release(ISpool spool, ulong id) => spool.Move(id, QueueState.Incoming, 0);
 
-    private void Commit()
+    private static void Commit(ISpool spool)
     {
         if (spool.Commit(sync: true) is not CommitResult.Durable and var result)
         {
@@ -171,7 +175,7 @@ public sealed class OfflineQueue(ISpool spool, bool longIds, MaildropDirectory? 
             [.. (w.Message?.Recipients ?? []).Select(r => new ListedRecipient(r.Address, "", null, false))])),
     ];
 
-    private ListedMessage Listed(SpoolEntry entry)
+    private ListedMessage Listed(ISpool spool, SpoolEntry entry)
     {
         var id = QueueId.Format(entry.Id, longIds);
         if (spool.Read(entry.Id) is not { } message)

@@ -48,7 +48,8 @@ public static class Postfix
         {
             return Fail(context, $"no {directory}/master.cf file found");
         }
-        var load = ConfigLoader.Load(directory, new LoadOptions { ProcessName = "postfix" });
+        // What stops or shows a running system does so whatever was written into the files meanwhile.
+        var load = ConfigLoader.Load(directory, new LoadOptions { ProcessName = "postfix", WithMaster = command is not ("stop" or "quick-stop" or "drain" or "abort" or "status" or "flush") });
         if (load.Errors.Count > 0)
         {
             foreach (var error in load.Errors.Take(load.Errors.Count - 1))
@@ -68,12 +69,14 @@ public static class Postfix
         {
             return Fail(context, command == "logrotate" ? "usage postfix logrotate (no arguments)" : $"usage: postfix {command} (no arguments)");
         }
+        // The quick- forms and drain are for programs that look after Postfix (postmulti, post-install): a start here does the same checks either
+        // way, and every stop lets deliveries under way end.
         return command switch
         {
-            "start" => Start(context, load.Config, directory, queue, single),
+            "start" or "quick-start" => Start(context, load.Config, directory, queue, single),
             "start-fg" when Several(load.Config) => Fail(context, "start-fg does not support multi_instance_directories"),
             "start-fg" => StartForeground(context, directory, queue, d => serve(d, single)),
-            "stop" => Signal(context, queue, Libc.SIGTERM, "stopping", wait: true),
+            "stop" or "quick-stop" or "drain" => Signal(context, queue, Libc.SIGTERM, "stopping", wait: true),
             "abort" => Signal(context, queue, Libc.SIGKILL, "aborting", wait: true),
             "reload" => Signal(context, queue, Libc.SIGHUP, "refreshing", wait: false),
             "status" => Status(context, queue),

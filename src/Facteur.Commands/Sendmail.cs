@@ -54,9 +54,9 @@ public static class Sendmail
             case SendmailMode.Nothing:
                 return 0;
             case SendmailMode.Smtp:
-                return Read(context, directory) is { } smtp && MaySubmit(context, smtp) ? serveSmtp(context, smtp, new MaildropCleanup(smtp, context)) : TemporaryFailure;
+                return Submit(context, directory, smtp => serveSmtp(context, smtp, new MaildropCleanup(smtp, context)));
             default:
-                return Read(context, directory) is { } config && MaySubmit(context, config) ? Enqueue(context, options, config) : TemporaryFailure;
+                return Submit(context, directory, config => Enqueue(context, options, config));
         }
     }
 
@@ -68,23 +68,18 @@ public static class Sendmail
         _ => context.Arguments,
     };
 
-    /// <summary>Reads main.cf; what is wrong with it is said.</summary>
-    private static IConfig? Read(CommandContext context, string directory)
+    /// <summary>Takes mail by main.cf; what is wrong with that is said.</summary>
+    private static int Submit(CommandContext context, string directory, Func<IConfig, int> take)
     {
         try
         {
             var load = ConfigLoader.Load(directory, new LoadOptions { ProcessName = "sendmail", WithMaster = false });
-            if (load.Errors.Count == 0)
-            {
-                return load.Config;
-            }
-            context.Fatal(WithoutPlace(load.Errors[0]));
+            return load.Errors.Count > 0 ? context.Fatal(WithoutPlace(load.Errors[0]), TemporaryFailure) : MaySubmit(context, load.Config) ? take(load.Config) : TemporaryFailure;
         }
         catch (ConfigException e)
         {
-            context.Fatal(e.Message);
+            return context.Fatal(WithoutPlace(e.Message), TemporaryFailure);
         }
-        return null;
     }
 
     /// <summary>authorized_submit_users, looked at before anything is read. Whose tables this user may not read, is postdrop's or the mail system's to ask.</summary>

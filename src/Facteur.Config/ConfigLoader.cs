@@ -7,6 +7,8 @@ namespace Facteur.Config;
 /// <summary>Reads main.cf and master.cf of a directory into one checked snapshot.</summary>
 public static class ConfigLoader
 {
+    private static readonly string[] EveryProgram = ["compatibility_level", "myorigin"];
+
     /// <summary>Where the files are: -c, else MAIL_CONFIG, else /etc/postfix.</summary>
     /// <param name="option">The argument of -c, or null.</param>
     /// <param name="environment">The environment.</param>
@@ -23,20 +25,25 @@ public static class ConfigLoader
         var main = ReadMain(Path.Combine(configDirectory, "main.cf"), errors);
         warnings.AddRange(main.Warnings);
         var origin = ReadOrigin(main, errors);
-        var snapshot = new Snapshot(configDirectory, options.Generation, main, options.Host ?? HostFacts.Current(), OverridesOf(options), origin);
+        var snapshot = new Snapshot(configDirectory, options.Generation, main, options.Host ?? HostFacts.Current(), OverridesOf(options), origin, checkedOnUse: !options.WithMaster);
         errors.AddRange(options.Overrides.Select(o => snapshot.Check(o.Key)).OfType<string>());
         var master = options.WithMaster ? ReadMaster(Path.Combine(configDirectory, "master.cf"), errors, warnings) : null;
         var entries = master?.ReadEntries(errors, chrootByDefault: snapshot.Level is { Major: 0 }) ?? [];
-        if (snapshot.Get(CommonParameters.MasterServiceDisable) is { Length: > 0 } list)
+        if (options.WithMaster && snapshot.Get(CommonParameters.MasterServiceDisable) is { Length: > 0 } list)
         {
             var disabled = new DisabledServices(list);
             entries = [.. entries.Where(e => !disabled.Contains(e))];
         }
         var advice = new List<string>();
-        CheckMain(main, snapshot, errors, advice);
         if (options.WithMaster)
         {
+            CheckMain(main, snapshot, errors, advice);
             warnings.AddRange(advice);
+        }
+        else
+        {
+            // Postfix: what every program looks at when it starts.
+            errors.AddRange(EveryProgram.Where(main.Entries.ContainsKey).Select(snapshot.CheckSetting).OfType<string>());
         }
         if (master is not null)
         {
@@ -54,7 +61,7 @@ public static class ConfigLoader
     public static IConfig FromMain(string configDirectory, MainCfFile main, LoadOptions? options = null)
     {
         options ??= new LoadOptions();
-        return new Snapshot(configDirectory, options.Generation, main, options.Host ?? HostFacts.Current(), OverridesOf(options), null);
+        return new Snapshot(configDirectory, options.Generation, main, options.Host ?? HostFacts.Current(), OverridesOf(options), null, checkedOnUse: false);
     }
 
     private static Dictionary<string, string> OverridesOf(LoadOptions options)
@@ -129,10 +136,9 @@ public static class ConfigLoader
     {
         foreach (var (name, entry) in main.Entries)
         {
-            var where = $"({main.Path}, line {entry.Line})";
-            if (snapshot.Check(name) is { } wrong)
+            if (snapshot.CheckSetting(name) is { } wrong)
             {
-                errors.Add($"{wrong} {where}");
+                errors.Add(wrong);
             }
             if (DeprecatedParameters.Warning(name) is { } deprecated)
             {

@@ -16,8 +16,9 @@ public sealed record LoadOptions
     public long Generation { get; init; } = 1;
 
     /// <summary>
-    /// Whether master.cf is read too, and warnings are given of all that is likely not meant. Commands that need no services leave both:
-    /// they warn of lines that hide earlier ones, and of nothing else.
+    /// Whether master.cf is read too, every value is checked, and warnings are given of all that is likely not meant. Commands that need no
+    /// services leave all three: they warn of lines that hide earlier ones, and a wrong value ends them when they ask for it
+    /// (<see cref="ConfigException"/>), as in Postfix. A mistake in a parameter of smtpd must not keep sendmail from taking mail.
     /// </summary>
     public bool WithMaster { get; init; } = true;
 }

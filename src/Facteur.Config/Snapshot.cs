@@ -14,11 +14,12 @@ internal sealed class Snapshot : IConfig
     private readonly HostFacts _host;
     private readonly Dictionary<string, string> _overrides;
     private readonly string? _originFromFile;
+    private readonly bool _checkedOnUse;
     private readonly Lazy<Dictionary<string, string>> _names;
     private readonly Lazy<string> _networks;
     private readonly ConcurrentDictionary<string, Expanded> _expanded = new(StringComparer.Ordinal);
 
-    internal Snapshot(string directory, long generation, MainCfFile main, HostFacts host, Dictionary<string, string> overrides, string? originFromFile)
+    internal Snapshot(string directory, long generation, MainCfFile main, HostFacts host, Dictionary<string, string> overrides, string? originFromFile, bool checkedOnUse)
     {
         ConfigDirectory = directory;
         Generation = generation;
@@ -26,6 +27,7 @@ internal sealed class Snapshot : IConfig
         _host = host;
         _overrides = overrides;
         _originFromFile = originFromFile;
+        _checkedOnUse = checkedOnUse;
         _names = new(ComputeNames);
         _networks = new(ComputeNetworks);
     }
@@ -66,10 +68,14 @@ internal sealed class Snapshot : IConfig
         {
             merged[name] = value;
         }
-        var snapshot = new Snapshot(ConfigDirectory, Generation, _main, _host, merged, _originFromFile);
+        var snapshot = new Snapshot(ConfigDirectory, Generation, _main, _host, merged, _originFromFile, _checkedOnUse);
         var errors = overrides.Select(o => snapshot.Check(o.Key)).OfType<string>().ToList();
         return errors.Count == 0 ? snapshot : throw new ConfigException(string.Join("; ", errors));
     }
+
+    /// <summary>What is wrong with a name's value and where it stands, or null.</summary>
+    internal string? CheckSetting(string name) => Check(name) is not { } wrong ? null
+        : _main.Entries.TryGetValue(name, out var entry) && !_overrides.ContainsKey(name) ? $"{wrong} ({_main.Path}, line {entry.Line})" : wrong;
 
     /// <summary>What is wrong with a name's value, or null.</summary>
     internal string? Check(string name)
@@ -151,8 +157,12 @@ internal sealed class Snapshot : IConfig
     private string Checked(Parameter parameter)
     {
         var value = Value(parameter.Name, parameter);
-        // What is not valid was reported when the configuration was loaded; those who go on nevertheless get the default.
-        return value.Error is null && parameter.Check(value.Text) is null ? value.Text : Expander.Expand(parameter.Default, Unexpanded).Text;
+        if (value.Error is null && parameter.Check(value.Text) is null)
+        {
+            return value.Text;
+        }
+        // What is not valid was else reported when the configuration was loaded; those who go on nevertheless get the default.
+        return _checkedOnUse && CheckSetting(parameter.Name) is { } wrong ? throw new ConfigException(wrong) : Expander.Expand(parameter.Default, Unexpanded).Text;
     }
 
     private Expanded Value(string name, Parameter? row = null)

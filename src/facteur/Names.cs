@@ -57,14 +57,20 @@ internal static class Names
     private static QueueAccess Access { get; } = new(QueueAccess.RunningSystem.Connect, config =>
     {
         var queue = config.Get(CommonParameters.QueueDirectory);
-        if (MasterLock.Holder(queue) != 0 || !Directory.Exists(Path.Combine(queue, "journal")))
+        var journal = Path.Combine(queue, "journal");
+        if (MasterLock.Holder(queue) != 0)
         {
             return null;
+        }
+        if (!Directory.Exists(journal))
+        {
+            // Before the first start; maildrop may hold mail already. Others than root and the queue's owner see no queue of a system that is down.
+            return OwnsQueue(queue) ? new OfflineQueue(null, longIds: false, new MaildropDirectory(queue)) : null;
         }
         try
         {
             var longIds = config.Get(CommonParameters.EnableLongQueueIds);
-            var options = new SpoolOptions { Directory = Path.Combine(queue, "journal"), TimedIds = longIds, LockWait = TimeSpan.FromSeconds(5), AllowNfs = config.Get(FacteurParameters.AllowQueueOnNfs) };
+            var options = new SpoolOptions { Directory = journal, TimedIds = longIds, LockWait = TimeSpan.FromSeconds(5), AllowNfs = config.Get(FacteurParameters.AllowQueueOnNfs) };
             BecomeOwner(options.Directory);
             return new OfflineQueue(Facteur.Spool.Spool.Open(options, new UnixDisk(), TimeProvider.System, new QuietEvents()), longIds, new MaildropDirectory(queue));
         }
@@ -73,6 +79,9 @@ internal static class Names
             return null;
         }
     });
+
+    private static bool OwnsQueue(string queue) =>
+        UnixFile.Status(queue, followLinks: true, out var status) == 0 && (Libc.geteuid() == 0 || status.Uid == Libc.geteuid());
 
     /// <summary>
     /// Opening a spool makes files: root's must belong to the user who runs this instance. For the rest of the command this thread,

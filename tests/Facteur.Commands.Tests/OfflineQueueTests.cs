@@ -38,6 +38,17 @@ public sealed class OfflineQueueTests : IDisposable
     }
 
     [Fact]
+    public async Task Without_a_spool_every_queue_is_empty()
+    {
+        using var queue = new OfflineQueue(null, longIds: false);
+        Assert.Equal(ulong.MaxValue, (await queue.ListAsync(0, 10, default)).Cursor);
+        Assert.Empty((await queue.ListAsync(0, 10, default)).Messages);
+        Assert.False(await queue.SuperAsync(SuperOperation.Delete, 1, default));
+        Assert.Equal(0, await queue.SuperAllAsync(SuperOperation.Hold, null, default));
+        Assert.Null(await queue.FindAsync(1, default));
+    }
+
+    [Fact]
     public async Task Orders_are_committed_with_a_sync()
     {
         _spool.Add(1, QueueState.Hold, "");

@@ -163,8 +163,8 @@ public sealed class StandAloneSmtpTests : IDisposable
     [Fact]
     public void A_bad_configuration_is_an_error_before_the_first_reply()
     {
-        Main("line_length_limit = 100\n");
-        Assert.Equal((75, "sendmail: fatal: invalid line_length_limit parameter value 100 < 512\n"), Serve(_ => throw new InvalidOperationException("served")));
+        Main("compatibility_level = old\n");
+        Assert.Equal((75, "sendmail: fatal: bad compatibility level in compatibility_level=old: expected major[.minor[.patch]]\n"), Serve(_ => throw new InvalidOperationException("served")));
     }
 
     private void Main(string more) => File.WriteAllText(

@@ -285,6 +285,21 @@ public sealed class ConfigLoaderTests : IDisposable
     }
 
     [Fact]
+    public void A_wrong_value_ends_a_command_that_asks_for_it_and_no_other()
+    {
+        Load("smtpd_timeout = soon\nmessage_size_limit = 1\nsoft_bounce = perhaps\n");
+        var load = ConfigLoader.Load(_directory, new LoadOptions { Host = Host(), WithMaster = false });
+        Assert.Empty(load.Errors);
+        Assert.Equal(1, load.Config.Get(CommonParameters.MessageSizeLimit));
+        var wrong = Assert.Throws<ConfigException>(() => load.Config.With([new("message_size_limit", "2")]).Get(CommonParameters.SoftBounce));
+        Assert.Contains("soft_bounce", wrong.Message, StringComparison.Ordinal);
+        Assert.EndsWith($"({_directory}/main.cf, line 3)", wrong.Message, StringComparison.Ordinal);
+
+        Load("compatibility_level = x\n");
+        Assert.Single(ConfigLoader.Load(_directory, new LoadOptions { Host = Host(), WithMaster = false }).Errors);
+    }
+
+    [Fact]
     public void A_very_long_list_is_read_in_no_time()
     {
         var main = "mydestination =\n" + string.Concat(Enumerable.Range(0, 50_000).Select(i => $"  domain{i}.example\n"));

@@ -165,6 +165,19 @@ public sealed class SendmailTests
     }
 
     [Fact]
+    public void Before_the_first_start_the_queue_is_what_maildrop_holds()
+    {
+        using var mail = new Instance();
+        Directory.CreateDirectory($"{mail.Spool}/maildrop");
+        Assert.Equal("Mail queue is empty\n", mail.Run("mailq").Fine());
+        Assert.Equal((0, ""), (mail.Run("postsuper", "-d", "ALL", "deferred").Exit, mail.Run("postqueue", "-j").Fine()));
+        mail.Run("sendmail", "Subject: early\n\n"u8.ToArray(), "-f", "from@box.test", "early@box.test").Fine();
+        Assert.Contains("early@box.test", mail.Run("mailq").Fine(), StringComparison.Ordinal);
+        Assert.Equal(0, mail.Run("postsuper", "-d", "ALL", "maildrop").Exit);
+        Assert.Equal("Mail queue is empty\n", mail.Run("mailq").Fine());
+    }
+
+    [Fact]
     public void Mail_that_loops_goes_back_to_its_sender()
     {
         using var mail = Instance.Started();

@@ -528,21 +528,4 @@ public sealed class PostconfTests : IDisposable
         Answers("", "-Me", "new/unix=new unix - - n - 1 lmtp");
         Assert.Equal($"{Master}new        unix  -       -       n       -       1       lmtp\n", File.ReadAllText($"{_directory}/master.cf"));
     }
-
-    [Fact]
-    public void Commands_read_main_cf_with_warnings_and_all_errors_on_standard_error()
-    {
-        File.AppendAllText($"{_directory}/main.cf", "foo = other\n");
-        using var error = new StringWriter();
-        var context = new CommandContext("sendmail", [], Stream.Null, TextWriter.Null, error, TimeProvider.System, new Dictionary<string, string>());
-        Assert.Equal("other", context.ReadConfig(_directory)!.Find("foo"));
-        Assert.Equal($"sendmail: warning: {_directory}/main.cf, line 13: overriding earlier entry: foo=bar\n", error.ToString());
-        Assert.Equal("given", context.ReadConfig(_directory, [new("foo", "given")])!.Find("foo"));
-
-        File.AppendAllText($"{_directory}/main.cf", "line_length_limit = 100\nsoft_bounce = x\n");
-        error.GetStringBuilder().Clear();
-        Assert.Null(context.ReadConfig(_directory));
-        Assert.Contains($"sendmail: fatal: invalid line_length_limit parameter value 100 < 512 ({_directory}/main.cf, line 14)\n", error.ToString(), StringComparison.Ordinal);
-        Assert.Contains($"sendmail: fatal: bad boolean configuration: soft_bounce = x ({_directory}/main.cf, line 15)\n", error.ToString(), StringComparison.Ordinal);
-    }
 }
