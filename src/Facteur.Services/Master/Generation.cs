@@ -155,7 +155,7 @@ internal sealed class Generation : IAsyncDisposable
             if (Has(RoleSet.Receive | RoleSet.Rewrite | RoleSet.Local))
             {
                 Rewrite = RewriteOf(Config);
-                QueueRewrite = RewriteOf(Entry("qmgr", ServiceType.Unix));
+                QueueRewrite = RewriteOf(Roles.Entries.Qmgr(load));
             }
             if (Has(RoleSet.Receive))
             {

@@ -1,3 +1,5 @@
+using Facteur.Config;
+using Facteur.Config.Parameters;
 using Facteur.Services.Master.Roles;
 
 namespace Facteur.Services.Tests.Master;
@@ -16,5 +18,18 @@ public sealed class EntriesTests
         Assert.Equal(expected, (long)wakeup.TotalMilliseconds);
         using var timer = new CancellationTokenSource(wakeup);
         Assert.False(timer.IsCancellationRequested);
+    }
+
+    [Theory]
+    [InlineData("qmgr unix n - n 300 1 qmgr -o qmgr_message_active_limit=7", 7)]
+    [InlineData("q unix n - n 300 1 oqmgr -o qmgr_message_active_limit=7", 7)]
+    [InlineData("qmgr unix - - n - - smtp -o qmgr_message_active_limit=7", 20_000)]
+    public void Qmgr_is_known_by_its_program(string entry, int limit)
+    {
+        var directory = Directory.CreateTempSubdirectory("entries").FullName;
+        File.WriteAllText($"{directory}/main.cf", "compatibility_level = 3.11\n");
+        File.WriteAllText($"{directory}/master.cf", entry + "\n");
+        Assert.Equal(limit, Entries.Qmgr(ConfigLoader.Load(directory)).Get(QmgrParameters.MessageActiveLimit));
+        Directory.Delete(directory, recursive: true);
     }
 }

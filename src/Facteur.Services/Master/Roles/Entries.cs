@@ -24,6 +24,10 @@ internal static class Entries
     /// <summary>A wakeup time of master.cf; 0 is never, as in Postfix.</summary>
     internal static TimeSpan Wakeup(int seconds) => seconds == 0 ? Timeout.InfiniteTimeSpan : TimeSpan.FromSeconds(Math.Min(seconds, LongestWakeup));
 
+    /// <summary>The configuration of qmgr's entry, whatever its name.</summary>
+    public static IConfig Qmgr(ConfigLoad load) =>
+        load.Entries.FirstOrDefault(e => e.Command is "qmgr" or "nqmgr" or "oqmgr") is { } entry ? load.Config.With(entry.Overrides) : load.Config;
+
     /// <summary>The configuration of an entry.</summary>
     public static IConfig ConfigOf(ConfigLoad load, string name) =>
         load.Entries.FirstOrDefault(e => e.Name == name) is { } entry ? load.Config.With(entry.Overrides) : load.Config;

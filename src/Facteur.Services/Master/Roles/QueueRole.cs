@@ -35,7 +35,7 @@ internal sealed class QueueRole : IQueueQuestions, IAsyncDisposable
         around.ReportReader ??= spool.OpenReader();
         around.Control = Control;
         _qmgr = new QmgrService(
-            Entries.ConfigOf(load, "qmgr"), spool, bell, Entries.SenderDependent(config), new BounceSwitch(around.Generation), _resubmit,
+            Entries.Qmgr(load), spool, bell, Entries.SenderDependent(config), new BounceSwitch(around.Generation), _resubmit,
             name => Entries.Transport(load, name), Entries.LogOf(around.Log, config, "qmgr"), around.Time);
         _lookup = new QueueLookup(_qmgr, config.Get(CommonParameters.EnableLongQueueIds));
     }
@@ -109,7 +109,7 @@ internal sealed class QueueRole : IQueueQuestions, IAsyncDisposable
     /// <summary>postfix reload: reads another configuration now; what is returned puts it in place.</summary>
     /// <exception cref="ConfigException">A value makes no sense.</exception>
     public Action Prepare(ConfigLoad load) =>
-        _qmgr.Prepare(Entries.ConfigOf(load, "qmgr"), Entries.SenderDependent(load.Config), name => Entries.Transport(load, name), Entries.LocalTransports(load));
+        _qmgr.Prepare(Entries.Qmgr(load), Entries.SenderDependent(load.Config), name => Entries.Transport(load, name), Entries.LocalTransports(load));
 
     /// <summary>No further delivery is started.</summary>
     public async ValueTask CloseAsync()
