@@ -91,7 +91,7 @@ internal static unsafe class LocalSpool
         }
         if ((status.Mode & Libc.S_IFMT) != Libc.S_IFREG)
         {
-            return new LocalAnswer(Libc.EISDIR, LocalWhere.File);
+            return new LocalAnswer(Libc.EINVAL, LocalWhere.File);
         }
         var range = new Libc.Flock { Type = Libc.F_WRLCK };
         if ((locks.HasFlag(LocalBits.Flock) && Libc.flock(file, Libc.LOCK_EX | Libc.LOCK_NB) < 0)

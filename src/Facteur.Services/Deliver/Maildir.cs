@@ -13,6 +13,9 @@ internal static class Maildir
     private const uint FileMode = 0x180; // 0600
     private static long _sequence;
 
+    /// <summary>What comes before the reason of a failure.</summary>
+    public const string FailedWords = "maildir delivery failed: ";
+
     /// <summary>Delivers one message.</summary>
     /// <param name="directory">The Maildir, with "/" at its end.</param>
     /// <param name="copy">The message.</param>
@@ -25,7 +28,7 @@ internal static class Maildir
         var errno = Create(directory, temporary, out var file);
         if (file is null)
         {
-            return MailboxResult.Failed(errno, copy.Job.ErrorClass, $"create maildir file {temporary}").Prefixed("maildir delivery failed: ");
+            return MailboxResult.Failed(errno, copy.Job.ErrorClass, $"create maildir file {temporary}").Prefixed(FailedWords);
         }
         MailboxResult result;
         using (file)
@@ -41,7 +44,7 @@ internal static class Maildir
         {
             _ = UnixPath.Unlink(temporary);
         }
-        return result.Prefixed("maildir delivery failed: ");
+        return result.Prefixed(FailedWords);
     }
 
     private static int Create(string directory, string temporary, out UnixFile? file)

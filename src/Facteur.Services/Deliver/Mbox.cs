@@ -31,6 +31,14 @@ internal static class Mbox
     /// <summary>It is a directory, a pipe, a device.</summary>
     public static MailboxResult NotRegular => new(Mail.Dsn.DeliveryStatus.Bounced(2, 0, "destination is not a regular file"));
 
+    /// <summary>Its name leads elsewhere.</summary>
+    /// <param name="errorClass">4 or 5.</param>
+    public static MailboxResult SymbolicLink(byte errorClass)
+    {
+        const string reason = "file is a symbolic link";
+        return new(errorClass == 4 ? Mail.Dsn.DeliveryStatus.Deferred(2, 0, reason) : Mail.Dsn.DeliveryStatus.Bounced(2, 0, reason));
+    }
+
     /// <summary>A lock would not cover all of its names.</summary>
     public static MailboxResult SeveralNames(ulong count) => new(Mail.Dsn.DeliveryStatus.Bounced(2, 0, $"file has {count} hard links"));
 
@@ -137,7 +145,7 @@ internal static class Mbox
             var errno = UnixFile.Open(path, flags, 0, out file);
             if (errno != Libc.ENOENT)
             {
-                return errno == 0 ? default : MailboxResult.Failed(errno, copy.Job.ErrorClass, "cannot open file");
+                return errno == 0 ? default : errno == Libc.ELOOP ? SymbolicLink(copy.Job.ErrorClass) : MailboxResult.Failed(errno, copy.Job.ErrorClass, "cannot open file");
             }
             created = true;
             errno = UnixFile.Open(path, flags | Libc.O_CREAT | Libc.O_EXCL, FileMode, out file);

@@ -160,7 +160,8 @@ internal sealed class ParentHands : IUserHands, IDisposable
         (LocalWhere.NewFile, _) => MailboxResult.Failed(answer.Errno, job.ErrorClass, "cannot create file exclusively"),
         (_, Libc.EMLINK) => Mbox.SeveralNames(answer.Mode),
         (_, Libc.EPERM) => Mbox.NotOwned(job.Path),
-        (_, Libc.EISDIR) => Mbox.NotRegular,
+        (_, Libc.EINVAL) => Mbox.NotRegular,
+        (_, Libc.ELOOP) => Mbox.SymbolicLink(job.ErrorClass),
         _ => MailboxResult.Failed(answer.Errno, job.ErrorClass, "cannot open file"),
     };
 

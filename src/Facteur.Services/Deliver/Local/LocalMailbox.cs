@@ -32,7 +32,14 @@ internal sealed class LocalMailbox(LocalRooms rooms, DeliveryRequest request, De
         };
         var who = new UserIdentity(IdentityKind.User, account.Name, account.Uid, account.Gid);
         var result = await DeliverAsync(who, job, cancel).ConfigureAwait(false);
-        result = isMaildir ? result : result.Prefixed($"cannot update mailbox {path} for user {account.Name}. ");
+        if (isMaildir)
+        {
+            MaildirLog.Problem(rooms.Log, result.Failure, account.Uid, account.Gid);
+        }
+        else
+        {
+            result = result.Prefixed($"cannot update mailbox {path} for user {account.Name}. ");
+        }
         return (result.Failure ?? DeliveryStatus.Sent(isMaildir ? "delivered to maildir" : "delivered to mailbox"), result.Damaged);
     }
 
@@ -47,7 +54,14 @@ internal sealed class LocalMailbox(LocalRooms rooms, DeliveryRequest request, De
         }
         var job = Job(path, target, sender, _settings.DeliveredIn.Contains("file") ? target.DeliveredTo : "") with { AnyFile = true };
         var result = await DeliverAsync(who, job, cancel).ConfigureAwait(false);
-        result = isMaildir ? result : result.Prefixed($"cannot append message to file {path}: ");
+        if (isMaildir)
+        {
+            MaildirLog.Problem(rooms.Log, result.Failure, who.Uid, who.Gid);
+        }
+        else
+        {
+            result = result.Prefixed($"cannot append message to file {path}: ");
+        }
         return (result.Failure ?? DeliveryStatus.Sent(isMaildir ? "delivered to maildir" : $"delivered to file: {path}"), result.Damaged);
     }
 

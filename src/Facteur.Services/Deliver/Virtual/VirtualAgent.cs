@@ -149,9 +149,9 @@ public sealed class VirtualAgent : IDeliveryAgent
         {
             result = result.Prefixed($"delivery failed to mailbox {path}: ");
         }
-        else if (result.Failure is { Status: { Class: 4, Subject: 2, Detail: 0 } } failure)
+        else
         {
-            VirtualLog.MaildirProblem(_log, uid.Value, gid.Value, failure.Reason.Replace("maildir delivery failed: ", "", StringComparison.Ordinal));
+            MaildirLog.Problem(_log, result.Failure, uid.Value, gid.Value);
         }
         return (result.Failure ?? DeliveryStatus.Sent(isMaildir ? "delivered to maildir" : "delivered to mailbox"), result.Damaged);
     }

@@ -11,10 +11,4 @@ internal static class VirtualLog
         log.Warning($"recipient {recipient}: bad {kind} {value} in {map}");
 
     public static void LookupFailed(ServiceLog log, string map, string recipient, string reason) => log.Warning($"{map}: lookup of {recipient}: {reason}");
-
-    public static void MaildirProblem(ServiceLog log, uint uid, uint gid, string reason)
-    {
-        log.Warning($"maildir access problem for UID/GID={uid}/{gid}: {reason}");
-        log.Warning("perhaps you need to create the maildirs in advance");
-    }
 }

@@ -152,8 +152,11 @@ public sealed class LocalOpenerTests : IDisposable
         File.WriteAllText(victim, "victim's\n");
         Assert.Equal(0, Libc.chown(victim, 1, 1));
         File.CreateSymbolicLink(box, victim);
-        Assert.StartsWith("cannot open file", (await Deliver(Identity("daemon"), Locks("fcntl dotlock"))).Failure?.Reason);
+        Assert.Equal("file is a symbolic link", (await Deliver(Identity("daemon"), Locks("fcntl dotlock"))).Failure?.Reason);
         File.Delete(box);
+        Directory.CreateDirectory(box);
+        Assert.Equal("cannot open file: Is a directory", (await Deliver(Identity("daemon"), Locks("fcntl dotlock"))).Failure?.Reason);
+        Directory.Delete(box);
         Assert.Equal(0, Libc.link(victim, box));
         Assert.Equal("file has 2 hard links", (await Deliver(Identity("daemon"), Locks("fcntl dotlock"))).Failure?.Reason);
         File.Delete(box);
