@@ -122,7 +122,7 @@ internal sealed class PostcatWriter : IDisposable
                 default:
                     if (_envelope)
                     {
-                        Record(type, $"{RecordFile.Name(type)}: {Value(type, data)}");
+                        Record(type, $"{RecordFile.Name(type, inContent)}: {Value(type, data)}");
                     }
                     break;
             }
@@ -172,7 +172,7 @@ internal sealed class PostcatWriter : IDisposable
                     Record(type, $"done_recipient: {text}");
                     break;
                 default:
-                    Record(type, $"{RecordFile.Name(type)}: {text}");
+                    Record(type, $"{RecordFile.Name(type, inContent: false)}: {text}");
                     break;
             }
         }

@@ -54,8 +54,8 @@ internal sealed class RecordFile(Stream file)
         return (char)type;
     }
 
-    /// <summary>The name of a record type as postcat shows it.</summary>
-    public static string Name(char type) => type switch
+    /// <summary>The name of a record type as postcat shows it; "L" is one thing in the envelope and another in the content.</summary>
+    public static string Name(char type, bool inContent) => type switch
     {
         'C' => "message_size",
         'T' => "message_arrival_time",
@@ -63,6 +63,7 @@ internal sealed class RecordFile(Stream file)
         'A' => "named_attribute",
         'F' => "sender_fullname",
         'I' => "content_inspector",
+        'L' when !inContent => "content_filter",
         'L' => "unterminated_text",
         'N' => "regular_text",
         'S' => "sender",

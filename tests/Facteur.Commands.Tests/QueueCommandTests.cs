@@ -131,7 +131,10 @@ public sealed class QueueCommandTests : IDisposable
         Assert.Equal("postqueue: fatal: Queue report unavailable - mail system is down (Connect to the Postfix showq service: No such file or directory)\n", _error.ToString());
         _error.GetStringBuilder().Clear();
         Assert.Equal(69, Postqueue("-f", QueueAccess.RunningSystem));
-        Assert.EndsWith("postqueue: fatal: Cannot flush mail queue - mail system is down\n", _error.ToString(), StringComparison.Ordinal);
+        Assert.Equal("postqueue: fatal: Cannot flush mail queue - mail system is down\n", _error.ToString());
+        _error.GetStringBuilder().Clear();
+        Assert.Equal(69, Postqueue("-i ABC", QueueAccess.RunningSystem));
+        Assert.Equal("postqueue: warning: connect to public/control: No such file or directory\npostqueue: fatal: Cannot flush mail queue - mail system is down\n", _error.ToString());
         _error.GetStringBuilder().Clear();
         _down = true;
         Queue("deferred", "7EA02B1E0D6");
@@ -192,6 +195,13 @@ public sealed class QueueCommandTests : IDisposable
         File.SetLastWriteTimeUtc(Path.Combine(maildrop, names[3]), new DateTime(2020, 1, 1, 0, 0, 0, DateTimeKind.Utc));
         Super("-p");
         Assert.Empty(Directory.GetFiles(maildrop));
+    }
+
+    [Fact]
+    public void Postsuper_logs_what_keeps_it_from_its_work()
+    {
+        Assert.Equal(1, Postsuper("-d A1B2C3 nosuch"));
+        Assert.Equal(["postfix/postsuper: fatal: invalid directory name: nosuch"], _log.Lines);
     }
 
     [Theory]
@@ -280,11 +290,11 @@ public sealed class QueueCommandTests : IDisposable
     public void Postcat_reads_a_file_in_postfixs_format()
     {
         var path = Path.Combine(_directory, "file");
-        File.WriteAllBytes(path, [.. Record('T', "1795363594 0"), .. Record('A', "rewrite_context=local"), .. Record('S', "bob@a.example"), .. Record('R', "x@b.example"),
+        File.WriteAllBytes(path, [.. Record('T', "1795363594 0"), .. Record('A', "rewrite_context=local"), .. Record('S', "bob@a.example"), .. Record('L', "smtp:[filter]"), .. Record('R', "x@b.example"),
             .. Record('M', ""), .. Record('N', "Subject: x"), .. Record('N', " y"), .. Record('N', ""), .. Record('L', "a"), .. Record('N', "b"), .. Record('X', ""), .. Record('E', "")]);
         var (status, text) = Postcat(path);
         Assert.Equal(0, status);
-        Assert.Contains("named_attribute: rewrite_context=local\nsender: bob@a.example\nrecipient: x@b.example\n*** MESSAGE CONTENTS ", text, StringComparison.Ordinal);
+        Assert.Contains("named_attribute: rewrite_context=local\nsender: bob@a.example\ncontent_filter: smtp:[filter]\nrecipient: x@b.example\n*** MESSAGE CONTENTS ", text, StringComparison.Ordinal);
         Assert.Contains("***\nSubject: x\n y\n\nab\n*** HEADER EXTRACTED ", text, StringComparison.Ordinal);
         Assert.Equal((0, "Subject: x\n y\n"), Postcat($"-h {path}"));
         Assert.Equal((0, "\nab\n"), Postcat($"-b {path}"));

@@ -131,6 +131,18 @@ public sealed class QueueFileTests
     public void A_content_filter_is_kept(string records) => Assert.Equal("smtp:[filter]", Read(Records(records)).Message.Envelope().ContentFilter);
 
     [Fact]
+    public void Only_an_address_to_deliver_to_or_report_to_must_be_UTF8()
+    {
+        var (message, _, wrong) = Read(Records("C|T 1|S a|A sasl_username=j\u00f6\nrg|A dsn_orig_rcpt=rfc822;\u00f6|O \u00f6@x.test|R b@x.test|M|X|E"));
+        Assert.Null(wrong);
+        var envelope = message.Envelope();
+        Assert.Equal([new EnvelopeRecipient("b@x.test", "\ufffd@x.test", "rfc822;\ufffd")], envelope.Recipients);
+        Assert.Equal("j\ufffd?rg", envelope.Attributes.Value(MessageAttributes.SaslUsername));
+        Assert.Equal("text is not UTF-8", Read(Records("C|T 1|S a|R \u00f6@x.test|M|X|E")).Wrong);
+        Assert.Equal("text is not UTF-8", Read(Records("C|T 1|S \u00f6@x.test|M|X|E")).Wrong);
+    }
+
+    [Fact]
     public void Redirected_mail_goes_to_one_address_once()
     {
         var (message, _, wrong) = Read(Records("C|T 1|S a|O o|D done|R one|R two|M|X|> other@x.test|E"));
