@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using Facteur.Contracts;
 using Facteur.Mail.Envelopes;
@@ -299,6 +300,52 @@ public sealed class QueueCommandTests : IDisposable
         Assert.Equal((0, "Subject: x\n y\n"), Postcat($"-h {path}"));
         Assert.Equal((0, "\nab\n"), Postcat($"-b {path}"));
         Assert.Equal("", _error.ToString());
+    }
+
+    // As Postfix 3.7 prints the same file.
+    [Fact]
+    public void Postcat_names_all_records_as_postfix_does()
+    {
+        var path = Path.Combine(_directory, "file");
+        File.WriteAllBytes(path, [.. Record('C', "            100 100 1 0 100"), .. Record('T', "1700000000 5"), .. Record('c', "1700000000"), .. Record('A', "create_time=1700000000"), .. Record('I', "insp"),
+            .. Record('S', "s@x"), .. Record('W', "              0"), .. Record('W', "1700000000"), .. Record('p', "              0"), .. Record('D', "done"), .. Record('/', "drcp"), .. Record('>', "redir"), .. Record('K', "k=v"),
+            .. Record('r', "rrto"), .. Record('e', "erto"), .. Record('P', "5"), .. Record('Q', "?"), .. Record('M', ""), .. Record('L', "X-Long: "), .. Record('N', "a b: c"), .. Record('w', "      "), .. Record('N', "a b: c"),
+            .. Record('L', "end"), .. Record('X', ""), .. Record('R', "ext"), .. Record('E', "")]);
+        Assert.Equal((0, $"""
+            *** ENVELOPE RECORDS {path} ***
+            message_size:             100 100 1 0 100
+            message_arrival_time: {When(1_700_000_000)}
+            queue_file_create_time: 1700000000
+            create_time: {When(1_700_000_000)}
+            content_inspector: insp
+            sender: s@x
+            warning_message_time: {When(0)}
+            warning_message_time: {When(1_700_000_000)}
+            done_recipient: done
+            canceled_recipient: drcp
+            redirect_to: redir
+            killed_record: k=v
+            return_receipt: rrto
+            errors_to: erto
+            priority: 5
+            unknown_record_type: ?
+            *** MESSAGE CONTENTS {path} ***
+            X-Long: a b: c
+            a b: c
+            end
+            *** HEADER EXTRACTED {path} ***
+            recipient: ext
+            *** MESSAGE FILE END {path} ***
+
+            """), Postcat(path));
+        Assert.Equal((0, "X-Long: a b: c\n"), Postcat($"-h {path}"));
+        Assert.Equal((0, "a b: c\nend\n"), Postcat($"-b {path}"));
+
+        static string When(long seconds)
+        {
+            var time = DateTimeOffset.FromUnixTimeSeconds(seconds).ToLocalTime();
+            return $"{time.ToString("ddd MMM", CultureInfo.InvariantCulture)} {time.Day,2} {time.ToString("HH:mm:ss yyyy", CultureInfo.InvariantCulture)}";
+        }
     }
 
     [Theory]

@@ -103,7 +103,7 @@ public sealed class QueueFileMessage
         // Postfix: mail without the attribute is local.
         flags |= Attribute("rewrite_context") is "" or "local" ? MessageFlags.RewriteLocal : 0;
         var address = Client("client_address");
-        return new Envelope
+        var envelope = new Envelope
         {
             Sender = _sender!,
             FullName = _fullName,
@@ -122,6 +122,11 @@ public sealed class QueueFileMessage
             ContentFilter = _filter,
             Recipients = _redirect is null ? [.. _recipients.Select(r => r.Recipient)] : Redirected(_redirect),
         };
+        if (long.TryParse(Attribute(MessageAttributes.CreateTime), NumberStyles.None, CultureInfo.InvariantCulture, out var created))
+        {
+            envelope.SetQueued(Math.Min(created, uint.MaxValue) * 1_000_000);
+        }
+        return envelope;
     }
 
     // Postfix: the first open recipient is replaced, the others get nothing.

@@ -58,7 +58,7 @@ public sealed class QueueFileWriter
         Output.Write(SizeRecord());
         var seconds = envelope.ArrivalMicros / 1_000_000;
         Put('T', Invariant($"{seconds} {envelope.ArrivalMicros % 1_000_000}"));
-        Attribute("create_time", Invariant($"{seconds}"));
+        Attribute(MessageAttributes.CreateTime, Invariant($"{envelope.QueuedMicros / 1_000_000}"));
         var client = envelope.Client;
         var isRemote = envelope.Origin == MessageOrigin.Smtpd && client.Address.Length > 0;
         var said = envelope.Attributes;

@@ -142,6 +142,18 @@ public sealed class QueueFileTests
         Assert.Equal("text is not UTF-8", Read(Records("C|T 1|S \u00f6@x.test|M|X|E")).Wrong);
     }
 
+    [Theory]
+    [InlineData(1000, 1000)]
+    [InlineData(1030, 1000)]
+    [InlineData(900, 1000)]
+    [InlineData(5000, 5000)]
+    public void The_beginning_of_a_lifetime_is_kept_when_it_is_not_the_arrival(long created, long expected)
+    {
+        var envelope = Read(Records($"C|T 1000|A create_time={created}|S a|M|X|E")).Message.Envelope();
+        Assert.Equal((1_000_000_000, expected * 1_000_000), (envelope.ArrivalMicros, envelope.QueuedMicros));
+        Assert.Contains($"A create_time={expected}", Plain(Write(envelope, "x\n", _ => false, null)));
+    }
+
     [Fact]
     public void Redirected_mail_goes_to_one_address_once()
     {

@@ -198,6 +198,8 @@ public sealed class PickupServiceTests : IDisposable, ICleanup, IBounce, IQueueL
         await Scan();
         var now = (_time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks / 10;
         Assert.Equal(expected == 0 ? now : expected, Assert.Single(_taken).Envelope.ArrivalMicros);
+        // Its lifetime in the queue begins there.
+        Assert.Equal(now / 1_000_000, _taken[0].Envelope.QueuedMicros / 1_000_000);
     }
 
     [Fact]
