@@ -36,7 +36,7 @@ internal sealed class MaildropWriter(Submission submission)
         {
             Text(MaildropRecordType.FullName, envelope.FullName);
         }
-        Text(MaildropRecordType.Sender, Internal(envelope.Sender));
+        Text(MaildropRecordType.Sender, AddressParts.Internal(envelope.Sender));
         if (envelope.Body != BodyType.None)
         {
             Text(MaildropRecordType.Attribute, envelope.Body == BodyType.EightBitMime ? "encoding=8bit" : "encoding=7bit");
@@ -85,7 +85,7 @@ internal sealed class MaildropWriter(Submission submission)
             {
                 Text(MaildropRecordType.Attribute, $"dsn_orig_rcpt={recipient.DsnOriginalRecipient}");
             }
-            Text(MaildropRecordType.Recipient, Internal(recipient.Address));
+            Text(MaildropRecordType.Recipient, AddressParts.Internal(recipient.Address));
         }
     }
 
@@ -104,12 +104,5 @@ internal sealed class MaildropWriter(Submission submission)
     {
         submission.Write(_records.WrittenSpan);
         _records.ResetWrittenCount();
-    }
-
-    /// <summary>Queue files hold addresses without quotes.</summary>
-    private static string Internal(string address)
-    {
-        var (local, domain) = AddressParts.Split(address);
-        return address.Contains('@') ? $"{AddressParts.Unquote(local)}@{domain}" : AddressParts.Unquote(local);
     }
 }

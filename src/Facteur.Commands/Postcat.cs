@@ -72,9 +72,9 @@ public static class Postcat
             try
             {
                 using var file = names.Count == 0 ? context.Input : new FileStream(name, FileMode.Open, FileAccess.Read);
-                if (writer.Copy(new RecordFile(file), names.Count == 0 ? "<stdin>" : title ?? name) is { } warning)
+                if (writer.Copy(new RecordFile(file), names.Count == 0 ? "stdin" : title ?? name) is { } warning)
                 {
-                    context.Warn($"{name}: {warning}");
+                    context.Warn($"{(names.Count == 0 ? "stdin" : name)}: {warning}");
                 }
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)

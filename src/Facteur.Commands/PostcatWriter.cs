@@ -81,7 +81,7 @@ internal sealed class PostcatWriter : IDisposable
     /// <summary>Prints a file of records; a text when it is not valid.</summary>
     public string? Copy(RecordFile file, string name)
     {
-        var (started, inHeader, inContent) = (false, true, false);
+        var (started, inHeader, inContent, inLine) = (false, true, false, false);
         while (file.Read(out var data, out var error) is not '\0' and var type)
         {
             if (!started)
@@ -106,6 +106,10 @@ internal sealed class PostcatWriter : IDisposable
                     Marker('M', $"*** MESSAGE CONTENTS {name} ***");
                     break;
                 case 'X':
+                    if (inLine && (inHeader ? _header : _body))
+                    {
+                        Write("\n"u8);
+                    }
                     inContent = false;
                     Marker('X', $"*** HEADER EXTRACTED {name} ***");
                     break;
@@ -113,16 +117,26 @@ internal sealed class PostcatWriter : IDisposable
                     Marker('E', $"*** MESSAGE FILE END {name} ***");
                     return null;
                 case 'N' or 'L' when inContent:
-                    inHeader = inHeader && data.Length > 0 && (data[0] is (byte)' ' or (byte)'\t' || data.AsSpan().IndexOf((byte)':') > 0);
+                    inHeader = inHeader && (inLine || data is [(byte)' ' or (byte)'\t', ..] || HeaderField.NameLength(data) > 0);
+                    inLine = type == 'L';
                     if (inHeader ? _header : _body)
                     {
-                        Line(data, type, ended: type == 'N');
+                        Line(data, type, ended: !inLine);
+                    }
+                    break;
+                case 'p' or 'w':
+                    // Postfix: they say nothing of the message.
+                    break;
+                case 'A' when data.AsSpan().StartsWith("create_time="u8):
+                    if (_envelope)
+                    {
+                        Record(type, $"create_time: {Value('T', data["create_time=".Length..])}");
                     }
                     break;
                 default:
                     if (_envelope)
                     {
-                        Record(type, $"{RecordFile.Name(type)}: {Value(type, data)}");
+                        Record(type, $"{RecordFile.Name(type, inContent)}: {Value(type, data)}");
                     }
                     break;
             }
@@ -134,8 +148,8 @@ internal sealed class PostcatWriter : IDisposable
     private static string Value(char type, byte[] data)
     {
         var text = Encoding.UTF8.GetString(data);
-        var seconds = text.Split(' ')[0];
-        return type is 'T' or 'c' && long.TryParse(seconds, NumberStyles.None, CultureInfo.InvariantCulture, out var time) && time < 253_402_300_800
+        var seconds = text.TrimStart(' ').Split(' ')[0];
+        return type is 'T' or 'W' && long.TryParse(seconds, NumberStyles.None, CultureInfo.InvariantCulture, out var time) && time < 253_402_300_800
             ? Time(time, TimeZoneInfo.Local) : text;
     }
 
@@ -166,13 +180,13 @@ internal sealed class PostcatWriter : IDisposable
                     Record(type, $"message_arrival_time: {Time(e.ArrivalMicros / 1_000_000, zone)}");
                     break;
                 case 'A' when text.StartsWith("create_time=", StringComparison.Ordinal):
-                    Record('A', $"create_time: {Time(e.ArrivalMicros / 1_000_000, zone)}");
+                    Record('A', $"create_time: {Time(e.QueuedMicros / 1_000_000, zone)}");
                     break;
                 case 'D':
                     Record(type, $"done_recipient: {text}");
                     break;
                 default:
-                    Record(type, $"{RecordFile.Name(type)}: {text}");
+                    Record(type, $"{RecordFile.Name(type, inContent: false)}: {text}");
                     break;
             }
         }

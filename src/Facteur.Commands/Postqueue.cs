@@ -114,7 +114,11 @@ public static class Postqueue
         var (queue, error) = access.Connect(config);
         if (queue is null)
         {
-            context.Warn($"connect to {QueueAccess.SocketName}: {error}");
+            if (mode != 'f')
+            {
+                // Postfix: flush(8)'s clients say so, the queue manager's do not.
+                context.Warn($"connect to {QueueAccess.SocketName}: {error}");
+            }
             return context.Fatal(FlushDown, Unavailable);
         }
         using (queue)

@@ -63,10 +63,6 @@ public static class Postsuper
                     break;
             }
         }
-        if (options.Operands.FirstOrDefault(name => !QueueName.All.Contains(name)) is { } unknown)
-        {
-            return context.Fatal($"invalid directory name: {unknown}");
-        }
         if (CommandConfig.Load(context, directory, out var error) is not { } config)
         {
             return context.Fatal(error);
@@ -75,6 +71,11 @@ public static class Postsuper
         if ((uid ?? Libc.getuid()) != 0 && !OwnsQueue(config, uid ?? Libc.getuid()))
         {
             return context.Fatal("use of this command is reserved for the superuser");
+        }
+        if (options.Operands.FirstOrDefault(name => !QueueName.All.Contains(name)) is { } unknown)
+        {
+            openLog?.Invoke(config).Fatal($"invalid directory name: {unknown}");
+            return context.Fatal($"invalid directory name: {unknown}");
         }
         var maildrop = new MaildropDirectory(config.Get(CommonParameters.QueueDirectory));
         if (purge)

@@ -54,30 +54,33 @@ internal sealed class RecordFile(Stream file)
         return (char)type;
     }
 
-    /// <summary>The name of a record type as postcat shows it.</summary>
-    public static string Name(char type) => type switch
+    /// <summary>The name of a record type as postcat shows it; "L" is one thing in the envelope and another in the content.</summary>
+    public static string Name(char type, bool inContent) => type switch
     {
         'C' => "message_size",
         'T' => "message_arrival_time",
-        'c' => "create_time",
+        'c' => "queue_file_create_time",
         'A' => "named_attribute",
         'F' => "sender_fullname",
         'I' => "content_inspector",
+        'L' when !inContent => "content_filter",
         'L' => "unterminated_text",
         'N' => "regular_text",
         'S' => "sender",
         'R' => "recipient",
-        'D' => "canceled_recipient/done_recipient",
+        'D' => "done_recipient",
+        '/' => "canceled_recipient",
         'O' => "original_recipient",
-        'Q' => "dsn_envelope_id",
-        'o' => "dsn_original_recipient",
-        'n' => "dsn_notify_flags",
-        'r' => "return_receipt_to",
+        '>' => "redirect_to",
+        'r' => "return_receipt",
         'e' => "errors_to",
+        'f' => "flags",
         'p' => "pointer_record",
+        'w' => "padding",
+        'K' => "killed_record",
+        'P' => "priority",
         'V' => "verp_delimiters",
         'W' => "warning_message_time",
-        'w' => "padding",
         _ => "unknown_record_type",
     };
 }

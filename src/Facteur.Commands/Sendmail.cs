@@ -104,15 +104,12 @@ public static class Sendmail
         var operands = options.Operands.SelectMany(operand => recipients.Addresses(operand).DefaultIfEmpty("")).ToList();
         var verify = (options.Flags & MessageFlags.VerifyOnly) != 0;
         var senders = options.Sender is null ? [login] : options.Sender is "" or "<>" ? [""] : recipients.Addresses(options.Sender).ToList();
-        if (senders.Count != 1)
+        if (senders.Count > 1)
         {
             context.Warn($"-f option specified malformed sender: {options.Sender}");
         }
-        if (senders.Count == 0)
-        {
-            return context.Fatal($"{login}({uid}): bad sender address: {options.Sender}", TemporaryFailure);
-        }
-        var sender = senders[0];
+        // Postfix: where there is no address (a comment, blanks), that is the null sender.
+        var sender = senders.Count > 0 ? senders[0] : "";
         if (operands.Count == 0 && (!options.FromHeaders || verify))
         {
             return context.Fatal($"{sender}({uid}): Recipient addresses must be specified on the command line or via the -t option", TemporaryFailure);
@@ -139,6 +136,11 @@ public static class Sendmail
         {
             message.Content(context.Input, headers);
             headers?.End();
+        }
+        if (headers is { TooLong: true } && submission.Error is null)
+        {
+            // Postfix: better no mail than one without some of its recipients.
+            return context.Fatal($"{sender}({uid}): unable to extract recipients: message header length exceeds safety limit", TemporaryFailure);
         }
         if (operands.Count == 0 && headers is { Recipients.Count: 0 } && submission.Error is null)
         {

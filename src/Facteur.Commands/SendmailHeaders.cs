@@ -6,12 +6,10 @@ namespace Facteur.Commands;
 
 /// <summary>
 /// Finds the recipients of "sendmail -t" in the lines of a header: To, Cc and Bcc, or only their Resent- forms when there is one.
-/// A header beyond the limit is cut there.
+/// A header beyond the limit makes the message one whose recipients are not all known.
 /// </summary>
 internal sealed class SendmailHeaders(int sizeLimit)
 {
-    private const int TokenLimit = 10_240;
-
     private readonly AddressList _list = new();
     private readonly List<byte> _header = [];
     private readonly List<string> _recipients = [];
@@ -20,6 +18,9 @@ internal sealed class SendmailHeaders(int sizeLimit)
 
     /// <summary>Header lines may follow; a text that begins otherwise has none.</summary>
     public bool InHeader { get; private set; } = true;
+
+    /// <summary>A header is longer than the limit.</summary>
+    public bool TooLong { get; private set; }
 
     /// <summary>What was found.</summary>
     public IReadOnlyList<string> Recipients => _isResent ? _resent : _recipients;
@@ -45,7 +46,7 @@ internal sealed class SendmailHeaders(int sizeLimit)
         {
             _header.Add((byte)'\n');
         }
-        _header.AddRange(line[..Math.Min(line.Length, Math.Max(sizeLimit - _header.Count, 0))]);
+        Add(line);
     }
 
     /// <summary>Takes more of the last line.</summary>
@@ -53,8 +54,15 @@ internal sealed class SendmailHeaders(int sizeLimit)
     {
         if (InHeader && _header.Count > 0)
         {
-            _header.AddRange(part[..Math.Min(part.Length, Math.Max(sizeLimit - _header.Count, 0))]);
+            Add(part);
         }
+    }
+
+    // Postfix: what goes on at the limit is too long.
+    private void Add(ReadOnlySpan<byte> text)
+    {
+        TooLong |= _header.Count >= sizeLimit;
+        _header.AddRange(TooLong ? [] : text);
     }
 
     /// <summary>The message ended.</summary>
@@ -74,13 +82,14 @@ internal sealed class SendmailHeaders(int sizeLimit)
         var found = new List<string>();
         // Postfix: a header's text ends at a NUL.
         value = value.IndexOf((byte)0) is >= 0 and var nul ? value[..nul] : value;
-        _list.Parse(value, TokenLimit);
+        // Postfix: header_address_token_limit is cleanup's; here it would leave recipients out.
+        _list.Parse(value, int.MaxValue);
         foreach (var token in _list.Tokens)
         {
             var text = value.Slice(token.Start, token.Length);
             // RFC 5322 4.4: a route in front of an address is dropped.
             text = text is [(byte)'@', ..] && text.IndexOf((byte)':') is > 0 and var colon ? text[(colon + 1)..] : text;
-            if (token.Kind == AddressTokenKind.Address && AddressList.AddressText(text) is { Length: > 0 } address)
+            if (token.Kind == AddressTokenKind.Address && Text(text) is { Length: > 0 } address)
             {
                 // Postfix: a local part that is empty is written so.
                 found.Add(address[0] == '@' && !address.Contains(':') ? $"\"\"{address}" : address);
@@ -88,6 +97,9 @@ internal sealed class SendmailHeaders(int sizeLimit)
         }
         return found;
     }
+
+    // What is no UTF-8 is no address, but its sender must hear of it.
+    private static string? Text(ReadOnlySpan<byte> address) => AddressList.AddressText(address) ?? AddressList.AddressText(Encoding.UTF8.GetBytes(Encoding.UTF8.GetString(address)));
 
     private void Flush()
     {

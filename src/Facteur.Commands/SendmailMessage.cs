@@ -37,7 +37,7 @@ internal sealed class SendmailMessage(Submission submission, SendmailOptions opt
         _writer.Content(MaildropRecordType.LinePart, "To:");
         for (var i = 0; i < recipients.Count; i++)
         {
-            _writer.Content(MaildropRecordType.Line, $"{(i == 0 ? " " : "\t")}{recipients[i]}{(i + 1 < recipients.Count ? "," : "")}");
+            _writer.Content(MaildropRecordType.Line, $"\t{recipients[i]}{(i + 1 < recipients.Count ? "," : "")}");
         }
     }
 
@@ -77,7 +77,7 @@ internal sealed class SendmailMessage(Submission submission, SendmailOptions opt
                 {
                     if (end > 0 || !atLineStart)
                     {
-                        Line(buffer.AsSpan(0, end), atLineStart, headers);
+                        Line(buffer.AsSpan(0, end), atLineStart, headers, ended: false);
                     }
                     return;
                 }
@@ -90,14 +90,15 @@ internal sealed class SendmailMessage(Submission submission, SendmailOptions opt
     public void End(IEnumerable<string> extracted) => _writer.End(extracted.Select(Recipient));
 
     /// <returns>False for the line that ends the message.</returns>
-    private bool Line(ReadOnlySpan<byte> line, bool whole, SendmailHeaders? headers)
+    private bool Line(ReadOnlySpan<byte> line, bool whole, SendmailHeaders? headers, bool ended = true)
     {
         if (_first && fixLineEndings == "strict")
         {
             _fix = line is [.., (byte)'\r'];
         }
         _first = false;
-        if (_fix && line is [.., (byte)'\r'])
+        // Postfix: a text that stops in the middle of a line has its last bytes as they are.
+        if (ended && _fix && line is [.., (byte)'\r'])
         {
             line = line[..^1];
         }
@@ -106,7 +107,7 @@ internal sealed class SendmailMessage(Submission submission, SendmailOptions opt
             return false;
         }
         // Mailbox separators in front of the headers are not the message's.
-        if (whole && _skipMailbox && (line.StartsWith("From "u8) || line.StartsWith(">From "u8)))
+        if (whole && ended && _skipMailbox && line.TrimStart((byte)'>').StartsWith("From "u8))
         {
             return true;
         }

@@ -150,6 +150,8 @@ internal sealed class SendmailOptions
         (SendmailMode.Smtp, true) => "stand-alone mode requires no recipient",
         (SendmailMode.Daemon, true) => "daemon mode requires no recipient",
         (SendmailMode.Flush, true) => "flush queue mode requires no recipient",
+        (SendmailMode.FlushMessage, true) => "flush queue_id requires no recipient",
+        (SendmailMode.FlushSite, true) => "flush site requires no recipient",
         _ => null,
     };
 

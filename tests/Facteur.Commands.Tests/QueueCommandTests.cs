@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using Facteur.Contracts;
 using Facteur.Mail.Envelopes;
@@ -131,7 +132,10 @@ public sealed class QueueCommandTests : IDisposable
         Assert.Equal("postqueue: fatal: Queue report unavailable - mail system is down (Connect to the Postfix showq service: No such file or directory)\n", _error.ToString());
         _error.GetStringBuilder().Clear();
         Assert.Equal(69, Postqueue("-f", QueueAccess.RunningSystem));
-        Assert.EndsWith("postqueue: fatal: Cannot flush mail queue - mail system is down\n", _error.ToString(), StringComparison.Ordinal);
+        Assert.Equal("postqueue: fatal: Cannot flush mail queue - mail system is down\n", _error.ToString());
+        _error.GetStringBuilder().Clear();
+        Assert.Equal(69, Postqueue("-i ABC", QueueAccess.RunningSystem));
+        Assert.Equal("postqueue: warning: connect to public/control: No such file or directory\npostqueue: fatal: Cannot flush mail queue - mail system is down\n", _error.ToString());
         _error.GetStringBuilder().Clear();
         _down = true;
         Queue("deferred", "7EA02B1E0D6");
@@ -192,6 +196,13 @@ public sealed class QueueCommandTests : IDisposable
         File.SetLastWriteTimeUtc(Path.Combine(maildrop, names[3]), new DateTime(2020, 1, 1, 0, 0, 0, DateTimeKind.Utc));
         Super("-p");
         Assert.Empty(Directory.GetFiles(maildrop));
+    }
+
+    [Fact]
+    public void Postsuper_logs_what_keeps_it_from_its_work()
+    {
+        Assert.Equal(1, Postsuper("-d A1B2C3 nosuch"));
+        Assert.Equal(["postfix/postsuper: fatal: invalid directory name: nosuch"], _log.Lines);
     }
 
     [Theory]
@@ -280,15 +291,61 @@ public sealed class QueueCommandTests : IDisposable
     public void Postcat_reads_a_file_in_postfixs_format()
     {
         var path = Path.Combine(_directory, "file");
-        File.WriteAllBytes(path, [.. Record('T', "1795363594 0"), .. Record('A', "rewrite_context=local"), .. Record('S', "bob@a.example"), .. Record('R', "x@b.example"),
+        File.WriteAllBytes(path, [.. Record('T', "1795363594 0"), .. Record('A', "rewrite_context=local"), .. Record('S', "bob@a.example"), .. Record('L', "smtp:[filter]"), .. Record('R', "x@b.example"),
             .. Record('M', ""), .. Record('N', "Subject: x"), .. Record('N', " y"), .. Record('N', ""), .. Record('L', "a"), .. Record('N', "b"), .. Record('X', ""), .. Record('E', "")]);
         var (status, text) = Postcat(path);
         Assert.Equal(0, status);
-        Assert.Contains("named_attribute: rewrite_context=local\nsender: bob@a.example\nrecipient: x@b.example\n*** MESSAGE CONTENTS ", text, StringComparison.Ordinal);
+        Assert.Contains("named_attribute: rewrite_context=local\nsender: bob@a.example\ncontent_filter: smtp:[filter]\nrecipient: x@b.example\n*** MESSAGE CONTENTS ", text, StringComparison.Ordinal);
         Assert.Contains("***\nSubject: x\n y\n\nab\n*** HEADER EXTRACTED ", text, StringComparison.Ordinal);
         Assert.Equal((0, "Subject: x\n y\n"), Postcat($"-h {path}"));
         Assert.Equal((0, "\nab\n"), Postcat($"-b {path}"));
         Assert.Equal("", _error.ToString());
+    }
+
+    // As Postfix 3.7 prints the same file.
+    [Fact]
+    public void Postcat_names_all_records_as_postfix_does()
+    {
+        var path = Path.Combine(_directory, "file");
+        File.WriteAllBytes(path, [.. Record('C', "            100 100 1 0 100"), .. Record('T', "1700000000 5"), .. Record('c', "1700000000"), .. Record('A', "create_time=1700000000"), .. Record('I', "insp"),
+            .. Record('S', "s@x"), .. Record('W', "              0"), .. Record('W', "1700000000"), .. Record('p', "              0"), .. Record('D', "done"), .. Record('/', "drcp"), .. Record('>', "redir"), .. Record('K', "k=v"),
+            .. Record('r', "rrto"), .. Record('e', "erto"), .. Record('P', "5"), .. Record('Q', "?"), .. Record('M', ""), .. Record('L', "X-Long: "), .. Record('N', "a b: c"), .. Record('w', "      "), .. Record('N', "a b: c"),
+            .. Record('L', "end"), .. Record('X', ""), .. Record('R', "ext"), .. Record('E', "")]);
+        Assert.Equal((0, $"""
+            *** ENVELOPE RECORDS {path} ***
+            message_size:             100 100 1 0 100
+            message_arrival_time: {When(1_700_000_000)}
+            queue_file_create_time: 1700000000
+            create_time: {When(1_700_000_000)}
+            content_inspector: insp
+            sender: s@x
+            warning_message_time: {When(0)}
+            warning_message_time: {When(1_700_000_000)}
+            done_recipient: done
+            canceled_recipient: drcp
+            redirect_to: redir
+            killed_record: k=v
+            return_receipt: rrto
+            errors_to: erto
+            priority: 5
+            unknown_record_type: ?
+            *** MESSAGE CONTENTS {path} ***
+            X-Long: a b: c
+            a b: c
+            end
+            *** HEADER EXTRACTED {path} ***
+            recipient: ext
+            *** MESSAGE FILE END {path} ***
+
+            """), Postcat(path));
+        Assert.Equal((0, "X-Long: a b: c\n"), Postcat($"-h {path}"));
+        Assert.Equal((0, "a b: c\nend\n"), Postcat($"-b {path}"));
+
+        static string When(long seconds)
+        {
+            var time = DateTimeOffset.FromUnixTimeSeconds(seconds).ToLocalTime();
+            return $"{time.ToString("ddd MMM", CultureInfo.InvariantCulture)} {time.Day,2} {time.ToString("HH:mm:ss yyyy", CultureInfo.InvariantCulture)}";
+        }
     }
 
     [Theory]

@@ -33,7 +33,10 @@ public sealed class SendmailTests : IDisposable
     [InlineData("x\n.\ny\n", "N x|N .|N y|X ", "-oi bob")]
     [InlineData("x\r\ny\r\n", "N x|N y|X ", "bob")]
     [InlineData("From foo@bar Mon\n>From x\nSubject: y\n\nFrom body\n", "N Subject: y|N |N From body|X ", "bob")]
+    [InlineData(">>From foo\n>From x\n\nFrom body\n", "N |N From body|X ", "bob")]
     [InlineData("no end", "N no end|X ", "bob")]
+    [InlineData("x\r\ny\r", "N x|N y\r|X ", "bob")]
+    [InlineData("From no end", "N From no end|X ", "bob")]
     [InlineData("", "X ", "bob")]
     public void Content(string input, string expected, string arguments)
     {
@@ -59,6 +62,8 @@ public sealed class SendmailTests : IDisposable
     [InlineData("To: @relay.example:bob@x.example\n\n", "bob@x.example")]
     [InlineData("To: \"john smith\"@x.example\n\n", "john smith@x.example")]
     [InlineData("To: bob", "bob")]
+    [InlineData("To: \"john@x.example\", jane\\@x.example\n\n", "john@x.example jane@x.example")]
+    [InlineData("To: \"john@x.example", "john@x.example")]
     [InlineData("To: bob\0 <x>\n\n", "bob")]
     public void Recipients_come_from_the_headers(string input, string expected)
     {
@@ -90,6 +95,36 @@ public sealed class SendmailTests : IDisposable
     }
 
     [Fact]
+    public void A_recipient_that_is_no_UTF8_is_not_passed_over()
+    {
+        var (context, _, _) = Context(Encoding.Latin1.GetBytes("To: carol, B\u00fcrger <bob>, j\u00f6rg@x.example\n\n"), "sendmail", "-t");
+        Assert.Equal(0, Sendmail.Run(context, _ => 1, (_, _, _) => 1));
+        Assert.Contains("|X |R carol|R bob|R j\ufffdrg@x.example|E ", Records());
+    }
+
+    // header_address_token_limit (10240) is of cleanup(8) alone.
+    [Fact]
+    public void All_recipients_of_a_header_are_found()
+    {
+        var names = Enumerable.Range(0, 6000).Select(i => $"u{i}@x.e").ToList();
+        Assert.Equal(0, Run($"To: {string.Join(',', names)}\n\nx\n", "-t").Exit);
+        Assert.Equal(names, Records().Split('|').SkipWhile(r => r != "X ").Where(r => r.StartsWith("R ", StringComparison.Ordinal)).Select(r => r[2..]));
+    }
+
+    [Theory]
+    [InlineData("To")]
+    [InlineData("Subject")]
+    public void A_header_beyond_the_limit_is_no_place_for_recipients(string name)
+    {
+        Main("header_size_limit = 5000\n");
+        var header = $"To: bob\n{name}: {string.Join(",\n ", Enumerable.Range(0, 1000).Select(i => $"u{i}@x.example"))}\n\nx\n";
+        Assert.Equal((75, "", $"sendmail: fatal: alice({Libc.getuid()}): unable to extract recipients: message header length exceeds safety limit\n"),
+            Run(header, "-t", "-f", "alice", "carol"));
+        Assert.Empty(Directory.GetFiles(Path.Combine(_directory, "maildrop")));
+        Assert.Equal(0, Run(header, "-f", "alice", "carol").Exit);
+    }
+
+    [Fact]
     public void From_the_second_v_on_no_report_is_asked_for()
     {
         Assert.Equal((0, "Mail Delivery Status Report will be mailed to <alice>.\n", ""), Run("x\n", "-v", "-f", "alice", "bob"));
@@ -100,12 +135,15 @@ public sealed class SendmailTests : IDisposable
     public void Verify_sends_a_probe_and_says_who_gets_the_report()
     {
         Assert.Equal((0, "Mail Delivery Status Report will be mailed to <alice>.\n", ""), Run("ignored", "-bv", "-f", "alice", "bob", "x@r.example"));
-        Assert.Contains("|A trace_flags=512|R bob|R x@r.example|M |N From: alice|N Subject: probe|L To:|N  bob,|N \tx@r.example|X |E ", Records());
+        Assert.Contains("|A trace_flags=512|R bob|R x@r.example|M |N From: alice|N Subject: probe|L To:|N \tbob,|N \tx@r.example|X |E ", Records());
     }
 
     [Theory]
     [InlineData("-f|<>|bob", "|S |")]
     [InlineData("-f||bob", "|S |")]
+    [InlineData("-f| |bob", "|S |")]
+    [InlineData("-f|(nobody)|bob", "|S |")]
+    [InlineData("-f|\"a@x.example\"|bob", "|S a@x.example|")]
     [InlineData("-falice+x@dest.example|bob", "|S alice+x@dest.example|")]
     public void Senders(string arguments, string expected)
     {
@@ -126,6 +164,8 @@ public sealed class SendmailTests : IDisposable
     [InlineData("-qR", "", "sendmail: fatal: specify: -qRsitename\n")]
     [InlineData("-bp bob", "", "sendmail: fatal: display queue mode requires no recipient\n")]
     [InlineData("-bi bob", "", "sendmail: fatal: alias initialization mode requires no recipient\n")]
+    [InlineData("-qIABC bob", "", "sendmail: fatal: flush queue_id requires no recipient\n")]
+    [InlineData("-qRx.example bob", "", "sendmail: fatal: flush site requires no recipient\n")]
     [InlineData("-bs bob", "", "sendmail: fatal: stand-alone mode requires no recipient\n")]
     [InlineData("-v -bv bob", "", "sendmail: fatal: -v option cannot be used with -bv\n")]
     [InlineData("-B foo bob", "", "sendmail: fatal: -B option needs 8BITMIME or 7BIT\n")]

@@ -66,6 +66,10 @@ public static class AddressParts
         return text.ToString();
     }
 
+    /// <summary>An address as Postfix's files have it (Postfix: internal form): without quotes. An "@" that was quoted or escaped is then like any other.</summary>
+    public static string Internal(string address) => AddressOperator.Last(address, '@') is >= 0 and var at
+        ? $"{Unquote(address[..at])}{address.AsSpan(at)}" : Unquote(address);
+
     /// <summary>A raw local part in external form: quoted when it is no dot-string (RFC 5321 4.1.2).</summary>
     public static string Quote(string raw)
     {

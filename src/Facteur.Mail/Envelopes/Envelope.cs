@@ -1,3 +1,4 @@
+using System.Globalization;
 using Facteur.Mail.Dsn;
 
 namespace Facteur.Mail.Envelopes;
@@ -118,6 +119,19 @@ public sealed class Envelope
 
     /// <summary>Arrival, microseconds since 1970 UTC.</summary>
     public long ArrivalMicros { get; set; }
+
+    /// <summary>
+    /// When it came into the queue, from which its lifetime and the pauses between its attempts count (Postfix: create_time). That is its arrival, or later
+    /// where it waited in maildrop or was sent round again by postsuper -r.
+    /// </summary>
+    public long QueuedMicros =>
+        long.TryParse(Attributes.Value(MessageAttributes.CreateTime), NumberStyles.None, CultureInfo.InvariantCulture, out var seconds) && seconds < uint.MaxValue
+            ? Math.Max(ArrivalMicros, seconds * 1_000_000) : ArrivalMicros;
+
+    /// <summary>Notes that it comes into the queue now. Few messages need the note: not those that have just arrived.</summary>
+    /// <param name="nowMicros">Now.</param>
+    public void SetQueued(long nowMicros) => Attributes = Attributes.With(
+        MessageAttributes.CreateTime, nowMicros - ArrivalMicros < 60_000_000 ? "" : (nowMicros / 1_000_000).ToString(CultureInfo.InvariantCulture));
 
     /// <summary>
     /// Size of the content as in Postfix's size=: its lines as records of Postfix's queue files, so for each line of up to 127 bytes its bytes and 2

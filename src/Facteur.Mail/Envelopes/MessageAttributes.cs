@@ -44,6 +44,9 @@ public sealed class MessageAttributes
     /// <summary>A REDIRECT action: the address that gets the message instead of its recipients.</summary>
     public const string Redirect = "redirect";
 
+    /// <summary>When a message that is older than this came into the queue, in seconds since 1970: see <see cref="Envelope.QueuedMicros"/>.</summary>
+    public const string CreateTime = "create_time";
+
     private readonly KeyValuePair<string, string>[] _pairs;
 
     /// <summary>Takes names and values.</summary>

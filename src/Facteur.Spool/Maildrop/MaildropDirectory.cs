@@ -24,6 +24,9 @@ public readonly record struct WaitingMail(MaildropEntry Entry, long Seconds, lon
 /// <param name="queueDirectory">queue_directory.</param>
 public sealed class MaildropDirectory(string queueDirectory)
 {
+    // A name has to grow by the number of its message.
+    private const int NameLimit = 200;
+
     private static readonly TimeSpan TemporaryAge = TimeSpan.FromDays(1);
 
     private readonly string _corrupt = System.IO.Path.Combine(queueDirectory, "corrupt");
@@ -185,7 +188,7 @@ public sealed class MaildropDirectory(string queueDirectory)
         return errno != 0 ? errno : UnixPath.Rename(entry.Path, System.IO.Path.Combine(_corrupt, entry.Name));
     }
 
-    // Postfix's short ids are hexadecimal, its long ones letters and digits; what is being written has a dot.
+    // Postfix: letters, digits and underscores, however few, are a queue id, so that what an operator puts here is found too; what is being written has a dot.
     private static MaildropEntry? EntryOf(string path)
     {
         var name = System.IO.Path.GetFileName(path);
@@ -196,7 +199,7 @@ public sealed class MaildropDirectory(string queueDirectory)
             return null;
         }
         name = dash >= 0 ? name[..dash] : name;
-        return name.Length is >= 6 and <= 64 && name.All(char.IsAsciiLetterOrDigit) ? new MaildropEntry(name, path, message) : null;
+        return name.Length is > 0 and <= NameLimit && name.All(c => char.IsAsciiLetterOrDigit(c) || c == '_') ? new MaildropEntry(name, path, message) : null;
     }
 
     /// <summary>A final name: microseconds and inode number, so that no two living files share it.</summary>

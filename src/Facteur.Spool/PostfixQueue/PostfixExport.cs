@@ -119,7 +119,7 @@ public sealed class PostfixExport(PostfixQueueDirectory target, ISpool spool, IP
     {
         long? warn = outcomes.Values.Any(o => o.Detail.Warned) ? 0
             : options.DelayWarningSeconds > 0 ? message.Envelope.ArrivalMicros / 1_000_000 + options.DelayWarningSeconds : null;
-        _writer.Begin(message.Envelope, id, i => outcomes.TryGetValue(i, out var known) && IsDone(known), warn);
+        _writer.Begin(message.Envelope, id, i => outcomes.TryGetValue(i, out var known) && IsDone(known), warn, isTraced: outcomes.Count > 0);
         for (var i = 0; i < message.Layout.Extents.Count; i++)
         {
             for (long offset = 0; offset < message.Layout.Extents[i].Length;)

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Runtime.InteropServices;
+using Facteur.Mail.Addresses;
 using Facteur.Mail.Dsn;
 using Facteur.Mail.Envelopes;
 using Facteur.Unix;
@@ -275,8 +276,8 @@ public sealed class PostfixImport
 
     // Numbers of another journal may be the same by chance. Addresses are compared as Postfix has them: quotes may have changed on the way.
     private static bool IsSame(Envelope one, Envelope other) =>
-        one.ArrivalMicros == other.ArrivalMicros && QueueFileWriter.Internal(one.Sender) == QueueFileWriter.Internal(other.Sender)
-        && one.Recipients.Select(r => QueueFileWriter.Internal(r.Address)).SequenceEqual(other.Recipients.Select(r => QueueFileWriter.Internal(r.Address)), StringComparer.Ordinal);
+        one.ArrivalMicros == other.ArrivalMicros && AddressParts.Internal(one.Sender) == AddressParts.Internal(other.Sender)
+        && one.Recipients.Select(r => AddressParts.Internal(r.Address)).SequenceEqual(other.Recipients.Select(r => AddressParts.Internal(r.Address)), StringComparer.Ordinal);
 
     private UnixFile? Open(PostfixQueueFile file, out Stat status)
     {

@@ -1,5 +1,6 @@
 using System.Buffers.Text;
 using System.Globalization;
+using System.Text;
 using Facteur.Mail.Dsn;
 using Facteur.Mail.Envelopes;
 using Facteur.Spool.Maildrop;
@@ -102,7 +103,7 @@ public sealed class QueueFileMessage
         // Postfix: mail without the attribute is local.
         flags |= Attribute("rewrite_context") is "" or "local" ? MessageFlags.RewriteLocal : 0;
         var address = Client("client_address");
-        return new Envelope
+        var envelope = new Envelope
         {
             Sender = _sender!,
             FullName = _fullName,
@@ -121,6 +122,11 @@ public sealed class QueueFileMessage
             ContentFilter = _filter,
             Recipients = _redirect is null ? [.. _recipients.Select(r => r.Recipient)] : Redirected(_redirect),
         };
+        if (long.TryParse(Attribute(MessageAttributes.CreateTime), NumberStyles.None, CultureInfo.InvariantCulture, out var created))
+        {
+            envelope.SetQueued(Math.Min(created, uint.MaxValue) * 1_000_000);
+        }
+        return envelope;
     }
 
     // Postfix: the first open recipient is replaced, the others get nothing.
@@ -149,7 +155,8 @@ public sealed class QueueFileMessage
                 _sender ??= sender;
                 return wrong;
             case 'O':
-                return MaildropMessage.Address(record, out _original);
+                _original = MaildropMessage.Address(record, out var original) is null ? original : Printable(record);
+                return null;
             case 'R' or 'D' or '/':
                 return Recipient(record, offset);
             case '>':
@@ -186,10 +193,8 @@ public sealed class QueueFileMessage
 
     private string? Attribute(in MaildropRecord record)
     {
-        if (MaildropMessage.Text(record, out var text) is { } wrong)
-        {
-            return wrong;
-        }
+        // A client's name or login that is not UTF-8 is not worth a message.
+        var text = MaildropMessage.Text(record, out var plain) is null ? plain : Printable(record);
         var equals = text.IndexOf('=', StringComparison.Ordinal);
         var (name, value) = equals < 0 ? (text.Trim(), "") : (text[..equals].Trim(), text[(equals + 1)..].Trim());
         switch (name)
@@ -236,6 +241,9 @@ public sealed class QueueFileMessage
 
     private string? Missing() =>
         !_hasSize ? "no size record" : _arrivalMicros == 0 ? "no arrival time record" : _sender is null ? "no sender record" : null;
+
+    private static string Printable(in MaildropRecord record) =>
+        string.Concat(Encoding.UTF8.GetString(record.Data[..Math.Min(record.Data.Length, Mail.Envelopes.Envelope.AddressLimit)]).Select(c => char.IsControl(c) ? '?' : c));
 
     private string Attribute(string name) => _attributes.GetValueOrDefault(name, "");
 

@@ -48,7 +48,8 @@ public sealed class QueueFileWriter
     /// <param name="queueId">The file's name.</param>
     /// <param name="isDone">Says of each recipient whether it needs no further delivery.</param>
     /// <param name="warnSeconds">When the sender is to be warned of the delay, 0 when that was done; null for never.</param>
-    public void Begin(Envelope envelope, string queueId, Func<int, bool> isDone, long? warnSeconds)
+    /// <param name="isTraced">The report that sendmail -v asks for is written, of the first attempt: it is not asked for again.</param>
+    public void Begin(Envelope envelope, string queueId, Func<int, bool> isDone, long? warnSeconds, bool isTraced = false)
     {
         _places.Clear();
         (_taken, _lineLength, _contentStart, _contentEnd, _notify) = (0, 0, 0, 0, DsnNotify.None);
@@ -57,7 +58,7 @@ public sealed class QueueFileWriter
         Output.Write(SizeRecord());
         var seconds = envelope.ArrivalMicros / 1_000_000;
         Put('T', Invariant($"{seconds} {envelope.ArrivalMicros % 1_000_000}"));
-        Attribute("create_time", Invariant($"{seconds}"));
+        Attribute(MessageAttributes.CreateTime, Invariant($"{envelope.QueuedMicros / 1_000_000}"));
         var client = envelope.Client;
         var isRemote = envelope.Origin == MessageOrigin.Smtpd && client.Address.Length > 0;
         var said = envelope.Attributes;
@@ -73,7 +74,7 @@ public sealed class QueueFileWriter
         {
             Put('F', envelope.FullName);
         }
-        Put('S', Internal(envelope.Sender));
+        Put('S', AddressParts.Internal(envelope.Sender));
         Attribute("encoding", envelope.Body switch { BodyType.EightBitMime => "8bit", BodyType.SevenBit => "7bit", _ => "" });
         var own = isRemote ? client : new ClientInfo("", "", 0, "", "", "");
         var port = own.Port == 0 ? "" : Invariant($"{own.Port}");
@@ -103,7 +104,7 @@ public sealed class QueueFileWriter
         {
             Put('V', envelope.Verp);
         }
-        var trace = ((envelope.Flags & MessageFlags.Probe) != 0 ? 256 : 0) | ((envelope.Flags & MessageFlags.VerifyOnly) != 0 ? 512 : 0) | ((envelope.Flags & MessageFlags.ReportDeliveries) != 0 ? 1024 : 0);
+        var trace = ((envelope.Flags & MessageFlags.Probe) != 0 ? 256 : 0) | ((envelope.Flags & MessageFlags.VerifyOnly) != 0 ? 512 : 0) | ((envelope.Flags & MessageFlags.ReportDeliveries) != 0 && !isTraced ? 1024 : 0);
         Attribute("trace_flags", trace == 0 ? "" : Invariant($"{trace}"));
         if (envelope.ContentFilter.Length > 0)
         {
@@ -179,17 +180,10 @@ public sealed class QueueFileWriter
         recipient = recipient with { Notify = recipient.Notify & ~DsnNotify.Expanded };
         Attribute("notify_flags", recipient.Notify == DsnNotify.None ? "" : Invariant($"{(int)recipient.Notify}"));
         Attribute("dsn_orig_rcpt", recipient.DsnOriginalRecipient);
-        Put('O', Internal(recipient.OriginalAddress.Length > 0 ? recipient.OriginalAddress : recipient.Address));
+        Put('O', AddressParts.Internal(recipient.OriginalAddress.Length > 0 ? recipient.OriginalAddress : recipient.Address));
         _places.Add(Position);
         _notify |= recipient.Notify;
-        Put(isDone ? 'D' : 'R', Internal(recipient.Address));
-    }
-
-    /// <summary>An address as Postfix keeps it: without quotes.</summary>
-    internal static string Internal(string address)
-    {
-        var (local, domain) = AddressParts.Split(address);
-        return address.Contains('@') ? $"{AddressParts.Unquote(local)}@{domain}" : AddressParts.Unquote(local);
+        Put(isDone ? 'D' : 'R', AddressParts.Internal(recipient.Address));
     }
 
     private void Attribute(string name, string value)

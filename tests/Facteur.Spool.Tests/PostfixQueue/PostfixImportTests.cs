@@ -49,6 +49,26 @@ public sealed class PostfixImportTests : IDisposable
         Assert.Empty(Files());
     }
 
+    // Postfix takes the attribute back when the first attempt is reported.
+    [Theory]
+    [InlineData(true, MessageFlags.None)]
+    [InlineData(false, MessageFlags.ReportDeliveries)]
+    public void A_report_of_the_first_attempt_is_not_asked_for_again(bool tried, MessageFlags expected)
+    {
+        var message = Message("one", 1);
+        message.Flags |= MessageFlags.ReportDeliveries;
+        var places = Put("deferred", "ABCDEF1", message, "x\n", _ => false, null, 0x1C0, Now);
+        if (tried)
+        {
+            PutLog("defer", "ABCDEF1", places[0], "one", 0, DeliveryStatus.Deferred(4, 1, "no way"));
+        }
+        using var spool = Open();
+        Import(spool);
+        Export(spool);
+        Import(spool);
+        Assert.Equal(expected, Assert.Single(Messages(spool)).Value.Envelope.Flags & MessageFlags.ReportDeliveries);
+    }
+
     private static void CheckAll(ISpool spool)
     {
         var all = Messages(spool);

@@ -131,6 +131,30 @@ public sealed class QueueFileTests
     public void A_content_filter_is_kept(string records) => Assert.Equal("smtp:[filter]", Read(Records(records)).Message.Envelope().ContentFilter);
 
     [Fact]
+    public void Only_an_address_to_deliver_to_or_report_to_must_be_UTF8()
+    {
+        var (message, _, wrong) = Read(Records("C|T 1|S a|A sasl_username=j\u00f6\nrg|A dsn_orig_rcpt=rfc822;\u00f6|O \u00f6@x.test|R b@x.test|M|X|E"));
+        Assert.Null(wrong);
+        var envelope = message.Envelope();
+        Assert.Equal([new EnvelopeRecipient("b@x.test", "\ufffd@x.test", "rfc822;\ufffd")], envelope.Recipients);
+        Assert.Equal("j\ufffd?rg", envelope.Attributes.Value(MessageAttributes.SaslUsername));
+        Assert.Equal("text is not UTF-8", Read(Records("C|T 1|S a|R \u00f6@x.test|M|X|E")).Wrong);
+        Assert.Equal("text is not UTF-8", Read(Records("C|T 1|S \u00f6@x.test|M|X|E")).Wrong);
+    }
+
+    [Theory]
+    [InlineData(1000, 1000)]
+    [InlineData(1030, 1000)]
+    [InlineData(900, 1000)]
+    [InlineData(5000, 5000)]
+    public void The_beginning_of_a_lifetime_is_kept_when_it_is_not_the_arrival(long created, long expected)
+    {
+        var envelope = Read(Records($"C|T 1000|A create_time={created}|S a|M|X|E")).Message.Envelope();
+        Assert.Equal((1_000_000_000, expected * 1_000_000), (envelope.ArrivalMicros, envelope.QueuedMicros));
+        Assert.Contains($"A create_time={expected}", Plain(Write(envelope, "x\n", _ => false, null)));
+    }
+
+    [Fact]
     public void Redirected_mail_goes_to_one_address_once()
     {
         var (message, _, wrong) = Read(Records("C|T 1|S a|O o|D done|R one|R two|M|X|> other@x.test|E"));

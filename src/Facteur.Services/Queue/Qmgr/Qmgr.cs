@@ -1010,7 +1010,7 @@ internal sealed class Qmgr
     private bool TooOld(ActiveMessage message)
     {
         var lifetime = message.Envelope.Sender.Length == 0 ? Math.Min(_settings.BounceLifetimeSeconds, _settings.LifetimeSeconds) : _settings.LifetimeSeconds;
-        return message.Expire || NowMicros - message.Envelope.ArrivalMicros >= lifetime * 1_000_000;
+        return message.Expire || NowMicros - message.Envelope.QueuedMicros >= lifetime * 1_000_000;
     }
 
     private void Expire(ActiveMessage message)
@@ -1210,8 +1210,8 @@ internal sealed class Qmgr
                 StageOutcome(message, i);
             }
         }
-        // Exponential back-off: as long again as the message is old, within bounds; without the lower one when it was not the next hop's doing.
-        var wait = Math.Clamp(age, message.Interrupted ? Math.Min(1, _settings.MaximalBackoffSeconds) : _settings.LeastWaitSeconds, _settings.MaximalBackoffSeconds);
+        // Exponential back-off: as long again as the message is in the queue, within bounds; without the lower one when it was not the next hop's doing.
+        var wait = Math.Clamp((now - message.Envelope.QueuedMicros) / 1_000_000, message.Interrupted ? Math.Min(1, _settings.MaximalBackoffSeconds) : _settings.LeastWaitSeconds, _settings.MaximalBackoffSeconds);
         Retire(message);
         _spool.Move(message.Id, message.HoldWanted ? QueueState.Hold : QueueState.Deferred, now / 1_000_000 + wait);
     }

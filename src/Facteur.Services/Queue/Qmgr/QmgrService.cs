@@ -195,6 +195,8 @@ public sealed class QmgrService : IDisposable
             Recipients = [.. open.Select(i => stored.Envelope.Recipients[i])],
             Closes = new ClosedRecipients(id, open),
         };
+        // Postfix: what is sent round again has all of its lifetime before it.
+        envelope.SetQueued((_time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond);
         using var message = _resubmit.Begin(envelope);
         return await CopyAsync(stored, message, cancel).ConfigureAwait(false)
             && (await message.EndAsync(cancel).ConfigureAwait(false)).Result.Status == CleanupStatus.Ok;

@@ -350,6 +350,7 @@ public sealed class PickupService : IDisposable
         // Only a file of our own was written by the submission service, which knows its client from the kernel.
         var uid = owner == _self ? pickup.Message.Submitter ?? owner : owner;
         var envelope = Envelope(pickup.Message, status.Modified.Seconds);
+        envelope.SetQueued(NowMicros);
         envelope.LastRecipient = pickup.Message.Recipients.Count > 0 ? pickup.Message.Recipients[^1].Address : "";
         await using var message = await _cleanup.OpenAsync(envelope, cancel).ConfigureAwait(false);
         if (message is null)
@@ -514,7 +515,7 @@ public sealed class PickupService : IDisposable
     {
         Sender = message.Sender,
         FullName = message.FullName,
-        // Its age counts from its submission, however long we were down.
+        // It is as old as its submission, however long we were down; its lifetime begins now.
         ArrivalMicros = Math.Clamp(message.SubmittedMicros > 0 ? message.SubmittedMicros : modifiedSeconds * 1_000_000, 0, NowMicros),
         EnvelopeId = message.EnvelopeId,
         Verp = message.Verp,

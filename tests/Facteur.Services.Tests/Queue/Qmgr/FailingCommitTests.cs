@@ -22,6 +22,8 @@ public sealed class FailingCommitTests : IRewrite, IBounce, IResubmit, IDelivery
     private bool _damaged;
     private volatile bool _failing;
     private volatile bool _begun;
+    private Envelope? _sentRound;
+    private TimeSpan _age;
     private CleanupStatus _answer = CleanupStatus.Ok;
     private TaskCompletionSource? _answered;
     private Func<Task>? _atEnd;
@@ -239,6 +241,16 @@ public sealed class FailingCommitTests : IRewrite, IBounce, IResubmit, IDelivery
         Assert.Empty(_delivered);
     }
 
+    // postsuper(1): -r keeps the time of arrival; Postfix: the lifetime is that of the new file.
+    [Fact]
+    public async Task What_goes_through_cleanup_again_has_a_new_lifetime()
+    {
+        _age = TimeSpan.FromDays(4);
+        Assert.Equal(CleanupStatus.Ok, await Submit(MessageFlags.Hold));
+        Assert.True(await _queue.Control.SuperAsync(SuperOperation.Requeue, Assert.Single(_spool.Ids), default).AsTask().WaitAsync(Limit, TestContext.Current.CancellationToken));
+        Assert.InRange(_sentRound!.QueuedMicros - _sentRound.ArrivalMicros, _age.TotalMicroseconds - 2_000_000, _age.TotalMicroseconds + 60_000_000);
+    }
+
     [Fact]
     public async Task A_new_message_that_nobody_could_speak_of_any_more_replaces_the_old_one()
     {
@@ -354,6 +366,7 @@ public sealed class FailingCommitTests : IRewrite, IBounce, IResubmit, IDelivery
     IResubmitMessage IResubmit.Begin(Envelope envelope)
     {
         _begun = true;
+        _sentRound = envelope;
         return new Made(this);
     }
 
@@ -371,7 +384,7 @@ public sealed class FailingCommitTests : IRewrite, IBounce, IResubmit, IDelivery
     {
         var cancel = TestContext.Current.CancellationToken;
         var id = await _incoming.TakeIdAsync(cancel);
-        return await _incoming.EndAsync(id, "x\n"u8.ToArray(), Message(flags, closes, recipients), cancel);
+        return await _incoming.EndAsync(id, "x\n"u8.ToArray(), Message(flags, closes, recipients, _age), cancel);
     }
 
     /// <summary>A message that goes through cleanup again.</summary>
@@ -391,13 +404,13 @@ public sealed class FailingCommitTests : IRewrite, IBounce, IResubmit, IDelivery
         }
     }
 
-    private static Envelope Message(MessageFlags flags = MessageFlags.None, ClosedRecipients? closes = null, params string[] recipients) => new()
+    private static Envelope Message(MessageFlags flags = MessageFlags.None, ClosedRecipients? closes = null, string[]? recipients = null, TimeSpan age = default) => new()
     {
         Sender = "a@b.example",
-        ArrivalMicros = (TimeProvider.System.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks / 10,
+        ArrivalMicros = (TimeProvider.System.GetUtcNow() - age - DateTimeOffset.UnixEpoch).Ticks / 10,
         ContentSize = 2,
         Flags = flags,
         Closes = closes,
-        Recipients = [.. recipients.DefaultIfEmpty("c@one.example").Select(r => new EnvelopeRecipient(r))],
+        Recipients = [.. (recipients ?? []).DefaultIfEmpty("c@one.example").Select(r => new EnvelopeRecipient(r))],
     };
 }

@@ -84,7 +84,7 @@ internal sealed class QmgrSimulation : IRewrite, IBounce
     public ulong Submit(Envelope envelope)
     {
         var id = ++_ids;
-        envelope.ArrivalMicros = (Time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks / 10;
+        envelope.ArrivalMicros = envelope.ArrivalMicros != 0 ? envelope.ArrivalMicros : (Time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks / 10;
         envelope.ContentSize = 10;
         Spool.Content(id, new byte[10]);
         Spool.End(id, envelope);

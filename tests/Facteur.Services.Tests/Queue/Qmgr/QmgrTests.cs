@@ -299,6 +299,28 @@ public sealed class QmgrTests
         Assert.Empty(sim.Spool.Ids);
     }
 
+    // Postfix: create_time counts, not the time of arrival.
+    [Fact]
+    public void Mail_that_waited_in_maildrop_or_is_sent_round_again_has_all_of_its_lifetime_before_it()
+    {
+        var sim = new QmgrSimulation(("maximal_queue_lifetime", "1d"));
+        var start = sim.Time.GetUtcNow();
+        var now = (start - DateTimeOffset.UnixEpoch).Ticks / 10;
+        var attempts = new List<double>();
+        sim.Deliver = request =>
+        {
+            attempts.Add((sim.Time.GetUtcNow() - start).TotalSeconds);
+            return (TimeSpan.Zero, QmgrSimulation.Fail(request, DeliveryStatus.Deferred(2, 0, "busy")));
+        };
+        var envelope = new Envelope { Sender = "a@b", Recipients = [new EnvelopeRecipient("c@d.example")], ArrivalMicros = now - 172_800_000_000 };
+        envelope.SetQueued(now);
+        sim.Submit(envelope);
+        sim.Run(TimeSpan.FromDays(2));
+        Assert.Equal([0, 300, 600, 1200], attempts.Take(4));
+        Assert.True(attempts[^1] is >= 86_400 and < 86_400 + 4001, $"last attempt after {attempts[^1]} s");
+        Assert.Single(sim.Reports);
+    }
+
     [Theory]
     [InlineData("60s", "300s", new double[] { 0, 300, 600, 1200 })]
     [InlineData("60s", "60s", new double[] { 0, 60, 120, 240 })]

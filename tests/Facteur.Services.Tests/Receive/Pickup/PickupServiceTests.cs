@@ -187,6 +187,19 @@ public sealed class PickupServiceTests : IDisposable, ICleanup, IBounce, IQueueL
     }
 
     [Theory]
+    [InlineData("A")]
+    [InlineData("saved_1")]
+    [InlineData("4jXpkG0RgWzVbTH")]
+    [InlineData("000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000001")]
+    public async Task Every_name_that_may_be_a_queue_id_is_taken(string name)
+    {
+        Put(name, Records(Message));
+        await Scan();
+        Assert.Single(_taken);
+        Assert.Empty(Files());
+    }
+
+    [Theory]
     [InlineData("T17 1700000000 123456|", 1_700_000_000_123_456)]
     [InlineData("T10 1700000000|", 1_700_000_000_000_000)]
     [InlineData("T17 4000000000      0|", 0)]
@@ -198,6 +211,8 @@ public sealed class PickupServiceTests : IDisposable, ICleanup, IBounce, IQueueL
         await Scan();
         var now = (_time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks / 10;
         Assert.Equal(expected == 0 ? now : expected, Assert.Single(_taken).Envelope.ArrivalMicros);
+        // Its lifetime in the queue begins there.
+        Assert.Equal(now / 1_000_000, _taken[0].Envelope.QueuedMicros / 1_000_000);
     }
 
     [Fact]
