@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Runtime.InteropServices;
 using Facteur.Config;
 using Facteur.Config.MasterCf;
 using Facteur.Config.Parameters;
@@ -75,6 +76,7 @@ public static class Postfix
         {
             "start" or "quick-start" => Start(context, load.Config, directory, queue, single),
             "start-fg" when Several(load.Config) => Fail(context, "start-fg does not support multi_instance_directories"),
+            "start-fg" when Environment.ProcessId == 1 => AsInit(directory, single),
             "start-fg" => StartForeground(context, directory, queue, d => serve(d, single)),
             "stop" or "quick-stop" or "drain" => Signal(context, queue, Libc.SIGTERM, "stopping", wait: true),
             "abort" => Signal(context, queue, Libc.SIGKILL, "aborting", wait: true),
@@ -189,6 +191,26 @@ public static class Postfix
         return serve(directory);
     }
 
+    /// <summary>
+    /// As process 1 of a container: the runtime collects every child of process 1 that ends, also those that master has to mind. So master is a child, which
+    /// gets the signals that come here.
+    /// </summary>
+    private static int AsInit(string directory, bool single)
+    {
+        using var master = Process.Start(new ProcessStartInfo(Environment.ProcessPath!, ["postfix", "-c", directory, "start-fg", .. single ? [SingleProcess] : Array.Empty<string>()]))!;
+        using var term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, s => Forward(s, Libc.SIGTERM));
+        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, s => Forward(s, Libc.SIGTERM));
+        using var hangup = PosixSignalRegistration.Create(PosixSignal.SIGHUP, s => Forward(s, Libc.SIGHUP));
+        master.WaitForExit();
+        return master.ExitCode;
+
+        void Forward(PosixSignalContext context, int signal)
+        {
+            context.Cancel = true;
+            _ = Libc.kill(master.Id, signal);
+        }
+    }
+
     private static int? Blocked(CommandContext context, string queue)
     {
         if (!Directory.Exists(queue))
@@ -208,7 +230,7 @@ public static class Postfix
         Say(context, $"{doing} the Postfix mail system");
         if (Libc.kill(holder, signal) < 0)
         {
-            return Fail(context, $"unable to signal process {holder.ToString(CultureInfo.InvariantCulture)}: {System.Runtime.InteropServices.Marshal.GetLastPInvokeErrorMessage()}");
+            return Fail(context, $"unable to signal process {holder.ToString(CultureInfo.InvariantCulture)}: {Marshal.GetLastPInvokeErrorMessage()}");
         }
         var started = context.Time.GetTimestamp();
         while (wait && MasterLock.Holder(queue) == holder)

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using System.Globalization;
 using Facteur.System.Tests.Parts;
 using Facteur.Unix;
 
@@ -48,6 +50,42 @@ public sealed class RoleTests
             to.Delivered("plain", text);
             sink.Received(text);
         }
+    }
+
+    [Fact]
+    public void As_process_1_of_a_container_it_minds_its_roles_and_ends_when_it_is_told_to()
+    {
+        Assert.SkipWhen(Libc.geteuid() != 0, "needs root: a process name space");
+        Assert.SkipWhen(Instance.Single, "needs a process per role");
+        using var mail = new Instance();
+        // Killed with the test: nothing of it is to outlive it.
+        using var container = Process.Start("/usr/bin/unshare", ["--pid", "--fork", "--kill-child=KILL", "--mount-proc", Program.Facteur, "postfix", "-c", $"{mail.Top}/etc", "start-fg"]);
+        try
+        {
+            Minded(mail, container);
+        }
+        finally
+        {
+            container.Kill(entireProcessTree: true);
+        }
+    }
+
+    private static void Minded(Instance mail, Process container)
+    {
+        mail.Logged("daemon started -- version");
+        foreach (var role in (string[])["rewrite", "deliver", "receive"])
+        {
+            var pid = mail.Role(role);
+            Assert.Equal(0, Libc.kill(pid, Libc.SIGKILL));
+            Poll.Until(() => mail.Role(role) is var now && now != 0 && now != pid, () => $"another {role}\n{mail.Log}");
+        }
+        Poll.Until(() => Sent(mail), () => mail.Log);
+        mail.Delivered("a", "Subject: in a container");
+        var master = File.ReadAllText($"/proc/{container.Id}/task/{container.Id}/children").Trim();
+        Assert.Equal(0, Libc.kill(int.Parse(master, CultureInfo.InvariantCulture), Libc.SIGTERM));
+        Assert.True(container.WaitForExit(TimeSpan.FromSeconds(30)), mail.Log);
+        mail.Gone();
+        Assert.DoesNotContain("did not end", mail.Log, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -298,5 +336,18 @@ public sealed class RoleTests
         instance.Logged("error: reload:");
         Assert.StartsWith("250", Client.Send(instance.Smtp, "s@out.test", "plain@box.test", "Subject: x\n\nas before\n"), StringComparison.Ordinal);
         instance.Delivered("plain", "as before");
+    }
+
+    // The role that listens may have been killed a moment ago.
+    private static bool Sent(Instance mail)
+    {
+        try
+        {
+            return Client.Send(mail.Smtp, "s@box.test", "a@box.test", "Subject: in a container\n\n").StartsWith("250", StringComparison.Ordinal);
+        }
+        catch (IOException)
+        {
+            return false;
+        }
     }
 }

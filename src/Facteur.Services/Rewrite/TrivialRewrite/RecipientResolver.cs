@@ -101,7 +101,7 @@ internal sealed class RecipientResolver(TrivialRewriteOptions options, AddressRe
         var domain = address[(at + 1)..];
         // Postfix: also of a local domain, which a pattern in mydestination may let match.
         var invalid = domain.StartsWith('[') ? HostName.ParseLiteral(domain) is null : !HostName.IsValid(domain, options.SmtpUtf8);
-        return new StrippedRecipient(address, domain, isLocal, invalid || (!options.AllowMinUser && address.StartsWith('-')));
+        return new StrippedRecipient(address, domain, isLocal, invalid || (!options.AllowMinUser && AddressParts.Unquote(address).StartsWith('-')));
     }
 
     // A local part that is one quoted string with an operator in it, the quotes taken off; null for any other.

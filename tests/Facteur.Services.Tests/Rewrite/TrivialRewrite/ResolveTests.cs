@@ -54,6 +54,7 @@ public sealed class ResolveTests
     [InlineData("u@bad..example", "error:5.1.3 bad address syntax u@bad..example Default, Error")]
     [InlineData("u@[300.1.1.1]", "error:5.1.3 bad address syntax u@[300.1.1.1] Default, Error")]
     [InlineData("-u@remote.example", "error:5.1.3 bad address syntax -u@remote.example Default, Error")]
+    [InlineData("\"-v x\"@remote.example", "error:5.1.3 bad address syntax \"-v x\"@remote.example Default, Error")]
     [InlineData("zoë@bücher.example", "smtp:bücher.example zoë@bücher.example Default")]
     public async Task Finds_the_class(string recipient, string expected) => Assert.Equal(expected, await Resolve(Service(), recipient));
 
