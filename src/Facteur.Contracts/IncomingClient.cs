@@ -51,6 +51,10 @@ public sealed class IncomingClient : IIncoming, IFrameHandler, IDisposable
     private readonly ConcurrentDictionary<ulong, Waiter> _waiters = new();
     private readonly ConcurrentQueue<Waiter> _pool = new();
     private readonly Lock _gate = new();
+
+    /// <summary>Held for each frame until it is known what was sent with it.</summary>
+    private readonly Lock _sending = new();
+
     private readonly Queue<TaskCompletionSource> _credit = new();
     private TaskCompletionSource _ids = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private ulong _next;
@@ -60,7 +64,13 @@ public sealed class IncomingClient : IIncoming, IFrameHandler, IDisposable
     private bool _asked;
     private bool _refused;
     private long _underWay;
-    private int _batch;
+
+    /// <summary>An end was sent, and no sign for the next batch has come since.</summary>
+    private bool _sent;
+
+    /// <summary>An end was written and not sent.</summary>
+    private bool _collected;
+
     private volatile bool _closed;
 
     /// <summary>The client over a link.</summary>
@@ -123,33 +133,30 @@ public sealed class IncomingClient : IIncoming, IFrameHandler, IDisposable
             await wait.Task.WaitAsync(cancel).ConfigureAwait(false);
         }
         Interlocked.Add(ref _underWay, content.Length);
-        _writer.Write(IncomingFrames.Content, IncomingFrames.Version, id, content.Span);
-        _writer.Flush();
+        lock (_sending)
+        {
+            _writer.Write(IncomingFrames.Content, IncomingFrames.Version, id, content.Span);
+            Send();
+        }
     }
 
     // While the queue is at work on a batch, what ends meanwhile is collected for the next: it could be synced no sooner, and each send of its
-    // own would wake the queue. What it says "durable" with, or credit, is the sign for the next batch.
-    private void SendEnded()
+    // own would wake the queue. What it says "durable" with, or credit, is the sign for the next batch. Only an end is sure to have such a
+    // sign: where something else that was sent passed for a batch, the next end would wait for a sign that never comes. So all is sent under one lock.
+    private void Send()
     {
-        if (Interlocked.CompareExchange(ref _batch, 1, 0) == 0 || _writer.Waiting >= BatchBytes)
-        {
-            _writer.Flush();
-        }
+        (_sent, _collected) = (_sent || _collected, false);
+        _writer.Flush();
     }
 
     private void NextBatch()
     {
-        while (Volatile.Read(ref _batch) != 0)
+        lock (_sending)
         {
-            if (_writer.Waiting > 0)
+            _sent = false;
+            if (_collected)
             {
-                _writer.Flush();
-                return;
-            }
-            Interlocked.Exchange(ref _batch, 0);
-            if (_writer.Waiting == 0 || Interlocked.CompareExchange(ref _batch, 1, 0) != 0)
-            {
-                return;
+                Send();
             }
         }
     }
@@ -169,12 +176,19 @@ public sealed class IncomingClient : IIncoming, IFrameHandler, IDisposable
         }
         var result = waiter.Start();
         _waiters[id] = waiter;
-        _writer.Write(IncomingFrames.End, IncomingFrames.Version, id, (lastContent, envelope), static ((ReadOnlyMemory<byte> Content, Envelope Envelope) end, ref FieldWriter writer) =>
+        lock (_sending)
         {
-            writer.Bytes(end.Content.Span);
-            EnvelopeCodec.Write(end.Envelope, ref writer);
-        });
-        SendEnded();
+            _writer.Write(IncomingFrames.End, IncomingFrames.Version, id, (lastContent, envelope), static ((ReadOnlyMemory<byte> Content, Envelope Envelope) end, ref FieldWriter writer) =>
+            {
+                writer.Bytes(end.Content.Span);
+                EnvelopeCodec.Write(end.Envelope, ref writer);
+            });
+            _collected = true;
+            if (!_sent || _writer.Waiting >= BatchBytes)
+            {
+                Send();
+            }
+        }
         if (_closed && _waiters.TryRemove(id, out var lost))
         {
             lost.Complete(CleanupStatus.WriteError);
@@ -185,8 +199,11 @@ public sealed class IncomingClient : IIncoming, IFrameHandler, IDisposable
     /// <inheritdoc/>
     public void Abort(ulong id)
     {
-        _writer.Write(IncomingFrames.Abort, IncomingFrames.Version, id);
-        _writer.Flush();
+        lock (_sending)
+        {
+            _writer.Write(IncomingFrames.Abort, IncomingFrames.Version, id);
+            Send();
+        }
     }
 
     /// <inheritdoc/>
@@ -253,8 +270,11 @@ public sealed class IncomingClient : IIncoming, IFrameHandler, IDisposable
         if (!_asked && !_closed)
         {
             _asked = true;
-            _writer.Write(IncomingFrames.TakeIds, IncomingFrames.Version, IncomingFrames.IdBlock);
-            _writer.Flush();
+            lock (_sending)
+            {
+                _writer.Write(IncomingFrames.TakeIds, IncomingFrames.Version, IncomingFrames.IdBlock);
+                Send();
+            }
         }
     }
 

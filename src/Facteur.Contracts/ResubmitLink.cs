@@ -286,8 +286,8 @@ public sealed class ResubmitServer : IFrameHandler, IDisposable
                     Answer(frame.Id, new CleanupResult(CleanupStatus.WriteError), "");
                     return true;
                 }
-                // Bounded by the client's window; one more for the end.
-                var pieces = Channel.CreateBounded<byte[]?>(ResubmitFrames.Window + 1);
+                // Bounded by the client's window; one more for the piece that was sent when the answer let it go on, and one for the end.
+                var pieces = Channel.CreateBounded<byte[]?>(ResubmitFrames.Window + 2);
                 if (!_open.TryAdd(frame.Id, pieces))
                 {
                     return false;

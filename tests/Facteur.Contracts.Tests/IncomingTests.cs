@@ -93,6 +93,47 @@ public sealed class IncomingTests
         Assert.Equal(0UL, await client.TakeIdAsync(TestContext.Current.CancellationToken));
     }
 
+    [Fact]
+    public async Task An_end_is_sent_whatever_is_forgotten_while_another_is_answered()
+    {
+        var (a, b) = PipePair.Create();
+        using var queue = new QueueEnd(b);
+        using var client = new IncomingClient(a);
+        var cancel = TestContext.Current.CancellationToken;
+        var (forget, forgotten) = (0UL, 0UL);
+        var forgets = new Thread(() =>
+        {
+            for (var random = new Random(11); Volatile.Read(ref forget) is var id && id != ulong.MaxValue;)
+            {
+                if (id != forgotten)
+                {
+                    Thread.SpinWait(random.Next(2000));
+                    client.Abort(id);
+                    Volatile.Write(ref forgotten, id);
+                }
+            }
+        });
+        forgets.Start();
+        try
+        {
+            for (var i = 0; i < 2_000; i++)
+            {
+                if (i % 2 == 0)
+                {
+                    Volatile.Write(ref forget, await client.TakeIdAsync(cancel));
+                }
+                var id = await client.TakeIdAsync(cancel);
+                Assert.Equal(id == 1006 ? CleanupStatus.NoSpace : CleanupStatus.Ok, await client.EndAsync(id, default, new Envelope(), cancel).AsTask().WaitAsync(TimeSpan.FromSeconds(10), cancel));
+                Assert.True(SpinWait.SpinUntil(() => Volatile.Read(ref forgotten) == Volatile.Read(ref forget), TimeSpan.FromSeconds(10)));
+            }
+        }
+        finally
+        {
+            Volatile.Write(ref forget, ulong.MaxValue);
+            forgets.Join();
+        }
+    }
+
     private sealed class QueueEnd : IIncomingSink, IDisposable
     {
         private readonly Bell _bell = new();

@@ -7,6 +7,7 @@ namespace Facteur.Contracts.Tests;
 public sealed class ResubmitSwitchTests : ICleanup
 {
     private readonly List<string> _taken = [];
+    private Task _opens = Task.CompletedTask;
 
     [Fact]
     public async Task A_message_waits_for_the_next_cleanup()
@@ -71,6 +72,34 @@ public sealed class ResubmitSwitchTests : ICleanup
         Assert.Equal(CleanupStatus.WriteError, (await waiting.WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken)).Result.Status);
     }
 
+    /// <summary>A client that has its answer, and so the whole window back, may be about to send one more piece and the end.</summary>
+    [Fact]
+    public async Task What_was_sent_when_the_answer_came_does_not_end_the_link()
+    {
+        var cancel = TestContext.Current.CancellationToken;
+        var (near, far) = PipePair.Create();
+        var opens = new TaskCompletionSource();
+        _opens = opens.Task;
+        using var server = new ResubmitServer(far, this, new ServiceLog(new NoLog(), "test"));
+        var writer = new LinkWriter(near.Output);
+        writer.Write(ResubmitFrames.Begin, ResubmitFrames.Version, 1, new Envelope { Sender = "refused" }, EnvelopeCodec.Write);
+        for (var i = 0; i < ResubmitFrames.Window + 1; i++)
+        {
+            writer.Write(ResubmitFrames.Content, ResubmitFrames.Version, 1, "x"u8.ToArray());
+        }
+        writer.Write(ResubmitFrames.End, ResubmitFrames.Version, 1);
+        writer.Write(ResubmitFrames.Begin, ResubmitFrames.Version, 2, new Envelope { Sender = "next" }, EnvelopeCodec.Write);
+        writer.Write(ResubmitFrames.End, ResubmitFrames.Version, 2);
+        writer.Flush();
+        await Task.Delay(100, cancel);
+        opens.SetException(new InvalidOperationException("a fault"));
+        for (var i = 0; i < 2000 && server.IsBusy; i++)
+        {
+            await Task.Delay(5, cancel);
+        }
+        Assert.False(server.IsClosed);
+    }
+
     private ResubmitServer Cleanup(ResubmitSwitch door)
     {
         var (near, far) = PipePair.Create();
@@ -85,7 +114,11 @@ public sealed class ResubmitSwitchTests : ICleanup
         return await message.EndAsync(default);
     }
 
-    ValueTask<ICleanupMessage?> ICleanup.OpenAsync(Envelope envelope, CancellationToken cancel) => new(new Message(this, envelope.Sender));
+    async ValueTask<ICleanupMessage?> ICleanup.OpenAsync(Envelope envelope, CancellationToken cancel)
+    {
+        await _opens;
+        return new Message(this, envelope.Sender);
+    }
 
     private sealed class Message(ResubmitSwitchTests test, string name) : ICleanupMessage
     {

@@ -250,7 +250,8 @@ public sealed class TableCache : IDisposable
 
     private void Change(string key, string? value)
     {
-        if (_path is not null && CacheFile.Fits(key) && CacheFile.Fits(value ?? ""))
+        // Nobody writes any more what would be kept for a file that failed.
+        if (_path is not null && !_failed && CacheFile.Fits(key) && CacheFile.Fits(value ?? ""))
         {
             _changes.Add(CacheFile.Line(key, value));
             Arm();

@@ -125,6 +125,24 @@ public sealed class TableCacheTests
     }
 
     [Fact]
+    public void What_can_not_be_written_is_not_kept_to_be_written()
+    {
+        using var tables = new TestTables();
+        System.IO.Directory.CreateDirectory(Path.Combine(tables.Directory, "c.cache"));
+        using var cache = Open(tables);
+        cache.Update("a", "1");
+        cache.Write();
+        var value = new string('v', 1000);
+        var before = GC.GetTotalMemory(forceFullCollection: true);
+        for (var i = 0; i < 20_000; i++)
+        {
+            cache.Update("a", value);
+        }
+        Assert.InRange(GC.GetTotalMemory(forceFullCollection: true) - before, long.MinValue, 10 << 20);
+        Assert.Equal(1, cache.Count);
+    }
+
+    [Fact]
     public void Beyond_its_limit_the_oldest_go()
     {
         using var tables = new TestTables();

@@ -42,6 +42,8 @@ internal sealed class LocalDelivery(
     /// <summary>The content is damaged.</summary>
     public bool Damaged { get; private set; }
 
+    private static DeliveryStatus TooMany => DeliveryStatus.Deferred(3, 5, "too many destinations in alias expansion");
+
     private string Original => recipient.Recipient.OriginalAddress.Length > 0 ? recipient.Recipient.OriginalAddress : recipient.Recipient.Address;
 
     /// <summary>Delivers.</summary>
@@ -53,7 +55,7 @@ internal sealed class LocalDelivery(
         {
             if (++_taken > TargetLimit)
             {
-                End(target, DeliveryStatus.Deferred(3, 5, "too many destinations in alias expansion"));
+                End(target, TooMany);
                 break;
             }
             try
@@ -627,6 +629,12 @@ internal sealed class LocalDelivery(
 
     private void Push(List<AliasToken> tokens, LocalTarget parent)
     {
+        if (tokens.Count > TargetLimit - _targets.Count)
+        {
+            // Before the first of them: what it were given it would be given again at each attempt. And one user's file must not take the memory of all.
+            End(parent, TooMany);
+            return;
+        }
         _expanded = true;
         for (var i = tokens.Count - 1; i >= 0; i--)
         {

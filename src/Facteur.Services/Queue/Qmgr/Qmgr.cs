@@ -358,8 +358,8 @@ internal sealed class Qmgr
             active.QuietWanted = true;
             EndWhatWaits(active);
         }
-        // What became of it must be in the journal, too, where it is read again.
-        return !_active.ContainsKey(id) && !Leaving.Contains(id);
+        // What became of it must be in the journal, too, where it is read again; also of what agents are at for an earlier queue.
+        return !_active.ContainsKey(id) && !Leaving.Contains(id) && !_elsewhere.ContainsKey(id);
     }
 
     /// <summary>Undoes <see cref="Quiet"/> for a message that is still active.</summary>

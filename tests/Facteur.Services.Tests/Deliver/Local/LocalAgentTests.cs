@@ -54,6 +54,17 @@ public sealed class LocalAgentTests : IDisposable
         Assert.Equal("Q1: to=<daemon@dest.example>, orig_to=<Daemon+ext@dest.example>, dsn=2.0.0, status=sent (delivered to mailbox)", Ends());
     }
 
+    /// <summary>Those that were reached before the limit would get the mail again at every attempt.</summary>
+    [Fact]
+    public async Task Of_too_many_destinations_none_gets_the_mail()
+    {
+        File.WriteAllText(_room.Path("list.txt"), string.Concat(Enumerable.Repeat(_room.Path("file.out") + "\n", 100_001)));
+        var result = await Deliver("inc@dest.example", more: ("allow_mail_to_files", "include"));
+        Assert.Equal(DeliveryOutcome.Deferred, Assert.Single(result.Recipients).Status.Outcome);
+        Assert.False(File.Exists(_room.Path("file.out")));
+        Assert.Equal("Q1: to=<inc@dest.example>, dsn=4.3.5, status=deferred (too many destinations in alias expansion)", Ends());
+    }
+
     [Fact]
     public async Task Its_status_passes_the_filter()
     {

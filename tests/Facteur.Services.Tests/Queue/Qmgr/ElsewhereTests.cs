@@ -81,6 +81,24 @@ public sealed class ElsewhereTests
         Assert.Empty(sim.Spool.Ids);
     }
 
+    /// <summary>postsuper -r would send it to its recipient a second time.</summary>
+    [Fact]
+    public void A_held_message_is_not_quiet_while_it_is_being_delivered()
+    {
+        var sim = new QmgrSimulation();
+        var id = sim.Submit("a@b", "u@one.example");
+        Assert.True(sim.Qmgr.Super(SuperOperation.Hold, id));
+        sim.Run(TimeSpan.FromSeconds(5));
+        Assert.True(sim.Qmgr.Quiet(id));
+        var delivery = new ElsewhereDelivery(1UL << 63 | 1, id, [0]);
+        sim.Qmgr.Elsewhere(delivery);
+        Assert.False(sim.Qmgr.Quiet(id));
+        sim.Qmgr.EndedElsewhere(delivery, new DeliveryResult(delivery.Number, [new RecipientResult(0, Sent)]));
+        sim.Run(TimeSpan.FromSeconds(5));
+        Assert.True(sim.Qmgr.Quiet(id));
+        Assert.Equal([0], sim.Spool.Read(id)!.Outcomes.Where(o => o.Done).Select(o => o.Recipient));
+    }
+
     [Theory]
     [InlineData("no", DsnNotify.None, MessageFlags.None, DeliveryOutcome.Sent, true, false)]
     [InlineData("no", DsnNotify.Success, MessageFlags.None, DeliveryOutcome.Sent, true, true)]
