@@ -39,40 +39,56 @@ public sealed record OwnNetworks(string Value, string? Wrong = null, string? War
                 _ => style = expanded.Text,
             };
         }
-        var families = protocols.Split(Separators, StringSplitOptions.RemoveEmptyEntries);
-        if (families.FirstOrDefault(family => family is not ("all" or "ipv4" or "ipv6")) is { } unknown)
+        if (HostDefaults.WrongProtocols(protocols) is { } unknown)
         {
-            return new OwnNetworks("", $"unknown inet_protocols value \"{unknown}\" in \"{protocols}\"");
+            return new OwnNetworks("", WithoutExpected(unknown));
         }
-        if (families.Length == 0)
+        if (protocols.Split(Separators, StringSplitOptions.RemoveEmptyEntries).Length == 0)
         {
             return new OwnNetworks("");
         }
         if (HostDefaults.WrongStyle(style) is { } wrong)
         {
-            return new OwnNetworks("", wrong.Replace(": expected host, subnet or class", "", StringComparison.Ordinal));
+            return new OwnNetworks("", WithoutExpected(wrong));
         }
-        return interfaces is "all" or "loopback-only" ? new OwnNetworks(HostDefaults.Networks(host, style, interfaces, protocols)) : OfAddresses(host, lookup, style, interfaces, protocols, families);
+        return WrongInterfaces(interfaces, protocols, host, lookup, out var addresses) is { } missing ? new OwnNetworks("", missing)
+            : interfaces is "all" or "loopback-only" ? new OwnNetworks(HostDefaults.Networks(host, style, interfaces, protocols))
+            : new OwnNetworks(addresses.Count == 0 ? "" : HostDefaults.Networks(host, style, string.Join(' ', addresses), protocols));
     }
 
-    private static OwnNetworks OfAddresses(HostFacts host, Func<string, IReadOnlyList<IPAddress>> lookup, string style, string interfaces, string protocols, string[] families)
+    /// <summary>What is wrong with inet_interfaces: a name that is not found, or an address that no interface has.</summary>
+    /// <param name="interfaces">inet_interfaces.</param>
+    /// <param name="protocols">inet_protocols.</param>
+    /// <param name="host">The host.</param>
+    /// <param name="lookup">The addresses of a host's name; none when there are none.</param>
+    /// <param name="addresses">What is listed, unless that is all interfaces or those of loopback.</param>
+    /// <returns>Postfix's words, or null.</returns>
+    public static string? WrongInterfaces(string interfaces, string protocols, HostFacts host, Func<string, IReadOnlyList<IPAddress>> lookup, out List<IPAddress> addresses)
     {
+        addresses = [];
+        if (interfaces is "all" or "loopback-only")
+        {
+            return null;
+        }
+        var families = protocols.Split(Separators, StringSplitOptions.RemoveEmptyEntries);
         bool Wanted(IPAddress address) => families.Contains("all") || families.Contains(address.AddressFamily == AddressFamily.InterNetworkV6 ? "ipv6" : "ipv4");
-        var addresses = new List<IPAddress>();
         foreach (var word in interfaces.Split(Separators, StringSplitOptions.RemoveEmptyEntries))
         {
             var bare = word is ['[', .., ']'] ? word[1..^1] : word;
             var found = (IPAddress.TryParse(bare, out var literal) ? [literal] : lookup(bare)).Where(Wanted).ToList();
             if (found.Count == 0)
             {
-                return new OwnNetworks("", $"config variable inet_interfaces: host not found: {word}");
+                return $"config variable inet_interfaces: host not found: {word}";
             }
-            addresses.AddRange(found);
+            addresses.AddRange(found.Select(WithoutScope));
         }
-        var own = host.Interfaces.Select(i => new IPAddress(i.Address.GetAddressBytes())).ToHashSet();
+        var own = host.Interfaces.Select(i => WithoutScope(i.Address)).ToHashSet();
         // Postfix: the first in the order of addresses.
-        var sorted = addresses.Select(a => new IPAddress(a.GetAddressBytes())).OrderBy(a => a.AddressFamily == AddressFamily.InterNetworkV6).ThenBy(a => Convert.ToHexString(a.GetAddressBytes()), StringComparer.Ordinal);
-        return sorted.FirstOrDefault(a => !own.Contains(a)) is { } foreign ? new OwnNetworks("", $"parameter inet_interfaces: no local interface found for {foreign}")
-            : new OwnNetworks(addresses.Count == 0 ? "" : HostDefaults.Networks(host, style, string.Join(' ', addresses.Select(a => new IPAddress(a.GetAddressBytes()))), protocols));
+        var sorted = addresses.OrderBy(a => a.AddressFamily == AddressFamily.InterNetworkV6).ThenBy(a => Convert.ToHexString(a.GetAddressBytes()), StringComparer.Ordinal);
+        return sorted.FirstOrDefault(a => !own.Contains(a)) is { } foreign ? $"parameter inet_interfaces: no local interface found for {foreign}" : null;
     }
+
+    private static IPAddress WithoutScope(IPAddress address) => new(address.GetAddressBytes());
+
+    private static string WithoutExpected(string text) => text.Split(": expected ")[0];
 }

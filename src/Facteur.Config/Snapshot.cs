@@ -85,6 +85,7 @@ internal sealed class Snapshot : IConfig
                 $"bad compatibility level in compatibility_level={value.Text}: expected major[.minor[.patch]]",
             "myorigin" when value.Text.Trim().AsSpan().IndexOfAny(" \t,\r\n") >= 0 =>
                 $"{name} parameter setting must not contain multiple values: {value.Text}",
+            "inet_protocols" when HostDefaults.WrongProtocols(value.Text) is { } unknown => unknown,
             // As in Postfix it counts only where it is needed.
             "mynetworks_style" when value.Text.Length > 0 && !IsSet("mynetworks") => HostDefaults.WrongStyle(value.Text),
             _ => ParameterRegistry.Find(name)?.Check(value.Text),

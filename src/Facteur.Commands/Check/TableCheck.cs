@@ -2,6 +2,7 @@ using Facteur.Config;
 using Facteur.Config.MasterCf;
 using Facteur.Config.Parameters;
 using Facteur.Tables;
+using Facteur.Tables.Patterns;
 using Facteur.Tables.Text;
 
 namespace Facteur.Commands.Check;
@@ -26,6 +27,12 @@ internal sealed class TableCheck(ConfigLoad load, SettingPlaces places, Findings
     [
         "mydestination", "mynetworks", "relay_domains", "virtual_alias_domains", "virtual_mailbox_domains", "inet_interfaces", "proxy_interfaces", "smtpd_authorized_xclient_hosts",
         "smtpd_authorized_xforward_hosts", "masquerade_domains",
+    ];
+
+    private static readonly string[] Networks =
+    [
+        "mynetworks", "smtpd_authorized_xclient_hosts", "smtpd_authorized_xforward_hosts", "smtpd_authorized_verp_clients", "smtpd_client_event_limit_exceptions", "smtpd_sasl_exceptions_networks",
+        "qmqpd_authorized_clients", "debug_peer_list",
     ];
 
     private readonly HashSet<string> _seen = new(StringComparer.Ordinal);
@@ -86,6 +93,10 @@ internal sealed class TableCheck(ConfigLoad load, SettingPlaces places, Findings
                 {
                     findings.Add(FindingLevel.Error, _place, $"{name}: open {element}: No such file or directory");
                 }
+            }
+            else if (Networks.Contains(name) && element is ['[', ..] or [>= '0' and <= '9', ..] && CidrPattern.ParseInList(element, out _) is { } wrong)
+            {
+                findings.Add(FindingLevel.Error, _place, $"{name}: {wrong}");
             }
             else if (IsTable(name, element) && _seen.Add(element))
             {
