@@ -49,7 +49,9 @@ internal sealed class Snapshot : IConfig
     public TimeSpan Get(TimeParameter parameter) => TimeSpan.FromSeconds(TimeParameter.ParseSeconds(Checked(parameter), parameter.Unit) ?? 0);
 
     /// <inheritdoc/>
-    public string? Find(string name) => Unexpanded(name) is null ? null : Value(name).Text;
+    public string? Find(string name) =>
+        Unexpanded(name) is null ? null : Value(name) is { Error: null } value ? value.Text
+        : Whole(Default(name) ?? "");
 
     /// <inheritdoc/>
     public string Expand(string text) => Expander.Expand(text, Unexpanded).Text;
@@ -153,8 +155,11 @@ internal sealed class Snapshot : IConfig
     {
         var value = Value(parameter.Name, parameter);
         // What is not valid was reported when the configuration was loaded; those who go on nevertheless get the default.
-        return value.Error is null && parameter.Check(value.Text) is null ? value.Text : Expander.Expand(parameter.Default, Unexpanded).Text;
+        return value.Error is null && parameter.Check(value.Text) is null ? value.Text : Whole(parameter.Default);
     }
+
+    // A default may refer to a malformed value: half of that is nothing to go on with.
+    private string Whole(string text) => Expander.Expand(text, Unexpanded) is { Error: null } expanded ? expanded.Text : "";
 
     private Expanded Value(string name, Parameter? row = null)
     {

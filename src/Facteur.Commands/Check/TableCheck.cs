@@ -29,6 +29,8 @@ internal sealed class TableCheck(ConfigLoad load, SettingPlaces places, Findings
         "smtpd_authorized_xforward_hosts", "masquerade_domains",
     ];
 
+    private static readonly string[] ListEnds = ["_maps", "_checks", "_restrictions", "_domains", "_classes", "_clients"];
+
     private static readonly string[] Networks =
     [
         "mynetworks", "smtpd_authorized_xclient_hosts", "smtpd_authorized_xforward_hosts", "smtpd_authorized_verp_clients", "smtpd_client_event_limit_exceptions", "smtpd_sasl_exceptions_networks",
@@ -82,7 +84,15 @@ internal sealed class TableCheck(ConfigLoad load, SettingPlaces places, Findings
         {
             return;
         }
-        foreach (var word in Words(value))
+        if (Words(value) is not { } words)
+        {
+            if (Lists.Contains(name) || Networks.Contains(name) || IsListName(name))
+            {
+                findings.Add(FindingLevel.Error, places.Of(entry, name), $"{name}: missing '}}' in \"{value}\"");
+            }
+            return;
+        }
+        foreach (var word in words)
         {
             var element = word.TrimStart('!');
             var (file, line) = places.Of(entry, name, element);
@@ -146,7 +156,10 @@ internal sealed class TableCheck(ConfigLoad load, SettingPlaces places, Findings
                 || setting.EndsWith("_maps", StringComparison.Ordinal) || setting.EndsWith("_checks", StringComparison.Ordinal) || setting == "alias_database");
     }
 
-    private static List<string> Words(string value)
+    private static bool IsListName(string name) => ListEnds.Any(end => name.EndsWith(end, StringComparison.Ordinal));
+
+    // Null where a brace is not closed: in a text that is no list that is no mistake.
+    private static List<string>? Words(string value)
     {
         try
         {
@@ -154,8 +167,7 @@ internal sealed class TableCheck(ConfigLoad load, SettingPlaces places, Findings
         }
         catch (ConfigException)
         {
-            // Its reader has said it, or says it when it starts.
-            return [];
+            return null;
         }
     }
 
