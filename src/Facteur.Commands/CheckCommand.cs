@@ -39,6 +39,7 @@ public static class CheckCommand
         var (places, findings) = (new SettingPlaces(directory), new Findings());
         NameCheck.Run(load, places, findings);
         new AccountCheck(load, places, findings).Run();
+        InterfaceCheck.Run(load, places, findings);
         DomainCheck.Run(load, places, findings);
         new TableCheck(load, places, findings, context.Time).Run();
         new CertificateCheck(load, places, findings, context.Time).Run();

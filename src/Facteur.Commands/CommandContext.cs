@@ -1,3 +1,5 @@
+using System.Text;
+
 namespace Facteur.Commands;
 
 /// <summary>What a command may see of the process that runs it, so that tests run commands without one.</summary>
@@ -11,8 +13,11 @@ namespace Facteur.Commands;
 public sealed record CommandContext(
     string Name, IReadOnlyList<string> Arguments, Stream Input, TextWriter Output, TextWriter Error, TimeProvider Time, IReadOnlyDictionary<string, string> Environment)
 {
+    /// <summary>Messages are plain ASCII: each byte of another letter, in this encoding, is a question mark; null: letters are shown.</summary>
+    public Encoding? LettersAre { get; init; }
+
     /// <summary>Writes "name: warning: text" to standard error.</summary>
-    public void Warn(string text) => Error.WriteLine($"{Name}: warning: {Printable(text)}");
+    public void Warn(string text) => Error.WriteLine($"{Name}: warning: {Shown(text)}");
 
     /// <summary>Writes "name: fatal: text" to standard error.</summary>
     /// <param name="text">What is wrong.</param>
@@ -20,11 +25,15 @@ public sealed record CommandContext(
     /// <returns>The exit status.</returns>
     public int Fatal(string text, int status = 1)
     {
-        Error.WriteLine($"{Name}: fatal: {Printable(text)}");
+        Error.WriteLine($"{Name}: fatal: {Shown(text)}");
         return status;
     }
 
-    // Postfix: a control character that a file or an argument brings into a message is a question mark.
-    private static string Printable(string text) =>
-        text.Any(c => char.IsControl(c) && c != '\n') ? string.Concat(text.Select(c => char.IsControl(c) && c != '\n' ? '?' : c)) : text;
+    /// <summary>A text as messages show it. Postfix: a control character that a file or an argument brings in is a question mark.</summary>
+    internal string Shown(string text)
+    {
+        var shown = LettersAre is { } encoding && text.Any(c => !char.IsAscii(c))
+            ? string.Concat(text.EnumerateRunes().Select(r => r.IsAscii ? r.ToString() : new string('?', encoding.GetByteCount(r.ToString())))) : text;
+        return shown.Any(c => char.IsControl(c) && c != '\n') ? string.Concat(shown.Select(c => char.IsControl(c) && c != '\n' ? '?' : c)) : shown;
+    }
 }

@@ -10,6 +10,8 @@ public static class Postconf
     /// <summary>Runs it; the result is the exit status.</summary>
     public static int Run(CommandContext context)
     {
+        // Postfix's postconf does not know yet whether UTF-8 is welcome.
+        context = context with { LettersAre = Encoding.UTF8 };
         var options = new PostconfOptions();
         if (options.Read(context.Arguments, context.Error, context.Name) is { } wrong)
         {
@@ -60,6 +62,7 @@ public static class Postconf
     private static string? Show(CommandContext context, PostconfOptions options)
     {
         var files = PostconfFiles.Read(context, options);
+        context = files.IsBytes ? context with { LettersAre = Encoding.Latin1 } : context;
         if (options.Action != 'd')
         {
             PostconfWarnings.Before(context, files);

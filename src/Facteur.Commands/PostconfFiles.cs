@@ -3,6 +3,7 @@ using Facteur.Config;
 using Facteur.Config.Expansion;
 using Facteur.Config.MainCf;
 using Facteur.Config.MasterCf;
+using Facteur.Net.Connections;
 
 namespace Facteur.Commands;
 
@@ -15,6 +16,8 @@ internal sealed class PostconfFiles
     // What a program is, nobody sets.
     private static readonly HashSet<string> ReadOnly = new(StringComparer.Ordinal) { "process_id", "process_name", "service_name" };
 
+    private readonly Lazy<OwnNetworks> _networks;
+
     private PostconfFiles(MainCfFile main, MasterCfFile? master, IConfig actual, IConfig defaults)
     {
         Main = main;
@@ -22,6 +25,7 @@ internal sealed class PostconfFiles
         Actual = actual;
         Defaults = defaults;
         Names = NameUse.Of(main, master);
+        _networks = new(() => main.Entries.ContainsKey("mynetworks") ? new OwnNetworks("") : OwnNetworks.Of(main, HostFacts.Current(), SystemHosts.Addresses));
     }
 
     /// <summary>A file is not UTF-8: its bytes were read as Latin-1, and leave as the bytes they were.</summary>
@@ -29,9 +33,14 @@ internal sealed class PostconfFiles
 
     internal MainCfFile Main { get; }
 
+    private Action<string> Warn { get; init; } = _ => { };
+
     internal MasterCfFile? Master { get; }
 
     internal NameUse Names { get; }
+
+    /// <summary>The default of mynetworks with this main.cf; nothing where that sets it.</summary>
+    internal OwnNetworks Networks => _networks.Value;
 
     private IConfig Actual { get; }
 
@@ -48,18 +57,19 @@ internal sealed class PostconfFiles
             var (text, encoding) = ConfigText.Read(path);
             return bytes ? Encoding.Latin1.GetString(encoding.GetBytes(text)) : text;
         }
+        context = bytes ? context with { LettersAre = Encoding.Latin1 } : context;
         var master = options.Mode == 'p' ? null : ReadMaster(context, options, directory, Text);
         var main = ReadMain(context, options, directory, Text);
         master ??= ReadMaster(context, options, directory, Text);
         var load = new LoadOptions { ProcessName = context.Name };
         var none = MainCfFile.Parse(main.Path, "");
-        return new PostconfFiles(main, master, ConfigLoader.FromMain(directory, main, load), ConfigLoader.FromMain(directory, none, load)) { IsBytes = bytes };
+        return new PostconfFiles(main, master, ConfigLoader.FromMain(directory, main, load), ConfigLoader.FromMain(directory, none, load)) { IsBytes = bytes, Warn = context.Warn };
     }
 
     /// <summary>A parameter's default as it is printed.</summary>
     internal string? DefaultOf(string name, bool actual) =>
-        name is "myhostname" or "mydomain" or "mynetworks" or "process_id" or "process_name"
-            ? (actual ? Actual : Defaults).Find(name) : Names.DefaultOf(name);
+        name == "mynetworks" && actual ? Networks.Value
+            : name is "myhostname" or "mydomain" or "mynetworks" or "process_id" or "process_name" ? (actual ? Actual : Defaults).Find(name) : Names.DefaultOf(name);
 
     /// <summary>Expands a value; the settings of a service come first.</summary>
     /// <exception cref="ConfigException">The value's expression is not well formed.</exception>
@@ -67,7 +77,13 @@ internal sealed class PostconfFiles
     {
         var expanded = Expander.Expand(value, name => locals is not null && locals.TryGetValue(name, out var local) ? local
             : Main.Entries.TryGetValue(name, out var entry) ? entry.Value : DefaultOf(name, actual: true));
-        return expanded.Error is null ? expanded.Text : throw new ConfigException(MacroError);
+        return expanded.Error is null ? expanded.Text : throw Malformed(expanded.Error);
+    }
+
+    private ConfigException Malformed(string text)
+    {
+        Warn(text);
+        return new ConfigException(MacroError);
     }
 
     private static MainCfFile ReadMain(CommandContext context, PostconfOptions options, string directory, Func<string, string> read)
@@ -85,7 +101,7 @@ internal sealed class PostconfFiles
         }
         if (file.Errors.Count > 0)
         {
-            throw new ConfigException(file.Errors[0]);
+            throw new ConfigException(context.Shown(file.Errors[0]));
         }
         foreach (var name in ReadOnly.Where(file.Entries.ContainsKey))
         {
@@ -116,7 +132,7 @@ internal sealed class PostconfFiles
         {
             context.Warn(warning);
         }
-        return file.Errors.Count > 0 ? throw new ConfigException(file.Errors[0]) : file;
+        return file.Errors.Count > 0 ? throw new ConfigException(context.Shown(file.Errors[0])) : file;
     }
 
     private static void Say(CommandContext context, PostconfOptions options, string path)

@@ -137,7 +137,7 @@ internal sealed class PostconfShow(CommandContext context, PostconfOptions optio
         }
         if (options.Classes.Contains("user") && options.Action != 'd')
         {
-            names.AddRange(files.Main.Entries.Keys.Where(files.Names.IsUser));
+            names.AddRange(files.Main.Entries.Keys.Where(files.Names.IsUser).Concat(files.Names.LegacyInMaster));
         }
         return names.Order(StringComparer.Ordinal);
     }
@@ -148,12 +148,12 @@ internal sealed class PostconfShow(CommandContext context, PostconfOptions optio
     private bool IsKnown(string name) =>
         (options.Classes.Contains("builtin") && IsBuiltin(name))
         || (options.Classes.Contains("service") && files.Names.Services.ContainsKey(name))
-        || (options.Classes.Contains("user") && files.Names.IsUser(name));
+        || (options.Classes.Contains("user") && (files.Names.IsUser(name) || files.Names.LegacyInMaster.Contains(name)));
 
     private string? ValueOf(string name)
     {
         var value = options.Action == 'd' ? files.DefaultOf(name, actual: false)
-            : files.Main.Entries.TryGetValue(name, out var entry) ? entry.Value : files.DefaultOf(name, actual: true);
+            : files.Main.Entries.TryGetValue(name, out var entry) ? entry.Value : files.DefaultOf(name, actual: true) ?? (files.Names.LegacyInMaster.Contains(name) ? "" : null);
         return value is null || !options.Has('x') || RawParameters.Contains(name) ? value : files.Expand(value);
     }
 

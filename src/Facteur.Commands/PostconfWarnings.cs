@@ -9,15 +9,29 @@ internal static class PostconfWarnings
     /// <summary>Names that are set nowhere, and tables whose settings can't be read.</summary>
     internal static void Before(CommandContext context, PostconfFiles files)
     {
-        foreach (var warning in files.Names.Warnings.Concat(files.Names.Malformed))
+        var (names, master) = (files.Names, files.Names.OfMaster);
+        Say(context, names.Warnings.Take(master.Warnings), names.Malformed.Take(master.Malformed), names.TableFiles.Take(master.TableFiles));
+        // Postfix: between the two files come the defaults, and that of mynetworks asks the host.
+        if (files.Networks.Wrong is { } wrong)
+        {
+            Say(context, files.Networks.Warning is { } warning ? [warning] : [], [], []);
+            throw new ConfigException(wrong);
+        }
+        Say(context, names.Warnings.Skip(master.Warnings), names.Malformed.Skip(master.Malformed), names.TableFiles.Skip(master.TableFiles));
+    }
+
+    private static void Say(CommandContext context, IEnumerable<string> warnings, IEnumerable<string> malformed, IEnumerable<(string Type, string Path)> tableFiles)
+    {
+        var macros = malformed.ToList();
+        foreach (var warning in warnings.Concat(macros))
         {
             context.Warn(warning);
         }
-        if (files.Names.Malformed.Count > 0)
+        if (macros.Count > 0)
         {
             throw new ConfigException(PostconfFiles.MacroError);
         }
-        foreach (var (type, path) in files.Names.TableFiles)
+        foreach (var (type, path) in tableFiles)
         {
             try
             {

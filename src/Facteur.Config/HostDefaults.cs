@@ -40,6 +40,11 @@ internal static class HostDefaults
         return networks.Count > 0 ? string.Join(' ', networks) : "127.0.0.0/8 [::1]/128";
     }
 
+    /// <summary>What is wrong with inet_protocols, or null.</summary>
+    internal static string? WrongProtocols(string protocols) =>
+        protocols.Split([' ', '\t', ',', '\n', '\r'], StringSplitOptions.RemoveEmptyEntries).FirstOrDefault(word => word is not ("all" or "ipv4" or "ipv6")) is { } unknown
+            ? $"unknown inet_protocols value \"{unknown}\" in \"{protocols}\": expected all, ipv4 or ipv6" : null;
+
     /// <summary>What is wrong with a mynetworks_style, or null.</summary>
     internal static string? WrongStyle(string style)
     {

@@ -24,7 +24,8 @@ public sealed class NameUse
     private readonly List<string> _malformed = [];
     private readonly List<string> _unusedInMain = [];
     private readonly List<string> _unusedInMaster = [];
-    private readonly HashSet<(string Type, string Path)> _tableFiles = [];
+    private readonly List<(string Type, string Path)> _tableFiles = [];
+    private readonly HashSet<string> _legacyInMaster = new(StringComparer.Ordinal);
 
     private NameUse(MainCfFile main, MasterCfFile? master)
     {
@@ -35,11 +36,14 @@ public sealed class NameUse
     /// <summary>Parameters that services of master.cf bring with them, with their defaults.</summary>
     public IReadOnlyDictionary<string, string> Services => _services;
 
-    /// <summary>Undefined names and malformed braces, as warnings.</summary>
+    /// <summary>Undefined names, malformed braces, and malformed expressions of names that are no parameters, as warnings; those of master.cf come first.</summary>
     public IReadOnlyList<string> Warnings => _warnings;
 
-    /// <summary>What is wrong with the expressions of values.</summary>
+    /// <summary>What is wrong with the expressions of parameters' values; master.cf's come first.</summary>
     public IReadOnlyList<string> Malformed => _malformed;
+
+    /// <summary>How many of the warnings, malformed expressions and settings files are master.cf's.</summary>
+    public (int Warnings, int Malformed, int TableFiles) OfMaster { get; private set; }
 
     /// <summary>"file: unused parameter: name=value" for main.cf.</summary>
     public IReadOnlyList<string> UnusedInMain => _unusedInMain;
@@ -47,8 +51,8 @@ public sealed class NameUse
     /// <summary>The same for master.cf.</summary>
     public IReadOnlyList<string> UnusedInMaster => _unusedInMaster;
 
-    /// <summary>Settings files of database tables: type and path.</summary>
-    public IReadOnlyCollection<(string Type, string Path)> TableFiles => _tableFiles;
+    /// <summary>Settings files of database tables: type and path; those that master.cf names come first.</summary>
+    public IReadOnlyList<(string Type, string Path)> TableFiles => _tableFiles;
 
     /// <summary>Looks at all names.</summary>
     public static NameUse Of(MainCfFile main, MasterCfFile? master)
@@ -63,6 +67,9 @@ public sealed class NameUse
 
     /// <summary>Whether main.cf sets a name that is no parameter and that something refers to.</summary>
     public bool IsUser(string name) => _main.Entries.ContainsKey(name) && !IsParameter(name) && (_used.Contains(name) || LegacyNames.Value.Contains(name));
+
+    /// <summary>Old names that only services of master.cf set: as in Postfix they are users' parameters from then on, without a value in main.cf.</summary>
+    public IEnumerable<string> LegacyInMaster => _legacyInMaster.Where(name => !_main.Entries.ContainsKey(name));
 
     private bool IsParameter(string name) => IsBuiltin(name) || _services.ContainsKey(name);
 
@@ -83,7 +90,9 @@ public sealed class NameUse
             var (own, used) = (ofServices[i], usedByService[i]);
             var place = new Place(_master!.Path, $"master.cf:{lines[i].Name}/{lines[i].Type}", own, name => own.ContainsKey(name) ? used : _main.Entries.ContainsKey(name) ? _used : null);
             LookAt(own, place);
+            _legacyInMaster.UnionWith(own.Keys.Where(LegacyNames.Value.Contains));
         }
+        OfMaster = (_warnings.Count, _malformed.Count, _tableFiles.Count);
         var everywhere = ofServices.SelectMany(own => own.Keys).ToHashSet(StringComparer.Ordinal);
         LookAt(
             _main.Entries.Select(e => new KeyValuePair<string, string>(e.Key, e.Value.Value)),
@@ -117,17 +126,16 @@ public sealed class NameUse
     {
         foreach (var (name, value) in settings.Where(s => !RawParameters.Contains(s.Key)))
         {
-            Note(Expander.Scan(value, used => Use(used, place)));
+            var malformed = Expander.Scan(value, used => Use(used, place));
             if (!IsParameter(name))
             {
+                // Postfix: nobody asks for its value, so that a warning is all.
+                _warnings.AddRange(malformed is null || _warnings.Contains(malformed) ? [] : [malformed]);
                 continue;
             }
+            Note(malformed);
             var expanded = Expander.Expand(value, n => ValueOf(n, place.Own));
             Note(expanded.Error);
-            if (name == "compatibility_level" && CompatibilityLevel.Parse(expanded.Text) is null)
-            {
-                Note($"malformed compatibility level syntax: \"{expanded.Text}\"");
-            }
             if (expanded.Error is null)
             {
                 LookAtTables(expanded.Text, place);
@@ -219,7 +227,10 @@ public sealed class NameUse
         {
             if (rest is ['/', ..])
             {
-                _tableFiles.Add((type, rest));
+                if (!_tableFiles.Contains((type, rest)))
+                {
+                    _tableFiles.Add((type, rest));
+                }
                 return;
             }
             foreach (var name in DatabaseParameters.Of(type, rest))

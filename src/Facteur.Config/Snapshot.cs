@@ -51,7 +51,9 @@ internal sealed class Snapshot : IConfig
     public TimeSpan Get(TimeParameter parameter) => TimeSpan.FromSeconds(TimeParameter.ParseSeconds(Checked(parameter), parameter.Unit) ?? 0);
 
     /// <inheritdoc/>
-    public string? Find(string name) => Unexpanded(name) is null ? null : Value(name).Text;
+    public string? Find(string name) =>
+        Unexpanded(name) is null ? null : Value(name) is { Error: null } value ? value.Text
+        : Whole(Default(name) ?? "");
 
     /// <inheritdoc/>
     public string Expand(string text) => Expander.Expand(text, Unexpanded).Text;
@@ -91,6 +93,7 @@ internal sealed class Snapshot : IConfig
                 $"bad compatibility level in compatibility_level={value.Text}: expected major[.minor[.patch]]",
             "myorigin" when value.Text.Trim().AsSpan().IndexOfAny(" \t,\r\n") >= 0 =>
                 $"{name} parameter setting must not contain multiple values: {value.Text}",
+            "inet_protocols" when HostDefaults.WrongProtocols(value.Text) is { } unknown => unknown,
             // As in Postfix it counts only where it is needed.
             "mynetworks_style" when value.Text.Length > 0 && !IsSet("mynetworks") => HostDefaults.WrongStyle(value.Text),
             _ => ParameterRegistry.Find(name)?.Check(value.Text),
@@ -162,8 +165,11 @@ internal sealed class Snapshot : IConfig
             return value.Text;
         }
         // What is not valid was else reported when the configuration was loaded; those who go on nevertheless get the default.
-        return _checkedOnUse && CheckSetting(parameter.Name) is { } wrong ? throw new ConfigException(wrong) : Expander.Expand(parameter.Default, Unexpanded).Text;
+        return _checkedOnUse && CheckSetting(parameter.Name) is { } wrong ? throw new ConfigException(wrong) : Whole(parameter.Default);
     }
+
+    // A default may refer to a malformed value: half of that is nothing to go on with.
+    private string Whole(string text) => Expander.Expand(text, Unexpanded) is { Error: null } expanded ? expanded.Text : "";
 
     private Expanded Value(string name, Parameter? row = null)
     {

@@ -1,4 +1,5 @@
 using Facteur.Config;
+using Facteur.Config.Expansion;
 using Facteur.Config.Parameters;
 using Facteur.Tables.Types;
 
@@ -34,7 +35,7 @@ public sealed class TableSet : ITableSet, IDisposable
         Time = time;
         Options = options ?? new TableOptions();
         _aliases = new HashSet<string>(
-            AliasParameters.SelectMany(p => ListSyntax.Split(config.Find(p) ?? ""))
+            AliasParameters.SelectMany(p => Braces.Split(config.Find(p) ?? "", ", \t\r\n"))
                 .Select(t => t.StartsWith("proxy:", StringComparison.Ordinal) ? t[6..] : t),
             StringComparer.Ordinal);
         _threads = new Lazy<LookupThreads>(() => new LookupThreads());

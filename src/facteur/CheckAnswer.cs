@@ -31,7 +31,13 @@ internal static class CheckAnswer
             safety.DisposeAsync().AsTask().GetAwaiter().GetResult();
             return [.. judged.Select(listener => new Finding(path, listener.Entry.Line, Level(listener), $"{listener.Entry.Name}/{listener.Entry.TypeName}: {Word(listener.Relaying)}: {listener.Text}"))];
         }
-        catch (Exception e) when (e is ConfigException or IdentityException)
+        catch (ConfigException e)
+        {
+            // No service starts with it; what is wrong has been said at its place.
+            var smtpds = load.Entries.Count == 0 ? [("smtp/inet", 0)] : load.Entries.Where(entry => entry.Command == "smtpd").Select(entry => ($"{entry.Name}/{entry.TypeName}", entry.Line));
+            return [.. smtpds.Select(smtpd => new Finding(path, smtpd.Item2, FindingLevel.Error, $"{smtpd.Item1}: {Word(Relaying.Closed)}: serves nobody: {e.Message}"))];
+        }
+        catch (IdentityException e)
         {
             return [new Finding(path, 0, FindingLevel.Error, $"whether strangers may relay can't be said: {e.Message}")];
         }

@@ -87,6 +87,15 @@ public sealed class ConfigLoaderTests : IDisposable
     public void Networks(string main, string expected) =>
         Assert.Equal(expected, Good(main, host: Host("h", ("::1", 128), ("127.0.0.1", 8), ("192.0.2.9", 24), ("fd00::9", 64))).Get(CommonParameters.Mynetworks));
 
+    // Those who go on after an error get defaults, and nothing where a default refers to what is malformed.
+    [Fact]
+    public void Half_of_a_malformed_value_is_never_seen()
+    {
+        var load = Load("header_checks = regexp:{ {/a$/ REJECT} }\ndefault_transport = x${y\nmine = a $ b\n");
+        Assert.Equal(3, load.Errors.Count);
+        Assert.Equal(("", "", "smtp", ""), (load.Config.Find("header_checks"), load.Config.Find("nested_header_checks"), load.Config.Find("default_transport"), load.Config.Find("mine")));
+    }
+
     [Theory]
     [InlineData("line_length_limit = 100", "invalid line_length_limit parameter value 100 < 512")]
     [InlineData("line_length_limit = many", "bad numerical configuration: line_length_limit = many")]

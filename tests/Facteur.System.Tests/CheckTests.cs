@@ -83,6 +83,23 @@ public sealed class CheckTests : IDisposable
         Assert.Equal(0, check.Exit);
     }
 
+    /// <summary>What keeps services from being made keeps nothing else from being said.</summary>
+    [Theory]
+    [InlineData("alias_database = texthash:{a", "closed: strangers can't relay")]
+    [InlineData("header_checks = regexp:{ {/a/ REJECT}", "closed: serves nobody: missing '}' in \"regexp:{ {/a/ REJECT}\"")]
+    [InlineData("header_checks = regexp:{ {/a$/ REJECT} }", "closed: strangers can't relay")]
+    [InlineData("virtual_mailbox_maps = proxy:texthash:/no/file\nbody_checks = pcre:{{/a/ REJECT}", "closed: serves nobody")]
+    public void A_list_that_is_not_well_formed_leaves_each_listener_its_verdict(string line, string verdict)
+    {
+        Main($"{line}\nsoft_bounce = perhaps");
+        Write("master.cf", "smtp inet n - n - - smtpd\n2525 inet n - n - - smtpd\n");
+        var check = Check();
+        Assert.Equal((1, ""), (check.Exit, check.Error));
+        Assert.Contains($"master.cf:1: {(verdict.Contains("nobody") ? "error" : "note")}: smtp/inet: {verdict}", check.Output, StringComparison.Ordinal);
+        Assert.Contains($"master.cf:2: {(verdict.Contains("nobody") ? "error" : "note")}: 2525/inet: {verdict}", check.Output, StringComparison.Ordinal);
+        Assert.Contains(": error: bad boolean configuration: soft_bounce = perhaps", check.Output, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("-z")]
     [InlineData("operand")]

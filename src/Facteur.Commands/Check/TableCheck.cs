@@ -2,6 +2,7 @@ using Facteur.Config;
 using Facteur.Config.MasterCf;
 using Facteur.Config.Parameters;
 using Facteur.Tables;
+using Facteur.Tables.Patterns;
 using Facteur.Tables.Text;
 
 namespace Facteur.Commands.Check;
@@ -26,6 +27,14 @@ internal sealed class TableCheck(ConfigLoad load, SettingPlaces places, Findings
     [
         "mydestination", "mynetworks", "relay_domains", "virtual_alias_domains", "virtual_mailbox_domains", "inet_interfaces", "proxy_interfaces", "smtpd_authorized_xclient_hosts",
         "smtpd_authorized_xforward_hosts", "masquerade_domains",
+    ];
+
+    private static readonly string[] ListEnds = ["_maps", "_checks", "_restrictions", "_domains", "_classes", "_clients"];
+
+    private static readonly string[] Networks =
+    [
+        "mynetworks", "smtpd_authorized_xclient_hosts", "smtpd_authorized_xforward_hosts", "smtpd_authorized_verp_clients", "smtpd_client_event_limit_exceptions", "smtpd_sasl_exceptions_networks",
+        "qmqpd_authorized_clients", "debug_peer_list",
     ];
 
     private readonly HashSet<string> _seen = new(StringComparer.Ordinal);
@@ -75,7 +84,15 @@ internal sealed class TableCheck(ConfigLoad load, SettingPlaces places, Findings
         {
             return;
         }
-        foreach (var word in Words(value))
+        if (Words(value) is not { } words)
+        {
+            if (Lists.Contains(name) || Networks.Contains(name) || IsListName(name))
+            {
+                findings.Add(FindingLevel.Error, places.Of(entry, name), $"{name}: missing '}}' in \"{value}\"");
+            }
+            return;
+        }
+        foreach (var word in words)
         {
             var element = word.TrimStart('!');
             var (file, line) = places.Of(entry, name, element);
@@ -86,6 +103,10 @@ internal sealed class TableCheck(ConfigLoad load, SettingPlaces places, Findings
                 {
                     findings.Add(FindingLevel.Error, _place, $"{name}: open {element}: No such file or directory");
                 }
+            }
+            else if (Networks.Contains(name) && element is ['[', ..] or [>= '0' and <= '9', ..] && CidrPattern.ParseInList(element, out _) is { } wrong)
+            {
+                findings.Add(FindingLevel.Error, _place, $"{name}: {wrong}");
             }
             else if (IsTable(name, element) && _seen.Add(element))
             {
@@ -135,7 +156,10 @@ internal sealed class TableCheck(ConfigLoad load, SettingPlaces places, Findings
                 || setting.EndsWith("_maps", StringComparison.Ordinal) || setting.EndsWith("_checks", StringComparison.Ordinal) || setting == "alias_database");
     }
 
-    private static List<string> Words(string value)
+    private static bool IsListName(string name) => ListEnds.Any(end => name.EndsWith(end, StringComparison.Ordinal));
+
+    // Null where a brace is not closed: in a text that is no list that is no mistake.
+    private static List<string>? Words(string value)
     {
         try
         {
@@ -143,8 +167,7 @@ internal sealed class TableCheck(ConfigLoad load, SettingPlaces places, Findings
         }
         catch (ConfigException)
         {
-            // Its reader has said it, or says it when it starts.
-            return [];
+            return null;
         }
     }
 

@@ -159,5 +159,7 @@ public sealed class MasterCfFile
 
     private string At(int line, string text) => $"file {Path}: line {line}: {text}";
 
-    private static int? Number(string text) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;
+    // Postfix: digits are a number, however many there are.
+    private static int? Number(string text) =>
+        int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : text.Length > 0 && text.All(char.IsAsciiDigit) ? int.MaxValue : null;
 }

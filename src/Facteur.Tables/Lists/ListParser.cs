@@ -61,14 +61,8 @@ internal sealed class ListParser(ITableSet tables, ITableEvents events)
         {
             return new ListPattern(negated, text, tables.Open(text), null, null);
         }
-        // Only digits, dots and so on: no host name looks so (Postfix: match_hostaddr).
-        if (!networks || text.AsSpan().IndexOfAnyExcept("0123456789./:[]abcdefABCDEF") >= 0 || text.AsSpan().IndexOfAny("/[.") < 0 || text.Trim('[', ']') is not [.., >= '0' and <= '9'])
-        {
-            return new ListPattern(negated, text, null, null, null);
-        }
-        return CidrPattern.Parse(text, out var network) is not { } wrong ? new ListPattern(negated, text, null, network, null)
-            : text.AsSpan().IndexOfAny("/[") >= 0 ? Broken(parameter, negated, text, wrong)
-            : new ListPattern(negated, text, null, null, null);
+        CidrPattern? network = null;
+        return networks && CidrPattern.ParseInList(text, out network) is { } wrong ? Broken(parameter, negated, text, wrong) : new ListPattern(negated, text, null, network, null);
     }
 
     private ListPattern Broken(string parameter, bool negated, string text, string wrong)

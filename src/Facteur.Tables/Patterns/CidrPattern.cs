@@ -56,6 +56,23 @@ public readonly record struct CidrPattern
         return null;
     }
 
+    /// <summary>Reads an element of a list of networks and names.</summary>
+    /// <param name="text">Its text; no type:table.</param>
+    /// <param name="pattern">The pattern; null when the text is a name.</param>
+    /// <returns>What is wrong, or null.</returns>
+    public static string? ParseInList(string text, out CidrPattern? pattern)
+    {
+        pattern = null;
+        // Only digits, dots and so on: no host name looks so (Postfix: match_hostaddr).
+        if (text.AsSpan().IndexOfAnyExcept("0123456789./:[]abcdefABCDEF") >= 0 || text.AsSpan().IndexOfAny("/[.") < 0 || text.Trim('[', ']') is not [.., >= '0' and <= '9'])
+        {
+            return null;
+        }
+        var wrong = Parse(text, out var network);
+        pattern = wrong is null ? network : null;
+        return text.AsSpan().IndexOfAny("/[") >= 0 ? wrong : null;
+    }
+
     /// <summary>Reads an address strictly: four decimal numbers without leading zeros, or IPv6 without a zone; no brackets.</summary>
     public static bool TryParseAddress(ReadOnlySpan<char> text, out IPAddress address)
     {

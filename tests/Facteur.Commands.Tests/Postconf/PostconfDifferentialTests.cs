@@ -152,6 +152,13 @@ public sealed class PostconfDifferentialTests : IDisposable
         ("good = 1\n", "", "-Pe a/b/c/d=e"),
         ("good = 1\n", "", "-F /"),
         ("good = $nothing\nprocess_name = x\n", "", "-M a/b/c"),
+        ("inet_interfaces = 192.0.2.99\nrelayhost = $undefined\n", "smtp inet n - n - - smtpd -o relayhost=$nosuch\n", "-n"),
+        ("inet_protocols = {x}\n", "", "-P"),
+        ("mynetworks_style = Host\n", "", "-M"),
+        ("inet_interfaces = a.invalid\n", "", "relayhost"),
+        ("inet_interfaces = ${x\n", "", "-n"),
+        ("mynetworks = 10.0.0.0/8\ncompatibility_level = x\nfoo = a $ b\n", "", "-n"),
+        ("mynetworks = 10.0.0.0/8\nfoo = é\n", "relay unix - - n - 99999999999 smtp\n", "-M"),
     ]).Select((c, i) => Same(c.Main, c.Master, c.Arguments, $"{i}")));
 
     private async Task Same(string main, string master, string arguments, string name)

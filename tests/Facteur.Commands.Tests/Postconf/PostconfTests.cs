@@ -267,6 +267,97 @@ public sealed class PostconfTests : IDisposable
         }
     }
 
+    // The default of mynetworks asks for what it is made of, whatever is shown.
+    [Theory]
+    [InlineData("inet_protocols = {IP}", "unknown inet_protocols value \"{IP}\" in \"{IP}\"")]
+    [InlineData("inet_protocols = all, IPv4", "unknown inet_protocols value \"IPv4\" in \"all, IPv4\"")]
+    [InlineData("mynetworks_style = Host", "unknown mynetworks mask style value \"Host\" in \"Host\"")]
+    [InlineData("mynetworks_style =", "bad mynetworks_style value: ; specify exactly one value")]
+    [InlineData("mynetworks_style = host subnet\ninet_interfaces = 127.0.0.5", "bad mynetworks_style value: host subnet; specify exactly one value")]
+    [InlineData("inet_interfaces = 192.0.2.99", "parameter inet_interfaces: no local interface found for 192.0.2.99")]
+    [InlineData("inet_interfaces = 127.0.0.1, [2001:db8::99], 192.0.2.99", "parameter inet_interfaces: no local interface found for 192.0.2.99")]
+    [InlineData("inet_interfaces = localhost all", "config variable inet_interfaces: host not found: all")]
+    [InlineData("inet_interfaces = {{ addresses }}", "config variable inet_interfaces: host not found: {{")]
+    [InlineData("inet_interfaces = 127.0.0.1\ninet_protocols = ipv6", "config variable inet_interfaces: host not found: 127.0.0.1")]
+    [InlineData("inet_interfaces = $x\nx = a.invalid", "config variable inet_interfaces: host not found: a.invalid")]
+    [InlineData("inet_interfaces = ${x", "dictionary mail_dict: macro processing error")]
+    public void Networks_that_can_not_be_found_are_fatal(string main, string error)
+    {
+        foreach (var option in (string[])["-n", "-M", "-P", "relayhost"])
+        {
+            File.WriteAllText($"{_directory}/main.cf", $"{main}\n");
+            var (status, output, errors) = Run(option);
+            Assert.Equal((1, ""), (status, output));
+            Assert.EndsWith($"postconf: fatal: {error}\n", errors, StringComparison.Ordinal);
+            // Where they are set, nobody asks.
+            File.WriteAllText($"{_directory}/main.cf", $"{main.Replace("${x", "$x", StringComparison.Ordinal)}\nmynetworks = 10.0.0.0/8\n");
+            Assert.Equal(0, Run(option).Status);
+        }
+    }
+
+    // What main.cf does not set is nothing there; protocols or interfaces that are none leave no network.
+    [Theory]
+    [InlineData("inet_interfaces =", "")]
+    [InlineData("inet_protocols =\nmynetworks_style = nobody", "")]
+    [InlineData("inet_interfaces = $myhostname", "")]
+    [InlineData("inet_interfaces = 127.0.0.1\nmynetworks_style = host", "127.0.0.1/32")]
+    [InlineData("inet_interfaces = $myhostname, [127.0.0.1] localhost\nmyhostname = localhost\ninet_protocols = ipv4", "127.0.0.0/8")]
+    public void Networks_of_interfaces(string main, string networks)
+    {
+        File.WriteAllText($"{_directory}/main.cf", $"{main}\n");
+        Assert.Equal((0, $"{networks}\n"), (Run("-h", "mynetworks").Status, Run("-h", "mynetworks").Output));
+    }
+
+    [Fact]
+    public void A_malformed_expression_of_a_name_that_is_no_parameter_is_a_warning()
+    {
+        File.WriteAllText($"{_directory}/main.cf", "mynetworks = 10.0.0.0/8\nbar = a $ b\n");
+        File.WriteAllText($"{_directory}/master.cf", "smtp inet n - n - - smtpd -o foo=${x\n");
+        var (status, output, error) = Run("-h", "mynetworks");
+        Assert.Equal((0, "10.0.0.0/8\n"), (status, output));
+        Assert.Contains("postconf: warning: empty macro name: \"a $ b\"\n", error, StringComparison.Ordinal);
+        Assert.Contains("postconf: warning: truncated macro reference: \"${x\"\n", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_malformed_level_is_fatal_where_it_counts()
+    {
+        File.WriteAllText($"{_directory}/main.cf", "mynetworks = 10.0.0.0/8\ncompatibility_level = {{ level }}\n");
+        Assert.Equal(0, Run("-n").Status);
+        var (status, _, error) = Run("-x", "append_dot_mydomain");
+        Assert.Equal(1, status);
+        Assert.EndsWith("postconf: warning: malformed compatibility level syntax: \"{{ level }}\"\npostconf: fatal: macro processing error\n", error, StringComparison.Ordinal);
+    }
+
+    // Defaults still look at them.
+    [Fact]
+    public void An_old_name_that_only_a_service_sets_is_shown_without_a_value()
+    {
+        File.WriteAllText($"{_directory}/main.cf", "mynetworks = 10.0.0.0/8\n");
+        File.WriteAllText($"{_directory}/master.cf", "relay unix - - n - - smtp -o fallback_relay=x -o other=y\n");
+        Assert.Equal("fallback_relay =\n", Run("-C", "user").Output);
+        Assert.Equal("fallback_relay =\n", Run("fallback_relay").Output);
+        Assert.Equal("", Run("-n", "-C", "user").Output);
+    }
+
+    [Fact]
+    public void Messages_are_ascii()
+    {
+        File.WriteAllBytes($"{_directory}/main.cf", "mynetworks = 10.0.0.0/8\nx = é\ty\n"u8.ToArray());
+        Assert.EndsWith("main.cf: unused parameter: x=???y\n", Run("-n").Error, StringComparison.Ordinal);
+        File.WriteAllBytes($"{_directory}/main.cf", [.. "mynetworks = 10.0.0.0/8\nx = "u8, 0xE9, (byte)'\n']);
+        Assert.EndsWith("main.cf: unused parameter: x=?\n", Run("-n").Error, StringComparison.Ordinal);
+        File.WriteAllBytes($"{_directory}/main.cf", [0xE9, (byte)'\n']);
+        Assert.EndsWith("main.cf, line 1: missing '=' after attribute name: \"?\"\n", Run("-n").Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_number_of_any_length_is_one()
+    {
+        File.WriteAllText($"{_directory}/master.cf", "smtp inet n - n 99999999999? 99999999999 smtpd\n");
+        Assert.Equal((0, "smtp       inet  n       -       n       99999999999? 99999999999 smtpd\n"), (Run("-M").Status, Run("-M").Output));
+    }
+
     [Theory]
     [InlineData("smtp inut n - n - - smtpd", "invalid type field \"inut\"")]
     [InlineData("smtp inet n - n x - smtpd", "invalid wakeup field \"x\"")]
