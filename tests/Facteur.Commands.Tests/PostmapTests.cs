@@ -155,6 +155,7 @@ public sealed class PostmapTests
     [InlineData("c\\\"d\\\\", "\"c\\\"d\\\\\"")]
     [InlineData("a\\@b@c", "\"a@b\"@c")]
     [InlineData("\\joe", "joe")]
+    [InlineData("\\\\joe", "\"\\\\joe\"")]
     [InlineData("x\\", "x")]
     [InlineData("\\|x y", "\"|x\" y")]
     [InlineData("\"q \\\" r\\\\\"", "\"q \\\" r\\\\\"")]
