@@ -29,6 +29,9 @@ internal static class InputLines
         }
     }
 
+    /// <summary>The lines, each up to a null byte that it has: keys are texts.</summary>
+    public static IEnumerable<byte[]> ReadTexts(Stream input) => Read(input).Select(l => l.AsSpan().IndexOf((byte)0) is >= 0 and var end ? l[..end] : l);
+
     /// <summary>All of standard input.</summary>
     public static byte[] ReadAll(Stream input)
     {

@@ -69,8 +69,8 @@ internal sealed class TableCommand
     {
         try
         {
-            var updates = new TableUpdates(_context, _options, _events);
             using var set = new TableSet(_config, _events, _context.Time, _options.Tables);
+            var updates = new TableUpdates(_context, _options, set, _events);
             var queries = new TableQueries(_context, _options, set);
             var tables = _options.Operands.Select(WithType).ToList();
             if (_options.Verbose)

@@ -68,7 +68,7 @@ internal sealed record TableCommandOptions
     /// <summary>Takes one option; false when it is said twice or contradicts another.</summary>
     public static bool TryTake(ref TableCommandOptions options, char letter, string argument)
     {
-        if (letter is 'q' or 'd' or 's' && (options.Query is not null || options.Delete is not null || options.List))
+        if (letter is 'q' or 'd' or 's' && (options.Query is not null || options.Delete is not null || (options.List && letter != 's')))
         {
             return false;
         }

@@ -14,7 +14,7 @@ internal sealed class TableQueries(CommandContext context, TableCommandOptions o
     {
         if (set.OpenOrThrow(name) is not IListableTable table)
         {
-            return context.Fatal($"table {name}: sequence operation is not supported");
+            return context.Fatal($"table {name}: sequence {(name.StartsWith("fail:", StringComparison.Ordinal) ? "error: Application error" : "operation is not supported")}");
         }
         foreach (var (key, value) in table.Entries())
         {
@@ -35,8 +35,15 @@ internal sealed class TableQueries(CommandContext context, TableCommandOptions o
     }
 
     /// <summary>-q key: the first table's answer.</summary>
-    public int Ask(IReadOnlyList<string> names, string key)
+    public int Ask(IReadOnlyList<string> names, string argument)
     {
+        var bytes = ArgumentBytes.Of(argument);
+        if (IsNoText(names, bytes))
+        {
+            names.ToList().ForEach(n => set.OpenOrThrow(n));
+            return 1;
+        }
+        var key = _encoding.GetString(bytes);
         foreach (var name in names)
         {
             if (Find(set.OpenOrThrow(name), key) is { } value)
@@ -61,13 +68,12 @@ internal sealed class TableQueries(CommandContext context, TableCommandOptions o
         List<ITable>? tables = null;
         var keys = options.Body || options.Headers
             ? MessageKeys.Read(InputLines.Read(context.Input), options.Headers, options.Body, options.Mime)
-            : InputLines.Read(context.Input);
+            : InputLines.ReadTexts(context.Input);
         var found = false;
         foreach (var line in keys)
         {
-            if (options.Tables.Utf8 && !System.Text.Unicode.Utf8.IsValid(line))
+            if (IsNoText(names, line))
             {
-                names.ToList().ForEach(n => context.Warn($"{n}: non-UTF-8 key \"{Printable.Of(line)}\": malformed UTF-8 or invalid codepoint"));
                 continue;
             }
             var key = _encoding.GetString(line);
@@ -80,6 +86,17 @@ internal sealed class TableQueries(CommandContext context, TableCommandOptions o
             }
         }
         return found ? 0 : 1;
+    }
+
+    /// <summary>Whether a key can be in no table for what its bytes are; that is told.</summary>
+    private bool IsNoText(IReadOnlyList<string> names, byte[] key)
+    {
+        var wrong = options.Tables.Utf8 && !System.Text.Unicode.Utf8.IsValid(key);
+        for (var i = 0; wrong && i < names.Count; i++)
+        {
+            context.Warn($"{names[i]}: non-UTF-8 key \"{Printable.Of(key)}\": malformed UTF-8 or invalid codepoint");
+        }
+        return wrong;
     }
 
     private void WritePair(string key, string value)
@@ -103,6 +120,11 @@ internal sealed class TableQueries(CommandContext context, TableCommandOptions o
             case LookupStatus.NotFound:
                 return null;
             case LookupStatus.Error:
+                if (lookup.Value.EndsWith(": malformed UTF-8 or invalid codepoint", StringComparison.Ordinal))
+                {
+                    context.Warn(lookup.Value);
+                    throw new TableException($"table {table.Name}: query error");
+                }
                 throw new TableException($"table {table.Name}: query error: {lookup.Value}");
             default:
                 if (lookup.Value.Length == 0)
@@ -133,7 +155,14 @@ internal sealed class TableQueries(CommandContext context, TableCommandOptions o
         var bytes = new byte[value.Length];
         return Convert.TryFromBase64String(value, bytes, out var count)
             ? _encoding.GetString(bytes, 0, count)
-            : throw new TableException($"table {table}: key {key}: malformed BASE64 value: {value}");
+            : Undecoded();
+
+        // Postfix: a lookup ends with it, a listing leaves the entry out.
+        string? Undecoded()
+        {
+            context.Warn($"table {table}: key {key}: malformed BASE64 value: {(value.Length > 30 ? value[..30] : value)}");
+            return options.List ? null : throw new TableException($"table {table}: query error");
+        }
 
         string? Unread(string wrong)
         {

@@ -7,7 +7,7 @@ using Facteur.Unix;
 namespace Facteur.Commands;
 
 /// <summary>What writes indexes: from a text, from standard input (-i), without a key (-d).</summary>
-internal sealed class TableUpdates(CommandContext context, TableCommandOptions options, ITableEvents events)
+internal sealed class TableUpdates(CommandContext context, TableCommandOptions options, TableSet set, ITableEvents events)
 {
     /// <summary>Makes the index of a table, or adds to it with -i.</summary>
     /// <remarks>
@@ -77,7 +77,8 @@ internal sealed class TableUpdates(CommandContext context, TableCommandOptions o
             // Sendmail and NIS look for this entry to see that the table is whole.
             index.Add("@", "@", replace: true);
         }
-        index.Save(options.InheritMode);
+        // Postfix: rights are those of the text that is read; a pipe has none to give. With -o root's index is root's.
+        index.Save(options.InheritMode && (!options.Incremental || OwnerOfInput() is not null), inheritOwner: !options.KeepRights && !options.Incremental);
         if (options.Verbose)
         {
             events.Info($"{table}: {count} entries read from {source}");
@@ -89,10 +90,15 @@ internal sealed class TableUpdates(CommandContext context, TableCommandOptions o
     public int Delete(IReadOnlyList<string> tables, string key)
     {
         var encoding = options.Tables.Utf8 ? Encoding.UTF8 : Encoding.Latin1;
-        var keys = key == "-" ? [.. InputLines.Read(context.Input).Select(encoding.GetString)] : new List<string> { key };
+        var keys = key == "-" ? [.. InputLines.ReadTexts(context.Input).Select(encoding.GetString)] : new List<string> { key };
         var found = false;
         foreach (var table in tables)
         {
+            if (table.StartsWith("memcache:", StringComparison.Ordinal) && set.OpenOrThrow(table) is IUpdatableTable updatable)
+            {
+                found |= Delete(updatable, keys);
+                continue;
+            }
             using var index = IndexFile.Load(table, PathOf(table, null), options.Tables);
             // All keys are removed, then the index is written once.
             var removed = false;
@@ -109,6 +115,21 @@ internal sealed class TableUpdates(CommandContext context, TableCommandOptions o
         return found ? 0 : 1;
     }
 
+    private static bool Delete(IUpdatableTable table, List<string> keys)
+    {
+        var found = false;
+        foreach (var key in keys)
+        {
+            var lookup = table.DeleteAsync(key, CancellationToken.None).AsTask().GetAwaiter().GetResult();
+            found |= lookup.Status == LookupStatus.Found;
+            if (lookup.Status == LookupStatus.Error)
+            {
+                throw new TableException($"table {table.Name}: delete error: {lookup.Value}");
+            }
+        }
+        return found;
+    }
+
     private static string PathOf(string table, string? unsupported)
     {
         var colon = table.IndexOf(':', StringComparison.Ordinal);
@@ -123,8 +144,14 @@ internal sealed class TableUpdates(CommandContext context, TableCommandOptions o
         }
         return TableTypes.IsIndexed(type) ? table[(colon + 1)..]
             : throw new TableException(unsupported is null
-                ? type is "pipemap" or "randmap" or "unionmap" ? $"{table} map requires O_RDONLY access mode" : $"table {table}: delete operation is not supported"
-                : $"unsupported dictionary type: {type} {unsupported}");
+                ? type switch
+                {
+                    // Postfix: a table of any name takes this, and only then says that it can't.
+                    "static" or "environ" or "debug" or "internal" => $"table {table}: delete operation is not supported",
+                    "fail" => $"table {table}: delete error: Application error",
+                    _ => $"{table} map requires O_RDONLY access mode",
+                }
+                : type == "fail" ? $"table {table}: write error: Application error" : $"unsupported dictionary type: {type} {unsupported}");
     }
 
     // Whoever gives a file gives it as its owner; what a pipe or a terminal says, who started the command says (Postfix: the terminal's user).

@@ -72,6 +72,14 @@ public sealed class PostmapTests
     [InlineData("-q|x|static:", "postmap: fatal: open dictionary: expecting \"type:name\" form instead of \"static:\"\n")]
     [InlineData("-d|x|hash:/nonexistent", "postmap: fatal: open database /nonexistent.lmdb: No such file or directory\n")]
     [InlineData("-q|a|static:{x", "postmap: fatal: bad static:name syntax: missing '}' in \"{x\"\n")]
+    [InlineData("-d|x|texthash:/nonexistent", "postmap: fatal: texthash:/nonexistent map requires O_RDONLY access mode\n")]
+    [InlineData("-d|x|inline:{x=y}", "postmap: fatal: inline:{x=y} map requires O_RDONLY access mode\n")]
+    [InlineData("-d|x|tcp:127.0.0.1:1", "postmap: fatal: tcp:127.0.0.1:1 map requires O_RDONLY access mode\n")]
+    [InlineData("-d|x|fail:y", "postmap: fatal: table fail:y: delete error: Application error\n")]
+    [InlineData("-s|fail:y", "postmap: fatal: table fail:y: sequence error: Application error\n")]
+    [InlineData("-i|fail:y", "postmap: fatal: table fail:y: write error: Application error\n")]
+    [InlineData("-s|-s|static:y", "postmap: fatal: table static:y: sequence operation is not supported\n")]
+    [InlineData("-q|x|memcache:/nonexistent", "postmap: fatal: open /nonexistent: No such file or directory\n")]
     [InlineData("-c", "postmap: option requires an argument -- 'c'\npostmap: fatal: usage: postmap [-bfFhimnNoprsuUvw] [-c config_dir] [-d key] [-q key] [map_type:]file...\n")]
     public void Mistakes_are_told(string arguments, string error)
     {
@@ -93,6 +101,7 @@ public sealed class PostmapTests
     [InlineData("-s|inline:{x=}", "", 0, "x\t\n", "postmap: warning: table inline:{x=}: key x: empty string result is not allowed\npostmap: warning: table inline:{x=} should return NO RESULT in case of NOT FOUND\n")]
     [InlineData("-s|inline:{=y}", "", 0, "\ty\n", "postmap: warning: table inline:{=y}: empty lookup key value is not allowed\n")]
     [InlineData("-q|-|static:{x", "", 1, "", "")]
+    [InlineData("-q|-|static:x", "a\0b\n", 0, "a\tx\n", "")]
     [InlineData("-h|-q|-|regexp:{{/^(subject): (.*)/ $1 $2}}", "Subject \t: odd\n\n", 0, "Subject: odd\tSubject odd\n", "")]
     [InlineData("-b|-q|-|regexp:{{/^$/ EMPTY}, {/./ LINE}}", "Subject: x\nno header\n\nlast\n", 0, "\tEMPTY\nno header\tLINE\n\tEMPTY\nlast\tLINE\n", "")]
     [InlineData("-h|-b|-q|-|regexp:{{/^$/ EMPTY}, {/./ LINE}}", "A: x\n\nlast\n", 0, "A: x\tLINE\n\tEMPTY\nlast\tLINE\n", "")]
@@ -116,6 +125,65 @@ public sealed class PostmapTests
         Assert.Equal(0, Postmap.Run(new CommandContext("postmap", arguments, Stream.Null, writer, TextWriter.Null, TimeProvider.System, new Dictionary<string, string> { ["MAIL_CONFIG"] = directory.Path })));
         writer.Flush();
         Assert.Equal([.. (option == "-s" ? "k\t"u8 : ""u8), 0xFC, .. "x\n"u8], output.ToArray());
+    }
+
+    [Fact]
+    public void An_alias_without_a_name_is_one()
+    {
+        using var directory = new TableDirectory();
+        var path = directory.Write("a", "\"\": x\nroot: joe\n\"a b\"c: C <d@e>,\"F g\"<h>\n");
+        foreach (var table in (string[])[$"lmdb:{path}", $"hash:{path}"])
+        {
+            Assert.Equal(new TableCommandRun(0, "", ""), TableCommandRun.Of(Postalias.Run, "postalias", directory.Path, "", table));
+            Assert.Equal(
+                new TableCommandRun(0, ":\tx\n@:\t@\na b c:\tC <d@e>, \"F g\" <h>\nroot:\tjoe\n", $"postalias: warning: table {table}: empty lookup key value is not allowed\n"),
+                TableCommandRun.Of(Postalias.Run, "postalias", directory.Path, "", "-s", table));
+            Assert.Equal(new TableCommandRun(0, "x\n", ""), TableCommandRun.Of(Postalias.Run, "postalias", directory.Path, "", "-q", "", table));
+        }
+    }
+
+    /// <summary>As Debian's Postfix 3.7 writes it.</summary>
+    [Theory]
+    [InlineData("|\"/b c\"", "|\"/b c\"")]
+    [InlineData("| \"/b c\"", "|\"/b c\"")]
+    [InlineData("|x\"y\"", "|x \"y\"")]
+    [InlineData("/a\"b c\"", "/a \"b c\"")]
+    [InlineData("a(b)c", "a (b) c")]
+    [InlineData("/a\\ b", "\"/a b\"")]
+    [InlineData("x\\ y, z", "\"x y\", z")]
+    [InlineData("a\\,b", "\"a,b\"")]
+    [InlineData("c\\\"d\\\\", "\"c\\\"d\\\\\"")]
+    [InlineData("a\\@b@c", "\"a@b\"@c")]
+    [InlineData("\\joe", "joe")]
+    [InlineData("\\\\joe", "\"\\\\joe\"")]
+    [InlineData("x\\", "x")]
+    [InlineData("\\|x y", "\"|x\" y")]
+    [InlineData("\"q \\\" r\\\\\"", "\"q \\\" r\\\\\"")]
+    public void An_alias_is_written_in_its_external_form(string value, string written)
+    {
+        using var directory = new TableDirectory();
+        var path = directory.Write("a", $"a: {value}\n\"q \\\" r\\\\ s\": x\n");
+        Assert.Equal(new TableCommandRun(0, "", ""), TableCommandRun.Of(Postalias.Run, "postalias", directory.Path, "", $"lmdb:{path}"));
+        Assert.Equal($"@:\t@\na:\t{written}\nq \" r\\ s:\tx\n", TableCommandRun.Of(Postalias.Run, "postalias", directory.Path, "", "-s", $"lmdb:{path}").Output);
+    }
+
+    [Theory]
+    [InlineData("k\ufffd", "postmap|-q|k\xff|t", "k\xff")]
+    [InlineData("\ufffd\ufffd", "facteur|postmap|-uq\xff\xfe|t", "\xff\xfe")]
+    [InlineData("\ufffd", "postmap|-q|\xef\xbf\xbd|t", "\xef\xbf\xbd")]
+    [InlineData("k", "postmap|-q|k|t", "k")]
+    public void A_key_has_the_bytes_that_were_given(string argument, string line, string bytes) =>
+        Assert.Equal(Encoding.Latin1.GetBytes(bytes), ArgumentBytes.Of(argument, Encoding.Latin1.GetBytes(line.Replace('|', '\0') + "\0")));
+
+    [Fact]
+    public void A_value_that_is_no_BASE64_is_told_with_F()
+    {
+        using var directory = new TableDirectory();
+        var table = $"lmdb:{directory.Write("t", "a 1\n")}";
+        Assert.Equal(0, TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "", table).Status);
+        var told = $"postmap: warning: table {table}: key a: malformed BASE64 value: 1\n";
+        Assert.Equal(new TableCommandRun(1, "", told + $"postmap: fatal: table {table}: query error\n"), TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "", "-Fq", "a", table));
+        Assert.Equal(new TableCommandRun(0, "", told), TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "", "-Fs", table));
     }
 
     [Fact]
@@ -150,9 +218,9 @@ public sealed class PostmapTests
     /// <summary>Root makes a user's table with that user's rights, unless it is told not to (postmap(1), -o); as Debian's 3.7 does.</summary>
     [Theory]
     [InlineData("m", "", 0, "nobody", "postmap: warning: @E@/u/m, line 1: open @E@/secret: Permission denied: skipping this entry\n", "mine\tb3du\n")]
-    [InlineData("m", "-o", 0, "nobody", "", "k\tc2VjcmV0\nmine\tb3du\n")]
+    [InlineData("m", "-o", 0, "root", "", "k\tc2VjcmV0\nmine\tb3du\n")]
     [InlineData("../m", "", 1, null, "postmap: warning: @E@/u/../m, line 1: open @E@/secret: Permission denied: skipping this entry\npostmap: fatal: open database @E@/u/../m.lmdb: Permission denied\n", "")]
-    [InlineData("../m", "-o", 0, "nobody", "", "k\tc2VjcmV0\nmine\tb3du\n")]
+    [InlineData("../m", "-o", 0, "root", "", "k\tc2VjcmV0\nmine\tb3du\n")]
     [InlineData("../r", "", 0, "root", "", "k\tc2VjcmV0\nmine\tb3du\n")]
     [System.Runtime.Versioning.SupportedOSPlatform("linux")]
     public void Root_makes_a_user_s_table_as_that_user(string name, string option, int status, string? owner, string error, string entries)
@@ -262,7 +330,7 @@ public sealed class PostmapTests
         var table = "lmdb:" + path;
         Assert.Equal(0, TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "", "-u", table).Status);
         Assert.Equal(
-            new TableCommandRun(1, "", $"postmap: fatal: table {table}: query error: {table}: key \"j\": non-UTF-8 value \"?\": malformed UTF-8 or invalid codepoint\n"),
+            new TableCommandRun(1, "", $"postmap: warning: {table}: key \"j\": non-UTF-8 value \"?\": malformed UTF-8 or invalid codepoint\npostmap: fatal: table {table}: query error\n"),
             TableCommandRun.Of(Postmap.Run, "postmap", directory.Path, "", "-q", "j", table));
     }
 

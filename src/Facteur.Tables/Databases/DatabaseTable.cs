@@ -67,6 +67,10 @@ internal abstract class DatabaseTable : IOwnedTable
     {
         if (Normal(key) is not { } normal)
         {
+            if (key.Length == 0 && Type != "memcache")
+            {
+                Events.Warning($"table \"{Name}\": empty query string -- ignored");
+            }
             return Lookup.NotFound;
         }
         return await ServesAsync(normal, cancel).ConfigureAwait(false) switch

@@ -53,6 +53,9 @@ internal sealed class SourceSettings
     /// <summary>A text.</summary>
     public string Text(string name, string otherwise = "") => _find(name) ?? otherwise;
 
+    /// <summary>What is wrong with a text that must not be empty.</summary>
+    public string TooShort(string name) => $"{(_prefix.Length > 0 ? "" : _place + ": ")}bad string length 0 < 1: {_prefix}{name} = ";
+
     /// <summary>A number.</summary>
     /// <exception cref="TableException">It is none, or out of range.</exception>
     public int Number(string name, int otherwise, int min = 0, int max = int.MaxValue)

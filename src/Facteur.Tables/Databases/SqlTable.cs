@@ -9,6 +9,12 @@ internal abstract class SqlTable : DatabaseTable
     protected SqlTable(TableRequest request, SourceSettings settings)
         : base(request, settings)
     {
+        // Postfix asks for the database first; one that an option file or the user's name says is good enough where there is a query.
+        var database = request.Type == "sqlite" ? "dbpath" : "dbname";
+        if (settings.Text(database).Length == 0 && (request.Type == "sqlite" || settings.Find("query") is null))
+        {
+            throw new TableException(settings.TooShort(database));
+        }
         var function = request.Type == "pgsql" ? settings.Find("select_function") : null;
         _query = settings.Find("query") ?? (function is { Length: > 0 } ? $"SELECT {function}('%s')" : OldQuery(settings));
         Templates.Add(_query, isQuery: true);
@@ -45,7 +51,7 @@ internal abstract class SqlTable : DatabaseTable
 
     private static string OldQuery(SourceSettings settings)
     {
-        string Part(string name) => settings.Find(name) is { Length: > 0 } text ? text : throw new TableException($"db_common_sql_build_query: '{name}' parameter not defined");
+        string Part(string name) => settings.Find(name) is { Length: > 0 } text ? text : throw new TableException(settings.TooShort(name));
         var (table, field, where) = (Part("table"), Part("select_field"), Part("where_field"));
         return $"SELECT {field} FROM {table} WHERE {where} = '%s' {settings.Text("additional_conditions")}".TrimEnd();
     }

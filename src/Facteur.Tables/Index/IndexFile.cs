@@ -90,7 +90,8 @@ public sealed class IndexFile : IDisposable
     {
         key = KeyFold.Fold(key, _options);
         var (keyLength, valueLength) = (LengthOf(key), LengthOf(value));
-        if (key.Length == 0 || keyLength > _kind.MaxKey)
+        // Postfix: with its NUL byte an empty key is as good as any; an alias of "" is one.
+        if (keyLength == 0 || keyLength > _kind.MaxKey)
         {
             throw new TableException($"error updating {_table}: MDB_BAD_VALSIZE: Unsupported size of key/DB name/data, or wrong DUPFIXED size");
         }
@@ -115,8 +116,9 @@ public sealed class IndexFile : IDisposable
     /// user's <see cref="FileIdentity"/>, it is that user's.
     /// </summary>
     /// <param name="inheritMode">A new file takes the text's permissions; else it has 0644.</param>
+    /// <param name="inheritOwner">A new file is the text's owner's; else it stays whose it is that makes it.</param>
     /// <exception cref="TableException">It can't be written.</exception>
-    public void Save(bool inheritMode)
+    public void Save(bool inheritMode, bool inheritOwner = true)
     {
         // A new file under a name nobody can guess: in a directory of another user nothing else is overwritten.
         var temporary = $"{Path}.{System.IO.Path.GetRandomFileName()}";
@@ -128,7 +130,7 @@ public sealed class IndexFile : IDisposable
             {
                 _kind.Write(file, _entries);
                 file.Flush();
-                TakeOver(descriptor, inheritMode);
+                TakeOver(descriptor, inheritMode, inheritOwner);
                 Check(Libc.fsync(descriptor), "sync", temporary);
             }
             Check(Libc.rename(temporary, Path), "rename", temporary);
@@ -153,7 +155,7 @@ public sealed class IndexFile : IDisposable
         }
     }
 
-    private unsafe void TakeOver(int descriptor, bool inheritMode)
+    private unsafe void TakeOver(int descriptor, bool inheritMode, bool inheritOwner)
     {
         Stat stat;
         uint mode = 0x1A4; // 0644
@@ -169,7 +171,7 @@ public sealed class IndexFile : IDisposable
         else if (Libc.stat(_source, &stat) == 0)
         {
             // The owner reads and writes; group and others read when they may read the text.
-            (mode, owned) = (inheritMode ? 0x180 | (stat.Mode & 0x24) : mode, true);
+            (mode, owned) = (inheritMode ? 0x180 | (stat.Mode & 0x24) : mode, inheritOwner);
         }
         Check(Libc.fchmod(descriptor, mode), "chmod", Path);
         Stat made;

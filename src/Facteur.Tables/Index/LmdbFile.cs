@@ -51,7 +51,7 @@ internal sealed class LmdbFile : IEntries
     {
         if (data.Length < MetaEnd || Word(data, AtMagic) != Magic)
         {
-            throw new TableException($"open database {path}: not an LMDB file");
+            throw new TableException($"open database {path}: MDB_INVALID: File is not an LMDB file");
         }
         var pageSize = (int)Word(data, AtPageSize);
         if (Word(data, AtVersion) != DataVersion)

@@ -17,7 +17,7 @@ public static class AliasText
         Special,
     }
 
-    private readonly record struct Token(Kind Kind, string Text, bool SpaceBefore)
+    private readonly record struct Token(Kind Kind, string Text)
     {
         public bool Is(char c) => Kind == Kind.Special && Text[0] == c;
     }
@@ -51,12 +51,10 @@ public static class AliasText
     private static List<Token> Scan(string text)
     {
         var tokens = new List<Token>();
-        var space = false;
         for (var at = 0; at < text.Length;)
         {
             if (LogicalLines.IsSpace(text[at]))
             {
-                space = true;
                 at++;
                 continue;
             }
@@ -69,14 +67,13 @@ public static class AliasText
                 Kind.Special => at + 1,
                 _ => EndOfAtom(text, at),
             };
-            tokens.Add(new Token(kind, text[at..end], space));
-            space = false;
+            tokens.Add(new Token(kind, text[at..end]));
             at = end;
         }
         return tokens;
     }
 
-    private static bool IsSpecial(char c) => c is '<' or '>' or '@' or ',' or ';' or ':' or '.' or ')' or ']';
+    private static bool IsSpecial(char c) => c is '<' or '>' or '@' or '|' or ',' or ';' or ':' or '.' or ')' or ']';
 
     private static int EndOf(string text, int at, char open, char close)
     {
@@ -117,13 +114,14 @@ public static class AliasText
         for (var i = 0; i < tokens.Count; i++)
         {
             var token = tokens[i];
-            if (i > 0 && (tokens[i - 1].Is(',') || (token.SpaceBefore && token.Kind != Kind.Special && tokens[i - 1].Kind != Kind.Special)))
+            // Postfix: a space stands between words, however they were written, after a comma, and before <.
+            if (i > 0 && (tokens[i - 1].Is(',') || token.Is('<') || (token.Kind != Kind.Special && tokens[i - 1].Kind != Kind.Special)))
             {
                 text.Append(' ');
             }
             if (token.Kind is Kind.Quoted or Kind.Atom && !(external && token.Kind == Kind.Quoted))
             {
-                AppendUnquoted(text, token);
+                AppendUnquoted(text, token, external);
             }
             else
             {
@@ -133,19 +131,29 @@ public static class AliasText
         return text.ToString();
     }
 
-    private static void AppendUnquoted(StringBuilder text, Token token)
+    // Postfix: what a backslash has made part of a word stands between quotes in the external form, where it would be something else: a file's name with a space.
+    private static void AppendUnquoted(StringBuilder text, Token token, bool external)
     {
+        var start = text.Length;
         for (var i = 0; i < token.Text.Length; i++)
         {
-            if (token.Text[i] == '\\' && i + 1 < token.Text.Length)
+            var escaped = token.Text[i] == '\\';
+            i += escaped ? 1 : 0;
+            if (i < token.Text.Length && (escaped || token.Kind != Kind.Quoted || token.Text[i] != '"'))
             {
-                i++;
+                text.Append(token.Text[i]);
             }
-            else if (token.Kind == Kind.Quoted && token.Text[i] == '"')
+        }
+        var word = text.ToString(start, text.Length - start);
+        if (external && token.Text.Contains('\\') && word.Any(c => LogicalLines.IsSpace(c) || IsSpecial(c) || c is '"' or '\\' or '(' or '['))
+        {
+            text.Length = start;
+            text.Append('"');
+            foreach (var c in word)
             {
-                continue;
+                _ = c is '"' or '\\' ? text.Append('\\').Append(c) : text.Append(LogicalLines.IsSpace(c) ? ' ' : c);
             }
-            text.Append(token.Text[i]);
+            text.Append('"');
         }
     }
 }

@@ -9,8 +9,12 @@ namespace Facteur.Tables.Types;
 internal sealed class CidrTable : TableContent
 {
     private readonly PatternRules<CidrRule> _rules = new();
+    private readonly TableRequest _request;
 
-    private readonly record struct CidrRule(CidrPattern Pattern, bool Negated, string Result)
+    private CidrTable(TableRequest request) => _request = request;
+
+    // Answer: the result, when it is text.
+    private readonly record struct CidrRule(CidrPattern Pattern, bool Negated, string Result, string? Answer)
     {
         public bool Matches(IPAddress address) => Pattern.IsOfFamily(address) && Pattern.Contains(address) != Negated;
     }
@@ -46,7 +50,7 @@ internal sealed class CidrTable : TableContent
             if (rule.Kind == RuleKind.Match)
             {
                 line = rule.Line;
-                return Lookup.Found(rule.Pattern.Result);
+                return rule.Pattern.Answer is { } answer ? Lookup.Found(answer) : ByteText.Answer(_request.FullName, key, rule.Pattern.Result, utf8: true);
             }
             i = _rules.After(rule);
         }
@@ -61,12 +65,12 @@ internal sealed class CidrTable : TableContent
 
     private static CidrTable Parse(TableRequest request, byte[] content)
     {
-        var table = new CidrTable();
-        foreach (var (line, text) in LogicalLines.Read(content, request.Argument, request.Options.Utf8, request.Events))
+        var table = new CidrTable(request);
+        foreach (var (line, text) in LogicalLines.Read(content, request.Argument, utf8: false, request.Events))
         {
             if (table.Add(line, text) is { } wrong)
             {
-                request.Events.Warning($"cidr map {request.Argument}, line {line}: {wrong}: skipping this rule");
+                request.Events.Warning($"cidr map {request.Argument}, line {line}: {ByteText.Shown(wrong, request.Options.Utf8)}: skipping this rule");
             }
         }
         foreach (var line in table._rules.OpenLines)
@@ -97,14 +101,15 @@ internal sealed class CidrTable : TableContent
         }
         if (isIf)
         {
-            _rules.AddIf(line, new CidrRule(pattern, negated, ""));
+            _rules.AddIf(line, new CidrRule(pattern, negated, "", ""));
             return null;
         }
         if (end < 0)
         {
             return "no lookup result";
         }
-        _rules.AddMatch(line, new CidrRule(pattern, negated, Spaces.Trim(rest[end..])));
+        var result = Spaces.Trim(rest[end..]);
+        _rules.AddMatch(line, new CidrRule(pattern, negated, result, ByteText.Decode(result, _request.Options.Utf8)));
         return null;
     }
 }

@@ -8,7 +8,7 @@ using Facteur.Unix;
 
 namespace Facteur.Tables.Types;
 
-/// <summary>What regexp: and pcre: tables share: expressions in order, the first that matches answers.</summary>
+/// <summary>What regexp: and pcre: tables share: expressions in order, the first that matches answers. A character is a byte, as in Postfix, also of UTF-8.</summary>
 internal abstract class ExpressionTable : TableContent
 {
     /// <summary>With fewer it costs less to match them all than to look what the text holds.</summary>
@@ -16,13 +16,15 @@ internal abstract class ExpressionTable : TableContent
 
     private readonly PatternRules<ExpressionRule> _rules = new();
     private readonly TableRequest _request;
+    private readonly bool _utf8;
     private readonly Encoding _encoding;
     private int _withTrigrams;
 
     private protected ExpressionTable(TableRequest request)
     {
         _request = request;
-        _encoding = request.Options.Utf8 ? Encoding.UTF8 : Encoding.Latin1;
+        _utf8 = request.Options.Utf8;
+        _encoding = _utf8 ? Encoding.UTF8 : Encoding.Latin1;
     }
 
     private sealed record ExpressionRule(IExpression Expression, bool Negated, string? Literal, Replacement? Result);
@@ -128,21 +130,21 @@ internal abstract class ExpressionTable : TableContent
             if (rule.Kind == RuleKind.Match)
             {
                 line = rule.Line;
-                return Lookup.Found(pattern.Literal ?? Expand(pattern.Result!, text, wanted));
+                return pattern.Literal is { } literal ? Lookup.Found(literal) : Expand(pattern.Result!, text, wanted);
             }
             i = _rules.After(rule);
         }
         return Lookup.NotFound;
     }
 
-    private string Expand(Replacement result, ReadOnlySpan<byte> text, ReadOnlySpan<Libc.RegMatch> matches)
+    private Lookup Expand(Replacement result, ReadOnlySpan<byte> text, ReadOnlySpan<Libc.RegMatch> matches)
     {
         var groups = new string[matches.Length];
         for (var i = 0; i < groups.Length; i++)
         {
-            groups[i] = matches[i].Start < 0 ? "" : _encoding.GetString(text[matches[i].Start..matches[i].End]);
+            groups[i] = matches[i].Start < 0 ? "" : Encoding.Latin1.GetString(text[matches[i].Start..matches[i].End]);
         }
-        return result.Expand(number => groups[number]);
+        return ByteText.Answer(_request.FullName, _encoding.GetString(text[..^1]), result.Expand(number => groups[number]), _utf8);
     }
 
     private static FileContent Load(TableRequest request, Func<TableRequest, ExpressionTable> make)
@@ -153,7 +155,7 @@ internal abstract class ExpressionTable : TableContent
 
     private ExpressionTable Parse(byte[] content)
     {
-        foreach (var (line, text) in LogicalLines.Read(content, _request.Argument, _request.Options.Utf8, _request.Events))
+        foreach (var (line, text) in LogicalLines.Read(content, _request.Argument, utf8: false, _request.Events))
         {
             if (Add(line, Spaces.TrimEnd(text)) is { } wrong)
             {
@@ -167,7 +169,7 @@ internal abstract class ExpressionTable : TableContent
         return this;
     }
 
-    private void Warn(int line, string text) => _request.Events.Warning($"{Type} map {_request.Argument}, line {line}: {text}");
+    private void Warn(int line, string text) => _request.Events.Warning($"{Type} map {_request.Argument}, line {line}: {ByteText.Shown(text, _utf8)}");
 
     private string? Add(int line, string text)
     {
@@ -211,7 +213,7 @@ internal abstract class ExpressionTable : TableContent
             // Postfix: these come from the macro parser, some without the name of the map.
             if (error.StartsWith("truncated", StringComparison.Ordinal) || error.StartsWith("empty", StringComparison.Ordinal))
             {
-                _request.Events.Warning(error);
+                _request.Events.Warning(ByteText.Shown(error, _utf8));
             }
             else
             {
@@ -231,7 +233,8 @@ internal abstract class ExpressionTable : TableContent
         {
             return $"out of range replacement index \"{result.HighestGroup}\": skipping this rule";
         }
-        _rules.AddMatch(line, result.HighestGroup == 0 ? new(regex, negated, result.Literal, null) : new(regex, negated, null, result));
+        var literal = result.HighestGroup == 0 ? ByteText.Decode(result.Literal, _utf8) : null;
+        _rules.AddMatch(line, new(regex, negated, literal, literal is null ? result : null));
         return null;
     }
 
@@ -284,7 +287,7 @@ internal abstract class ExpressionTable : TableContent
             }
         }
         text = Spaces.TrimStart(text[end..]);
-        regex = Compile(_encoding.GetBytes(pattern), options, out var error);
+        regex = Compile(Encoding.Latin1.GetBytes(pattern), options, out var error);
         _withTrigrams += regex?.Trigrams is null ? 0 : 1;
         return regex is null ? error : null;
     }

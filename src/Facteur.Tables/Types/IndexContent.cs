@@ -50,7 +50,7 @@ internal sealed class IndexContent(string name, IEntries entries, TableOptions o
     {
         value = WithoutNul(value);
         return options.Utf8 && !System.Text.Unicode.Utf8.IsValid(value)
-            ? Lookup.Error($"{name}: key \"{key}\": non-UTF-8 value \"{Printable.Of(value)}\": malformed UTF-8 or invalid codepoint")
+            ? Lookup.Error($"{name}: key \"{key}\": non-UTF-8 value \"{Printable.Of(value)}\": {ByteText.Malformed}")
             : Lookup.Found(_encoding.GetString(value));
     }
 

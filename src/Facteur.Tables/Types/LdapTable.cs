@@ -97,7 +97,7 @@ internal sealed class LdapTable : DatabaseTable
         }
     }
 
-    private string CantBind(string server, string why) => $"Unable to bind to server {server} with dn {_settings.BindName}: {why}";
+    private string CantBind(string server, string why) => $"Unable to bind to server {server} with dn {(_settings.BindName.Length > 0 ? _settings.BindName : "empty or implicit")}: {why}";
 
     private async ValueTask<Reply<Lookup>> FindAsync(LdapConnection connection, LdapSearch search, string key, CancellationToken cancel)
     {

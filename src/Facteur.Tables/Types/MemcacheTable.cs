@@ -35,11 +35,16 @@ internal sealed class MemcacheTable : DatabaseTable, IUpdatableTable, IListableT
         (_tries, _pause) = (settings.Number("max_try", 2, 1, 100), TimeSpan.FromSeconds(settings.Number("retry_pause", 1, 1, 3600)));
         _timeout = TimeSpan.FromSeconds(settings.Number("timeout", 2, 1, 3600));
         var server = settings.Text("memcache", "inet:localhost:11211");
+        var colon = server.IndexOf(':', StringComparison.Ordinal);
+        if (colon <= 0 || server[..colon] is not ("inet" or "unix"))
+        {
+            throw new TableException(colon <= 0 ? $"need service transport:endpoint instead of \"{server}\"" : $"invalid transport name: {server[..colon]} in service: {server}");
+        }
         var address = ServerAddress.Parse(server) ?? throw new TableException($"{Name}: bad memcache server: {server}; expected inet:host:port or unix:/path");
         _backup = settings.Text("backup") is { Length: > 0 } backup ? request.Set.OpenOrThrow(backup) : null;
         _hosts = new ServerHosts<ServerStream>([address], new ServerUse { Retry = TimeSpan.FromSeconds(1), Limit = _timeout }, Time, ConnectAsync)
         {
-            OnConnectFailed = (_, reason) => Events.Warning($"connect to {server}: {reason}"),
+            OnConnectFailed = (_, reason) => Events.Warning($"connect to {Shown(server)}: {reason}"),
             OnFailed = (_, reason) => Events.Warning($"{server}: {reason}"),
         };
     }
@@ -205,6 +210,9 @@ internal sealed class MemcacheTable : DatabaseTable, IUpdatableTable, IListableT
     private async ValueTask<string?> LineAsync(ServerStream stream, CancellationToken cancel) =>
         await stream.ReadToAsync((byte)'\n', _lineLimit, cancel).ConfigureAwait(false) is { } line && line.Length <= _lineLimit
             ? Encoding.UTF8.GetString(line).TrimEnd('\r') : null;
+
+    /// <summary>Without the transport, as Postfix shows it.</summary>
+    private static string Shown(string server) => server[(server.IndexOf(':', StringComparison.Ordinal) + 1)..];
 
     private static string Short(string text) => text.Length > 30 ? text[..30] : text;
 

@@ -6,12 +6,9 @@ namespace Facteur.Tables.Types;
 /// <summary>pcre: Perl-compatible expressions (pcre_table(5)), of the system's libpcre2-8.</summary>
 internal sealed class PcreTable : ExpressionTable
 {
-    private readonly uint _utf;
-
     private PcreTable(TableRequest request)
         : base(request)
     {
-        _utf = request.Options.Utf8 ? Pcre2.UTF : 0;
     }
 
     protected override string Type => "pcre";
@@ -49,5 +46,5 @@ internal sealed class PcreTable : ExpressionTable
     }
 
     private protected override IExpression? Compile(ReadOnlySpan<byte> pattern, uint options, out string error) =>
-        PcreRegex.Compile(pattern, options | _utf, out error);
+        PcreRegex.Compile(pattern, options, out error);
 }

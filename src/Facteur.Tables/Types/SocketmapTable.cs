@@ -2,10 +2,11 @@ using System.Globalization;
 using System.Text;
 using Facteur.Config.Parameters;
 using Facteur.Tables.Databases;
+using Facteur.Tables.Text;
 
 namespace Facteur.Tables.Types;
 
-/// <summary>socketmap:inet:host:port:name and socketmap:unix:path:name (socketmap_table(5)): netstrings "name key", "OK value", "NOTFOUND", "TEMP why".</summary>
+/// <summary>socketmap:inet:host:port:name and socketmap:unix:path:name (socketmap_table(5)): netstrings "name key", "OK value", "NOTFOUND", "TEMP why". Keys keep their case: the server decides.</summary>
 internal sealed class SocketmapTable : ITable
 {
     private static readonly ServerUse Use = new() { Retry = TimeSpan.FromSeconds(1), Limit = TimeSpan.FromSeconds(100) };
@@ -21,7 +22,7 @@ internal sealed class SocketmapTable : ITable
         _maxReply = request.Set.Config.Get(TablesParameters.SocketmapMaxReplySize);
         _hosts = new ServerHosts<ServerStream>([address], Use, request.Set.Time, ConnectAsync)
         {
-            OnConnectFailed = (host, reason) => request.Events.Warning($"connect to {host}: {reason}"),
+            OnConnectFailed = (host, reason) => request.Events.Warning($"connect to {Shown(host)}: {reason}"),
             OnFailed = (_, reason) => request.Events.Warning($"table {request.FullName} lookup error: {reason}"),
         };
     }
@@ -47,17 +48,19 @@ internal sealed class SocketmapTable : ITable
     }
 
     public ValueTask<Lookup> LookupAsync(string key, CancellationToken cancel) =>
-        LookupAsync((_request.Options.Utf8 ? Encoding.UTF8 : Encoding.Latin1).GetBytes(KeyFold.Fold(key, _request.Options)), cancel);
+        LookupAsync((_request.Options.Utf8 ? Encoding.UTF8 : Encoding.Latin1).GetBytes(key), cancel);
 
     public async ValueTask<Lookup> LookupAsync(ReadOnlyMemory<byte> key, CancellationToken cancel)
     {
         var name = Encoding.UTF8.GetBytes(_name + " ");
         byte[] request = [.. Encoding.Latin1.GetBytes($"{name.Length + key.Length}:"), .. name, .. key.Span, (byte)','];
-        var reply = await _hosts.AskAsync((stream, token) => AskAsync(stream, request, token), cancel).ConfigureAwait(false);
+        var reply = await _hosts.AskAsync((stream, token) => AskAsync(stream, key, request, token), cancel).ConfigureAwait(false);
         return reply.Kind == ReplyKind.Answered ? reply.Value : Lookup.Error($"{Name}: {reply.Reason}");
     }
 
     public void Dispose() => _hosts.Dispose();
+
+    private static string Shown(ServerAddress host) => host.IsUnix ? host.Path : $"{host.Host}:{host.Port}";
 
     private async ValueTask<Reply<ServerStream>> ConnectAsync(ServerAddress address, CancellationToken cancel)
     {
@@ -65,7 +68,7 @@ internal sealed class SocketmapTable : ITable
         return made.Connection is { } connection ? Reply<ServerStream>.Answered(new ServerStream(connection)) : Reply<ServerStream>.Broken(made.Error);
     }
 
-    private async ValueTask<Reply<Lookup>> AskAsync(ServerStream stream, byte[] request, CancellationToken cancel)
+    private async ValueTask<Reply<Lookup>> AskAsync(ServerStream stream, ReadOnlyMemory<byte> key, byte[] request, CancellationToken cancel)
     {
         // http://cr.yp.to/proto/netstrings.txt
         if (!await stream.SendAsync(request, cancel).ConfigureAwait(false) || await stream.ReadToAsync((byte)':', 10, cancel).ConfigureAwait(false) is not { } digits)
@@ -80,27 +83,29 @@ internal sealed class SocketmapTable : ITable
         {
             return Reply<Lookup>.Broken("unexpected EOF");
         }
-        return data[^1] == ',' ? Answer(data.AsSpan(0, length)) : Reply<Lookup>.Broken("missing netstring terminator");
+        return data[^1] == ',' ? Answer(key.Span, data.AsSpan(0, length)) : Reply<Lookup>.Broken("missing netstring terminator");
     }
 
-    private Reply<Lookup> Answer(ReadOnlySpan<byte> data)
+    private Reply<Lookup> Answer(ReadOnlySpan<byte> key, ReadOnlySpan<byte> data)
     {
         var space = data.IndexOf((byte)' ');
         var status = Encoding.Latin1.GetString(space < 0 ? data : data[..space]);
         var text = space < 0 ? "" : (_request.Options.Utf8 ? Encoding.UTF8 : Encoding.Latin1).GetString(data[(space + 1)..]);
         switch (status)
         {
+            // Postfix: an answer without a text, not even an empty one, is none.
+            case "OK" when space < 0:
+                return Reply<Lookup>.Answered(Lookup.NotFound);
             case "OK":
-                return Reply<Lookup>.Answered(Lookup.Found(text));
+                return Reply<Lookup>.Answered(
+                    ByteText.Answer(Name, (_request.Options.Utf8 ? Encoding.UTF8 : Encoding.Latin1).GetString(key), Encoding.Latin1.GetString(data[(space + 1)..]), _request.Options.Utf8));
             case "NOTFOUND":
                 return Reply<Lookup>.Answered(Lookup.NotFound);
-            case "TEMP" or "TIMEOUT" or "PERM":
-                var kind = status switch { "TEMP" => "temporary", "TIMEOUT" => "timeout", _ => "permanent" };
+            default:
+                var kind = status switch { "TEMP" => "temporary", "TIMEOUT" => "timeout", "PERM" => "permanent", _ => "unknown" };
                 var warning = $"{Name} socketmap server {kind} error{(text.Length > 0 ? ": " : "")}{(text.Length > 200 ? text[..200] : text)}";
                 _request.Events.Warning(warning);
                 return Reply<Lookup>.Answered(Lookup.Error(warning));
-            default:
-                return Reply<Lookup>.Broken("unexpected reply");
         }
     }
 }

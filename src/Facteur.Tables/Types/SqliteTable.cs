@@ -24,10 +24,6 @@ internal sealed class SqliteTable : SqlTable
         : base(request, settings)
     {
         _path = settings.Text("dbpath");
-        if (_path.Length == 0)
-        {
-            throw new TableException($"{Name}: Can't open database: no dbpath");
-        }
         if (KeyIsInDoubleQuotes())
         {
             Events.Warning($"{Name}: the query has the key between double quotes, where it is not protected against SQL injection: expected single quotes");

@@ -1,9 +1,10 @@
 using System.Text;
 using Facteur.Tables.Databases;
+using Facteur.Tables.Text;
 
 namespace Facteur.Tables.Types;
 
-/// <summary>tcp:host:port (tcp_table(5)): "get key" answered by "200 value", "500 no such key" or "400 later"; what is not printable ASCII is %XX.</summary>
+/// <summary>tcp:host:port (tcp_table(5)): "get key" answered by "200 value", "500 no such key" or "400 later"; what is not printable ASCII is %XX. Keys keep their case: the server decides.</summary>
 internal sealed class TcpTable : ITable
 {
     private const int MaxReply = 4096;
@@ -17,8 +18,8 @@ internal sealed class TcpTable : ITable
         _request = request;
         _hosts = new ServerHosts<ServerStream>([address], Use, request.Set.Time, ConnectAsync)
         {
-            OnConnectFailed = (_, reason) => request.Events.Warning($"connect to TCP map {request.FullName}: {reason}"),
-            OnFailed = (_, reason) => request.Events.Warning($"read TCP map reply from {request.FullName}: {reason}"),
+            OnConnectFailed = (_, reason) => request.Events.Warning($"connect to TCP map {request.Argument}: {reason}"),
+            OnFailed = (_, reason) => request.Events.Warning($"read TCP map reply from {request.Argument}: {reason}"),
         };
     }
 
@@ -40,12 +41,12 @@ internal sealed class TcpTable : ITable
     }
 
     public ValueTask<Lookup> LookupAsync(string key, CancellationToken cancel) =>
-        LookupAsync((_request.Options.Utf8 ? Encoding.UTF8 : Encoding.Latin1).GetBytes(KeyFold.Fold(key, _request.Options)), cancel);
+        LookupAsync((_request.Options.Utf8 ? Encoding.UTF8 : Encoding.Latin1).GetBytes(key), cancel);
 
     public async ValueTask<Lookup> LookupAsync(ReadOnlyMemory<byte> key, CancellationToken cancel)
     {
         var request = Encoding.Latin1.GetBytes($"get {Encode(key.Span)}\n");
-        var reply = await _hosts.AskAsync((stream, token) => AskAsync(stream, request, token), cancel).ConfigureAwait(false);
+        var reply = await _hosts.AskAsync((stream, token) => AskAsync(stream, key, request, token), cancel).ConfigureAwait(false);
         return reply.Kind == ReplyKind.Answered ? reply.Value : Lookup.Error($"{Name}: {reply.Reason}");
     }
 
@@ -93,7 +94,7 @@ internal sealed class TcpTable : ITable
         return made.Connection is { } connection ? Reply<ServerStream>.Answered(new ServerStream(connection)) : Reply<ServerStream>.Broken(made.Error);
     }
 
-    private async ValueTask<Reply<Lookup>> AskAsync(ServerStream stream, byte[] request, CancellationToken cancel)
+    private async ValueTask<Reply<Lookup>> AskAsync(ServerStream stream, ReadOnlyMemory<byte> key, byte[] request, CancellationToken cancel)
     {
         if (!await stream.SendAsync(request, cancel).ConfigureAwait(false) || await stream.ReadToAsync((byte)'\n', MaxReply, cancel).ConfigureAwait(false) is not { } line)
         {
@@ -104,7 +105,7 @@ internal sealed class TcpTable : ITable
             return Reply<Lookup>.Broken($"text longer than {MaxReply}");
         }
         var shown = Encoding.Latin1.GetString(line.AsSpan(0, Math.Min(line.Length, 100)));
-        if (line.Length < 4 || line[3] is not ((byte)' ' or (byte)'\t') || Decode(line.AsSpan(4).TrimStart(" \t"u8)) is not { } text)
+        if (line.Length < 4 || line[3] is not ((byte)' ' or (byte)'\t') || Decode(line.AsSpan(4)) is not { } text)
         {
             return Reply<Lookup>.Broken($"malformed reply: {shown}");
         }
@@ -112,10 +113,10 @@ internal sealed class TcpTable : ITable
         {
             [(byte)'5', _, _] => Reply<Lookup>.Answered(Lookup.NotFound),
             [(byte)'4', _, _] => Reply<Lookup>.Answered(Lookup.Error($"{Name}: {Value(text)}")),
-            [(byte)'2', _, _] => Reply<Lookup>.Answered(Lookup.Found(Value(text))),
+            [(byte)'2', _, _] => Reply<Lookup>.Answered(ByteText.Answer(Name, Value(key.Span), Encoding.Latin1.GetString(text), _request.Options.Utf8)),
             _ => Reply<Lookup>.Broken($"bad status code: {shown}"),
         };
     }
 
-    private string Value(byte[] text) => (_request.Options.Utf8 ? Encoding.UTF8 : Encoding.Latin1).GetString(text);
+    private string Value(ReadOnlySpan<byte> text) => (_request.Options.Utf8 ? Encoding.UTF8 : Encoding.Latin1).GetString(text);
 }

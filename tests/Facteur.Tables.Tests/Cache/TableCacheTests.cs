@@ -179,6 +179,6 @@ public sealed class TableCacheTests
         tables.Write("c.lmdb", "rubbish");
         using var cache = Open(tables);
         Assert.Equal(0, cache.Count);
-        Assert.Equal("warning: open database @E@/c.lmdb: not an LMDB file: nothing is taken over", Assert.Single(tables.Said));
+        Assert.Equal("warning: open database @E@/c.lmdb: MDB_INVALID: File is not an LMDB file: nothing is taken over", Assert.Single(tables.Said));
     }
 }

@@ -109,7 +109,7 @@ public sealed class LmdbTests
     [Fact]
     public void A_file_that_is_none_is_told()
     {
-        Assert.Equal("open database x: not an LMDB file", Assert.Throws<TableException>(() => LmdbFile.Parse("x", new byte[9000])).Message);
+        Assert.Equal("open database x: MDB_INVALID: File is not an LMDB file", Assert.Throws<TableException>(() => LmdbFile.Parse("x", new byte[9000])).Message);
     }
 
     [Fact]

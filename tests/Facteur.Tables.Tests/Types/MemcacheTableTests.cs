@@ -49,6 +49,17 @@ public sealed class MemcacheTableTests
         Assert.Equal(answer, tables.Find("memcache:@E@/cache.cf", new string('k', length)));
     }
 
+    [Theory]
+    [InlineData("127.0.0.1:1", "invalid transport name: 127.0.0.1 in service: 127.0.0.1:1")]
+    [InlineData("cache", "need service transport:endpoint instead of \"cache\"")]
+    [InlineData("inet:127.0.0.1:1", "connect to 127.0.0.1:1: Connection refused")]
+    public void A_server_is_told_as_in_Postfix(string server, string told)
+    {
+        using var tables = new TestTables(null, ("cache_memcache", server));
+        Assert.StartsWith("! ", tables.Find("memcache:cache", "k"), StringComparison.Ordinal);
+        Assert.Contains(tables.Said, s => s.EndsWith(told, StringComparison.Ordinal));
+    }
+
     [Fact]
     public void Behind_it_is_a_table_that_lasts()
     {

@@ -110,15 +110,37 @@ public sealed class PcreTableTests
         Assert.Equal(expected, tables.Find("pcre:@E@/p", key));
     }
 
+    [Theory]
+    [InlineData("pcre", "/^\xe4/ x\n/(.)$/ REJECT gr\xfcn\n")]
+    [InlineData("regexp", "/^\xe4/ x\n/(.)$/ REJECT gr\xfcn\n")]
+    [InlineData("cidr", "192.0.2.0/24 REJECT gr\xfcn\n")]
+    public void A_rule_that_is_not_UTF_8_is_a_rule(string type, string rules)
+    {
+        using var tables = new TestTables();
+        tables.Write("p", "");
+        File.WriteAllBytes(Path.Combine(tables.Directory, "p"), System.Text.Encoding.Latin1.GetBytes(rules));
+        Assert.Equal(
+            $"! {type}:@E@/p: key \"192.0.2.1\": non-UTF-8 value \"REJECT gr?n\": malformed UTF-8 or invalid codepoint", tables.Find($"{type}:@E@/p", "192.0.2.1"));
+        Assert.Empty(tables.Said);
+        using var bytes = new TestTables(new TableOptions { Utf8 = false });
+        File.WriteAllBytes(Path.Combine(bytes.Directory, "p"), System.Text.Encoding.Latin1.GetBytes(rules));
+        Assert.Equal("= REJECT gr\xfcn", bytes.Find($"{type}:@E@/p", "192.0.2.1"));
+    }
+
     [Fact]
-    public async Task Characters_are_those_of_the_tables_text()
+    public async Task A_character_is_a_byte()
     {
         using var utf8 = new TestTables();
-        Assert.Equal("= ä", utf8.Find("pcre:{{/^U(.)V$/ $1}}", "UäV"));
-        Assert.Equal("= fold", utf8.Find("pcre:{{/^straſe/ fold}}", "STRASE"));
-        // Kelvin sign and long s: no look at bytes may hide them.
-        Assert.Equal("= k", utf8.Find("pcre:{{/^key/ k}}", "\u212aey"));
-        Assert.Equal("= k", utf8.Find("pcre:{{/^one/ 1}, {/^two/ 2}, {/^three/ 3}, {/^key/ k}}", "\u212aey"));
+        Assert.Equal("= ä", utf8.Find("pcre:{{/^U(..)V$/ $1}}", "UäV"));
+        Assert.Equal("= ä", utf8.Find("pcre:{{/(*UTF)^U(.)V$/ $1}}", "UäV"));
+        Assert.Equal("-", utf8.Find("pcre:{{/^U(.)V$/ $1}}", "UäV"));
+        Assert.Equal("-", utf8.Find("pcre:{{/^Ä/ other}}", "ä"));
+        Assert.Equal("= Ü", utf8.Find("pcre:{{/^Ä/ Ü}}", "Ä"));
+        // Postfix: the key was found, and what was said of it is no text.
+        Assert.Equal("! pcre:{{/^(.)/ x$1}}: key \"äb\": non-UTF-8 value \"x?\": malformed UTF-8 or invalid codepoint", utf8.Find("pcre:{{/^(.)/ x$1}}", "äb"));
+        // With (*UTF) Kelvin sign and long s are letters: no look at bytes may hide them.
+        Assert.Equal("= k", utf8.Find("pcre:{{/(*UTF)^key/ k}}", "\u212aey"));
+        Assert.Equal("= k", utf8.Find("pcre:{{/^one/ 1}, {/^two/ 2}, {/^three/ 3}, {/(*UTF)^key/ k}}", "\u212aey"));
         using var bytes = new TestTables(new TableOptions { Utf8 = false });
         Assert.Equal("= \xe4", bytes.Find("pcre:{{/^U(.)V$/ $1}}", "U\xe4V"));
         Assert.Equal("-", bytes.Find("pcre:{{/^U.V$/ x}}", "U\xc3\xa4V"));

@@ -13,6 +13,8 @@ public sealed class ServerTableTests
     [InlineData("400 try later\n", "! tcp:: try later")]
     [InlineData("garbage\n", "!")]
     [InlineData("900 what\n", "!")]
+    [InlineData("200   two \n", "=   two ")]
+    [InlineData("200 %ff\n", "! tcp:: key \"key\": non-UTF-8 value \"?\": malformed UTF-8 or invalid codepoint")]
     [InlineData("200 %zz\n", "!")]
     [InlineData("", "!")]
     public void Tcp_replies(string reply, string answer)
@@ -34,12 +36,13 @@ public sealed class ServerTableTests
         });
         using var tables = new TestTables();
         Assert.Equal("-", tables.Find($"tcp:127.0.0.1:{server.Port}", "A b%\nget c\u00e9"));
-        Assert.Equal("get a%20b%25%0aget%20c%c3%a9\n", asked);
+        Assert.Equal("get A%20b%25%0aget%20c%c3%a9\n", asked);
     }
 
     [Theory]
     [InlineData("8:OK value,", "= value")]
     [InlineData("3:OK ,", "= ")]
+    [InlineData("2:OK,", "-")]
     [InlineData("9:NOTFOUND ,", "-")]
     [InlineData("10:TEMP later,", "!")]
     [InlineData("10:PERM never,", "!")]
@@ -59,7 +62,7 @@ public sealed class ServerTableTests
         using var tables = new TestTables();
         var found = tables.Find($"socketmap:inet:127.0.0.1:{server.Port}:names", "User@Example");
         Assert.Equal(answer, answer == "!" ? found[..1] : found);
-        Assert.Equal("18:names user@example,", asked);
+        Assert.Equal("18:names User@Example,", asked);
     }
 
     [Theory]
@@ -98,7 +101,7 @@ public sealed class ServerTableTests
         Assert.Equal("= yes", tables.Find(table, "a"));
         server.Dispose();
         Assert.StartsWith("! ", tables.Find(table, "a"), StringComparison.Ordinal);
-        Assert.Contains($"warning: connect to TCP map {table}: Connection refused", tables.Said);
+        Assert.Contains($"warning: connect to TCP map 127.0.0.1:{port}: Connection refused", tables.Said);
         using var again = new ScriptedServer(_ => "200 again\n"u8.ToArray(), port);
         tables.Advance(2);
         Assert.Equal("= again", tables.Find(table, "a"));

@@ -105,9 +105,9 @@ public sealed class SqliteTableTests
     }
 
     [Theory]
-    [InlineData("query = SELECT 1", "no dbpath")]
+    [InlineData("query = SELECT 1", "bad string length 0 < 1: dbpath = ")]
     [InlineData("dbpath = @E@/nosuch\nquery = SELECT 1", "Can't open database: unable to open database file")]
-    [InlineData("dbpath = @E@/db", "db_common_sql_build_query: 'table' parameter not defined")]
+    [InlineData("dbpath = @E@/db", "bad string length 0 < 1: table = ")]
     [InlineData("dbpath = @E@/db\nquery = SELECT '%x'", "Invalid query template: SELECT '%x'")]
     [InlineData("dbpath = @E@/db\nquery = SELECT 1\nexpansion_limit = many", "bad numerical configuration: expansion_limit = many")]
     [InlineData("dbpath = @E@/db\nquery = SELECT 1\nexpansion_limit = -1", "invalid expansion_limit parameter value -1 < 0")]

@@ -126,7 +126,7 @@ internal static class AliasText
     }
 
     /// <summary>
-    /// A word: quoted text loses its quotes when it is a file, command or include; in an address they stay (RFC 5321 4.1.2).
+    /// A word: quoted text loses its quotes when it is a file, command, include or \name; in an address they stay (RFC 5321 4.1.2).
     /// </summary>
     private static string Word(string text, ref int at, ref Groups groups)
     {
@@ -162,7 +162,8 @@ internal static class AliasText
             raw.Append('"');
         }
         var word = plain.ToString();
-        return word.Length > 0 && (word[0] is '/' or '|' or '~' || word.StartsWith(Include, StringComparison.OrdinalIgnoreCase)) ? word : raw is { Length: 2 } && word.Length == 0 ? "" : raw.ToString();
+        // postalias writes \\name, a mailbox without aliases, between quotes.
+        return word.Length > 0 && (word[0] is '/' or '|' or '~' || (word[0] == '\\' && !word.Contains('@')) || word.StartsWith(Include, StringComparison.OrdinalIgnoreCase)) ? word : raw is { Length: 2 } && word.Length == 0 ? "" : raw.ToString();
     }
 
     /// <summary>Finds where groups end. What it has found is kept, so that every character is looked at once, however many colons there are.</summary>

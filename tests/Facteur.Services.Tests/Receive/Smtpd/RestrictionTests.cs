@@ -120,6 +120,25 @@ public sealed class RestrictionTests
         Assert.Contains(world.LogLines, line => line.Contains(reply + "; from=", StringComparison.Ordinal));
     }
 
+    /// <summary>Postfix: smtpd asks tables for the folded address, patterns too, which may look at the case; a HELO name as it came.</summary>
+    [Theory]
+    [InlineData("smtpd_recipient_restrictions", "check_recipient_access t:case", "550 5.7.1 <ALICE@dest.example>: Recipient address rejected: low recipient")]
+    [InlineData("smtpd_sender_restrictions", "check_sender_access t:case", "550 5.7.1 <Joe@Sender.example>: Sender address rejected: low sender")]
+    [InlineData("smtpd_helo_restrictions", "check_helo_access t:case", "550 5.7.1 <C.example>: Helo command rejected: as it came")]
+    public async Task Tables_are_asked_for_the_folded_address(string parameter, string list, string reply)
+    {
+        var world = World((parameter, list));
+        world.Tables["t:case"] = new(StringComparer.Ordinal)
+        {
+            ["alice@dest.example"] = "550 low recipient",
+            ["joe@sender.example"] = "550 low sender",
+            ["C.example"] = "550 as it came",
+        };
+        var client = await world.Connect().HelloAsync("C.example");
+        await client.CommandAsync("MAIL FROM:<Joe@Sender.example>");
+        Assert.Equal(reply, await client.CommandAsync("RCPT TO:<ALICE@dest.example>"));
+    }
+
     [Fact]
     public async Task Where_a_table_alone_stands_for_nothing_that_is_said()
     {

@@ -66,7 +66,7 @@ internal sealed class AccessTable(Maps maps, string name, Func<string, Restricti
             return Verdict.Dunno;
         }
         var keys = AddressKeys.Full | AddressKeys.Domain | AddressKeys.UserAt | (context.Settings.AccessParents ? AddressKeys.Parents : AddressKeys.DotParents);
-        var found = await context.Arrows.AddressMaps.FindAsync(maps, resolution.Recipient, keys, context.Cancel).ConfigureAwait(false);
+        var found = await context.Arrows.AddressMaps.FindAsync(maps, RestrictionContext.KeyOf(resolution), keys, context.Cancel).ConfigureAwait(false);
         var verdict = await ActAsync(context, found.Lookup, resolution.Recipient, subject).ConfigureAwait(false) ?? Verdict.Dunno;
         // A source-routed recipient never gets an OK: where it ends is not ours to say.
         return verdict == Verdict.Ok && isRecipient && (resolution.Flags & ResolveFlags.Routed) != 0 && !context.Settings.AllowUntrustedRouting

@@ -44,7 +44,7 @@ internal static class ListedAddresses
         var settings = context.Settings;
         foreach (var maps in isSender ? settings.SenderAcceptingMaps : settings.RecipientAcceptingMaps)
         {
-            var status = await FindAsync(context, maps, resolution.Recipient).ConfigureAwait(false);
+            var status = await FindAsync(context, maps, RestrictionContext.KeyOf(resolution)).ConfigureAwait(false);
             if (status != LookupStatus.NotFound)
             {
                 return status == LookupStatus.Found ? Verdict.Dunno : context.TemporaryLookupFailure(address);
@@ -71,7 +71,7 @@ internal static class ListedAddresses
         {
             return Verdict.Dunno;
         }
-        var status = maps.IsEmpty ? LookupStatus.Found : await FindAsync(context, maps, resolution.Recipient).ConfigureAwait(false);
+        var status = maps.IsEmpty ? LookupStatus.Found : await FindAsync(context, maps, RestrictionContext.KeyOf(resolution)).ConfigureAwait(false);
         if (status == LookupStatus.Found && (resolution.Flags & ResolveFlags.Relay) != 0 && settings.Backwards.RelayDomains)
         {
             context.Log.ByBackwardsDefault("relay_domains=$mydestination", $"accept mail for address \"{AddressParts.Unquote(address)}\"");

@@ -67,7 +67,7 @@ internal static class LoginRestrictions
         {
             return (null, true);
         }
-        var (lookup, _) = await context.Arrows.AddressMaps.FindAsync(context.Settings.SenderLoginMaps, resolution.Recipient, Keys, context.Cancel).ConfigureAwait(false);
+        var (lookup, _) = await context.Arrows.AddressMaps.FindAsync(context.Settings.SenderLoginMaps, RestrictionContext.KeyOf(resolution), Keys, context.Cancel).ConfigureAwait(false);
         return lookup.Status switch
         {
             LookupStatus.Found => (Config.ListSyntax.Split(lookup.Value), false),

@@ -147,6 +147,9 @@ internal sealed class RestrictionContext(SmtpdSettings settings, SmtpdArrows arr
             : AskAsync(sender, address, isSender);
     }
 
+    /// <summary>The address that tables are asked for. Postfix: smtpd folds it for tables of patterns too (resolve_pagein), where one may look at the case.</summary>
+    public static string KeyOf(Resolution resolution) => resolution.Recipient.ToLowerInvariant();
+
     /// <summary>Begins a check: what an earlier one left open does not concern it.</summary>
     /// <param name="doubt">What the stages it builds on left in doubt.</param>
     public void Begin(Deferral? doubt)
