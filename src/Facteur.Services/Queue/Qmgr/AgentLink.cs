@@ -29,6 +29,9 @@ internal sealed class AgentLink(Qmgr qmgr, Action bell)
     /// <summary>It is known what goes on for an earlier queue.</summary>
     public bool Ready => _now is { Client.Ready: true } && _leaving.TrueForAll(static agents => agents.Client.Ready || agents.Client.Closed);
 
+    /// <summary>There are agents that have not yet said what goes on for an earlier queue.</summary>
+    public bool Silent => _now is { Client: { Ready: false, Closed: false } } || _leaving.Exists(static agents => agents.Client is { Ready: false, Closed: false });
+
     /// <summary>Agents came. Those before are gone, or leave: their link ends when they are done.</summary>
     public void Attach(IDuplexPipe link)
     {

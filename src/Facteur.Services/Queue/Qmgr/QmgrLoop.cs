@@ -33,8 +33,11 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
     /// <summary>How long outcomes without a sync of their own may wait for one.</summary>
     private static readonly TimeSpan OutcomeSync = TimeSpan.FromMilliseconds(100);
 
-    /// <summary>How long deliveries wait for agents that may be at work for an earlier queue.</summary>
+    /// <summary>How long deliveries wait for agents to come.</summary>
     private static readonly TimeSpan AgentsWait = TimeSpan.FromSeconds(2);
+
+    /// <summary>How long deliveries wait for agents that are there and may be at work for an earlier queue: what is begun before they say so may be delivered twice.</summary>
+    private static readonly TimeSpan SilentWait = TimeSpan.FromSeconds(30);
 
     /// <summary>How often to look whether the reserve can be made whole again.</summary>
     private static readonly TimeSpan ReserveLook = TimeSpan.FromSeconds(1);
@@ -307,7 +310,7 @@ internal sealed class QmgrLoop : IIncomingSink, IDisposable
 
     private bool StartDeliveries()
     {
-        if (!_scheduling && !(_scheduling = _agents.TrueForAll(a => a.Link.Ready) || _time.GetElapsedTime(_startedAt) >= AgentsWait))
+        if (!_scheduling && !(_scheduling = _agents.TrueForAll(a => a.Link.Ready) || _time.GetElapsedTime(_startedAt) >= (_agents.Exists(a => a.Link.Silent) ? SilentWait : AgentsWait)))
         {
             return false;
         }
