@@ -118,6 +118,7 @@ internal static class Daemon
         Ready(background, context);
         while (!ended)
         {
+        ServiceNotice.Send("READY=1");
             stop.Wait();
             stop.Reset();
             if (Interlocked.Exchange(ref reload, 0) > 0 && !ended)
@@ -127,6 +128,7 @@ internal static class Daemon
         }
         system.DisposeAsync().AsTask().GetAwaiter().GetResult();
         log.Dispose();
+        ServiceNotice.Send("STOPPING=1");
         return status;
     }
 
@@ -141,6 +143,7 @@ internal static class Daemon
         {
             // Whatever a reload meets, mail goes on as it did before.
             log.Write(tag, Contracts.LogLevel.Error, $"reload: {e}");
+        ServiceNotice.Send("RELOADING=1");
         }
     }
 
@@ -151,4 +154,5 @@ internal static class Daemon
             Background.Ready(context.Output);
         }
     }
+        ServiceNotice.Send("READY=1");
 }

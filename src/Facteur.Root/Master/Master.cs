@@ -170,7 +170,7 @@ public sealed unsafe class Master : IDisposable
             }
             if ((signals & Signal.Stop) != 0)
             {
-                Notify("STOPPING=1");
+                ServiceNotice.Send("STOPPING=1");
                 _log.Info("terminating on signal 15");
                 Stop();
                 return 0;
@@ -184,7 +184,7 @@ public sealed unsafe class Master : IDisposable
                 _reloading = 0;
                 _roles.Values.Where(r => !r.Ready).ToList().ForEach(r => _log.Warning($"reload: {r.Name} does not answer: it may go on by the configuration before"));
                 _log.Info($"reload -- version {_plan.Version}, configuration {_directory}");
-                Notify("READY=1");
+                ServiceNotice.Send("READY=1");
             }
             if (!_started && _roles.Values.All(r => r.Ready))
             {
@@ -195,7 +195,7 @@ public sealed unsafe class Master : IDisposable
                     _log.Warning("mail_owner is root: every role has root's rights, which is for private instances only");
                 }
                 _log.Info($"daemon started -- version {_plan.Version}, configuration {_directory}");
-                Notify("READY=1");
+                ServiceNotice.Send("READY=1");
                 ready();
             }
         }
@@ -715,7 +715,7 @@ public sealed unsafe class Master : IDisposable
     /// <summary>postfix reload: with any error nothing changes.</summary>
     private void Reload()
     {
-        Notify("RELOADING=1");
+        ServiceNotice.Send("RELOADING=1");
         ReopenLog();
         try
         {
@@ -789,7 +789,7 @@ public sealed unsafe class Master : IDisposable
         catch (MasterException e)
         {
             _log.Error($"reload: {e.Message}");
-            Notify("READY=1");
+            ServiceNotice.Send("READY=1");
         }
     }
 
@@ -924,27 +924,4 @@ public sealed unsafe class Master : IDisposable
     }
 
     private uint Group(string parameter) => GroupAccount.Find(_names[parameter]) ?? throw new MasterException($"{parameter} = {_names[parameter]}: unknown group");
-
-    /// <summary>Tells systemd, or who plays it (sd_notify(3)).</summary>
-    private static void Notify(string state)
-    {
-        if (Environment.GetEnvironmentVariable("NOTIFY_SOCKET") is not { Length: > 1 and < 108 } path)
-        {
-            return;
-        }
-        var name = Encoding.UTF8.GetBytes(path);
-        Span<byte> address = stackalloc byte[2 + name.Length];
-        address[0] = Libc.AF_UNIX;
-        address[1] = 0;
-        name.CopyTo(address[2..]);
-        // An abstract name begins with NUL, written "@".
-        address[2] = address[2] == (byte)'@' ? (byte)0 : address[2];
-        var fd = Libc.socket(Libc.AF_UNIX, Libc.SOCK_DGRAM | Libc.SOCK_CLOEXEC, 0);
-        fixed (byte* to = address)
-        fixed (byte* text = Encoding.UTF8.GetBytes(state))
-        {
-            _ = Libc.sendto(fd, text, state.Length, Libc.MSG_NOSIGNAL | Libc.MSG_DONTWAIT, to, address.Length);
-        }
-        _ = Libc.close(fd);
-    }
 }
