@@ -80,4 +80,36 @@ public sealed class HangTests
             File.Delete(reader);
         }
     }
+
+    [Fact]
+    public void A_role_that_shuts_the_socket_to_master_is_ended_and_master_does_not_spin()
+    {
+        Assert.SkipWhen(Instance.Single, "needs a process per role");
+        using var instance = new Instance();
+        var facteur = Parts.Program.CopyTo($"{instance.Top}/programs");
+        File.Move(facteur, $"{facteur}.own");
+        // Once it only says where it is, and goes on without a way to hear its end.
+        File.WriteAllText(facteur, $"""
+            #!/bin/sh
+            if [ "$2" = deliver ] && [ ! -e {instance.Top}/etc/once ]; then
+                echo $$ >{instance.Top}/data/deaf
+                exec 3>&-
+                exec sleep 1000
+            fi
+            exec {facteur}.own "$@"
+
+            """);
+        Assert.Equal(0, Libc.chmod(facteur, 0x1ED));
+        File.WriteAllText($"{instance.Top}/etc/once", "");
+        Parts.Program.Run($"{facteur}.own", ["postfix", "-c", $"{instance.Top}/etc", "start"]).Fine();
+        File.Delete($"{instance.Top}/etc/once");
+        Assert.Equal(0, Libc.kill(instance.Role("deliver"), Libc.SIGKILL));
+        Poll.Until(() => File.Exists($"{instance.Top}/data/deaf") && File.ReadAllText($"{instance.Top}/data/deaf").Length > 1, () => instance.Log);
+        File.WriteAllText($"{instance.Top}/etc/once", "");
+        var deaf = File.ReadAllText($"{instance.Top}/data/deaf").Trim();
+        Poll.Until(() => !Directory.Exists($"/proc/{deaf}"), () => $"the end of {deaf}: {instance.Log}");
+        Assert.StartsWith("250", Client.Send(instance.Smtp, "s@out.test", "plain@box.test", "Subject: x\n\nby the next one\n"), StringComparison.Ordinal);
+        instance.Delivered("plain", "by the next one");
+        instance.Stop();
+    }
 }

@@ -236,8 +236,14 @@ public sealed unsafe class Master : IDisposable
     private void Hear(RoleSlot role)
     {
         // So many at a time: one that does not stop talking must not keep master from the others.
-        for (var words = 0; words < WordsAtOnce && role.Control!.Receive(_message, out var descriptor, wait: false, out _) is > 0 and var length; words++)
+        for (var words = 0; words < WordsAtOnce && role.Control is { } control && control.Receive(_message, out var descriptor, wait: false, out _) is >= 0 and var length; words++)
         {
+            if (length == 0)
+            {
+                // It ends, or has shut the socket and goes on: without this one nothing reaches it, and its end would be waited for without a pause.
+                role.Cut();
+                return;
+            }
             if (descriptor >= 0)
             {
                 _ = Libc.close(descriptor);
