@@ -19,16 +19,17 @@ internal readonly record struct LocalLock(int Directory, string User, uint Uid, 
 }
 
 /// <summary>
-/// Opens users' files with the users' file identity and gives the descriptors away. A few threads do it, of which one user's files keep two at
-/// most, so that a file system that hangs stops the mail of those who have their files there.
+/// Opens users' files with the users' file identity and gives the descriptors away, and finds the identities of sessions. A few threads do it, of which one user keeps two at
+/// most, so that a file system that hangs stops the mail of those who have their files there, and a user database that hangs that of those who are looked up in it.
 /// </summary>
 /// <param name="identities">Who is who.</param>
 /// <param name="socket">Answers go there.</param>
 /// <param name="time">The clock.</param>
-/// <param name="opening">For tests: called before a file is opened.</param>
-internal sealed class LocalOpener(LocalIdentities identities, DescriptorSocket socket, TimeProvider time, Action<LocalRequest>? opening = null) : IDisposable
+/// <param name="find">Finds the identity of a session.</param>
+/// <param name="opening">For tests: called before a file is opened, or an identity found.</param>
+internal sealed class LocalOpener(LocalIdentities identities, DescriptorSocket socket, TimeProvider time, Func<LocalRequest, int> find, Action<LocalRequest>? opening = null) : IDisposable
 {
-    private const int ThreadLimit = 8, AtOnce = 2, PerUser = 8, WaitingLimit = 256, LockLimit = 256;
+    private const int ThreadLimit = 8, AtOnce = 2, PerUser = 8, SessionsPerName = 64, WaitingLimit = 256, LockLimit = 256;
     private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(5);
 
     private readonly object _gate = new();
@@ -56,7 +57,7 @@ internal sealed class LocalOpener(LocalIdentities identities, DescriptorSocket s
                 }
                 held = found;
             }
-            else if (_waiting.Count >= WaitingLimit || _locks.Count >= LockLimit || _waiting.Count(w => w.User == request.Name) >= PerUser)
+            else if (_waiting.Count >= WaitingLimit || _locks.Count >= LockLimit || _waiting.Count(w => w.User == request.Name) >= (request.Work == LocalWork.User ? SessionsPerName : PerUser))
             {
                 return Libc.EAGAIN;
             }
@@ -97,7 +98,7 @@ internal sealed class LocalOpener(LocalIdentities identities, DescriptorSocket s
         FileIdentity.KeepFileRights();
         while (Next() is { } job)
         {
-            LocalAnswer answer;
+            LocalAnswer? answer;
             try
             {
                 answer = Do(job);
@@ -107,7 +108,7 @@ internal sealed class LocalOpener(LocalIdentities identities, DescriptorSocket s
                 answer = new LocalAnswer(Libc.EPERM);
             }
             // Where nobody takes an answer the parent ends, as at the socket's end.
-            if (answer.Send(socket, job.Request.Number) != 0)
+            if (answer?.Send(socket, job.Request.Number) is not (null or 0))
             {
                 _ = Libc.shutdown(socket.Fd, 2);
             }
@@ -139,7 +140,7 @@ internal sealed class LocalOpener(LocalIdentities identities, DescriptorSocket s
         }
     }
 
-    private LocalAnswer Do(Job job)
+    private LocalAnswer? Do(Job job)
     {
         if (job.Lock is { } held)
         {
@@ -147,6 +148,11 @@ internal sealed class LocalOpener(LocalIdentities identities, DescriptorSocket s
             return new LocalAnswer(0);
         }
         opening?.Invoke(job.Request);
+        if (job.Request.Work == LocalWork.User)
+        {
+            _ = find(job.Request);
+            return null;
+        }
         var errno = identities.Find(job.Request, out var uid, out var gid, out var user);
         return errno != 0 || user is null ? new LocalAnswer(errno != 0 ? errno : Libc.EPERM)
             : job.Request.Work == LocalWork.Mailbox ? OpenMailbox(job.Request, user)

@@ -1,4 +1,5 @@
 using System.Collections;
+using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
 using Facteur.Unix;
 
@@ -30,14 +31,15 @@ public sealed unsafe class LocalParent : IDisposable
     private readonly List<LocalHelperProcess> _helpers = [];
     private readonly List<(int Pid, long Since)> _ending = [];
     private readonly byte[] _message = new byte[DescriptorSocket.MessageLimit];
-    private readonly Queue<LocalRequest> _waiting = [];
+    private readonly ConcurrentQueue<(LocalRequest Request, int Errno, uint Uid, uint Gid)> _waiting = [];
+    private readonly int _bell = Libc.eventfd(0, Libc.EFD_NONBLOCK | Libc.EFD_CLOEXEC);
     private readonly LocalIdentities _identities;
     private readonly LocalOpener _opener;
 
-    internal LocalParent(LocalParentOptions options, TimeProvider time)
+    internal LocalParent(LocalParentOptions options, TimeProvider time, Action<LocalRequest>? opening = null)
     {
         (_options, _time, _requests, _identities) = (options, time, new DescriptorSocket(options.Requests), new LocalIdentities(options));
-        _opener = new LocalOpener(_identities, _requests, time);
+        _opener = new LocalOpener(_identities, _requests, time, Find, opening);
     }
 
     /// <summary>Environment of a helper: nothing but what its runtime needs.</summary>
@@ -69,6 +71,7 @@ public sealed unsafe class LocalParent : IDisposable
         }
         _opener.Dispose();
         _requests.Dispose();
+        _ = Libc.close(_bell);
         // Who does not end, stopped by its own user perhaps, is ended.
         for (var start = _time.GetTimestamp(); _ending.Count > 0; EndOld())
         {
@@ -78,20 +81,21 @@ public sealed unsafe class LocalParent : IDisposable
 
     internal void Serve()
     {
-        var fds = new Libc.PollFd[(2 * _options.HelperLimit) + 2];
+        var fds = new Libc.PollFd[(2 * _options.HelperLimit) + 3];
         while (true)
         {
             fds[0] = new Libc.PollFd { Fd = _options.Control, Events = Libc.POLLIN };
             fds[1] = new Libc.PollFd { Fd = _requests.Fd, Events = Libc.POLLIN };
+            fds[2] = new Libc.PollFd { Fd = _bell, Events = Libc.POLLIN };
             for (var i = 0; i < _helpers.Count; i++)
             {
-                fds[(2 * i) + 2] = new Libc.PollFd { Fd = _helpers[i].Socket.Fd, Events = Libc.POLLIN };
+                fds[(2 * i) + 3] = new Libc.PollFd { Fd = _helpers[i].Socket.Fd, Events = Libc.POLLIN };
                 // Nothing is read there: only its end is of interest, and once that is known, no more.
-                fds[(2 * i) + 3] = new Libc.PollFd { Fd = _helpers[i].LeftSince == 0 ? _helpers[i].Session : -1 };
+                fds[(2 * i) + 4] = new Libc.PollFd { Fd = _helpers[i].LeftSince == 0 ? _helpers[i].Session : -1 };
             }
             fixed (Libc.PollFd* all = fds)
             {
-                _ = Libc.poll(all, (ulong)(2 * _helpers.Count) + 2, _ending.Count > 0 ? 100 : _helpers.Count > 0 ? 1000 : -1);
+                _ = Libc.poll(all, (ulong)(2 * _helpers.Count) + 3, _ending.Count > 0 ? 100 : _helpers.Count > 0 ? 1000 : -1);
             }
             // Master writes nothing here: whatever it is, it is the end.
             if (fds[0].Returned != 0)
@@ -101,11 +105,11 @@ public sealed unsafe class LocalParent : IDisposable
             // From the last, for one that is gone leaves the list.
             for (var i = _helpers.Count - 1; i >= 0; i--)
             {
-                if (fds[(2 * i) + 3].Returned != 0)
+                if (fds[(2 * i) + 4].Returned != 0)
                 {
                     _helpers[i].LeftSince = _time.GetTimestamp();
                 }
-                if (fds[(2 * i) + 2].Returned != 0)
+                if (fds[(2 * i) + 3].Returned != 0)
                 {
                     Hear(_helpers[i]);
                 }
@@ -115,10 +119,11 @@ public sealed unsafe class LocalParent : IDisposable
                 return;
             }
             EndOld();
-            while (_waiting.Count > 0 && !IsFull)
+            ulong count;
+            _ = Libc.read(_bell, (byte*)&count, sizeof(ulong));
+            while (!IsFull && _waiting.TryDequeue(out var next))
             {
-                var request = _waiting.Dequeue();
-                if (!Answer(request.Number, Grant(request)))
+                if (!Answer(next.Request.Number, next.Errno != 0 ? new LocalAnswer(next.Errno) : Grant(next.Request, next.Uid, next.Gid)))
                 {
                     return;
                 }
@@ -196,23 +201,28 @@ public sealed unsafe class LocalParent : IDisposable
         var message = _message.AsSpan(0, count);
         var request = LocalRequest.Read(message);
         var errno = request is null ? Libc.EINVAL
-            : request.Work >= LocalWork.Read ? _opener.Add(request)
-            : _waiting.Count < WaitingLimit ? 0 : Libc.EAGAIN;
-        if (errno == 0 && request!.Work < LocalWork.Read)
-        {
-            _waiting.Enqueue(request);
-        }
+            : request.Work == LocalWork.User && _waiting.Count >= WaitingLimit ? Libc.EAGAIN
+            : request is { Work: LocalWork.User, Identity: LocalIdentity.Virtual } ? Find(request)
+            : _opener.Add(request);
         return errno == 0 || Answer(LocalRequest.NumberOf(message), new LocalAnswer(errno));
     }
 
     // An answer that can't be sent would be waited for: the end is better.
     private bool Answer(uint number, LocalAnswer answer) => answer.Send(_requests, number) == 0;
 
-    private LocalAnswer Grant(LocalRequest request)
+    // On a thread of the opener, for the user database and file systems may hang; where it is numbers only, on ours.
+    private int Find(LocalRequest request)
+    {
+        _waiting.Enqueue((request, _identities.Find(request, out var uid, out var gid, out _), uid, gid));
+        ulong one = 1;
+        _ = Libc.write(_bell, (byte*)&one, sizeof(ulong));
+        return 0;
+    }
+
+    private LocalAnswer Grant(LocalRequest request, uint uid, uint gid)
     {
         var session = -1;
-        var errno = _identities.Find(request, out var uid, out var gid, out _);
-        errno = errno != 0 ? errno : !_identities.Allowed(uid) ? Libc.EPERM : Hand(uid, gid, request, out session);
+        var errno = !_identities.Allowed(uid) ? Libc.EPERM : Hand(uid, gid, request, out session);
         return new LocalAnswer(errno, Descriptor: session);
     }
 

@@ -32,7 +32,7 @@ public sealed class LocalOpenerAttackTests : IDisposable
         Directory.CreateDirectory(_spool);
         var pair = DescriptorSocket.Pair(out _)!.Value;
         (_ours, _theirs) = (pair.Ours, new DescriptorSocket(pair.Theirs));
-        _opener = new LocalOpener(new LocalIdentities(new LocalParentOptions(-1, -1, [5], [5], [], 100, [_spool], [], ["/none"], 1)), _theirs, _time);
+        _opener = new LocalOpener(new LocalIdentities(new LocalParentOptions(-1, -1, [5], [5], [], 100, [_spool], [], ["/none"], 1)), _theirs, _time, _ => 0);
     }
 
     public void Dispose()

@@ -226,7 +226,7 @@ public sealed class LocalOpenerTests : IDisposable
         using var ours = pair.Ours;
         using var hang = new ManualResetEventSlim();
         var options = new LocalParentOptions(-1, -1, [5], [5], [], 100, [_spool], [], ["/none"], 1);
-        using var opener = new LocalOpener(new LocalIdentities(options), theirs, TimeProvider.System, request =>
+        using var opener = new LocalOpener(new LocalIdentities(options), theirs, TimeProvider.System, _ => 0, request =>
         {
             if (request.Name == "daemon")
             {
@@ -251,6 +251,64 @@ public sealed class LocalOpenerTests : IDisposable
         {
             Assert.Equal(0, LocalAnswer.Receive(ours, _buffer, out number)!.Value.Errno);
             Assert.InRange(number, 1u, 20u);
+        }
+    }
+
+    /// <summary>A user database or a file system that does not answer for one is not waited for by the others.</summary>
+    [Fact]
+    public void An_identity_that_is_not_found_for_long_keeps_nobody_else_waiting()
+    {
+        var (control, requests) = (DescriptorSocket.Pair(out _)!.Value, DescriptorSocket.Pair(out _)!.Value);
+        using var hang = new ManualResetEventSlim();
+        var program = HelperProgram.Beside(AppContext.BaseDirectory);
+        var options = new LocalParentOptions(control.Theirs, requests.Theirs, [5], [5], [], 100, [], [], [program.Path, .. program.Arguments.Skip(1)], 8);
+        var parent = new LocalParent(options, TimeProvider.System, request =>
+        {
+            if (request.Name == "daemon")
+            {
+                hang.Wait();
+            }
+        });
+        var serving = new Thread(parent.Serve);
+        serving.Start();
+        try
+        {
+            using var ours = requests.Ours;
+            foreach (var (name, identity) in new[] { ("daemon", LocalIdentity.User), ("daemon", LocalIdentity.User), ("daemon", LocalIdentity.User), ("bin", LocalIdentity.User), ("", LocalIdentity.Virtual) })
+            {
+                var number = identity == LocalIdentity.Virtual ? 3u : name == "bin" ? 2u : 1u;
+                Assert.Equal(0, ours.Send(new LocalRequest(number, LocalWork.User, identity, 0, 1000, 1000, 0, name, "").Write(), -1));
+            }
+            var answered = new List<uint>();
+            while (answered.Count < 2)
+            {
+                var fd = new Libc.PollFd { Fd = ours.Fd, Events = Libc.POLLIN };
+                Assert.Equal(1, Poll(ref fd));
+                Assert.Equal(0, LocalAnswer.Receive(ours, _buffer, out var number)!.Value.Errno);
+                answered.Add(number);
+            }
+            Assert.Equal([2u, 3u], answered.Order());
+            hang.Set();
+            for (var i = 0; i < 3; i++)
+            {
+                LocalAnswer.Receive(ours, _buffer, out var number);
+                Assert.Equal(1u, number);
+            }
+        }
+        finally
+        {
+            hang.Set();
+            control.Ours.Dispose();
+            serving.Join();
+            parent.Dispose();
+        }
+
+        static unsafe int Poll(ref Libc.PollFd fd)
+        {
+            fixed (Libc.PollFd* one = &fd)
+            {
+                return Libc.poll(one, 1, 10_000);
+            }
         }
     }
 }
