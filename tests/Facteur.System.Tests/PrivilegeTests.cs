@@ -28,7 +28,7 @@ public sealed class PrivilegeTests
         Assert.NotEqual(0, pid);
         foreach (var thread in Directory.EnumerateDirectories($"/proc/{pid}/task"))
         {
-            var status = File.ReadAllLines($"{thread}/status").Select(l => l.Split('\t', ' ').Where(w => w.Length > 0).ToArray()).Where(w => w.Length > 0).ToDictionary(w => w[0], w => w[1..]);
+            var status = Status(thread);
             Assert.Equal(Enumerable.Repeat($"{account!.Uid}", 4), status["Uid:"]);
             Assert.Equal(Enumerable.Repeat($"{account.Gid}", 4), status["Gid:"]);
             Assert.DoesNotContain("0", status["Groups:"]);
@@ -37,11 +37,104 @@ public sealed class PrivilegeTests
             // 2: a filter.
             Assert.Equal("2", status["Seccomp:"][0]);
         }
+        Assert.DoesNotContain(File.ReadLines($"/proc/{pid}/maps"), mapping => mapping.Split(' ')[1].Contains("wx", StringComparison.Ordinal));
         // Whose process may be looked into by others of its user (ptrace, /proc) owns its files there; of another they are root's.
         Assert.Equal(0, UnixFile.Status($"/proc/{pid}/environ", followLinks: false, out var environment));
         Assert.Equal(0u, environment.Uid);
         // Every role looks itself whether what any user may do is denied to it; only what is wrong is said.
         Assert.DoesNotContain("is not confined", instance.Log, StringComparison.Ordinal);
+    }
+
+    /// <summary>The kernel keeps that for good (PR_SET_MDWE) of what is natively compiled; a program that is compiled when it runs could not do with it.</summary>
+    [Fact]
+    public void The_launcher_takes_the_right_to_memory_that_is_writable_and_executable()
+    {
+        const string python = "/usr/bin/python3", map = "import mmap; mmap.mmap(-1, 4096, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC); print('made')";
+        Assert.SkipUnless(File.Exists(python), $"{python} is not installed");
+        var launcher = SetGidHouse.Native("facteur-lean");
+        Assert.SkipWhen(launcher is null, "needs artifacts/bin/facteur-lean: ./build facteur-lean");
+        Assert.Equal("made\n", Program.Run(launcher!, ["launcher", "--filter", python, "-c", map]).Fine());
+        var refused = Program.Run(launcher!, ["launcher", "--filter", "--wx", python, "-c", map]);
+        Assert.SkipWhen(refused.Error.Contains("the kernel refuses memory that is never writable and executable", StringComparison.Ordinal), "the kernel has no PR_SET_MDWE");
+        Assert.Equal(("", 1), (refused.Output, refused.Exit));
+        Assert.Contains("PermissionError", refused.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Every_role_and_the_reader_of_the_configuration_are_started_by_a_launcher_that_is_told_to_take_all_rights()
+    {
+        NeedsRoot();
+        Program.Need("bash");
+        using var instance = Owned("");
+        instance.Stop();
+        var facteur = Program.CopyTo($"{instance.Top}/programs");
+        var lean = $"{facteur}-lean";
+        Program.Run(facteur, ["postfix", "-c", $"{instance.Top}/etc", "start"]).Fine();
+        // From now on each start of a process is written down.
+        File.Copy(lean, $"{lean}.own");
+        File.WriteAllText($"{lean}.new", $"""
+            #!/bin/bash
+            echo "$*" >>{instance.Top}/started
+            exec -a {lean} {lean}.own "$@"
+
+            """);
+        Assert.Equal(0, Libc.chmod($"{lean}.new", 0x1ED));
+        File.Move($"{lean}.new", lean, overwrite: true);
+        string[] roles = ["role receive", "role rewrite", "role queue", "role deliver", "role local", "role postlogd"];
+        foreach (var role in roles)
+        {
+            Assert.Equal(0, Libc.kill(instance.Role(role.Split(' ')[1]), Libc.SIGKILL));
+        }
+        instance.Reload();
+        string[] lines = [];
+        Poll.Until(() => Array.TrueForAll(roles, role => (lines = File.ReadAllLines($"{instance.Top}/started")).Any(l => l.Contains($" {role} ", StringComparison.Ordinal))), () => string.Join('\n', lines));
+        foreach (var process in roles.Append("plan"))
+        {
+            var line = lines.First(l => l.Contains($"facteur {process} ", StringComparison.Ordinal));
+            Assert.StartsWith("launcher ", line, StringComparison.Ordinal);
+            Assert.All((string[])[" --user ", " --filter ", " --wx "], right => Assert.Contains(right, line, StringComparison.Ordinal));
+            Assert.Equal((process, process != "plan"), (process, line.Contains(" --landlock ", StringComparison.Ordinal)));
+        }
+        instance.Stop();
+    }
+
+    [Fact]
+    public void A_helper_is_its_user_and_nothing_more_in_every_thread_and_the_parents_other_threads_have_rights_over_files_alone()
+    {
+        NeedsRoot();
+        using var instance = Owned("mydestination = local.test\nlocal_recipient_maps =\nmailbox_command = sleep 1000");
+        Client.Send(instance.Smtp, "s@out.test", "daemon@local.test", "Subject: x\n\nsleeps\n");
+        Assert.Equal(0, UserAccount.Find("daemon", out var daemon));
+        int[] parents = [], helpers = [];
+        Poll.Until(() =>
+        {
+            parents = Children(instance.Pid, "local-parent");
+            helpers = [.. parents.SelectMany(p => Children(p, "local-helper"))];
+            return helpers.Any(h => Children(h, "sleep").Length > 0);
+        }, () => instance.Log);
+        foreach (var helper in helpers)
+        {
+            foreach (var thread in Directory.EnumerateDirectories($"/proc/{helper}/task"))
+            {
+                var status = Status(thread);
+                Assert.Equal(Enumerable.Repeat($"{daemon!.Uid}", 4), status["Uid:"]);
+                Assert.Equal(Enumerable.Repeat($"{daemon.Gid}", 4), status["Gid:"]);
+                Assert.Equal([$"{daemon.Gid}"], status["Groups:"]);
+                Assert.All((string[])["CapInh:", "CapPrm:", "CapEff:", "CapAmb:"], set => Assert.Equal("0000000000000000", status[set][0]));
+            }
+            Assert.Equal(0, UnixFile.Status($"/proc/{helper}/environ", followLinks: false, out var environment));
+            Assert.Equal(0u, environment.Uid);
+            // The message comes through its session's socket: nothing of the queue's is open, in it or in the command.
+            foreach (var process in Children(helper, "").Append(helper))
+            {
+                Assert.DoesNotContain(Directory.EnumerateFileSystemEntries($"/proc/{process}/fd"), fd => new FileInfo(fd).LinkTarget?.StartsWith(instance.Spool, StringComparison.Ordinal) == true);
+            }
+        }
+        // The parent is root; its threads that open users' files have lost all of root's capabilities but those over files, and its groups. The runtime's own threads open nothing.
+        var openers = Directory.EnumerateDirectories($"/proc/{Assert.Single(parents)}/task").Select(Status).Where(s => s["CapPrm:"][0] == "00000000000000cf").ToList();
+        Assert.NotEmpty(openers);
+        Assert.All(openers, status => Assert.Equal(("00000000000000cf", 0), (status["CapEff:"][0], status["Groups:"].Length)));
+        Array.ForEach([.. helpers.SelectMany(h => Children(h, "sleep"))], sleep => Libc.kill(sleep, Libc.SIGKILL));
     }
 
     [Fact]
@@ -212,6 +305,27 @@ public sealed class PrivilegeTests
         Assert.Equal(0, UnixPath.Link($"{instance.Top}/roots", log));
         Assert.Contains($"fatal: open {log}: file has more than one name", instance.Run("postfix", "start").Error, StringComparison.Ordinal);
         Assert.Equal("one@secret.test plain@box.test\n", File.ReadAllText($"{instance.Top}/roots"));
+    }
+
+    private static Dictionary<string, string[]> Status(string process) =>
+        File.ReadAllLines($"{process}/status").Select(l => l.Split('\t', ' ').Where(w => w.Length > 0).ToArray()).Where(w => w.Length > 0).ToDictionary(w => w[0], w => w[1..]);
+
+    /// <summary>The children of a process whose command lines hold a word.</summary>
+    private static int[] Children(int parent, string word)
+    {
+        return [.. Directory.EnumerateDirectories("/proc").Where(p => char.IsAsciiDigit(Path.GetFileName(p)[0]) && Is(p)).Select(p => int.Parse(Path.GetFileName(p), global::System.Globalization.CultureInfo.InvariantCulture))];
+
+        bool Is(string process)
+        {
+            try
+            {
+                return Status(process)["PPid:"][0] == $"{parent}" && File.ReadAllText($"{process}/cmdline").Contains(word, StringComparison.Ordinal);
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                return false;
+            }
+        }
     }
 
     private static Instance Owned(string lines, Action<string>? prepare = null)

@@ -134,7 +134,8 @@ internal sealed class SetGidHouse : IDisposable
 
     public void Dispose() => Directory.Delete(Top, recursive: true);
 
-    private static string? Native(string executable)
+    /// <summary>A program as it is shipped, when it was built after these tests.</summary>
+    public static string? Native(string executable)
     {
         var directory = new DirectoryInfo(AppContext.BaseDirectory);
         while (directory is not null && !File.Exists(Path.Combine(directory.FullName, "Facteur.slnx")))
