@@ -67,6 +67,11 @@ public static class Postfix
         }
         // Postfix: the other commands take no notice of further words.
         if (operands.Count > 0 && command is "set-permissions" or "upgrade-configuration" or "logrotate")
+        // Postfix: every command looks at that first. Here one that stops or shows what runs does so all the same.
+        if (command is "start" or "quick-start" or "start-fg" or "reload" or "check" && PostfixAccounts.Refusal(load.Config, Libc.geteuid() == 0) is { } refusal)
+        {
+            return context.Fatal(refusal);
+        }
         {
             return Fail(context, command == "logrotate" ? "usage postfix logrotate (no arguments)" : $"usage: postfix {command} (no arguments)");
         }
@@ -124,11 +129,6 @@ public static class Postfix
 
     private static int Start(CommandContext context, IConfig config, string directory, string queue, bool single)
     {
-        // Postfix's commands look at that first. Whose instance is wholly an own one runs commands as himself.
-        if (Libc.geteuid() == 0 && PostfixFiles.DefaultPrivs(config) is { } wrong)
-        {
-            return context.Fatal(wrong);
-        }
         if (Blocked(context, queue) is { } status)
         {
             return status;

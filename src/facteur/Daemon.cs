@@ -55,11 +55,13 @@ internal static class Daemon
     /// <summary>"plan -c DIR": what master must do for a configuration.</summary>
     public static int Plan(CommandContext context)
     {
-        if (context.Arguments is not ["-c", var directory])
+        // "--user": master gives the roles other identities than its own.
+        if (context.Arguments is not ["-c", var directory, ..])
         {
-            return context.Fatal("usage: plan -c config_dir");
+            return context.Fatal("usage: plan -c config_dir [--start] [--user]");
         }
-        RolePlan.Write(ConfigLoader.Load(directory, new LoadOptions { ProcessName = "master" }), context.Output, context.Time);
+        var load = Load(directory, context.Arguments.Contains("--user"));
+        RolePlan.Write(context.Arguments.Contains("--start") ? load.WithoutBroken() : load, context.Output, context.Time);
         return 0;
     }
 
@@ -96,7 +98,7 @@ internal static class Daemon
         {
             Background.Enter();
         }
-        var load = ConfigLoader.Load(directory, new LoadOptions { ProcessName = "master" });
+        var load = Load(directory, Libc.geteuid() == 0).WithoutBroken();
         if (load.Errors.Count > 0)
         {
             return context.Fatal(load.Errors[0]);
@@ -116,9 +118,9 @@ internal static class Daemon
             return context.Fatal(e.Message);
         }
         Ready(background, context);
+        ServiceNotice.Send("READY=1");
         while (!ended)
         {
-        ServiceNotice.Send("READY=1");
             stop.Wait();
             stop.Reset();
             if (Interlocked.Exchange(ref reload, 0) > 0 && !ended)
@@ -126,25 +128,33 @@ internal static class Daemon
                 Reload(directory, system, log, tag, context);
             }
         }
+        ServiceNotice.Send("STOPPING=1");
         system.DisposeAsync().AsTask().GetAwaiter().GetResult();
         log.Dispose();
-        ServiceNotice.Send("STOPPING=1");
         return status;
+    }
+
+    /// <summary>The configuration; accounts that must not be used are errors of it.</summary>
+    private static ConfigLoad Load(string directory, bool asRoot, long generation = 0)
+    {
+        var load = ConfigLoader.Load(directory, new LoadOptions { ProcessName = "master", Generation = generation });
+        return PostfixAccounts.Refusal(load.Config, asRoot) is { } refusal ? load with { Errors = [.. load.Errors, refusal] } : load;
     }
 
     private static void Reload(string directory, MailSystem system, MailLog log, string tag, CommandContext context)
     {
+        ServiceNotice.Send("RELOADING=1");
         try
         {
             log.Reopen();
-            system.ReloadAsync(ConfigLoader.Load(directory, new LoadOptions { ProcessName = "master", Generation = context.Time.GetTimestamp() })).GetAwaiter().GetResult();
+            system.ReloadAsync(Load(directory, Libc.geteuid() == 0, context.Time.GetTimestamp())).GetAwaiter().GetResult();
         }
         catch (Exception e)
         {
             // Whatever a reload meets, mail goes on as it did before.
             log.Write(tag, Contracts.LogLevel.Error, $"reload: {e}");
-        ServiceNotice.Send("RELOADING=1");
         }
+        ServiceNotice.Send("READY=1");
     }
 
     private static void Ready(bool background, CommandContext context)
@@ -154,5 +164,4 @@ internal static class Daemon
             Background.Ready(context.Output);
         }
     }
-        ServiceNotice.Send("READY=1");
 }

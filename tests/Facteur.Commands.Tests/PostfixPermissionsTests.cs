@@ -156,6 +156,9 @@ public sealed class PostfixPermissionsTests : IDisposable
     [InlineData("default_privs = root", "parameter default_privs: user root has privileged user ID")]
     [InlineData("setgid_group = root", "parameter setgid_group: group root has privileged group ID")]
     [InlineData("setgid_group = games", "parameters mail_owner and setgid_group: user games and group games have the same group ID: 60")]
+    [InlineData("setgid_group = nogroup", "parameters default_privs and setgid_group: user nobody and group nogroup have the same group ID: 65534")]
+    [InlineData("queue_owner = nobody", "parameters default_privs and queue_owner specify the same user nobody")]
+    [InlineData("queue_owner = root", "parameter queue_owner: user root has privileged user ID")]
     public void Accounts_that_must_not_be_used(string setting, string expected)
     {
         Main(setting);

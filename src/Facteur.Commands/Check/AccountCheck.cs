@@ -30,53 +30,10 @@ internal sealed class AccountCheck(ConfigLoad load, SettingPlaces places, Findin
 
     private void Accounts()
     {
-        var owner = User(CommonParameters.MailOwner);
-        var privs = User(LocalParameters.DefaultPrivs);
-        var group = load.Config.Get(CommonParameters.SetgidGroup);
-        var gid = GroupAccount.Find(group);
-        if (gid is null)
+        foreach (var (parameter, text) in PostfixAccounts.Problems(load.Config, out _))
         {
-            Error(CommonParameters.SetgidGroup, $"parameter setgid_group: unknown group name: {group}");
+            findings.Add(FindingLevel.Error, places.Of(null, parameter.Name), text);
         }
-        if (gid == 0)
-        {
-            Error(CommonParameters.SetgidGroup, $"parameter setgid_group: group {group} has privileged group ID");
-        }
-        if (owner is not null && owner.Uid == privs?.Uid)
-        {
-            Error(LocalParameters.DefaultPrivs, $"parameters default_privs and mail_owner specify the same user {privs.Name}");
-        }
-        else if (owner is not null && owner.Gid == privs?.Gid)
-        {
-            Error(LocalParameters.DefaultPrivs, $"parameters default_privs and mail_owner: users {privs.Name} and {owner.Name} have the same group ID: {owner.Gid}");
-        }
-        if (owner is not null && owner.Gid == gid)
-        {
-            Error(CommonParameters.SetgidGroup, $"parameters mail_owner and setgid_group: user {owner.Name} and group {group} have the same group ID: {gid}");
-        }
-        if (privs is not null && privs.Gid == gid)
-        {
-            Error(CommonParameters.SetgidGroup, $"parameters default_privs and setgid_group: user {privs.Name} and group {group} have the same group ID: {gid}");
-        }
-    }
-
-    private UserAccount? User(StringParameter parameter)
-    {
-        var name = load.Config.Get(parameter);
-        if (UserAccount.Find(name, out var account) != 0 || account is null)
-        {
-            Error(parameter, $"parameter {parameter.Name}: unknown user name value: {name}");
-            return null;
-        }
-        if (account.Uid == 0)
-        {
-            Error(parameter, $"parameter {parameter.Name}: user {name} has privileged user ID");
-        }
-        else if (account.Gid == 0)
-        {
-            Error(parameter, $"parameter {parameter.Name}: user {name} has privileged group ID");
-        }
-        return account;
     }
 
     // local and virtual refuse to start with a limit that a message may exceed; of an agent that gets no mail that is only worth a note.
@@ -118,6 +75,4 @@ internal sealed class AccountCheck(ConfigLoad load, SettingPlaces places, Findin
     });
 
     private string Value(string name) => load.Config.Find(name) ?? "";
-
-    private void Error(Parameter parameter, string text) => findings.Add(FindingLevel.Error, places.Of(null, parameter.Name), text);
 }

@@ -892,7 +892,7 @@ public sealed unsafe class Master : IDisposable
         var file = Libc.memfd_create("plan", Libc.MFD_CLOEXEC);
         var none = Libc.open("/dev/null", Libc.O_RDWR | Libc.O_CLOEXEC, 0);
         string[] user = _root ? ["--user", Identity(_mail!)] : [];
-        var errno = Spawn([Environment.ProcessPath!, "launcher", "--filter", "--wx", .. user, Program(), "plan", "-c", _directory], none, file, none, out var pid);
+        var errno = Spawn([Environment.ProcessPath!, "launcher", "--filter", "--wx", .. user, Program(), "plan", "-c", _directory, .. user.Take(1), .. (string[])(_started ? [] : ["--start"])], none, file, none, out var pid);
         _ = Libc.close(none);
         for (var start = _time.GetTimestamp(); errno == 0 && !ChildProcess.HasEnded(pid, out _); _ = Libc.poll(null, 0, 2))
         {
