@@ -8,6 +8,11 @@ namespace Facteur.Spool;
 public sealed unsafe class UnixDisk((uint Uid, uint Gid)? owner = null) : IDisk
 {
     private const int SeekEnd = 2;
+
+    /// <summary>The disk of a directory's owner: root may read and write all, and what it makes there is the owner's.</summary>
+    public static UnixDisk OfOwner(string directory) =>
+        Libc.geteuid() == 0 && UnixFile.Status(directory, followLinks: true, out var status) == 0 ? new UnixDisk((status.Uid, status.Gid)) : new UnixDisk();
+
     private const int DirentNameOffset = 19;
 
     /// <inheritdoc/>

@@ -46,6 +46,10 @@ public static unsafe class QueueDirectories
         }), .. root ? Postfix(queue, mail, queueOwner) : []];
     }
 
+    /// <summary>Whether postfix set-permissions was run on the programs beside this one.</summary>
+    public static bool HasSetGid() =>
+        UnixFile.Status(Path.Combine(Path.GetDirectoryName(Environment.ProcessPath)!, "facteur-postdrop"), followLinks: true, out var status) == 0 && (status.Mode & Libc.S_ISGID) != 0;
+
     /// <summary>Makes what is missing, and gives what root makes to whom it belongs.</summary>
     /// <param name="queue">queue_directory.</param>
     /// <param name="mail">mail_owner.</param>

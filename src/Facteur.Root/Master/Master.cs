@@ -84,7 +84,7 @@ public sealed unsafe class Master : IDisposable
                 throw new MasterException($"queue_owner = {_queueOwner.Name}: this user is root");
             }
         }
-        if (QueueDirectories.Make(queue, _mail, _queueOwner, _group, HasSetGid()) is { } wrong)
+        if (QueueDirectories.Make(queue, _mail, _queueOwner, _group, QueueDirectories.HasSetGid()) is { } wrong)
         {
             throw new MasterException(wrong);
         }
@@ -462,13 +462,6 @@ public sealed unsafe class Master : IDisposable
     {
         var beside = Path.Combine(Path.GetDirectoryName(Environment.ProcessPath)!, "facteur");
         return File.Exists(beside) ? beside : Environment.ProcessPath!;
-    }
-
-    /// <summary>Whether postfix set-permissions was run on the programs here.</summary>
-    private static bool HasSetGid()
-    {
-        const uint setGid = 0x400;
-        return UnixFile.Status(Path.Combine(Path.GetDirectoryName(Environment.ProcessPath)!, "facteur-postdrop"), followLinks: true, out var status) == 0 && (status.Mode & setGid) != 0;
     }
 
     private static List<string> RoleEnvironment()

@@ -64,7 +64,8 @@ public sealed class MailSystem : IAsyncDisposable
         var config = load.Config;
         var master = new ServiceLog(log, $"{config.Get(CommonParameters.SyslogName)}/master");
         var queue = config.Get(CommonParameters.QueueDirectory);
-        if (QueueDirectories.Make(queue, null, null, 0, setGid: false) is { } wrong)
+        var (mail, queueOwner, group) = Accounts(config);
+        if (QueueDirectories.Make(queue, mail, queueOwner, group, QueueDirectories.HasSetGid()) is { } wrong)
         {
             throw new ConfigException(wrong);
         }
@@ -156,6 +157,12 @@ public sealed class MailSystem : IAsyncDisposable
     {
         // Only a fault of ours ends a link, and without it mail stands still: it is safe on disk, and a new process takes it up.
         if (!_stop.IsCancellationRequested)
+    /// <summary>Whose directories and files are what root makes: another start may be a process per role.</summary>
+    private static (UserAccount? Mail, UserAccount? Queue, uint Group) Accounts(IConfig config) =>
+        Libc.geteuid() == 0 && UserAccount.Find(config.Get(CommonParameters.MailOwner), out var mail) == 0 && mail is { Uid: not 0 }
+        && UserAccount.Find(config.Get(FacteurParameters.QueueOwner), out var queue) == 0 && queue is { Uid: not 0 } && GroupAccount.Find(config.Get(CommonParameters.SetgidGroup)) is { } group
+            ? (mail, queue, group) : (null, null, 0);
+
         {
             _master.Fatal($"the link \"{link}\" between roles has ended");
             _failed();

@@ -59,7 +59,7 @@ internal sealed class QueueRole : IQueueQuestions, IAsyncDisposable
         };
         try
         {
-            var spool = Spool.Spool.Open(options, new UnixDisk(), around.Time, new SpoolLog(master, longIds));
+            var spool = Spool.Spool.Open(options, UnixDisk.OfOwner(options.Directory), around.Time, new SpoolLog(master, longIds));
             if (Spool.Spool.OnNfs(options) is { } remote)
             {
                 master.Warning($"{remote}: the queue is on NFS (allow_queue_on_nfs = yes): what is acknowledged is as safe as that server and its network keep it");
