@@ -27,7 +27,7 @@ public sealed unsafe class Master : IDisposable
     private static readonly (string Name, uint Mode, int Type, string Role)[] Sockets =
         [
             ("submit", 0x1B6, Libc.SOCK_STREAM, "receive"), ("public/pickup", 0x1B6, Libc.SOCK_STREAM, "receive"), ("public/control", 0x1B6, Libc.SOCK_STREAM, "queue"), ("public/showq", 0x1B6, Libc.SOCK_STREAM, "queue"),
-            ("public/flush", 0x1B6, Libc.SOCK_STREAM, "queue"), ("public/qmgr", 0x1B6, Libc.SOCK_STREAM, "queue"), ("public/postlog", 0x1B0, Libc.SOCK_DGRAM, "postlogd"),
+            ("public/flush", 0x1B6, Libc.SOCK_STREAM, "queue"), ("public/qmgr", 0x1B6, Libc.SOCK_STREAM, "queue"), ("public/postlog", 0x1B6, Libc.SOCK_DGRAM, "postlogd"),
         ];
 
     private static readonly string[] SystemRead =
@@ -618,7 +618,8 @@ public sealed unsafe class Master : IDisposable
     {
         foreach (var (name, mode, type, _) in Sockets.Where(s => _roles.ContainsKey(s.Role)))
         {
-            var fd = ListenSocket.Unix(Path.Combine(_names["queue_directory"], name), mode, _group, type, out var errno);
+            // Where public/ lets everybody in, this socket has nobody who would ask the kernel who comes.
+            var fd = ListenSocket.Unix(Path.Combine(_names["queue_directory"], name), name == "public/postlog" && !QueueDirectories.HasSetGid() ? 0x1B0 : mode, _group, type, out var errno);
             _sockets[name] = fd >= 0 ? fd : throw new MasterException($"listen on {Path.Combine(_names["queue_directory"], name)}: {Errno.Text(errno)}");
         }
         foreach (var (address, line) in _plan.Listen)
