@@ -3,11 +3,6 @@ using Facteur.Config;
 
 namespace Facteur.Commands;
 
-/// <summary>What the services say of a configuration.</summary>
-/// <param name="NotServed">What master.cf asks for and this system does not do yet.</param>
-/// <param name="Listeners">Whether strangers may relay, by listener.</param>
-public sealed record CheckedServices(IEnumerable<string> NotServed, IEnumerable<Finding> Listeners);
-
 /// <summary>"facteur check": everything that is wrong with a configuration, at once.</summary>
 public static class CheckCommand
 {
@@ -15,9 +10,9 @@ public static class CheckCommand
 
     /// <summary>Checks and prints, a line each.</summary>
     /// <param name="context">Arguments and streams.</param>
-    /// <param name="services">Asks the services; called last: after it the process may be another user's.</param>
+    /// <param name="listeners">Asks the services whether strangers may relay, by listener; called last: after it the process may be another user's.</param>
     /// <returns>0 when there is nothing worse than notes, 1 otherwise, 64 for wrong usage.</returns>
-    public static int Run(CommandContext context, Func<ConfigLoad, CheckedServices> services)
+    public static int Run(CommandContext context, Func<ConfigLoad, IEnumerable<Finding>> listeners)
     {
         string? directory = null;
         var options = new GetOpt(context.Arguments, "c:");
@@ -43,9 +38,8 @@ public static class CheckCommand
         DomainCheck.Run(load, places, findings);
         new TableCheck(load, places, findings, context.Time).Run();
         new CertificateCheck(load, places, findings, context.Time).Run();
-        var said = services(load);
-        ServiceCheck.Run(load, places, said.NotServed, findings);
-        foreach (var listener in said.Listeners)
+        ServiceCheck.Run(load, places, findings);
+        foreach (var listener in listeners(load))
         {
             findings.Add(listener.Level, (listener.File, listener.Line), listener.Text);
         }

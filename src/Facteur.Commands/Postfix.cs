@@ -51,6 +51,14 @@ public static class Postfix
         }
         // What stops or shows a running system does so whatever was written into the files meanwhile.
         var load = ConfigLoader.Load(directory, new LoadOptions { ProcessName = "postfix", WithMaster = command is not ("stop" or "quick-stop" or "drain" or "abort" or "status" or "flush") });
+        if (command is "start" or "quick-start" or "start-fg")
+        {
+            load = load.WithoutBroken();
+            foreach (var (_, error) in load.Errors.Count > 0 ? [] : load.Broken)
+            {
+                context.Error.WriteLine($"postfix: error: {error}");
+            }
+        }
         if (load.Errors.Count > 0)
         {
             foreach (var error in load.Errors.Take(load.Errors.Count - 1))
@@ -58,6 +66,11 @@ public static class Postfix
                 context.Error.WriteLine($"postfix: error: {error}");
             }
             return context.Fatal(load.Errors[^1]);
+        }
+        // Postfix: every command looks at that first. Here one that stops or shows what runs does so all the same.
+        if (command is "start" or "quick-start" or "start-fg" or "reload" or "check" && PostfixAccounts.Refusal(load.Config, Libc.geteuid() == 0) is { } refusal)
+        {
+            return context.Fatal(refusal);
         }
         var queue = load.Config.Get(CommonParameters.QueueDirectory);
         // Postfix: who names an instance means that one; else all that there are, of which a program knows.
@@ -67,11 +80,6 @@ public static class Postfix
         }
         // Postfix: the other commands take no notice of further words.
         if (operands.Count > 0 && command is "set-permissions" or "upgrade-configuration" or "logrotate")
-        // Postfix: every command looks at that first. Here one that stops or shows what runs does so all the same.
-        if (command is "start" or "quick-start" or "start-fg" or "reload" or "check" && PostfixAccounts.Refusal(load.Config, Libc.geteuid() == 0) is { } refusal)
-        {
-            return context.Fatal(refusal);
-        }
         {
             return Fail(context, command == "logrotate" ? "usage postfix logrotate (no arguments)" : $"usage: postfix {command} (no arguments)");
         }

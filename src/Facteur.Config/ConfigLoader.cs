@@ -28,7 +28,8 @@ public static class ConfigLoader
         var snapshot = new Snapshot(configDirectory, options.Generation, main, options.Host ?? HostFacts.Current(), OverridesOf(options), origin, checkedOnUse: !options.WithMaster);
         errors.AddRange(options.Overrides.Select(o => snapshot.Check(o.Key)).OfType<string>());
         var master = options.WithMaster ? ReadMaster(Path.Combine(configDirectory, "master.cf"), errors, warnings) : null;
-        var entries = master?.ReadEntries(errors, chrootByDefault: snapshot.Level is { Major: 0 }) ?? [];
+        var broken = new List<(MasterEntry Entry, string Error)>();
+        var entries = master?.ReadEntries(errors, chrootByDefault: snapshot.Level is { Major: 0 }, broken) ?? [];
         if (options.WithMaster && snapshot.Get(CommonParameters.MasterServiceDisable) is { Length: > 0 } list)
         {
             var disabled = new DisabledServices(list);
@@ -47,11 +48,11 @@ public static class ConfigLoader
         }
         if (master is not null)
         {
-            CheckEntries(master.Path, entries, snapshot, errors, warnings);
+            CheckEntries(master.Path, entries, snapshot, errors, warnings, broken);
             var names = NameUse.Of(main, master);
             warnings.AddRange([.. names.Warnings, .. names.UnusedInMain, .. names.UnusedInMaster]);
         }
-        return new ConfigLoad(snapshot, entries, errors, warnings);
+        return new ConfigLoad(snapshot, entries, errors, warnings) { Broken = [.. broken.Where(b => ServicePrograms.CanBeLeftOut(b.Entry.Command))] };
     }
 
     /// <summary>A snapshot of settings that were read already, without any check.</summary>
@@ -151,9 +152,9 @@ public static class ConfigLoader
         }
     }
 
-    private static void CheckEntries(string path, IReadOnlyList<MasterEntry> entries, Snapshot snapshot, List<string> errors, List<string> warnings)
+    private static void CheckEntries(string path, IReadOnlyList<MasterEntry> entries, Snapshot snapshot, List<string> errors, List<string> warnings, List<(MasterEntry Entry, string Error)> broken)
     {
-        foreach (var entry in entries.Where(e => e.Overrides.Count > 0))
+        foreach (var entry in entries)
         {
             try
             {
@@ -161,7 +162,12 @@ public static class ConfigLoader
             }
             catch (ConfigException e)
             {
-                errors.Add($"{e.Message} ({path}, line {entry.Line}, service {entry.Name}/{entry.TypeName})");
+                broken.Add((entry, $"{e.Message} ({path}, line {entry.Line}, service {entry.Name}/{entry.TypeName})"));
+                errors.Add(broken[^1].Error);
+            }
+            if (ServicePrograms.Unserved(entry) is { } why)
+            {
+                warnings.Add($"{path}, line {entry.Line}: service {entry.Name}/{entry.TypeName} ({entry.Command}): {why}");
             }
             foreach (var (name, value) in entry.Overrides)
             {

@@ -13,10 +13,8 @@ internal static class CheckAnswer
     /// <summary>How long the servers behind one listener's tables may take.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
-    /// <summary>Asks them.</summary>
-    public static CheckedServices Ask(CommandContext context, ConfigLoad load) => new([.. RelaySafety.NotServed(load)], Listeners(context, load));
-
-    private static List<Finding> Listeners(CommandContext context, ConfigLoad load)
+    /// <summary>Whether strangers may relay, by listener.</summary>
+    public static List<Finding> Listeners(CommandContext context, ConfigLoad load)
     {
         var path = $"{load.Config.ConfigDirectory}/master.cf";
         try

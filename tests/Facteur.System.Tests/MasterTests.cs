@@ -127,4 +127,118 @@ public sealed class MasterTests
         Assert.DoesNotContain($"{mail.Top}/lock", kept);
         mail.Stop();
     }
+
+    /// <summary>Postfix: mail_params.c, at the start of every program.</summary>
+    [Theory]
+    [InlineData("setgid_group = games", "parameters mail_owner and setgid_group: user games and group games have the same group ID: ")]
+    [InlineData("default_privs = games", "parameters default_privs and mail_owner specify the same user games")]
+    [InlineData("setgid_group = nogroup", "parameters default_privs and setgid_group: user nobody and group nogroup have the same group ID: ")]
+    [InlineData("default_privs = nosuchuser", "parameter default_privs: unknown user name value: nosuchuser")]
+    public void Accounts_that_share_what_only_one_may_have_keep_it_from_starting(string setting, string refusal)
+    {
+        Assert.SkipUnless(Facteur.Unix.Libc.geteuid() == 0, "needs root, to have other accounts");
+        using var mail = new Instance($"mail_owner = games\nsetgid_group = news\n{setting}");
+        var expected = $"fatal: file {mail.MainCf}: {refusal}";
+        foreach (var command in (string[])["start", "start-fg", "check", "reload"])
+        {
+            var outcome = mail.Postfix(command);
+            Assert.Equal((1, true), (outcome.Exit, outcome.Error.Contains($"postfix: {expected}", StringComparison.Ordinal)));
+        }
+        // Whoever starts master itself, and reloads by a signal, meets the same.
+        var start = Program.Run(Program.Facteur, ["master", "-c", $"{mail.Top}/etc", .. Instance.Single ? ["--single-process"] : Array.Empty<string>()]);
+        Assert.Equal(1, start.Exit);
+        Assert.Contains(expected, start.Error, StringComparison.Ordinal);
+        Assert.Equal(1, mail.Postfix("stop").Exit);
+    }
+
+    /// <summary>Postfix: its master starts whatever its services make of their options, and who is at fault ends alone.</summary>
+    [Fact]
+    public void An_entry_with_a_mistake_of_its_own_is_left_out_at_a_start_and_refused_at_a_reload()
+    {
+        using var mail = new Instance("relay_domains = one.test two.test three.test\ntransport_maps = inline:{one.test=broken: two.test=weird: three.test=nothing:}");
+        using var port = new Port();
+        using var other = new Port();
+        var good = File.ReadAllText(mail.MasterCf);
+        var first = good.Split('\n').Length;
+        File.AppendAllText(mail.MasterCf, $"""
+            127.0.0.1:{port.Number} inet n - n - - smtpd -o smtpd_recipient_limit=many
+            broken unix - - n - - smtp -o smtp_connect_timeout
+            weird unix - - n - - weird
+            nothing unix - - n - - smtp -o smtp_tls_wrappermode=yes
+            in unix - - n - - smtpd
+            127.0.0.1:{other.Number} inet n - n - - smtpd -o cleanup_service_name=none
+
+            """);
+        var start = mail.Run("postfix", Instance.Single ? ["start", "--single-process"] : ["start"]);
+        Assert.Equal(0, start.Exit);
+        Assert.Contains($"postfix: error: bad numerical configuration: smtpd_recipient_limit = many ({mail.MasterCf}, line {first}, service 127.0.0.1:{port.Number}/inet)", start.Error, StringComparison.Ordinal);
+        mail.Logged($"postfix/master[{mail.Pid}]: ");
+        foreach (var text in (string[])
+        [
+            $"error: bad numerical configuration: smtpd_recipient_limit = many ({mail.MasterCf}, line {first}, service 127.0.0.1:{port.Number}/inet)",
+            $"error: file {mail.MasterCf}: line {first + 1}: -o: missing '=' after attribute name: \"smtp_connect_timeout\"",
+            $"warning: {mail.MasterCf}, line {first + 2}: service weird/unix (weird): there is no program weird: mail for it waits",
+            $"error: smtp_tls_wrappermode = yes needs smtp_tls_security_level = encrypt ({mail.MasterCf}, line {first + 3}, service nothing/unix)",
+            $"error: cleanup_service_name = none: expected the name of a cleanup service in master.cf ({mail.MasterCf}, line {first + 5}, service 127.0.0.1:{other.Number}/inet)",
+            $"warning: {mail.MasterCf}, line {first + 4}: service in/unix (smtpd): is not acted on yet",
+        ])
+        {
+            mail.Logged(text);
+        }
+        // Postfix's smtpd would end before it greets.
+        using (var nobody = new global::System.Net.Sockets.TcpClient("127.0.0.1", other.Number))
+        {
+            Assert.Equal(-1, nobody.GetStream().ReadByte());
+        }
+        // All others serve; mail for what is left out waits.
+        Assert.StartsWith("250 2.0.0", Client.Send(mail.Smtp, "s@box.test", "works@box.test a@one.test a@two.test a@three.test", "Subject: the rest\n\n"), StringComparison.Ordinal);
+        mail.Delivered("works", "Subject: the rest\n");
+        foreach (var domain in (string[])["one", "two", "three"])
+        {
+            Poll.Until(() => mail.Log.Split('\n').Any(l => l.Contains($"to=<a@{domain}.test>", StringComparison.Ordinal) && l.Contains("status=deferred", StringComparison.Ordinal)), () => mail.Log);
+        }
+        // A reload has something better than the rest: all of the configuration before.
+        mail.Set("smtpd_banner = changed");
+        Assert.Equal(1, mail.Postfix("reload").Exit);
+        _ = Facteur.Unix.Libc.kill(mail.Pid, Facteur.Unix.Libc.SIGHUP);
+        mail.Logged("error: reload: ");
+        using (var client = new Client(mail.Smtp))
+        {
+            Assert.NotEqual("220 changed", client.Greeting);
+        }
+        var check = mail.Postfix("check");
+        Assert.Equal(1, check.Exit);
+        File.WriteAllText(mail.MasterCf, good + "weird unix - - n - - weird\nin unix - - n - - smtpd\n");
+        check = mail.Postfix("check");
+        Assert.Equal(0, check.Exit);
+        Assert.Contains($"warning: {mail.MasterCf}, line {first}: service weird/unix (weird): there is no program weird: mail for it waits", check.Error, StringComparison.Ordinal);
+        Assert.Contains($"warning: {mail.MasterCf}, line {first + 1}: service in/unix (smtpd): is not acted on yet", check.Error, StringComparison.Ordinal);
+        // Without a service that mail can't do without nothing starts.
+        mail.Stop();
+        File.WriteAllText(mail.MasterCf, good.Replace("0 cleanup", "0 cleanup -o header_size_limit=many", StringComparison.Ordinal));
+        Assert.Equal(1, mail.Postfix("start").Exit);
+        Assert.Contains("fatal: bad numerical configuration: header_size_limit = many", mail.Run("master", "-d").Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void What_one_process_makes_as_root_the_processes_of_another_start_can_use()
+    {
+        Assert.SkipUnless(Facteur.Unix.Libc.geteuid() == 0, "needs root, to have other accounts");
+        using var mail = new Instance("mail_owner = games\nqueue_owner = news\nsetgid_group = news");
+        foreach (var way in (string[][])[["start", "--single-process"], ["start"], ["start", "--single-process"], ["start"]])
+        {
+            var start = mail.Run("postfix", way);
+            Assert.True(start.Exit == 0, start.Error + mail.Log);
+            var body = $"after {way.Length} words and {mail.Log.Length} bytes";
+            Assert.StartsWith("250 2.0.0", Client.Send(mail.Smtp, "s@box.test", "works@box.test", $"Subject: x\n\n{body}\n{new string('x', 70)}\n"), StringComparison.Ordinal);
+            mail.Delivered("works", body);
+            mail.Stop();
+            Assert.Equal(0, Facteur.Unix.UserAccount.Find("news", out var queue));
+            Assert.All(Directory.EnumerateFileSystemEntries($"{mail.Spool}/journal", "*", SearchOption.AllDirectories).Append($"{mail.Spool}/journal"), path =>
+            {
+                Assert.Equal(0, Facteur.Unix.UnixFile.Status(path, followLinks: false, out var status));
+                Assert.Equal((path, queue!.Uid), (path, status.Uid));
+            });
+        }
+    }
 }

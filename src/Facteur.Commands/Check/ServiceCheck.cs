@@ -4,15 +4,9 @@ using Facteur.Unix;
 
 namespace Facteur.Commands.Check;
 
-/// <summary>master.cf: programs that are unknown or not there, services that hide others, transports that no service serves.</summary>
+/// <summary>master.cf: programs of pipe and spawn that are not there, services that hide others, transports that no service serves.</summary>
 internal static class ServiceCheck
 {
-    private static readonly HashSet<string> Programs = new(StringComparer.Ordinal)
-    {
-        "anvil", "bounce", "cleanup", "defer", "discard", "dnsblog", "error", "flush", "lmtp", "local", "nqmgr", "oqmgr", "pickup", "pipe", "postlogd", "postscreen", "proxymap", "qmgr", "qmqpd", "scache",
-        "showq", "smtp", "smtpd", "spawn", "tlsmgr", "tlsproxy", "trace", "trivial-rewrite", "verify", "virtual",
-    };
-
     /// <summary>Parameters that name a transport.</summary>
     internal static IReadOnlyList<string> Transports { get; } =
     [
@@ -21,21 +15,12 @@ internal static class ServiceCheck
 
     /// <param name="load">The configuration.</param>
     /// <param name="places">Where settings stand.</param>
-    /// <param name="notServed">What this system does not do yet, in its own words.</param>
     /// <param name="findings">Takes what is found.</param>
-    public static void Run(ConfigLoad load, SettingPlaces places, IEnumerable<string> notServed, Findings findings)
+    public static void Run(ConfigLoad load, SettingPlaces places, Findings findings)
     {
-        foreach (var text in notServed)
-        {
-            findings.AddSaid(FindingLevel.Warning, text.StartsWith("master.cf", StringComparison.Ordinal) ? places.MasterPath + text["master.cf".Length..] : text, (places.MasterPath, 0));
-        }
         foreach (var entry in load.Entries)
         {
             var place = (places.MasterPath, entry.Line);
-            if (!Programs.Contains(entry.Command))
-            {
-                findings.Add(FindingLevel.Error, place, $"service {entry.Name}/{entry.TypeName}: no program {entry.Command}; expected one of {string.Join(", ", Programs.Order(StringComparer.Ordinal))}");
-            }
             if (entry.Command is "pipe" or "spawn")
             {
                 Program(entry, place, findings);

@@ -55,13 +55,23 @@ public sealed class MasterCfFile
     /// <summary>The services with their values, of several with one name and type the last at the first's place; what is wrong is added to <paramref name="errors"/>.</summary>
     /// <param name="errors">Gets all errors, with file and line.</param>
     /// <param name="chrootByDefault">What "-" in the chroot field means: no, but yes where compatibility_level is below 1.</param>
-    public IReadOnlyList<MasterEntry> ReadEntries(ICollection<string> errors, bool chrootByDefault = false)
+    /// <param name="broken">Gets the entries whose options and arguments are wrong, with that error: all else of them is right.</param>
+    public IReadOnlyList<MasterEntry> ReadEntries(ICollection<string> errors, bool chrootByDefault = false, ICollection<(MasterEntry Entry, string Error)>? broken = null)
     {
         var entries = new List<MasterEntry>(_lines.Count);
         var places = new Dictionary<(string, ServiceType), int>();
         foreach (var line in _lines)
         {
-            if (Entry(line, chrootByDefault, out var wrong) is { } entry)
+            var entry = Entry(line, chrootByDefault, out var wrong);
+            if (wrong is not null)
+            {
+                errors.Add(At(line.Line, wrong));
+            }
+            if (entry is not null && wrong is not null)
+            {
+                broken?.Add((entry, At(line.Line, wrong)));
+            }
+            if (entry is not null && (wrong is null || broken is not null))
             {
                 if (places.TryAdd((entry.Name, entry.Type), entries.Count))
                 {
@@ -71,10 +81,6 @@ public sealed class MasterCfFile
                 {
                     entries[places[(entry.Name, entry.Type)]] = entry;
                 }
-            }
-            else
-            {
-                errors.Add(At(line.Line, wrong!));
             }
         }
         return entries;
@@ -116,45 +122,64 @@ public sealed class MasterCfFile
             wrong = $"inet service cannot be private: expected n in field \"private\", found \"{line.Fields[2]}\"";
             return null;
         }
-        var options = Options(line, out wrong);
-        if (wrong is not null)
-        {
-            return null;
-        }
+        var options = Options(line);
+        wrong = options.Wrong ?? (options.Arguments.Count > 0 && ServicePrograms.Has(line.Command) && !ServicePrograms.TakesArguments(line.Command) ? $"unexpected command-line argument: {options.Arguments[0]}" : null);
         var wakeup = line.Fields[5];
         return new MasterEntry(
             line.Name, type, line.Fields[2] != "n", line.Fields[3] != "n", line.Fields[4] == "y" || (line.Fields[4] == "-" && chrootByDefault), Number(wakeup.TrimEnd('?')) ?? 0, wakeup.EndsWith('?'),
-            Number(line.Fields[6]), line.Command, [.. line.Arguments.Skip(line.OptionCount)], options.Overrides, options.Verbose, options.Debug, line.Line);
+            Number(line.Fields[6]), line.Command, options.Arguments, options.Overrides, options.Verbose, options.Debug, line.Line);
     }
 
-    private static (List<KeyValuePair<string, string>> Overrides, int Verbose, bool Debug) Options(MasterLine line, out string? wrong)
+    /// <summary>
+    /// The options of Postfix's skeleton of a service, by getopt(3): -o, -v and -D are for master.cf, the others are what its master says (-s, how many sockets; -i and -m, how long and how often a
+    /// process is used; -n, -t, -u, -c, -l, -z, fields of the entry). Those have nothing to say here, and are no mistake.
+    /// </summary>
+    private static (List<KeyValuePair<string, string>> Overrides, int Verbose, bool Debug, IReadOnlyList<string> Arguments, string? Wrong) Options(MasterLine line)
     {
-        wrong = null;
+        const string withValue = "imnost", alone = "cdDlSuvVz";
         // Postfix: -o values may say $service_name; so each service has its own.
         var overrides = new List<KeyValuePair<string, string>> { new("service_name", line.Name), new("process_name", line.Command) };
-        var (verbose, debug) = (0, false);
-        for (var i = 0; i < line.OptionCount; i++)
+        var (verbose, debug, at, wrong) = (0, false, 0, default(string));
+        for (; at < line.Arguments.Count && line.Arguments[at] is ['-', _, ..] and var word; at++)
         {
-            switch (line.Arguments[i])
+            if (word == "--")
             {
-                case ['-', .. var letters] when letters.All(c => c is 'v' or 'D'):
-                    verbose += letters.Count(c => c == 'v');
-                    debug |= letters.Contains('D', StringComparison.Ordinal);
+                at++;
+                break;
+            }
+            for (var i = 1; i < word.Length; i++)
+            {
+                var letter = word[i];
+                verbose += letter == 'v' ? 1 : 0;
+                debug |= letter == 'D';
+                if (!withValue.Contains(letter, StringComparison.Ordinal))
+                {
+                    wrong ??= alone.Contains(letter, StringComparison.Ordinal) ? null : $"invalid option: {letter}";
+                    continue;
+                }
+                if (i + 1 == word.Length && at + 1 == line.Arguments.Count)
+                {
+                    wrong ??= $"invalid option: {letter}: expected a value";
                     break;
-                case "-o" when i + 1 < line.OptionCount:
-                    var text = line.Arguments[++i];
-                    if (MainCf.MainCfFile.SplitNameValue(text, out var name, out var value) is { } bad)
+                }
+                var value = i + 1 < word.Length ? word[(i + 1)..] : line.Arguments[++at];
+                if (letter == 's' && Number(value) is null or 0)
+                {
+                    wrong ??= $"invalid socket_count: {value}";
+                }
+                if (letter == 'o')
+                {
+                    var bad = MainCf.MainCfFile.SplitNameValue(value, out var name, out var setting);
+                    if (bad is null)
                     {
-                        wrong = $"-o: {bad}: \"{text}\": expected name=value";
+                        overrides.Add(new(name, setting));
                     }
-                    overrides.Add(new(name, value));
-                    break;
-                default:
-                    wrong = $"bad option \"{line.Arguments[i]}\": expected -o name=value, -v or -D";
-                    break;
+                    wrong ??= bad is null ? null : $"-o: {bad}: \"{value}\": expected name=value";
+                }
+                break;
             }
         }
-        return (overrides, verbose, debug);
+        return (overrides, verbose, debug, [.. line.Arguments.Skip(at)], wrong);
     }
 
     private string At(int line, string text) => $"file {Path}: line {line}: {text}";

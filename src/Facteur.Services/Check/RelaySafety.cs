@@ -90,9 +90,6 @@ public sealed class RelaySafety : IAsyncDisposable
         }
     }
 
-    /// <summary>What master.cf asks for and this system does not do yet.</summary>
-    public static IEnumerable<string> NotServed(ConfigLoad load) => Master.Roles.Entries.Missing(load);
-
     /// <summary>Judges every smtpd of master.cf; where it has no service, main.cf by the listener that every system has.</summary>
     /// <param name="limit">How long servers may take for the sessions of one listener: what they do not answer in that time is not shown.</param>
     /// <param name="cancel">The caller's end.</param>

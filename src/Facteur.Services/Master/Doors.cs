@@ -34,7 +34,7 @@ internal sealed class Doors(HostsFile hosts, ISockets sockets, ServiceLog log, T
         var next = new Dictionary<string, Door>(StringComparer.Ordinal);
         foreach (var entry in generation.Entries.Where(e => e is { Type: ServiceType.Inet, Command: "smtpd" }))
         {
-            var service = generation.Smtpd(entry);
+            var service = Smtpd(generation, entry);
             var limit = old.Values.FirstOrDefault(o => o.Door.Entry.Name == entry.Name).Door?.Limit ?? new SessionLimit();
             limits.Add((limit, entry.MaxProcesses is { } explicitly ? (explicitly == 0 ? MostSessions : explicitly) : defaultLimit > 0 ? defaultLimit : MostSessions));
             var stressed = new Lazy<SmtpdService>(() => generation.Smtpd(entry, stressed: true));
@@ -56,6 +56,19 @@ internal sealed class Doors(HostsFile hosts, ISockets sockets, ServiceLog log, T
             {
                 await listener.DisposeAsync().ConfigureAwait(false);
             }
+        }
+    }
+
+    /// <returns>Null for an entry that is left out: its clients find the door shut behind them, as at Postfix's smtpd that ends before it greets.</returns>
+    private static SmtpdService? Smtpd(Generation generation, MasterEntry entry)
+    {
+        try
+        {
+            return generation.Smtpd(entry);
+        }
+        catch (ConfigException e) when (generation.LeavesOut(entry, e))
+        {
+            return null;
         }
     }
 
@@ -186,7 +199,7 @@ internal sealed class Doors(HostsFile hosts, ISockets sockets, ServiceLog log, T
     }
 
     /// <summary>Postfix: with the last place taken, sessions that begin in the next 1000 seconds have stress=yes, and shorter patience by default.</summary>
-    private SmtpdService ServiceOf(Door door)
+    private SmtpdService? ServiceOf(Door door)
     {
         var stressed = door.Limit.IsStressed(time, out var begins);
         if (begins)
@@ -197,7 +210,7 @@ internal sealed class Doors(HostsFile hosts, ISockets sockets, ServiceLog log, T
         }
         try
         {
-            return stressed ? door.Stressed.Value : door.Service;
+            return stressed && door.Service is not null ? door.Stressed.Value : door.Service;
         }
         catch (ConfigException e)
         {
@@ -213,7 +226,10 @@ internal sealed class Doors(HostsFile hosts, ISockets sockets, ServiceLog log, T
         {
             await using (connection.ConfigureAwait(false))
             {
-                await ServiceOf(door).ServeAsync(connection, connection.RemoteEndPoint, connection.LocalEndPoint, _stop.Token).ConfigureAwait(false);
+                if (ServiceOf(door) is { } service)
+                {
+                    await service.ServeAsync(connection, connection.RemoteEndPoint, connection.LocalEndPoint, _stop.Token).ConfigureAwait(false);
+                }
             }
         }
         catch (Exception e)
@@ -229,7 +245,7 @@ internal sealed class Doors(HostsFile hosts, ISockets sockets, ServiceLog log, T
         }
     }
 
-    private sealed record Door(IPEndPoint Address, MasterEntry Entry, SmtpdService Service, Lazy<SmtpdService> Stressed, Generation Generation, SessionLimit Limit)
+    private sealed record Door(IPEndPoint Address, MasterEntry Entry, SmtpdService? Service, Lazy<SmtpdService> Stressed, Generation Generation, SessionLimit Limit)
     {
         /// <summary>Whether the kernel lets only one of two different addresses be listened on.</summary>
         public bool Excludes(Door other) =>

@@ -135,12 +135,17 @@ internal sealed class Generation : IAsyncDisposable
     // Lines of messages are bytes (Postfix: header_checks and the like know no UTF-8).
     private readonly TableSet _content;
     private readonly OwnAddresses _own;
+    private readonly bool _starting;
     private BounceService? _reports;
     private int _users = 1;
 
-    public Generation(ConfigLoad load, Surroundings around)
+    /// <summary>Makes them.</summary>
+    /// <param name="load">The configuration.</param>
+    /// <param name="around">The running system.</param>
+    /// <param name="starting">There is no configuration before this one to go on with: an entry whose own options or arguments can't be used is logged and left out.</param>
+    public Generation(ConfigLoad load, Surroundings around, bool starting = false)
     {
-        (Config, Entries, _around) = (load.Config, load.Entries, around);
+        (Config, Entries, _around, _starting) = (load.Config, load.Entries, around, starting);
         _log = ServiceLogOf(Config, "master");
         var events = new TableLog(_log, around.Time);
         var utf8 = Config.Get(CommonParameters.Smtputf8Enable);
@@ -180,9 +185,16 @@ internal sealed class Generation : IAsyncDisposable
             // local passes mail to other transports itself: mailbox_transport, fallback_transport.
             foreach (var entry in Entries.Where(e => e.Type == ServiceType.Unix && Has(IsLocal(e) ? RoleSet.Local : RoleSet.Deliver | RoleSet.Local)))
             {
-                if (Agent(entry, trusted) is { } agent)
+                try
                 {
-                    _agents[entry.Name] = agent;
+                    if (Agent(entry, trusted) is { } agent)
+                    {
+                        _agents[entry.Name] = agent;
+                    }
+                }
+                catch (ConfigException e) when (LeavesOut(entry, e, Has(IsLocal(entry) ? RoleSet.Local : RoleSet.Deliver)))
+                {
+                    // Mail for it waits.
                 }
             }
         }
@@ -299,6 +311,17 @@ internal sealed class Generation : IAsyncDisposable
             _smtpds.Add(service);
         }
         return service;
+    }
+
+    /// <summary>Whether an entry that can't be served is left out, which is logged; what main.cf says alone concerns all.</summary>
+    public bool LeavesOut(MasterEntry entry, ConfigException wrong, bool says = true)
+    {
+        var leavesOut = _starting && (entry.Overrides.Count > 2 || entry.Arguments.Count > 0 || entry.Command == "pipe");
+        if (leavesOut && says)
+        {
+            _log.Error($"{wrong.Message} ({Config.ConfigDirectory}/master.cf, line {entry.Line}, service {entry.Name}/{entry.TypeName})");
+        }
+        return leavesOut;
     }
 
     /// <summary>The log of a service: $syslog_name/name.</summary>

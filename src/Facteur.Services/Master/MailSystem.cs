@@ -35,7 +35,7 @@ public sealed class MailSystem : IAsyncDisposable
         _rewrite = new RewriteRole(_around);
         _deliver = new AgentRole(_around, _queue.OpenReader(), outlives: false, master);
         _local = new AgentRole(_around, _around.Reader, outlives: false, master);
-        _around.Generation.Now = new Generation(load, _around);
+        _around.Generation.Now = new Generation(load, _around, starting: true);
         foreach (var (name, here, there) in new (string, Action<IDuplexPipe>, Action<IDuplexPipe>)[]
         {
             ("rewrite", _rewrite.Attach, _queue.AttachRewrite),
@@ -76,7 +76,11 @@ public sealed class MailSystem : IAsyncDisposable
             var sockets = new OwnSockets(queue, time);
             var system = new MailSystem(load, masterLock, sockets, log, master, time, failed);
             await system._receive.StartAsync(load, sockets).ConfigureAwait(false);
-            foreach (var warning in load.Warnings.Concat(Entries.Missing(load)))
+            foreach (var (_, why) in load.Broken)
+            {
+                master.Error(why);
+            }
+            foreach (var warning in load.Warnings)
             {
                 master.Warning(warning);
             }
@@ -153,16 +157,16 @@ public sealed class MailSystem : IAsyncDisposable
         _lock.Dispose();
     }
 
-    private void Ended(string link)
-    {
-        // Only a fault of ours ends a link, and without it mail stands still: it is safe on disk, and a new process takes it up.
-        if (!_stop.IsCancellationRequested)
     /// <summary>Whose directories and files are what root makes: another start may be a process per role.</summary>
     private static (UserAccount? Mail, UserAccount? Queue, uint Group) Accounts(IConfig config) =>
         Libc.geteuid() == 0 && UserAccount.Find(config.Get(CommonParameters.MailOwner), out var mail) == 0 && mail is { Uid: not 0 }
         && UserAccount.Find(config.Get(FacteurParameters.QueueOwner), out var queue) == 0 && queue is { Uid: not 0 } && GroupAccount.Find(config.Get(CommonParameters.SetgidGroup)) is { } group
             ? (mail, queue, group) : (null, null, 0);
 
+    private void Ended(string link)
+    {
+        // Only a fault of ours ends a link, and without it mail stands still: it is safe on disk, and a new process takes it up.
+        if (!_stop.IsCancellationRequested)
         {
             _master.Fatal($"the link \"{link}\" between roles has ended");
             _failed();

@@ -58,12 +58,6 @@ internal static class Entries
     /// <summary>The log of a service: $syslog_name/name.</summary>
     public static ServiceLog LogOf(IMailLog log, IConfig config, string service) => new(log, $"{config.Get(CommonParameters.SyslogName)}/{service}");
 
-    /// <summary>Says which entries of master.cf have no effect yet.</summary>
-    public static IEnumerable<string> Missing(ConfigLoad load) =>
-        from entry in load.Entries
-        where entry.Command is "postscreen" or "spawn" or "qmqpd" or "dnsblog" || (entry.Type == ServiceType.Inet && entry.Command is not "smtpd")
-        select $"master.cf, line {entry.Line}: service {entry.Name} ({entry.Command}) is not acted on yet";
-
     /// <summary>A Unix-domain socket of the queue directory.</summary>
     /// <exception cref="ConfigException">It can't be had.</exception>
     public static Listener Listen(ISockets sockets, string name, uint mode, ServiceLog master)

@@ -62,7 +62,7 @@ public static class RolePlan
         {
             Line("read", Path.GetDirectoryName(path) is { Length: > 1 } directory ? directory : path);
         }
-        foreach (var warning in load.Warnings.Concat(Entries.Missing(load)).Concat(OutOfReach(load)))
+        foreach (var warning in load.Warnings.Concat(OutOfReach(load)))
         {
             Line("warning", warning);
         }

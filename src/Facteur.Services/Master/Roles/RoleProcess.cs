@@ -158,7 +158,8 @@ public sealed class RoleProcess
 
     private void Start()
     {
-        var load = Load();
+        // Where a reload would go on with the configuration before, a start does with what is right.
+        var load = Load(leaveOut: true);
         var config = load.Config;
         if (_name == "postlogd")
         {
@@ -184,15 +185,20 @@ public sealed class RoleProcess
                 _agents = new AgentRole(_around, SpoolReader.Open(Path.Combine(queue, "journal"), new UnixDisk()), outlives: true, _master);
                 break;
         }
-        _around.Generation.Now = new Generation(load, _around);
+        _around.Generation.Now = new Generation(load, _around, starting: true);
+        foreach (var (_, error) in _name == "receive" ? load.Broken : [])
+        {
+            _master.Error(error);
+        }
         _early.ForEach(link => Attach(link.Name, link.Descriptor));
         _queue?.Start(load, _sockets);
         _receive?.StartAsync(load, _sockets).AsTask().GetAwaiter().GetResult();
     }
 
-    private ConfigLoad Load()
+    private ConfigLoad Load(bool leaveOut = false)
     {
         var load = ConfigLoader.Load(_directory, new LoadOptions { ProcessName = "master", Generation = _time.GetTimestamp() });
+        load = leaveOut ? load.WithoutBroken() : load;
         return load.Errors.Count == 0 ? load : throw new ConfigException(load.Errors[0]);
     }
 
