@@ -26,8 +26,15 @@ public sealed partial class RuleTests
     public void Code_that_runs_as_root_is_little()
     {
         var lines = Directory.EnumerateFiles(Path.Combine(House.Root, "src", "Facteur.Root"), "*.cs", SearchOption.AllDirectories)
-            .Where(f => !f.Contains("/obj/", StringComparison.Ordinal)).Sum(f => File.ReadLines(f).Count());
-        Assert.InRange(lines, 100, 2500);
+            .Where(f => !f.Contains("/obj/", StringComparison.Ordinal)).ToDictionary(f => $"`{Path.GetRelativePath(House.Root, f)}`", f => File.ReadLines(f).Count());
+        Assert.InRange(lines.Values.Sum(), 100, 2500);
+        var page = File.ReadAllText(Path.Combine(House.Root, "docs", "security.md"));
+        var told = TableRow().Matches(page).Select(row => (row.Groups[1].Value, row.Groups[2].Value));
+        Assert.Equal(lines.Append(new("all", lines.Values.Sum())).Select(l => (l.Key, $"{l.Value}")).Order(), told.Order());
+        // And what it calls: by the types of Facteur.Unix that the assembly names.
+        using var root = House.Read("Root");
+        var used = House.Uses(root).Select(use => House.Outermost(use.Used)).Where(type => type.Namespace == "Facteur.Unix").Select(type => $"`{type.Name}`").Distinct().Order(StringComparer.Ordinal);
+        Assert.Equal(string.Join(", ", used), Uses().Match(page).Groups[1].Value);
     }
 
     [Fact]
@@ -98,6 +105,12 @@ public sealed partial class RuleTests
     // TrivialRewrite is trivial-rewrite; SpoolCommand is "facteur spool", whose own name would be the library's.
     private static string PageName(string name) =>
         InnerCapital().Replace(name.EndsWith("Command", StringComparison.Ordinal) ? name[..^"Command".Length] : name, "-$0").ToLowerInvariant();
+
+    [GeneratedRegex(@"^\| (`src/Facteur\.Root/[^`]+\.cs`|all) \| ([0-9]+) \|$", RegexOptions.Multiline)]
+    private static partial Regex TableRow();
+
+    [GeneratedRegex(@"^Of `src/Facteur\.Unix` it uses (.*)\.$", RegexOptions.Multiline)]
+    private static partial Regex Uses();
 
     [GeneratedRegex("(?<=[a-z])[A-Z]")]
     private static partial Regex InnerCapital();
