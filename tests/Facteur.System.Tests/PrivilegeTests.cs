@@ -328,6 +328,33 @@ public sealed class PrivilegeTests
         }
     }
 
+    /// <summary>docs/compatibility.md: names, owners and modes are Postfix's, where the commands are set-gid as in Postfix.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Sockets_have_the_names_and_modes_of_Postfix(bool setGid)
+    {
+        NeedsRoot();
+        using var instance = Owned("");
+        instance.Stop();
+        var facteur = Program.CopyTo($"{instance.Top}/programs");
+        Assert.Equal(0, Libc.chmod($"{facteur}-postdrop", setGid ? 0x5EDu : 0x1EDu));
+        Program.Run(facteur, ["postfix", "-c", $"{instance.Top}/etc", "start"]).Fine();
+        Assert.Equal(["control", "flush", "pickup", "postlog", "qmgr", "showq"], Directory.EnumerateFileSystemEntries($"{instance.Spool}/public").Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        Assert.Equal(0, UserAccount.Find("games", out var mail));
+        foreach (var (path, group, mode) in new[]
+        {
+            ("public", "news", setGid ? 0x1C8u : 0x1EDu), ("private", "games", 0x1C0u), ("public/pickup", "news", 0x1B6u), ("public/qmgr", "news", 0x1B6u), ("public/flush", "news", 0x1B6u), ("public/showq", "news", 0x1B6u),
+            ("public/postlog", "news", setGid ? 0x1B6u : 0x1B0u),
+        })
+        {
+            Assert.Equal(0, UnixFile.Status($"{instance.Spool}/{path}", followLinks: false, out var status));
+            Assert.Equal((path, mail!.Uid, GroupAccount.Find(group), mode), (path, status.Uid, status.Gid, status.Mode & 0x1FF));
+        }
+        Assert.Empty(Directory.EnumerateFileSystemEntries($"{instance.Spool}/private"));
+        instance.Stop();
+    }
+
     private static Instance Owned(string lines, Action<string>? prepare = null)
     {
         var instance = new Instance($"{Owners}\n{lines}\n");
