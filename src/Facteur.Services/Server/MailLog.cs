@@ -13,7 +13,7 @@ public sealed class MailLog : IMailLog, IDisposable
 {
     private const int BufferSize = 512 * 1024;
 
-    /// <summary>A busy log is written every so often, in milliseconds; a line that comes when nothing was logged for as long is written at once.</summary>
+    /// <summary>A busy log file is written every so often, in milliseconds; a line that comes when nothing was logged for as long is written at once.</summary>
     private const int BatchMilliseconds = 10;
 
     private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(5);
@@ -93,7 +93,7 @@ public sealed class MailLog : IMailLog, IDisposable
         {
             return Open(config, time);
         }
-        var line = new LogLine(false, Facility(config.Get(LogParameters.SyslogFacility)), config.Get(CommonParameters.Myhostname), Environment.ProcessId, time);
+        var line = new LogLine(false, Facility(config.Get(LogParameters.SyslogFacility)), config.Get(CommonParameters.Myhostname), Environment.ProcessId, time, stamped: true);
         return new MailLog(new LinkLogSink(link), line, config.Get(CommonParameters.SyslogName) + "/postlogd");
     }
 
@@ -221,7 +221,8 @@ public sealed class MailLog : IMailLog, IDisposable
                 {
                     return;
                 }
-                if (!_ended && !_flush && _reopenAt < 0 && _length <= BufferSize / 2)
+                // Nobody puts syslog's lines into their order.
+                if (_sink is not SyslogSink && !_ended && !_flush && _reopenAt < 0 && _length <= BufferSize / 2)
                 {
                     Monitor.Wait(_gate, BatchMilliseconds);
                 }
