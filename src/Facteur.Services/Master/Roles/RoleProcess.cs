@@ -337,7 +337,7 @@ public sealed class RoleProcess
             }
             else
             {
-                await _agents!.DrainAsync(AgentRole.LeaveLimit).ConfigureAwait(false);
+                await _agents!.LeaveAsync().ConfigureAwait(false);
             }
             End();
         }
@@ -373,7 +373,7 @@ public sealed class RoleProcess
         }
         if (_agents is not null)
         {
-            await _agents.DrainAsync(AgentRole.StopLimit).ConfigureAwait(false);
+            await _agents.StopAsync().ConfigureAwait(false);
             await _agents.DisposeAsync().ConfigureAwait(false);
         }
         if (_queue is not null)
