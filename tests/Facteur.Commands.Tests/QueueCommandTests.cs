@@ -368,6 +368,16 @@ public sealed class QueueCommandTests : IDisposable
         Assert.Equal([call], _queue.Calls);
     }
 
+    [Fact]
+    public void Postkick_is_root_s_and_the_owner_s()
+    {
+        Assert.Equal(1, Postkick.Run(Context("postkick", "public pickup W"), Access(), uid: 65_534));
+        Assert.Empty(_queue.Calls);
+        Assert.Equal(
+            "postkick: warning: unable to look up public/pickup: Permission denied\npostkick: warning: Cannot contact class public service pickup - perhaps the mail system is down\n",
+            _error.ToString());
+    }
+
     private static byte[] Record(char type, string text) => [(byte)type, (byte)text.Length, .. Encoding.Latin1.GetBytes(text)];
 
     private void Queue(string queue, string id, long size = 113, bool expire = false, ListedRecipient[]? recipients = null) =>
