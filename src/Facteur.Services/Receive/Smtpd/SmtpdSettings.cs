@@ -124,6 +124,12 @@ internal sealed class SmtpdSettings
         UseIpv6 = protocols.Contains("ipv6") || protocols.Contains("all");
         Idna2003 = config.Get(CommonParameters.EnableIdna2003Compatibility);
         Proxy = ProxyFilter.Of(config, arrows);
+        UpstreamProxyTimeout = config.Get(SmtpdParameters.UpstreamProxyProtocol) switch
+        {
+            "" => TimeSpan.Zero,
+            "haproxy" => config.Get(SmtpdParameters.UpstreamProxyTimeout),
+            var other => throw new ConfigException($"unsupported {SmtpdParameters.UpstreamProxyProtocol.Name} value: {other}"),
+        };
         Backwards = new BackwardsDefaults(config, arrows.MatchLists);
         Input = new InputOptions(config);
         Ehlo = new EhloAnswer(config, arrows.Tables);
@@ -337,6 +343,9 @@ internal sealed class SmtpdSettings
 
     /// <summary>smtpd_proxy_filter, or null.</summary>
     public ProxyFilter? Proxy { get; }
+
+    /// <summary>How long a proxy in front of us may take to say who the client is; zero where there is none.</summary>
+    public TimeSpan UpstreamProxyTimeout { get; }
 
     /// <summary>What compatibility_level alone decides.</summary>
     public BackwardsDefaults Backwards { get; }

@@ -77,4 +77,15 @@ internal static class BasicRestrictions
     // No session has TLS yet.
     public static ValueTask<Verdict> PlaintextSession(RestrictionContext context, Subject subject) =>
         new(context.Reject(context.Settings.PlaintextCode, "4.7.1", "Session encryption is required"));
+
+    /// <summary>permit, reject or defer, behind which more stands.</summary>
+    public static Restriction Last(string name, Func<RestrictionContext, Subject, ValueTask<Verdict>> check, string warning) => new(name, async (context, subject) =>
+    {
+        var verdict = await check(context, subject).ConfigureAwait(false);
+        if (!context.WarnIfReject)
+        {
+            context.Log.Warning(warning);
+        }
+        return verdict;
+    });
 }

@@ -220,7 +220,8 @@ internal sealed class RestrictionParser : IDisposable
         {
             if (at < names.Count && !warns && name is ("permit" or "reject" or "defer"))
             {
-                Warn($"restriction `{names[at]}' after `{name}' is ignored");
+                // Postfix: said each time that the list comes so far.
+                return BasicRestrictions.Last(name, check, $"restriction `{names[at]}' after `{name}' is ignored");
             }
             return new Restriction(name, check);
         }
