@@ -8,6 +8,7 @@ using Facteur.Contracts;
 using Facteur.Mail.Envelopes;
 using Facteur.Net.Connections;
 using Facteur.Net.Dns;
+using Facteur.Services.Check;
 using Facteur.Services.Master;
 using Facteur.Services.Receive.Smtpd;
 using Facteur.Services.Support.Anvil;
@@ -47,10 +48,19 @@ public sealed class Explainer : IAsyncDisposable
     /// <param name="time">The clock.</param>
     /// <exception cref="ConfigException">A value is not valid, or master.cf has no such smtpd.</exception>
     public Explainer(ConfigLoad load, SessionQuestion? session, IDnsResolver dns, TimeProvider time)
+        : this(load, session, dns, time, null)
     {
-        _around = new Surroundings(RoleSet.Receive | RoleSet.Rewrite, Explanation, time)
+    }
+
+    /// <summary>The same where all mistakes of the configuration are asked for: delivery agents are made, too, for what they find wrong.</summary>
+    internal Explainer(ConfigLoad load, SessionQuestion? session, IDnsResolver dns, TimeProvider time, SettingPlaces? places)
+    {
+        Mistakes = places is null ? null : new Mistakes(places, Explanation);
+        var roles = RoleSet.Receive | RoleSet.Rewrite | (places is null ? 0 : RoleSet.Deliver | RoleSet.Local);
+        _around = new Surroundings(roles, (IMailLog?)Mistakes ?? Explanation, time)
         {
             Explanation = Explanation,
+            Mistakes = Mistakes,
             Dns = new ExplainedDns(dns, Explanation, session?.Client, session?.Name),
             Hosts = new HostsFile(session?.Name is null ? "/etc/hosts" : "/dev/null", time),
             Incoming = _queue,
@@ -71,6 +81,9 @@ public sealed class Explainer : IAsyncDisposable
 
     /// <summary>What was said.</summary>
     public Explanation Explanation { get; } = new();
+
+    /// <summary>What is wrong with the configuration; null where that is not asked for.</summary>
+    internal Mistakes? Mistakes { get; }
 
     /// <summary>The generation that answers.</summary>
     internal Generation Generation => _generation;
