@@ -123,8 +123,9 @@ internal sealed class Mistakes(SettingPlaces places, IMailLog log) : IMailLog
 
     private void Add(bool isError, string text)
     {
-        var (file, line) = Named(text, _config) is { } name ? places.Of(_entry, name) : Quoted(text) ?? (_entry is null ? (places.MainPath, 0) : (places.MasterPath, _entry.Line));
-        _found.Add(new Mistake(file, line, isError, text));
+        var place = Named(text, _config) is { } name ? places.Of(_entry, name) : Quoted(text);
+        var (file, line) = place ?? (_entry is null ? (places.MainPath, 0) : (places.MasterPath, _entry.Line));
+        _found.Add(new Mistake(file, line, isError, place is null && _entry is not null ? $"{_entry.Name}/{_entry.TypeName}: {text}" : text));
     }
 
     /// <summary>The first word of a text that is the name of a parameter, or of something that is set.</summary>

@@ -81,8 +81,8 @@ internal sealed class StrangerSessions(Explainer explainer, StrangerDns dns)
         var sender = forgery.Sender ?? $"someone@{OwnDomain}";
         dns.Set(client, name == ClientFacts.Unknown ? "" : name, [OwnDomain, $"mail.{OwnDomain}", helo, AddressParts.Domain(sender).ToString(), .. ForeignDomains]);
         var question = new SessionQuestion(client, null, helo, sender, [recipient], "") { Claim = forgery.Claim };
-        var reply = await explainer.SessionAsync(question, cancel).ConfigureAwait(false);
-        if (reply is not ['2', ..] || explainer.Taken is not { } taken)
+        var answer = await explainer.SessionAsync(question, cancel).ConfigureAwait(false);
+        if (answer.Reply is not ['2', ..] || explainer.Taken is not { } taken)
         {
             return null;
         }
@@ -91,11 +91,10 @@ internal sealed class StrangerSessions(Explainer explainer, StrangerDns dns)
             var route = await explainer.Generation.Rewrite.ResolveAsync(taken.Sender, address, cancel).ConfigureAwait(false);
             if (Leaves(route, AddressParts.Domain(address)))
             {
-                // Of the replies, from the end: QUIT, the message, DATA, RCPT.
                 return
                 [
                     $"client {client}{(forgery.ReverseName is null ? "" : $" (named {name} by its own zone)")}", $"EHLO {helo}", .. forgery.Claim is null ? (string[])[] : [$"XCLIENT {forgery.Claim}"], $"MAIL FROM:<{sender}>", $"RCPT TO:<{recipient}>",
-                    $"reply {explainer.Replies[^4]}",
+                    $"reply {explainer.Answers.First(a => a.IsRecipient).Reply}",
                 ];
             }
         }

@@ -17,6 +17,7 @@ public sealed class TableCache : IDisposable
     private readonly Lock _writing = new();
     private string? _path;
     private readonly int _limit;
+    private readonly bool _readOnly;
     private readonly ITableEvents _events;
     private readonly ITimer _timer;
     private List<string> _changes = [];
@@ -31,9 +32,10 @@ public sealed class TableCache : IDisposable
     /// <param name="limit">Most entries; beyond it a tenth goes, those that were updated longest ago.</param>
     /// <param name="events">Where warnings go.</param>
     /// <param name="time">The clock.</param>
-    public TableCache(string map, int limit, ITableEvents events, TimeProvider time)
+    /// <param name="readOnly">The file is another process's: what changes is kept in memory.</param>
+    public TableCache(string map, int limit, ITableEvents events, TimeProvider time, bool readOnly = false)
     {
-        (_limit, _events) = (limit, events);
+        (_limit, _events, _readOnly) = (limit, events, readOnly);
         _timer = time.CreateTimer(static cache => ((TableCache)cache!).Write(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         if (map.Length == 0)
         {
@@ -154,7 +156,7 @@ public sealed class TableCache : IDisposable
             lock (_gate)
             {
                 _armed = false;
-                if (_path is null || _failed || (_changes.Count == 0 && !_rewrite))
+                if (_path is null || _failed || _readOnly || (_changes.Count == 0 && !_rewrite))
                 {
                     _changes.Clear();
                     return;
@@ -251,7 +253,7 @@ public sealed class TableCache : IDisposable
     private void Change(string key, string? value)
     {
         // Nobody writes any more what would be kept for a file that failed.
-        if (_path is not null && !_failed && CacheFile.Fits(key) && CacheFile.Fits(value ?? ""))
+        if (_path is not null && !_failed && !_readOnly && CacheFile.Fits(key) && CacheFile.Fits(value ?? ""))
         {
             _changes.Add(CacheFile.Line(key, value));
             Arm();
@@ -278,7 +280,7 @@ public sealed class TableCache : IDisposable
 
     private void Arm()
     {
-        if (!_armed && !_failed && _path is not null)
+        if (!_armed && !_failed && !_readOnly && _path is not null)
         {
             _armed = true;
             _timer.Change(WriteDelay, Timeout.InfiniteTimeSpan);

@@ -50,6 +50,7 @@ public sealed class MistakesTests : IDisposable
     [InlineData("smtpd_restriction_classes = strict", "", "main.cf:9: warning: restriction class `strict' needs a definition")]
     [InlineData("smtpd_client_restrictions = reject_unknown_client", "", "main.cf:9: warning: support for restriction \"reject_unknown_client\" will be removed")]
     [InlineData("", "smtpd_client_restrictions=reject_maps_rbl", "master.cf:2: error: smtpd_client_restrictions: support for restriction \"reject_maps_rbl\" has been removed in Postfix 3.9")]
+    [InlineData("", "smtpd_client_restrictions=permit_mynetworks,reject|LAST", "master.cf:14: error: odd/unix: flags=Q: flag \"Q\" is not known here: expected D, O, R or X")]
     [InlineData("", "smtpd_client_restrictions=permit_mynetworks,reject", null)]
     [InlineData("smtpd_client_restrictions = reject_rbl_client bl.example, check_policy_service unix:private/policy", "", null)]
     public async Task What_a_service_refuses_is_found(string main, string options, string? expected)
@@ -89,9 +90,10 @@ public sealed class MistakesTests : IDisposable
             {main.Replace("DIR", _directory, StringComparison.Ordinal)}
 
             """);
-        Write("master.cf", $"10025 inet n - n - - smtpd\n{string.Concat(options.Split('|', StringSplitOptions.RemoveEmptyEntries).Select(o => $"  -o {o.Trim()}\n"))}"
+        Write("master.cf", $"10025 inet n - n - - smtpd\n{string.Concat(options.Split('|', StringSplitOptions.RemoveEmptyEntries).Where(o => o != "LAST").Select(o => $"  -o {o.Trim()}\n"))}"
             + "pickup unix n - n 60 1 pickup\ncleanup unix n - n - 0 cleanup\nqmgr unix n - n 300 1 qmgr\nrewrite unix - - n - - trivial-rewrite\nbounce unix - - n - 0 bounce\ndefer unix - - n - 0 bounce\n"
-            + "local unix - n n - - local\nvirtual unix - n n - - virtual\nsmtp unix - - n - - smtp\nlmtp unix - - n - - lmtp\nerror unix - - n - - error\nfilter unix - n n - - pipe user=nobody argv=/bin/true\n");
+            + "local unix - n n - - local\nvirtual unix - n n - - virtual\nsmtp unix - - n - - smtp\nlmtp unix - - n - - lmtp\nerror unix - - n - - error\nfilter unix - n n - - pipe user=nobody argv=/bin/true\n"
+            + (options.EndsWith("LAST", StringComparison.Ordinal) ? "odd unix - - n - - lmtp flags=Q\n" : ""));
         var load = ConfigLoader.Load(_directory, new LoadOptions { ProcessName = "check" });
         Assert.Empty(load.Errors);
         await using var safety = new RelaySafety(load, TimeProvider.System);

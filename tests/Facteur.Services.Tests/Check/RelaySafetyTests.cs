@@ -344,7 +344,7 @@ public sealed class RelaySafetyTests : IDisposable
                 {
                     string[] session = ["client 203.0.113.10", $"EHLO {helo}", $"MAIL FROM:<{sender}>", $"RCPT TO:<{recipient}>", ""];
                     dns.Set(IPAddress.Parse("203.0.113.10"), "mail.stranger.example", ["stranger.example", helo, "elsewhere.example"]);
-                    var reply = explainer.SessionAsync(new SessionQuestion(IPAddress.Parse("203.0.113.10"), null, helo, sender, [recipient], ""), default).GetAwaiter().GetResult();
+                    var reply = explainer.SessionAsync(new SessionQuestion(IPAddress.Parse("203.0.113.10"), null, helo, sender, [recipient], ""), default).GetAwaiter().GetResult().Reply;
                     var relayed = reply is ['2', ..] && explainer.Taken is not null;
                     Assert.False(relayed, $"called closed ({safety.Text}), but {string.Join(" / ", session)}: {reply}\n{File.ReadAllText($"{_directory}/main.cf")}\n{explainer.Explanation.Text}");
                 }
