@@ -5,8 +5,8 @@ namespace Facteur.Commands;
 
 /// <summary>What the services say of a configuration.</summary>
 /// <param name="NotServed">What master.cf asks for and this system does not do yet.</param>
-/// <param name="Listeners">Whether strangers may relay, by listener.</param>
-public sealed record CheckedServices(IEnumerable<string> NotServed, IEnumerable<Finding> Listeners);
+/// <param name="Said">What they refuse or warn of when they are made, and whether strangers may relay, by listener.</param>
+public sealed record CheckedServices(IEnumerable<string> NotServed, IEnumerable<Finding> Said);
 
 /// <summary>"facteur check": everything that is wrong with a configuration, at once.</summary>
 public static class CheckCommand
@@ -40,14 +40,15 @@ public static class CheckCommand
         NameCheck.Run(load, places, findings);
         new AccountCheck(load, places, findings).Run();
         InterfaceCheck.Run(load, places, findings);
+        ValueCheck.Run(load, places, findings);
         DomainCheck.Run(load, places, findings);
         new TableCheck(load, places, findings, context.Time).Run();
         new CertificateCheck(load, places, findings, context.Time).Run();
         var said = services(load);
         ServiceCheck.Run(load, places, said.NotServed, findings);
-        foreach (var listener in said.Listeners)
+        foreach (var finding in said.Said)
         {
-            findings.Add(listener.Level, (listener.File, listener.Line), listener.Text);
+            findings.Add(finding.Level, (finding.File, finding.Line), finding.Text);
         }
         var worst = FindingLevel.Note;
         foreach (var finding in findings.Sorted(places))

@@ -14,9 +14,9 @@ internal static class CheckAnswer
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
     /// <summary>Asks them.</summary>
-    public static CheckedServices Ask(CommandContext context, ConfigLoad load) => new([.. RelaySafety.NotServed(load)], Listeners(context, load));
+    public static CheckedServices Ask(CommandContext context, ConfigLoad load) => new([.. RelaySafety.NotServed(load)], Said(context, load));
 
-    private static List<Finding> Listeners(CommandContext context, ConfigLoad load)
+    private static List<Finding> Said(CommandContext context, ConfigLoad load)
     {
         var path = $"{load.Config.ConfigDirectory}/master.cf";
         try
@@ -27,9 +27,10 @@ internal static class CheckAnswer
             {
                 ProcessIdentity.Become(owner.Uid, owner.Gid, ProcessIdentity.GroupsOf(owner));
             }
+            var mistakes = safety.Mistakes.Select(m => new Finding(m.File, m.Line, m.IsError ? FindingLevel.Error : FindingLevel.Warning, m.Text)).ToList();
             var judged = safety.JudgeAsync(Patience, CancellationToken.None).GetAwaiter().GetResult();
             safety.DisposeAsync().AsTask().GetAwaiter().GetResult();
-            return [.. judged.Select(listener => new Finding(path, listener.Entry.Line, Level(listener), $"{listener.Entry.Name}/{listener.Entry.TypeName}: {Word(listener.Relaying)}: {listener.Text}"))];
+            return [.. mistakes, .. judged.Select(listener => new Finding(path, listener.Entry.Line, Level(listener), $"{listener.Entry.Name}/{listener.Entry.TypeName}: {Word(listener.Relaying)}: {listener.Text}"))];
         }
         catch (ConfigException e)
         {

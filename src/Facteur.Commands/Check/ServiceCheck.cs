@@ -4,7 +4,7 @@ using Facteur.Unix;
 
 namespace Facteur.Commands.Check;
 
-/// <summary>master.cf: programs that are unknown or not there, services that hide others, transports that no service serves.</summary>
+/// <summary>master.cf: programs that are unknown or not there, services that hide others.</summary>
 internal static class ServiceCheck
 {
     private static readonly HashSet<string> Programs = new(StringComparer.Ordinal)
@@ -12,12 +12,6 @@ internal static class ServiceCheck
         "anvil", "bounce", "cleanup", "defer", "discard", "dnsblog", "error", "flush", "lmtp", "local", "nqmgr", "oqmgr", "pickup", "pipe", "postlogd", "postscreen", "proxymap", "qmgr", "qmqpd", "scache",
         "showq", "smtp", "smtpd", "spawn", "tlsmgr", "tlsproxy", "trace", "trivial-rewrite", "verify", "virtual",
     };
-
-    /// <summary>Parameters that name a transport.</summary>
-    internal static IReadOnlyList<string> Transports { get; } =
-    [
-        "local_transport", "virtual_transport", "relay_transport", "default_transport", "mailbox_transport", "fallback_transport", "error_transport", "address_verify_default_transport",
-    ];
 
     /// <param name="load">The configuration.</param>
     /// <param name="places">Where settings stand.</param>
@@ -50,7 +44,7 @@ internal static class ServiceCheck
         }
         if (load.Entries.Count > 0)
         {
-            NoService(load, places, findings);
+            TransportCheck.Run(load, places, findings);
         }
     }
 
@@ -76,21 +70,6 @@ internal static class ServiceCheck
             if (names.Length > 1 && !uint.TryParse(names[1], out _) && GroupAccount.Find(names[1]) is null)
             {
                 findings.Add(FindingLevel.Warning, place, $"{what}: {user}: unknown group name");
-            }
-        }
-    }
-
-    private static void NoService(ConfigLoad load, SettingPlaces places, Findings findings)
-    {
-        var served = load.Entries.Where(e => e.Type == ServiceType.Unix).Select(e => e.Name).ToHashSet(StringComparer.Ordinal);
-        foreach (var name in Transports.Where(places.Main.Entries.ContainsKey))
-        {
-            var value = load.Config.Find(name) ?? "";
-            var colon = value.IndexOf(':', StringComparison.Ordinal);
-            var transport = colon < 0 ? value : value[..colon];
-            if (transport.Length > 0 && !transport.Contains('$') && !served.Contains(transport))
-            {
-                findings.Add(FindingLevel.Error, places.Of(null, name), $"{name} = {value}: {places.MasterPath} has no service {transport}/unix");
             }
         }
     }

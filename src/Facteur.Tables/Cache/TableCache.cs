@@ -18,6 +18,7 @@ public sealed class TableCache : IDisposable
     private readonly Lock _writing = new();
     private string? _path;
     private readonly int _limit;
+    private readonly bool _readOnly;
     private readonly ITableEvents _events;
     private readonly ITimer _timer;
     private List<string> _changes = [];
@@ -32,9 +33,10 @@ public sealed class TableCache : IDisposable
     /// <param name="limit">Most entries; beyond it a tenth goes, those that were updated longest ago.</param>
     /// <param name="events">Where warnings go.</param>
     /// <param name="time">The clock.</param>
-    public TableCache(string map, int limit, ITableEvents events, TimeProvider time)
+    /// <param name="readOnly">The file is another process's: what changes is kept in memory.</param>
+    public TableCache(string map, int limit, ITableEvents events, TimeProvider time, bool readOnly = false)
     {
-        (_limit, _events) = (limit, events);
+        (_limit, _events, _readOnly) = (limit, events, readOnly);
         _timer = time.CreateTimer(static cache => ((TableCache)cache!).Write(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         if (map.Length == 0)
         {
@@ -156,7 +158,7 @@ public sealed class TableCache : IDisposable
             {
                 _armed = false;
                 _rewrite |= _failed;
-                if (_path is null || (_changes.Count == 0 && !_rewrite))
+                if (_path is null || _readOnly || (_changes.Count == 0 && !_rewrite))
                 {
                     _changes.Clear();
                     return;
@@ -268,7 +270,7 @@ public sealed class TableCache : IDisposable
     private void Change(string key, string? value)
     {
         // A file that failed is written whole.
-        if (_path is not null && !_failed && CacheFile.Fits(key) && CacheFile.Fits(value ?? ""))
+        if (_path is not null && !_failed && !_readOnly && CacheFile.Fits(key) && CacheFile.Fits(value ?? ""))
         {
             _changes.Add(CacheFile.Line(key, value));
             Arm();
@@ -295,7 +297,7 @@ public sealed class TableCache : IDisposable
 
     private void Arm()
     {
-        if (!_armed && _path is not null)
+        if (!_armed && !_readOnly && _path is not null)
         {
             _armed = true;
             _timer.Change(_failed ? RetryDelay : WriteDelay, Timeout.InfiniteTimeSpan);

@@ -106,8 +106,8 @@ internal sealed class SmtpdSettings
         VerpDelimiters = config.Get(CleanupParameters.DefaultVerpDelimiters);
         VerpFilter = config.Get(CleanupParameters.VerpDelimiterFilter);
         EventLimitExceptions = Networks(config, arrows, SmtpdParameters.ClientEventLimitExceptions);
-        ForbiddenCommands = new WordList(arrows.Tables, config.Get(SmtpdParameters.ForbiddenCommands));
-        NoopCommands = new WordList(arrows.Tables, config.Get(SmtpdParameters.NoopCommands));
+        ForbiddenCommands = new WordList(arrows.Tables, config, SmtpdParameters.ForbiddenCommands);
+        NoopCommands = new WordList(arrows.Tables, config, SmtpdParameters.NoopCommands);
         FastFlushDomains = arrows.MatchLists.Domains(SmtpdParameters.FastFlushDomains.Name, config.Get(SmtpdParameters.FastFlushDomains));
         LocalRecipientMaps = Open(config, arrows, RecipientMapsParameters.LocalRecipientMaps);
         RelayRecipientMaps = Open(config, arrows, RecipientMapsParameters.RelayRecipientMaps);
@@ -142,7 +142,7 @@ internal sealed class SmtpdSettings
         Macros = new SmtpdMacros(config.Get(UceParameters.ExpansionFilter));
         Footer = new RejectFooter(config.Get(UceParameters.RejectFooter), Open(config, arrows, UceParameters.RejectFooterMaps), Macros, Open(config, arrows, UceParameters.RejectFilterMaps));
         CommandFilter = Open(config, arrows, UceParameters.CommandFilter);
-        LogPermitActions = new WordList(arrows.Tables, config.Get(UceParameters.LogPermitActions));
+        LogPermitActions = new WordList(arrows.Tables, config, UceParameters.LogPermitActions);
         MxBackupNetworks = config.Get(UceParameters.PermitMxBackupNetworks).Trim().Length == 0 ? null : Networks(config, arrows, UceParameters.PermitMxBackupNetworks);
     }
 

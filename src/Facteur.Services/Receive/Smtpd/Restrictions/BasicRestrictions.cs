@@ -50,18 +50,20 @@ internal static class BasicRestrictions
         return new(context.ServerError());
     })
     {
-        IsBroken = true,
+        Wrong = warning,
     };
+
+    private const string OneOfThese =
+        "specify one of (check_client_access, check_reverse_client_hostname_access, check_helo_access, check_sender_access, check_recipient_access, check_etrn_access)";
 
     /// <summary>A table alone, in a list where it stands for no restriction.</summary>
     public static Restriction BareTable(string table) => new(table, (context, subject) =>
     {
-        context.Log.Warning("specify one of (check_client_access, check_reverse_client_hostname_access, check_helo_access, check_sender_access, check_recipient_access, check_etrn_access)"
-            + $" before {subject.Class} restriction \"{table}\"");
+        context.Log.Warning($"{OneOfThese} before {subject.Class} restriction \"{table}\"");
         return new(context.ServerError());
     })
     {
-        IsBroken = true,
+        Wrong = $"{OneOfThese} before \"{table}\"",
     };
 
     public static ValueTask<Verdict> UnauthPipelining(RestrictionContext context, Subject subject) =>
