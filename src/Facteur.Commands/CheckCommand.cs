@@ -10,9 +10,9 @@ public static class CheckCommand
 
     /// <summary>Checks and prints, a line each.</summary>
     /// <param name="context">Arguments and streams.</param>
-    /// <param name="listeners">Asks the services whether strangers may relay, by listener; called last: after it the process may be another user's.</param>
+    /// <param name="services">Asks the services what they refuse or warn of when they are made, and whether strangers may relay, by listener; called last: after it the process may be another user's.</param>
     /// <returns>0 when there is nothing worse than notes, 1 otherwise, 64 for wrong usage.</returns>
-    public static int Run(CommandContext context, Func<ConfigLoad, IEnumerable<Finding>> listeners)
+    public static int Run(CommandContext context, Func<ConfigLoad, IEnumerable<Finding>> services)
     {
         string? directory = null;
         var options = new GetOpt(context.Arguments, "c:");
@@ -35,13 +35,14 @@ public static class CheckCommand
         NameCheck.Run(load, places, findings);
         new AccountCheck(load, places, findings).Run();
         InterfaceCheck.Run(load, places, findings);
+        ValueCheck.Run(load, places, findings);
         DomainCheck.Run(load, places, findings);
         new TableCheck(load, places, findings, context.Time).Run();
         new CertificateCheck(load, places, findings, context.Time).Run();
         ServiceCheck.Run(load, places, findings);
-        foreach (var listener in listeners(load))
+        foreach (var finding in services(load))
         {
-            findings.Add(listener.Level, (listener.File, listener.Line), listener.Text);
+            findings.Add(finding.Level, (finding.File, finding.Line), finding.Text);
         }
         var worst = FindingLevel.Note;
         foreach (var finding in findings.Sorted(places))

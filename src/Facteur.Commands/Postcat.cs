@@ -72,9 +72,14 @@ public static class Postcat
             try
             {
                 using var file = names.Count == 0 ? context.Input : new FileStream(name, FileMode.Open, FileAccess.Read);
-                if (writer.Copy(new RecordFile(file), names.Count == 0 ? "stdin" : title ?? name) is { } warning)
+                var (wrong, isCut) = writer.Copy(new RecordFile(file), names.Count == 0 ? "stdin" : title ?? name);
+                if (wrong is not null)
                 {
-                    context.Warn($"{(names.Count == 0 ? "stdin" : name)}: {warning}");
+                    context.Warn($"{(names.Count == 0 ? "stdin" : name)}: {wrong}");
+                }
+                if (isCut)
+                {
+                    return context.Fatal("record read error");
                 }
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)

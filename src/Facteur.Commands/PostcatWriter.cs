@@ -78,18 +78,19 @@ internal sealed class PostcatWriter : IDisposable
         return true;
     }
 
-    /// <summary>Prints a file of records; a text when it is not valid.</summary>
-    public string? Copy(RecordFile file, string name)
+    /// <summary>Prints a file of records; a text when it is not valid, and whether it can't be read to its end.</summary>
+    public (string? Wrong, bool IsCut) Copy(RecordFile file, string name)
     {
+        string? error;
         var (started, inHeader, inContent, inLine) = (false, true, false, false);
-        while (file.Read(out var data, out var error) is not '\0' and var type)
+        while (file.Read(out var data, out error) is not '\0' and var type)
         {
             if (!started)
             {
                 // Postfix: what does not begin as a queue file is not shown.
                 if (type is not ('C' or 'T'))
                 {
-                    return "input is not a valid queue file";
+                    return ("input is not a valid queue file", false);
                 }
                 Marker(' ', $"*** ENVELOPE RECORDS {name} ***", plain: true);
                 started = true;
@@ -115,7 +116,7 @@ internal sealed class PostcatWriter : IDisposable
                     break;
                 case 'E':
                     Marker('E', $"*** MESSAGE FILE END {name} ***");
-                    return null;
+                    return default;
                 case 'N' or 'L' when inContent:
                     inHeader = inHeader && (inLine || data is [(byte)' ' or (byte)'\t', ..] || HeaderField.NameLength(data) > 0);
                     inLine = type == 'L';
@@ -140,9 +141,8 @@ internal sealed class PostcatWriter : IDisposable
                     }
                     break;
             }
-            error = null;
         }
-        return started ? "the file ends before its end record" : "input is not a valid queue file";
+        return (error ?? (started ? "the file ends before its end record" : "input is not a valid queue file"), error is not null);
     }
 
     private static string Value(char type, byte[] data)

@@ -187,7 +187,8 @@ internal sealed class PostconfEdit(CommandContext context, PostconfOptions optio
                     line = change(line, part, value);
                 }
                 return line;
-            }), []);
+            },
+            commentsFirst: true), []);
         foreach (var (operand, _, _, _, _) in requests.Where(r => failed is null && !matched.Contains(r.Operand)))
         {
             context.Warn($"unmatched service_name/type: \"{operand}\"");
@@ -206,7 +207,8 @@ internal sealed class PostconfEdit(CommandContext context, PostconfOptions optio
         // A second entry of the same service goes: the new one is to be the last.
         var edited = editor.Change(
             entry => changes.Exists(c => c.Concerns(entry)),
-            entry => changes.Find(c => c.Concerns(entry)) is { } change && found.Add(change) ? change.Entry : null);
+            entry => changes.Find(c => c.Concerns(entry)) is { } change && found.Add(change) ? change.Entry : null,
+            commentsFirst: false);
         foreach (var change in changes.Where(c => c.Entry is not null && !found.Contains(c)))
         {
             edited += MasterFormat.Format(change.Entry!, fold: true) + "\n";

@@ -1,4 +1,6 @@
+using Facteur.Config.Parameters;
 using Facteur.Contracts;
+using Facteur.Unix;
 
 namespace Facteur.Commands;
 
@@ -8,8 +10,9 @@ public static class Postkick
     /// <summary>Runs the command.</summary>
     /// <param name="context">Arguments and streams.</param>
     /// <param name="access">The way to the queue; null is the running system alone.</param>
+    /// <param name="uid">Who asks; null is the process's user.</param>
     /// <returns>The exit status: 0 or 1.</returns>
-    public static int Run(CommandContext context, QueueAccess? access = null)
+    public static int Run(CommandContext context, QueueAccess? access = null, uint? uid = null)
     {
         const string Usage = "usage: postkick [-c config_dir] [-v] class service request";
         var options = new GetOpt(context.Arguments, "c:v");
@@ -38,7 +41,10 @@ public static class Postkick
         {
             return context.Fatal($"unknown service: {class_} {service}; expected public pickup or public qmgr");
         }
-        (var queue, error) = (access ?? QueueAccess.RunningSystem).Connect(config);
+        // Postfix: the directory of the services' sockets is closed to all but root and mail_owner.
+        var directories = config.Get(CommonParameters.QueueDirectory);
+        var isClosed = (uid ?? Libc.getuid()) is not 0 and var user && !Postsuper.Owns($"{directories}/{class_}", user) && !Postsuper.Owns(directories, user);
+        (var queue, error) = isClosed ? (null, Errno.Text(Libc.EACCES)) : (access ?? QueueAccess.RunningSystem).Connect(config);
         if (queue is null)
         {
             context.Warn($"unable to look up {class_}/{service}: {error}");

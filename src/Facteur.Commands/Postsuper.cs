@@ -68,7 +68,7 @@ public static class Postsuper
             return context.Fatal(error);
         }
         // Refused here for ordinary users of a system-wide instance; the queue itself decides by the caller's credentials.
-        if ((uid ?? Libc.getuid()) != 0 && !OwnsQueue(config, uid ?? Libc.getuid()))
+        if ((uid ?? Libc.getuid()) != 0 && !Owns(config.Get(CommonParameters.QueueDirectory), uid ?? Libc.getuid()))
         {
             return context.Fatal("use of this command is reserved for the superuser");
         }
@@ -104,10 +104,11 @@ public static class Postsuper
         }
     }
 
-    private static unsafe bool OwnsQueue(IConfig config, uint uid)
+    /// <summary>Whether a file or directory is there and belongs to a user.</summary>
+    internal static unsafe bool Owns(string path, uint uid)
     {
         Stat stat;
-        return Libc.stat(config.Get(CommonParameters.QueueDirectory), &stat) == 0 && stat.Uid == uid;
+        return Libc.stat(path, &stat) == 0 && stat.Uid == uid;
     }
 
     /// <summary>The orders of one run, with their sums.</summary>

@@ -31,7 +31,7 @@ internal sealed class RecordFile(Stream file)
             var b = file.ReadByte();
             if (b < 0 || shift > 21)
             {
-                error = $"unexpected EOF in length, record type {type}";
+                error = $"unexpected EOF reading length, record type {type}";
                 return '\0';
             }
             length |= (b & 0x7f) << shift;

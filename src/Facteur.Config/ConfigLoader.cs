@@ -13,7 +13,8 @@ public static class ConfigLoader
     /// <param name="option">The argument of -c, or null.</param>
     /// <param name="environment">The environment.</param>
     public static string FindDirectory(string? option, IReadOnlyDictionary<string, string> environment) =>
-        option is { Length: > 0 } ? option : environment.GetValueOrDefault("MAIL_CONFIG") is { Length: > 0 } named ? named : "/etc/postfix";
+        // Postfix: an empty name is one, and leads to /main.cf.
+        (option ?? environment.GetValueOrDefault("MAIL_CONFIG") ?? "/etc/postfix") is { Length: > 0 } named ? named : "/";
 
     /// <summary>Reads and checks everything; nothing that the files hold throws.</summary>
     /// <param name="configDirectory">Directory of main.cf and master.cf.</param>

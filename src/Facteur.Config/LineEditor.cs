@@ -21,7 +21,7 @@ internal static class LineEditor
     /// <summary>Asks for each logical line what becomes of it.</summary>
     /// <param name="text">The file's text.</param>
     /// <param name="decide">What becomes of a line with this number.</param>
-    /// <param name="commentsFirst">Whether comments within a line that is replaced come before what takes its place (Postfix: master.cf) or after it (main.cf).</param>
+    /// <param name="commentsFirst">Whether comments within a line that is replaced come before what takes its place (Postfix: a changed entry of master.cf) or after it (a new entry in its place; main.cf).</param>
     internal static StringBuilder Edit(string text, Func<string, int, (Verdict Verdict, string? Text)> decide, bool commentsFirst = false)
     {
         var output = new StringBuilder(text.Length + 128);

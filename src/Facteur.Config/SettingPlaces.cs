@@ -53,17 +53,34 @@ public sealed class SettingPlaces
     /// <summary>"file:line", or "file" where there is no line.</summary>
     public static string Text((string File, int Line) place) => place.Line > 0 ? $"{place.File}:{place.Line}" : place.File;
 
-    // Within the logical line that starts there; its first line when the word stands nowhere.
-    private static int Find(string[] lines, int first, string word)
+    // Within the logical line that starts there; its first line when the word stands nowhere. A word that stands alone is meant before one that is part of another.
+    private static int Find(string[] lines, int first, string word) =>
+        Find(lines, first, word, static (line, word) => Stands(line, word)) ?? Find(lines, first, word, static (line, word) => line.Contains(word, StringComparison.Ordinal)) ?? first;
+
+    private static bool Stands(string line, string word)
+    {
+        for (var at = line.IndexOf(word, StringComparison.Ordinal); at >= 0 && word.Length > 0; at = line.IndexOf(word, at + 1, StringComparison.Ordinal))
+        {
+            if ((at == 0 || !IsOfWord(line[at - 1])) && (at + word.Length == line.Length || !IsOfWord(line[at + word.Length])))
+            {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private static bool IsOfWord(char c) => char.IsAsciiLetterOrDigit(c) || c is '_' or '.' or '-';
+
+    private static int? Find(string[] lines, int first, string word, Func<string, string, bool> holds)
     {
         for (var i = first - 1; i >= 0 && i < lines.Length && (i == first - 1 || lines[i] is [] or [' ' or '\t' or '#' or '\r', ..]); i++)
         {
-            if (!LogicalLine.IsBlankOrComment(lines[i]) && lines[i].Contains(word, StringComparison.Ordinal))
+            if (!LogicalLine.IsBlankOrComment(lines[i]) && holds(lines[i], word))
             {
                 return i + 1;
             }
         }
-        return first;
+        return null;
     }
 
     private static string Read(string path)

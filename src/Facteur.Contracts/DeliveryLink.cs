@@ -262,7 +262,7 @@ public sealed class DeliveryServer : IDisposable
     private ulong _number;
     private int _underWay;
     private bool _ending;
-    private bool _ended;
+    private bool _refuses;
 
     /// <summary>Makes the end; it serves once a link is attached.</summary>
     /// <param name="agents">The agent of a transport, null when there is none.</param>
@@ -288,16 +288,18 @@ public sealed class DeliveryServer : IDisposable
     }
 
     /// <summary>
-    /// Ends the server when no delivery is under way and the queue was told of every result: it takes no request from then on. A queue that is gone
-    /// is waited for as long as it was not told.
+    /// Ends the server when no delivery is under way and the queue has every result in its journal: it takes no request from then on. A result that is
+    /// only sent would be lost with this process, and its mail delivered again.
     /// </summary>
+    /// <param name="begins">Until then what the queue asks for is begun: no other agents have the place of these yet. Else it is left to the next ones.</param>
     /// <returns>Whether it has ended.</returns>
-    public bool TryEnd()
+    public bool TryEnd(bool begins)
     {
         lock (_gate)
         {
             _ending = true;
-            return _ended = _ended || (_queue is not { Closed: true } ? _open.All(static d => d.Result is not null) : _open.Count == 0);
+            _refuses |= !begins || _open.Count == 0;
+            return _refuses && _open.Count == 0;
         }
     }
 
@@ -465,9 +467,9 @@ public sealed class DeliveryServer : IDisposable
                     var delivery = new Delivery(request, this);
                     lock (server._gate)
                     {
-                        if (server._queue != this || server._ended)
+                        if (server._queue != this || server._refuses)
                         {
-                            // Its queue is gone, and the next one was not told of this: that one sends it. Or this end is gone: the next agents get it.
+                            // Its queue is gone, and the next one was not told of this: that one sends it. Or this end ends: the next agents get it.
                             return server._queue == this;
                         }
                         _deliveries[request.RequestId] = delivery;

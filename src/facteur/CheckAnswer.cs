@@ -13,8 +13,8 @@ internal static class CheckAnswer
     /// <summary>How long the servers behind one listener's tables may take.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
-    /// <summary>Whether strangers may relay, by listener.</summary>
-    public static List<Finding> Listeners(CommandContext context, ConfigLoad load)
+    /// <summary>What they refuse or warn of when they are made, and whether strangers may relay, by listener.</summary>
+    public static List<Finding> Said(CommandContext context, ConfigLoad load)
     {
         var path = $"{load.Config.ConfigDirectory}/master.cf";
         try
@@ -25,9 +25,10 @@ internal static class CheckAnswer
             {
                 ProcessIdentity.Become(owner.Uid, owner.Gid, ProcessIdentity.GroupsOf(owner));
             }
+            var mistakes = safety.Mistakes.Select(m => new Finding(m.File, m.Line, m.IsError ? FindingLevel.Error : FindingLevel.Warning, m.Text)).ToList();
             var judged = safety.JudgeAsync(Patience, CancellationToken.None).GetAwaiter().GetResult();
             safety.DisposeAsync().AsTask().GetAwaiter().GetResult();
-            return [.. judged.Select(listener => new Finding(path, listener.Entry.Line, Level(listener), $"{listener.Entry.Name}/{listener.Entry.TypeName}: {Word(listener.Relaying)}: {listener.Text}"))];
+            return [.. mistakes, .. judged.Select(listener => new Finding(path, listener.Entry.Line, Level(listener), $"{listener.Entry.Name}/{listener.Entry.TypeName}: {Word(listener.Relaying)}: {listener.Text}"))];
         }
         catch (ConfigException e)
         {

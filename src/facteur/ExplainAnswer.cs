@@ -54,13 +54,34 @@ internal static class ExplainAnswer
 
     private static int Session(CommandContext context, Explainer explainer, SessionQuestion question)
     {
-        var reply = explainer.SessionAsync(question, CancellationToken.None).GetAwaiter().GetResult();
+        var decisive = explainer.SessionAsync(question, CancellationToken.None).GetAwaiter().GetResult();
         context.Output.Write(explainer.Explanation.Text);
-        context.Output.WriteLine($"answer: {(reply.Length > 0 ? reply : "the connection was closed")}");
-        if (explainer.Explanation.Refusal is { } refusal)
+        // Of several recipients each has its answer; then there is one to the message, when one of them was taken.
+        IReadOnlyList<SessionAnswer> recipients = question.Recipients.Count > 1 ? [.. explainer.Answers.Where(a => a.IsRecipient)] : [];
+        foreach (var (recipient, answer) in question.Recipients.Zip(recipients))
         {
-            context.Output.WriteLine($"decided by: {refusal.Text}");
+            Write(context, $"answer to <{recipient}>", answer);
         }
-        return reply is ['2', ..] ? 0 : 1;
+        if (recipients.Count == 0)
+        {
+            Write(context, "answer", decisive);
+        }
+        else if (explainer.Answers.LastOrDefault(a => a.Command is "DATA" or "the message") is { } last)
+        {
+            Write(context, "answer", last);
+        }
+        return decisive.Reply is ['2', ..] ? 0 : 1;
+    }
+
+    private static void Write(CommandContext context, string what, SessionAnswer answer)
+    {
+        foreach (var line in answer.Reply.Length > 0 ? answer.Reply.Split('\n') : ["the connection was closed"])
+        {
+            context.Output.WriteLine($"{what}: {line}");
+        }
+        if (answer.Decision is { } decision)
+        {
+            context.Output.WriteLine($"decided by: {decision.Text}");
+        }
     }
 }

@@ -44,7 +44,7 @@ internal static class Names
         "postkick" => Postkick.Run(context, Access),
         "postlock" => Postlock.Run(context),
         "postmulti" => Postmulti.Run(context, (directory, words) => Postfix.Run(context with { Name = "postfix", Arguments = ["-c", directory, .. words] }, (d, single) => Daemon.Run(d, background: false, single, context))),
-        "check" => CheckCommand.Run(context, load => CheckAnswer.Listeners(context, load)),
+        "check" => CheckCommand.Run(context, load => CheckAnswer.Said(context, load)),
         "explain" => Explain.Run(context, question => ExplainAnswer.Run(context, question)),
         "spool" => SpoolCommand.Run(context, OpenSpool),
         LocalParent.Name => LocalParent.Run(context.Arguments),

@@ -360,12 +360,35 @@ public sealed class QueueCommandTests : IDisposable
     }
 
     [Theory]
+    [InlineData("S", "unexpected EOF reading length, record type 83")]
+    [InlineData("T\u0005ab", "unexpected EOF in data, record type 84 length 5")]
+    public void Postcat_of_a_file_that_is_cut_within_a_record_fails(string rest, string why)
+    {
+        var path = Path.Combine(_directory, "cut");
+        File.WriteAllBytes(path, [.. Record('T', "1795363594"), .. Record('S', "a@b"), .. Encoding.Latin1.GetBytes(rest)]);
+        var (status, text) = Postcat(path);
+        Assert.Equal(1, status);
+        Assert.EndsWith("\nsender: a@b\n", text, StringComparison.Ordinal);
+        Assert.Equal($"postcat: warning: {path}: {why}\npostcat: fatal: record read error\n", _error.ToString());
+    }
+
+    [Theory]
     [InlineData("public pickup W", "kick")]
     [InlineData("public qmgr D", "flush")]
     public void Postkick_wakes(string arguments, string call)
     {
         Assert.Equal(0, Postkick.Run(Context("postkick", arguments), Access()));
         Assert.Equal([call], _queue.Calls);
+    }
+
+    [Fact]
+    public void Postkick_is_root_s_and_the_owner_s()
+    {
+        Assert.Equal(1, Postkick.Run(Context("postkick", "public pickup W"), Access(), uid: 65_534));
+        Assert.Empty(_queue.Calls);
+        Assert.Equal(
+            "postkick: warning: unable to look up public/pickup: Permission denied\npostkick: warning: Cannot contact class public service pickup - perhaps the mail system is down\n",
+            _error.ToString());
     }
 
     private static byte[] Record(char type, string text) => [(byte)type, (byte)text.Length, .. Encoding.Latin1.GetBytes(text)];

@@ -257,6 +257,8 @@ public sealed class ConfigLoaderTests : IDisposable
     [InlineData("/a", "/b", "/a")]
     [InlineData(null, "/b", "/b")]
     [InlineData(null, null, "/etc/postfix")]
+    [InlineData("", "/b", "/")]
+    [InlineData(null, "", "/")]
     public void Directory_of_the_files(string? option, string? variable, string expected) =>
         Assert.Equal(expected, ConfigLoader.FindDirectory(option, variable is null ? new Dictionary<string, string>() : new Dictionary<string, string> { ["MAIL_CONFIG"] = variable }));
 

@@ -50,23 +50,22 @@ public sealed class DeliveryLinkTests : IDeliveryAgent, IDisposable
     }
 
     [Fact]
-    public async Task It_ends_when_a_queue_was_told_and_takes_nothing_more()
+    public async Task It_ends_when_a_queue_has_the_results_in_its_journal_and_takes_nothing_more()
     {
         var (near, far) = PipePair.Create();
         using var server = new DeliveryServer(_ => this, new ServiceLog(new NoLog(), "test"), outlives: true).Attach(near);
         var writer = new LinkWriter(far.Output);
         Ask(writer, 1);
         await Until(() => _begun.Count == 1);
-        Assert.False(server.TryEnd());
+        Assert.False(server.TryEnd(begins: true));
         // The queue is gone when it ends: the next one hears of it.
         writer.Complete();
         _go.Set();
         await Until(() => server.UnderWay == 0);
         await Task.Delay(50, TestContext.Current.CancellationToken);
-        Assert.False(server.TryEnd());
+        Assert.False(server.TryEnd(begins: true));
         var (next, nextFar) = PipePair.Create();
         server.Attach(next);
-        Assert.True(server.TryEnd());
         var sink = new Sink();
         var queue = new DeliveryClient(nextFar, static () => { });
         await Until(() =>
@@ -74,10 +73,38 @@ public sealed class DeliveryLinkTests : IDeliveryAgent, IDisposable
             queue.Poll(sink);
             return sink.Ended.Count == 1;
         });
+        Assert.False(server.TryEnd(begins: true));
+        queue.Recorded(sink.Ended);
+        queue.Flush();
+        await Until(() => server.TryEnd(begins: true));
         queue.Send(Request(2));
         queue.Flush();
         await Task.Delay(100, TestContext.Current.CancellationToken);
         Assert.Equal([1UL], _begun);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task While_it_ends_it_begins_what_the_next_agents_do_not_have(bool begins)
+    {
+        var (near, far) = PipePair.Create();
+        using var server = new DeliveryServer(_ => new Slow(this), new ServiceLog(new NoLog(), "test"), outlives: true).Attach(near);
+        var writer = new LinkWriter(far.Output);
+        Ask(writer, 1);
+        await Until(() => _begun.Count == 1);
+        Assert.False(server.TryEnd(begins));
+        Ask(writer, 2);
+        if (begins)
+        {
+            await Until(() => _begun.Count == 2);
+        }
+        else
+        {
+            await Task.Delay(100, TestContext.Current.CancellationToken);
+            Assert.Equal([1UL], _begun);
+        }
+        _go.Set();
     }
 
     [Theory]
@@ -98,7 +125,7 @@ public sealed class DeliveryLinkTests : IDeliveryAgent, IDisposable
         await Until(() => _begun.Count == 1);
         if (ends)
         {
-            server.TryEnd();
+            server.TryEnd(begins: true);
         }
         var results = new Results();
         await Until(() =>
@@ -176,6 +203,17 @@ public sealed class DeliveryLinkTests : IDeliveryAgent, IDisposable
         _begun.Enqueue(request.MessageId);
         _go.Wait(cancel);
         return new(new DeliveryResult(request.RequestId, [new RecipientResult(0, DeliveryStatus.Sent("ok"))]));
+    }
+
+    // Others go on meanwhile.
+    private sealed class Slow(DeliveryLinkTests test) : IDeliveryAgent
+    {
+        public async ValueTask<DeliveryResult> DeliverAsync(DeliveryRequest request, CancellationToken cancel)
+        {
+            test._begun.Enqueue(request.MessageId);
+            await Task.Run(() => test._go.Wait(cancel), cancel);
+            return new DeliveryResult(request.RequestId, []);
+        }
     }
 
     private static DeliveryRequest Request(ulong id, string transport = "smtp") => new()

@@ -57,7 +57,7 @@ public sealed class CheckTests : IDisposable
             "DIR/main.cf:18: error: mailbox_size_limit = 10 is smaller than message_size_limit = 10240000: local(8) does not deliver with it",
             "DIR/master.cf:1: note: smtp/inet: closed: strangers can't relay: smtpd_relay_restrictions refuses them (its default)",
             "DIR/master.cf:3: warning: unused parameter: smtpd_delay_rejekt: no parameter has this name, and nothing refers to it; the nearest name is smtpd_delay_reject",
-            "DIR/master.cf:4: error: service odd/unix: no program smtpf; expected one of ",
+            "DIR/master.cf:4: warning: service odd/unix (smtpf): there is no program smtpf: mail for it waits",
             "DIR/checks:1: note: the pattern /(a)\\1/ has a back-reference: ",
             "DIR/checks:2: warning: Unmatched ( or \\(",
         ];

@@ -47,6 +47,26 @@ public sealed class LogTests
     }
 
     [Fact]
+    public void The_lines_of_a_message_stand_in_the_order_in_which_it_went()
+    {
+        using var mail = Instance.Started();
+        Parallel.For(0, 8, session =>
+        {
+            for (var n = 0; n < 30; n++)
+            {
+                Assert.StartsWith("250", Client.Send(mail.Smtp, "s@box.test", $"{(char)('a' + session % 2)}@box.test", $"Subject: in order {session} {n}\n\n"), StringComparison.Ordinal);
+            }
+        });
+        Poll.Until(() => mail.Log.Split(": removed\n").Length > 8 * 30, () => mail.Log);
+        foreach (var id in mail.Log.Split('\n').Where(line => line.EndsWith(": removed", StringComparison.Ordinal)).Select(line => line.Split(' ')[^2]))
+        {
+            var lines = mail.Log.Split('\n').Where(line => line.Contains($" {id} ", StringComparison.Ordinal)).ToList();
+            Assert.Equal(["client=", "message-id=", "from=<", "to=<", "removed"], lines.Select(line => line[(line.IndexOf(id, StringComparison.Ordinal) + id.Length + 1)..]).Select(text =>
+                text.StartsWith("from=<", StringComparison.Ordinal) ? "from=<" : text.StartsWith("to=<", StringComparison.Ordinal) ? "to=<" : text.Contains('=') ? text[..(text.IndexOf('=') + 1)] : text));
+        }
+    }
+
+    [Fact]
     public void Commands_and_others_log_through_postlogd()
     {
         Assert.SkipWhen(Instance.Single, "needs a process per role");

@@ -67,7 +67,8 @@ internal sealed class AccountCheck(ConfigLoad load, SettingPlaces places, Findin
         }
     }
 
-    private bool IsUsed(string service) => ServiceCheck.Transports.Any(name => Value(name).Split(':')[0] == service && name switch
+    // Probes alone write no mailbox.
+    private bool IsUsed(string service) => TransportCheck.Transports.Where(name => !name.StartsWith("address_verify_", StringComparison.Ordinal)).Any(name => Value(name).Split(':')[0] == service && name switch
     {
         "local_transport" => Value("mydestination").Length > 0,
         "virtual_transport" => Value("virtual_mailbox_domains").Length > 0,

@@ -4,15 +4,9 @@ using Facteur.Unix;
 
 namespace Facteur.Commands.Check;
 
-/// <summary>master.cf: programs of pipe and spawn that are not there, services that hide others, transports that no service serves.</summary>
+/// <summary>master.cf: programs of pipe and spawn that are not there, services that hide others.</summary>
 internal static class ServiceCheck
 {
-    /// <summary>Parameters that name a transport.</summary>
-    internal static IReadOnlyList<string> Transports { get; } =
-    [
-        "local_transport", "virtual_transport", "relay_transport", "default_transport", "mailbox_transport", "fallback_transport", "error_transport", "address_verify_default_transport",
-    ];
-
     /// <param name="load">The configuration.</param>
     /// <param name="places">Where settings stand.</param>
     /// <param name="findings">Takes what is found.</param>
@@ -35,7 +29,7 @@ internal static class ServiceCheck
         }
         if (load.Entries.Count > 0)
         {
-            NoService(load, places, findings);
+            TransportCheck.Run(load, places, findings);
         }
     }
 
@@ -61,21 +55,6 @@ internal static class ServiceCheck
             if (names.Length > 1 && !uint.TryParse(names[1], out _) && GroupAccount.Find(names[1]) is null)
             {
                 findings.Add(FindingLevel.Warning, place, $"{what}: {user}: unknown group name");
-            }
-        }
-    }
-
-    private static void NoService(ConfigLoad load, SettingPlaces places, Findings findings)
-    {
-        var served = load.Entries.Where(e => e.Type == ServiceType.Unix).Select(e => e.Name).ToHashSet(StringComparer.Ordinal);
-        foreach (var name in Transports.Where(places.Main.Entries.ContainsKey))
-        {
-            var value = load.Config.Find(name) ?? "";
-            var colon = value.IndexOf(':', StringComparison.Ordinal);
-            var transport = colon < 0 ? value : value[..colon];
-            if (transport.Length > 0 && !transport.Contains('$') && !served.Contains(transport))
-            {
-                findings.Add(FindingLevel.Error, places.Of(null, name), $"{name} = {value}: {places.MasterPath} has no service {transport}/unix");
             }
         }
     }

@@ -37,7 +37,9 @@ internal sealed class TableCheck(ConfigLoad load, SettingPlaces places, Findings
         "qmqpd_authorized_clients", "debug_peer_list",
     ];
 
-    private readonly HashSet<string> _seen = new(StringComparer.Ordinal);
+    // What the opening of each table said, in the end why it can't be opened.
+    private readonly Dictionary<string, (List<(FindingLevel Level, string Text)> Said, string? Wrong)> _opened = new(StringComparer.Ordinal);
+    private List<(FindingLevel Level, string Text)> _said = [];
     private (string File, int Line) _place;
 
     public void Run()
@@ -61,9 +63,9 @@ internal sealed class TableCheck(ConfigLoad load, SettingPlaces places, Findings
         // Nothing is wrong.
     }
 
-    void ITableEvents.Warning(string text) => findings.AddSaid(FindingLevel.Warning, text, _place);
+    void ITableEvents.Warning(string text) => _said.Add((FindingLevel.Warning, text));
 
-    void ITableEvents.Error(string text) => findings.AddSaid(FindingLevel.Error, text, _place);
+    void ITableEvents.Error(string text) => _said.Add((FindingLevel.Error, text));
 
     private IConfig? ConfigOf(MasterEntry entry)
     {
@@ -108,24 +110,54 @@ internal sealed class TableCheck(ConfigLoad load, SettingPlaces places, Findings
             {
                 findings.Add(FindingLevel.Error, _place, $"{name}: {wrong}");
             }
-            else if (IsTable(name, element) && _seen.Add(element))
+            else if (IsTable(name, element) && (IsWritten(entry, name, element) || !_opened.ContainsKey(element)))
             {
-                Open(tables, name, element);
+                Table(tables, name, element);
             }
         }
     }
 
-    private void Open(TableSet tables, string setting, string name)
+    // A setting that refers to another one says nothing more than that one does.
+    private bool IsWritten(MasterEntry? entry, string name, string element) =>
+        (entry?.Overrides.LastOrDefault(o => o.Key == name).Value ?? (places.Main.Entries.TryGetValue(name, out var setting) ? setting.Value : "")).Contains(element, StringComparison.Ordinal);
+
+    private void Table(TableSet tables, string setting, string name)
+    {
+        var known = _opened.TryGetValue(name, out var opened);
+        if (!known)
+        {
+            _said = [];
+            opened = _opened[name] = (_said, Open(tables, name));
+        }
+        foreach (var (level, text) in opened.Said)
+        {
+            findings.AddSaid(level, text, _place);
+        }
+        if (opened.Wrong is { } wrong)
+        {
+            findings.Add(FindingLevel.Error, _place, $"{setting}: {name} can't be opened: {wrong}");
+        }
+        else if (!known)
+        {
+            BackReferences(name);
+        }
+    }
+
+    private static string? Open(TableSet tables, string name)
     {
         try
         {
             _ = tables.OpenOrThrow(name);
+            return null;
         }
         catch (TableException e)
         {
-            findings.Add(FindingLevel.Error, _place, $"{setting}: {name} can't be opened: {e.Message}");
-            return;
+            return e.Message;
         }
+    }
+
+    private void BackReferences(string name)
+    {
         try
         {
             if (name.Contains("regexp:", StringComparison.Ordinal) && WrittenTable.Read(name) is { } written)

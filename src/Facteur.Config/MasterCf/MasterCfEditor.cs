@@ -10,9 +10,10 @@ public sealed class MasterCfEditor(string path, string text)
     /// <summary>Puts other entries in the place of some.</summary>
     /// <param name="which">Which.</param>
     /// <param name="change">The new form; null removes the entry.</param>
-    public string Change(Func<WrittenEntry, bool> which, Func<WrittenEntry, MasterLine?> change) =>
+    /// <param name="commentsFirst">Whether comments within the entry come before its new form (Postfix: postconf -Fe, -Pe) or after it (-Me).</param>
+    public string Change(Func<WrittenEntry, bool> which, Func<WrittenEntry, MasterLine?> change, bool commentsFirst) =>
         Edit(text, (line, number) => Entry(line, number) is not { } entry || !which(entry) ? (Verdict.Keep, null)
-            : (Verdict.Replace, change(entry) is { } changed ? MasterFormat.Format(changed, fold: true) : null), commentsFirst: true).ToString();
+            : (Verdict.Replace, change(entry) is { } changed ? MasterFormat.Format(changed, fold: true) : null), commentsFirst).ToString();
 
     /// <summary>Turns entries into comments.</summary>
     /// <param name="which">Which.</param>

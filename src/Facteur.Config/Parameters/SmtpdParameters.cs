@@ -313,6 +313,12 @@ public static class SmtpdParameters
     /// <summary>smtpd_proxy_timeout.</summary>
     public static readonly TimeParameter ProxyTimeout = new("smtpd_proxy_timeout", "100s", "Longest wait for that filter.", 1);
 
+    /// <summary>smtpd_upstream_proxy_protocol.</summary>
+    public static readonly StringParameter UpstreamProxyProtocol = new("smtpd_upstream_proxy_protocol", "", "The protocol of a proxy in front of smtpd: haproxy.");
+
+    /// <summary>smtpd_upstream_proxy_timeout.</summary>
+    public static readonly TimeParameter UpstreamProxyTimeout = new("smtpd_upstream_proxy_timeout", "5s", "Longest wait for what that proxy says of the client.", 1);
+
     /// <summary>All rows.</summary>
     public static IReadOnlyList<Parameter> All { get; } =
     [
@@ -328,6 +334,6 @@ public static class SmtpdParameters
         UnknownClientRejectCode, RelayDomainsRejectCode, MultiRecipientBounceRejectCode, PlaintextRejectCode, UnknownLocalRecipientRejectCode,
         UnknownRelayRecipientRejectCode, UnknownVirtualAliasRejectCode, UnknownVirtualMailboxRejectCode, RejectTempfailAction,
         UnknownAddressTempfailAction, UnknownHeloHostnameTempfailAction, FastFlushDomains, AuthorizedVerpClients, AuthorizedXclientHosts, AuthorizedXforwardHosts,
-        ProxyFilter, ProxyEhlo, ProxyOptions, ProxyTimeout,
+        ProxyFilter, ProxyEhlo, ProxyOptions, ProxyTimeout, UpstreamProxyProtocol, UpstreamProxyTimeout,
     ];
 }

@@ -94,8 +94,8 @@ public sealed class AddressList
         }
         var text = Encoding.UTF8.GetString(bare);
         text = AddressOperator.Unclosed(text) is var closing && closing != 0 ? text.TrimEnd('\\') + closing : text;
-        // Postfix: a domain has no quotes.
-        return AddressOperator.Last(text, '@') is >= 0 and var at && text.AsSpan(at).StartsWith("@\"") && AddressParts.Unquote(text[(at + 1)..]) is var domain
+        // Postfix: a domain has no quotes and no backslashes.
+        return AddressOperator.Last(text, '@') is >= 0 and var at && (text.AsSpan(at).StartsWith("@\"") || text.AsSpan(at).Contains('\\')) && AddressParts.Unquote(text[(at + 1)..]).TrimEnd('\\') is var domain
             && HostName.IsValid(domain, international: true) ? $"{text.AsSpan(0, at + 1)}{domain}" : text;
     }
 

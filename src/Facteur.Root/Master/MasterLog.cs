@@ -61,7 +61,7 @@ internal sealed unsafe class MasterLog(TextWriter error)
         }
         var now = TimeProvider.System.GetLocalNow();
         var stamp = now.ToString("MMM ", CultureInfo.InvariantCulture) + now.Day.ToString(CultureInfo.InvariantCulture).PadLeft(2) + now.ToString(" HH:mm:ss", CultureInfo.InvariantCulture);
-        var whole = Encoding.UTF8.GetBytes($"{stamp} {_host} {_tag}[{Environment.ProcessId.ToString(CultureInfo.InvariantCulture)}]: {text}\n");
+        var whole = Encoding.UTF8.GetBytes($"{TimeProvider.System.GetTimestamp():x16}{stamp} {_host} {_tag}[{Environment.ProcessId.ToString(CultureInfo.InvariantCulture)}]: {text}\n");
         fixed (byte* line = whole)
         {
             _ = Libc.send(_socket, line, whole.Length, Libc.MSG_DONTWAIT | Libc.MSG_NOSIGNAL);

@@ -8,6 +8,7 @@ using Facteur.Services.Explain;
 using Facteur.Services.Master;
 using Facteur.Services.Receive.Smtpd;
 using Facteur.Services.Receive.Smtpd.Restrictions;
+using Facteur.Services.Server;
 using Facteur.Tables;
 
 namespace Facteur.Services.Check;
@@ -69,7 +70,7 @@ public sealed class RelaySafety : IAsyncDisposable
         _time = time;
         _places = new SettingPlaces(load.Config.ConfigDirectory);
         var dns = new StrangerDns();
-        _explainer = new Explainer(_load, null, dns, time);
+        _explainer = new Explainer(_load, null, dns, time, _places);
         _sessions = new StrangerSessions(_explainer, dns);
         _tables = new TableSet(load.Config, new Unheard(), time, new TableOptions { Utf8 = load.Config.Get(CommonParameters.Smtputf8Enable) });
         _answers = new TableAnswers(_tables);
@@ -81,6 +82,7 @@ public sealed class RelaySafety : IAsyncDisposable
                 var smtpd = _explainer.Generation.Smtpd(entry);
                 _smtpds.Add((entry, smtpd, ""));
                 Read(smtpd.Stages.Lists);
+                _explainer.Mistakes!.Take(entry, smtpd.Stages.Written);
                 _sessions.Add(Tops(_load.Config.With(entry.Overrides)));
             }
             catch (ConfigException e)
@@ -88,7 +90,11 @@ public sealed class RelaySafety : IAsyncDisposable
                 _smtpds.Add((entry, null, e.Message));
             }
         }
+        OthersMistakes();
     }
+
+    /// <summary>What the services find wrong when they are made; where a value is, the verdicts are about its default.</summary>
+    public IEnumerable<Mistake> Mistakes => _explainer.Mistakes!.Found;
 
     /// <summary>Judges every smtpd of master.cf; where it has no service, main.cf by the listener that every system has.</summary>
     /// <param name="limit">How long servers may take for the sessions of one listener: what they do not answer in that time is not shown.</param>
@@ -138,6 +144,19 @@ public sealed class RelaySafety : IAsyncDisposable
 
     private static IReadOnlyList<MasterEntry> Alone(ConfigLoad load) =>
         MasterCfFile.Parse($"{load.Config.ConfigDirectory}/master.cf", "smtp inet n - n - - smtpd").ReadEntries([]);
+
+    // What else a start reads.
+    private void OthersMistakes()
+    {
+        var pickup = _load.Entries.FirstOrDefault(e => e.Command == "pickup");
+        _explainer.Mistakes!.Try(pickup is null ? _load.Config : _load.Config.With(pickup.Overrides), pickup, config => new InputOptions(config));
+        _explainer.Mistakes.Try(_load.Config, null, config => MailLog.Place(config));
+        var hosts = new HostsFile("/etc/hosts", _time);
+        foreach (var entry in _load.Entries.Where(e => e is { Command: "smtpd", Type: ServiceType.Inet }))
+        {
+            _explainer.Mistakes.Try(_load.Config.With(entry.Overrides), entry, config => ListenAddresses.Of(entry, config, hosts));
+        }
+    }
 
     private void Read(IEnumerable<RestrictionList> lists)
     {

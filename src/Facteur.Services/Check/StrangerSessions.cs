@@ -1,4 +1,5 @@
 using System.Net;
+using Facteur.Config.MasterCf;
 using Facteur.Contracts;
 using Facteur.Mail.Addresses;
 using Facteur.Services.Explain;
@@ -60,6 +61,19 @@ internal sealed class StrangerSessions(Explainer explainer, StrangerDns dns)
         return [];
     }
 
+    // Mail for what counts as ours ends here, unless its transport goes to the recipient's own site after all (virtual_transport = smtp).
+    private bool Leaves(Resolution route, ReadOnlySpan<char> domain)
+    {
+        const ResolveFlags Here = ResolveFlags.Local | ResolveFlags.VirtualAlias | ResolveFlags.VirtualMailbox;
+        if ((route.Flags & (ResolveFlags.Fail | ResolveFlags.Error)) != 0 || route.Transport is "error" or "retry" or "discard")
+        {
+            return false;
+        }
+        return (route.Flags & Here) == 0
+            || (explainer.Generation.Entries.FirstOrDefault(e => e.Name == route.Transport && e.Type == ServiceType.Unix) is { Command: "smtp" or "lmtp" }
+                && domain.Equals(route.Nexthop, StringComparison.OrdinalIgnoreCase));
+    }
+
     private async Task<IReadOnlyList<string>?> SessionAsync(IPAddress client, Forgery forgery, string recipient, CancellationToken cancel)
     {
         var name = forgery.ReverseName ?? $"mail.{OwnDomain}";
@@ -67,22 +81,20 @@ internal sealed class StrangerSessions(Explainer explainer, StrangerDns dns)
         var sender = forgery.Sender ?? $"someone@{OwnDomain}";
         dns.Set(client, name == ClientFacts.Unknown ? "" : name, [OwnDomain, $"mail.{OwnDomain}", helo, AddressParts.Domain(sender).ToString(), .. ForeignDomains]);
         var question = new SessionQuestion(client, null, helo, sender, [recipient], "") { Claim = forgery.Claim };
-        var reply = await explainer.SessionAsync(question, cancel).ConfigureAwait(false);
-        if (reply is not ['2', ..] || explainer.Taken is not { } taken)
+        var answer = await explainer.SessionAsync(question, cancel).ConfigureAwait(false);
+        if (answer.Reply is not ['2', ..] || explainer.Taken is not { } taken)
         {
             return null;
         }
         foreach (var address in taken.Recipients.Select(r => r.Address).Where(a => ForeignDomains.Contains(AddressParts.Domain(a).ToString())))
         {
             var route = await explainer.Generation.Rewrite.ResolveAsync(taken.Sender, address, cancel).ConfigureAwait(false);
-            const ResolveFlags Here = ResolveFlags.Local | ResolveFlags.VirtualAlias | ResolveFlags.VirtualMailbox | ResolveFlags.Fail | ResolveFlags.Error;
-            if ((route.Flags & Here) == 0 && route.Transport is not ("error" or "retry" or "discard"))
+            if (Leaves(route, AddressParts.Domain(address)))
             {
-                // Of the replies, from the end: QUIT, the message, DATA, RCPT.
                 return
                 [
                     $"client {client}{(forgery.ReverseName is null ? "" : $" (named {name} by its own zone)")}", $"EHLO {helo}", .. forgery.Claim is null ? (string[])[] : [$"XCLIENT {forgery.Claim}"], $"MAIL FROM:<{sender}>", $"RCPT TO:<{recipient}>",
-                    $"reply {explainer.Replies[^4]}",
+                    $"reply {explainer.Answers.First(a => a.IsRecipient).Reply}",
                 ];
             }
         }

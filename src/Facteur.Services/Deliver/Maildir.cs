@@ -1,4 +1,7 @@
 using System.Globalization;
+using Facteur.Config;
+using Facteur.Config.Parameters;
+using Facteur.Mail.Addresses;
 using Facteur.Unix;
 
 namespace Facteur.Services.Deliver;
@@ -15,6 +18,9 @@ internal static class Maildir
 
     /// <summary>What comes before the reason of a failure.</summary>
     public const string FailedWords = "maildir delivery failed: ";
+
+    /// <summary>What names of files end with. Postfix: the machine's own name, whatever myhostname says; several machines may share a Maildir.</summary>
+    public static string HostOf(IConfig config) => HostFacts.Current().HostName is var own && HostName.IsValid(own) ? own : config.Get(CommonParameters.Myhostname);
 
     /// <summary>Delivers one message.</summary>
     /// <param name="directory">The Maildir, with "/" at its end.</param>

@@ -3,11 +3,11 @@ using System.IO.Pipelines;
 using System.Net;
 using System.Text;
 using Facteur.Config;
-using Facteur.Config.MasterCf;
 using Facteur.Contracts;
 using Facteur.Mail.Envelopes;
 using Facteur.Net.Connections;
 using Facteur.Net.Dns;
+using Facteur.Services.Check;
 using Facteur.Services.Master;
 using Facteur.Services.Receive.Smtpd;
 using Facteur.Services.Support.Anvil;
@@ -20,11 +20,24 @@ namespace Facteur.Services.Explain;
 /// <param name="Helo">The argument of EHLO; null: the name, or the address in brackets.</param>
 /// <param name="Sender">MAIL FROM, without brackets; null: the session ends after EHLO.</param>
 /// <param name="Recipients">RCPT TO, without brackets.</param>
-/// <param name="Service">The master.cf entry of type inet that serves it: smtp, submission.</param>
+/// <param name="Service">The smtpd of master.cf that serves it (<see cref="ExplainedListener"/>).</param>
 public sealed record SessionQuestion(IPAddress Client, string? Name, string? Helo, string? Sender, IReadOnlyList<string> Recipients, string Service)
 {
     /// <summary>The arguments of XCLIENT, said after EHLO; null: it is not said.</summary>
     public string? Claim { get; init; }
+}
+
+/// <summary>The reply to a command of a session.</summary>
+/// <param name="Command">The command; "the message" for content, "" for the greeting.</param>
+/// <param name="Reply">Its lines, LF between them; "" when the connection was closed.</param>
+/// <param name="Decision">Who refused it; null when it was not refused, or by no restriction.</param>
+public sealed record SessionAnswer(string Command, string Reply, Decision? Decision)
+{
+    /// <summary>It was not refused.</summary>
+    public bool IsGood => Reply is ['2' or '3', ..];
+
+    /// <summary>It is the answer to a recipient.</summary>
+    public bool IsRecipient => Command.StartsWith("RCPT", StringComparison.Ordinal);
 }
 
 /// <summary>
@@ -37,7 +50,9 @@ public sealed class Explainer : IAsyncDisposable
     private readonly ExplainedQueue _queue = new();
     private readonly Surroundings _around;
     private readonly Generation _generation;
-    private readonly List<string> _replies = [];
+    private readonly List<SessionAnswer> _answers = [];
+    private readonly ExplainedProbes _probes;
+    private readonly IPEndPoint? _local;
     private SmtpdService? _smtpd;
 
     /// <summary>Makes the services and opens their tables.</summary>
@@ -47,13 +62,24 @@ public sealed class Explainer : IAsyncDisposable
     /// <param name="time">The clock.</param>
     /// <exception cref="ConfigException">A value is not valid, or master.cf has no such smtpd.</exception>
     public Explainer(ConfigLoad load, SessionQuestion? session, IDnsResolver dns, TimeProvider time)
+        : this(load, session, dns, time, null)
     {
-        _around = new Surroundings(RoleSet.Receive | RoleSet.Rewrite, Explanation, time)
+    }
+
+    /// <summary>The same where all mistakes of the configuration are asked for: delivery agents are made, too, for what they find wrong.</summary>
+    internal Explainer(ConfigLoad load, SessionQuestion? session, IDnsResolver dns, TimeProvider time, SettingPlaces? places)
+    {
+        Mistakes = places is null ? null : new Mistakes(places, Explanation);
+        _probes = new ExplainedProbes(Master.Roles.Entries.ConfigOf(load, "verify"), Explanation, time);
+        var roles = RoleSet.Receive | RoleSet.Rewrite | (places is null ? 0 : RoleSet.Deliver | RoleSet.Local);
+        _around = new Surroundings(roles, (IMailLog?)Mistakes ?? Explanation, time)
         {
             Explanation = Explanation,
+            Mistakes = Mistakes,
             Dns = new ExplainedDns(dns, Explanation, session?.Client, session?.Name),
             Hosts = new HostsFile(session?.Name is null ? "/etc/hosts" : "/dev/null", time),
             Incoming = _queue,
+            Probes = _probes,
             Anvil = new AnvilService(load.Config, log: null, time),
             FlushSite = static (_, _) => default,
             FreeBytes = static () => long.MaxValue,
@@ -63,8 +89,7 @@ public sealed class Explainer : IAsyncDisposable
         _around.Generation.Now = _generation;
         if (session is not null)
         {
-            var entry = load.Entries.FirstOrDefault(e => e is { Type: ServiceType.Inet, Command: "smtpd" } && e.Name[(e.Name.LastIndexOf(':') + 1)..] == session.Service)
-                ?? throw new ConfigException($"{load.Config.ConfigDirectory}/master.cf: no smtpd serves {session.Service} inet");
+            (var entry, _local) = ExplainedListener.Find(load, session.Service, _around.Hosts);
             _smtpd = _generation.Smtpd(entry);
         }
     }
@@ -72,11 +97,14 @@ public sealed class Explainer : IAsyncDisposable
     /// <summary>What was said.</summary>
     public Explanation Explanation { get; } = new();
 
+    /// <summary>What is wrong with the configuration; null where that is not asked for.</summary>
+    internal Mistakes? Mistakes { get; }
+
     /// <summary>The generation that answers.</summary>
     internal Generation Generation => _generation;
 
-    /// <summary>The replies of the last session, of each its last line.</summary>
-    internal IReadOnlyList<string> Replies => _replies;
+    /// <summary>The replies of the last session, in order.</summary>
+    public IReadOnlyList<SessionAnswer> Answers => _answers;
 
     /// <summary>What the last session sent to the queue; null: nothing.</summary>
     internal Envelope? Taken => _queue.Last;
@@ -85,34 +113,35 @@ public sealed class Explainer : IAsyncDisposable
     internal void Serve(SmtpdService smtpd) => _smtpd = smtpd;
 
     /// <summary>Plays a session, command by command.</summary>
-    /// <returns>The reply to the last command that decided: of RCPT, of an earlier one that was refused, or of the end of the message.</returns>
-    public async Task<string> SessionAsync(SessionQuestion question, CancellationToken cancel)
+    /// <returns>The answer that decided: the last refusal of RCPT, of an earlier command, or what was said at the end of the message.</returns>
+    public async Task<SessionAnswer> SessionAsync(SessionQuestion question, CancellationToken cancel)
     {
         var remote = new IPEndPoint(question.Client, 0);
-        var (server, client) = DuplexPair.Create(null, remote);
+        var (server, client) = DuplexPair.Create(_local, remote);
         await using (server.ConfigureAwait(false))
         await using (client.ConfigureAwait(false))
         {
-            _replies.Clear();
+            _answers.Clear();
             _queue.Last = null;
-            Explanation.Begin($"connect from {question.Client}");
+            Explanation.Begin($"connect from {question.Client}{(_local is null ? "" : $" to {_local}")}");
+            Explanation.Forget();
             var session = ServeAsync(server, remote, cancel);
-            var reply = await ReplyAsync(client.Input, cancel).ConfigureAwait(false);
+            var answer = await AnswerAsync("", client.Input, cancel).ConfigureAwait(false);
             var helo = question.Helo ?? (question.Name is null or "unknown" ? Literal(question.Client) : question.Name);
-            if (question.Claim is not null && IsGood(reply) && IsGood(reply = await CommandAsync(client, $"EHLO {helo}", cancel).ConfigureAwait(false)))
+            if (question.Claim is not null && answer.IsGood && (answer = await CommandAsync(client, $"EHLO {helo}", cancel).ConfigureAwait(false)).IsGood)
             {
-                reply = await CommandAsync(client, $"XCLIENT {question.Claim}", cancel).ConfigureAwait(false);
+                answer = await CommandAsync(client, $"XCLIENT {question.Claim}", cancel).ConfigureAwait(false);
             }
-            if (IsGood(reply) && IsGood(reply = await CommandAsync(client, $"EHLO {helo}", cancel).ConfigureAwait(false)) && question.Sender is not null
-                && IsGood(reply = await CommandAsync(client, $"MAIL FROM:<{question.Sender}>", cancel).ConfigureAwait(false)))
+            if (answer.IsGood && (answer = await CommandAsync(client, $"EHLO {helo}", cancel).ConfigureAwait(false)).IsGood && question.Sender is not null
+                && (answer = await CommandAsync(client, $"MAIL FROM:<{question.Sender}>", cancel).ConfigureAwait(false)).IsGood)
             {
-                reply = await RecipientsAsync(client, question, reply, cancel).ConfigureAwait(false);
+                answer = await RecipientsAsync(client, question, answer, cancel).ConfigureAwait(false);
             }
             await CommandAsync(client, "QUIT", cancel).ConfigureAwait(false);
             await client.Output.CompleteAsync().ConfigureAwait(false);
             await session.ConfigureAwait(false);
             await RoutesAsync(cancel).ConfigureAwait(false);
-            return reply;
+            return answer;
         }
     }
 
@@ -139,44 +168,41 @@ public sealed class Explainer : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         _smtpd?.Dispose();
+        _probes.Dispose();
         await _generation.DisposeAsync().ConfigureAwait(false);
     }
-
-    private static bool IsGood(string reply) => reply is ['2' or '3', ..];
 
     private static string Literal(IPAddress address) => address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6 ? $"[IPv6:{address}]" : $"[{address}]";
 
     private async Task ServeAsync(Connection server, IPEndPoint remote, CancellationToken cancel)
     {
-        await _smtpd!.ServeAsync(server, remote, null, cancel).ConfigureAwait(false);
+        await _smtpd!.ServeAsync(server, remote, _local, cancel).ConfigureAwait(false);
         await server.Output.CompleteAsync().ConfigureAwait(false);
     }
 
-    private async Task<string> RecipientsAsync(Connection client, SessionQuestion question, string reply, CancellationToken cancel)
+    private async Task<SessionAnswer> RecipientsAsync(Connection client, SessionQuestion question, SessionAnswer answer, CancellationToken cancel)
     {
         var accepted = false;
-        var refused = "";
+        SessionAnswer? refused = null;
         foreach (var recipient in question.Recipients)
         {
-            Explanation.Forget();
-            reply = await CommandAsync(client, $"RCPT TO:<{recipient}>", cancel).ConfigureAwait(false);
-            accepted |= IsGood(reply);
-            refused = IsGood(reply) ? refused : reply;
+            answer = await CommandAsync(client, $"RCPT TO:<{recipient}>", cancel).ConfigureAwait(false);
+            accepted |= answer.IsGood;
+            refused = answer.IsGood ? refused : answer;
         }
-        if (!accepted)
+        if (accepted && (answer = await CommandAsync(client, "DATA", cancel).ConfigureAwait(false)).IsGood)
         {
-            return reply;
+            answer = await CommandAsync(client, "Subject: explained\r\n\r\n.", cancel).ConfigureAwait(false);
         }
-        Explanation.Forget();
-        reply = await CommandAsync(client, "DATA", cancel).ConfigureAwait(false);
-        reply = IsGood(reply) ? await CommandAsync(client, "Subject: explained\r\n\r\n.", cancel).ConfigureAwait(false) : reply;
-        return refused.Length > 0 ? refused : reply;
+        return refused ?? answer;
     }
 
-    private async Task<string> CommandAsync(Connection client, string command, CancellationToken cancel)
+    private async Task<SessionAnswer> CommandAsync(Connection client, string command, CancellationToken cancel)
     {
+        var name = command.StartsWith("Subject:", StringComparison.Ordinal) ? "the message" : command;
         Explanation.End();
-        Explanation.Begin(command.StartsWith("Subject:", StringComparison.Ordinal) ? "the message" : command);
+        Explanation.Begin(name);
+        Explanation.Forget();
         try
         {
             // A session that has ended takes nothing any more; its last reply stands.
@@ -184,14 +210,27 @@ public sealed class Explainer : IAsyncDisposable
         }
         catch (InvalidOperationException)
         {
-            return "";
+            return new SessionAnswer(name, "", null);
         }
-        return await ReplyAsync(client.Input, cancel).ConfigureAwait(false);
+        return await AnswerAsync(name, client.Input, cancel).ConfigureAwait(false);
     }
 
-    /// <returns>The last line of a reply; "" when the session has ended.</returns>
+    private async Task<SessionAnswer> AnswerAsync(string command, PipeReader input, CancellationToken cancel)
+    {
+        var reply = await ReplyAsync(input, cancel).ConfigureAwait(false);
+        var answer = new SessionAnswer(command, reply, null);
+        answer = answer.IsGood ? answer : answer with { Decision = Explanation.Refusal };
+        if (reply.Length > 0)
+        {
+            _answers.Add(answer);
+        }
+        return answer;
+    }
+
+    /// <returns>The lines of a reply; "" when the session has ended.</returns>
     private async Task<string> ReplyAsync(PipeReader input, CancellationToken cancel)
     {
+        var lines = new List<string>();
         while (true)
         {
             var result = await input.ReadAsync(cancel).ConfigureAwait(false);
@@ -201,10 +240,10 @@ public sealed class Explainer : IAsyncDisposable
                 var line = Encoding.UTF8.GetString(buffer.Slice(0, end)).TrimEnd('\r');
                 input.AdvanceTo(buffer.GetPosition(1, end));
                 Explanation.Add($"reply: {line}");
+                lines.Add(line);
                 if (line.Length < 4 || line[3] != '-')
                 {
-                    _replies.Add(line);
-                    return line;
+                    return string.Join('\n', lines);
                 }
                 continue;
             }

@@ -10,10 +10,12 @@ namespace Facteur.Services.Explain;
 /// <param name="Table">The table that answered last before it refused, "type:name"; null when none did.</param>
 /// <param name="Key">The key it found.</param>
 /// <param name="Place">Where the answer stands, "file:line"; null where it has no line.</param>
-public sealed record Decision(string Restriction, string? Table, string? Key, string? Place)
+/// <param name="Answer">What a server said: a DNS list, a policy service, what is known of an address; null for a table's.</param>
+public sealed record Decision(string Restriction, string? Table, string? Key, string? Place, string? Answer = null)
 {
-    /// <summary>check_sender_access, hash:/etc/senders "a@b" (/etc/senders:3).</summary>
-    public string Text => $"{Restriction}{(Table is null ? "" : $", {Table} \"{Key}\"")}{(Place is null ? "" : $" ({Place})")}";
+    /// <summary>check_sender_access, hash:/etc/senders "a@b" (/etc/senders:3), or reject_rbl_client, dns A "1.2.0.192.list.example": 127.0.0.2.</summary>
+    public string Text =>
+        $"{Restriction}{(Table is null ? "" : $", {Table}")}{(Key is null ? "" : $" \"{Key}\"")}{(Answer is null ? "" : $": {Explanation.Printable(Answer)}")}{(Place is null ? "" : $" ({Place})")}";
 }
 
 /// <summary>
@@ -31,8 +33,10 @@ public sealed class Explanation : ITableObserver, IMailLog
     private readonly Lock _lock = new();
     private readonly StringBuilder _text = new();
     private readonly Dictionary<Deferral, Decision> _doubts = new(ReferenceEqualityComparer.Instance);
-    private readonly Stack<(string Table, string Key, string? Place)?> _outer = new();
-    private (string Table, string Key, string? Place)? _found;
+    private readonly Stack<Decision?> _outer = new();
+
+    // What answered last within the restriction that is asked.
+    private Decision? _found;
     private int _depth;
     private int _steps;
 
@@ -64,14 +68,15 @@ public sealed class Explanation : ITableObserver, IMailLog
                 }
                 return;
             }
-            _text.Append(' ', 2 * _depth);
-            foreach (var c in text.AsSpan(0, Math.Min(text.Length, TextLimit)))
-            {
-                // A terminal obeys control characters.
-                _text.Append(char.IsControl(c) ? '?' : c);
-            }
-            _text.Append(text.Length > TextLimit ? "...\n" : "\n");
+            _text.Append(' ', 2 * _depth).Append(Printable(text)).Append('\n');
         }
+    }
+
+    /// <summary>A text as it is printed: a terminal obeys control characters.</summary>
+    internal static string Printable(string text)
+    {
+        var shown = text.Length > TextLimit ? text[..TextLimit] + "..." : text;
+        return shown.Any(char.IsControl) ? string.Concat(shown.Select(c => char.IsControl(c) ? '?' : c)) : shown;
     }
 
     /// <summary>Something begins: what follows belongs to it, up to <see cref="End"/>.</summary>
@@ -116,7 +121,7 @@ public sealed class Explanation : ITableObserver, IMailLog
         {
             // The innermost one decided; those around it pass its answer on.
             var outer = _outer.Pop();
-            var decision = new Decision(name, _found?.Table, _found?.Key, _found?.Place);
+            var decision = _found is null ? new Decision(name, null, null, null) : _found with { Restriction = name };
             if (refused)
             {
                 Refusal ??= decision;
@@ -143,6 +148,18 @@ public sealed class Explanation : ITableObserver, IMailLog
         Add("what was left in doubt decides");
     }
 
+    /// <summary>A server answered the restriction that is asked; tables that are looked at for the reply's words do not decide any more.</summary>
+    /// <param name="who">Who answered: "dns A", "policy service inet:…".</param>
+    /// <param name="key">What it was asked for; null where that has no short form.</param>
+    /// <param name="answer">What it said.</param>
+    internal void Answered(string who, string? key, string answer)
+    {
+        lock (_lock)
+        {
+            _found = new Decision("", who, key, null, answer);
+        }
+    }
+
     /// <summary>A new question: what was decided before does not count for it.</summary>
     internal void Forget()
     {
@@ -158,7 +175,7 @@ public sealed class Explanation : ITableObserver, IMailLog
         {
             lock (_lock)
             {
-                _found = (table, key, place);
+                _found = _found is { Answer: not null } ? _found : new Decision("", table, key, place);
             }
         }
         Add($"{table} \"{key}\": {lookup.Status switch

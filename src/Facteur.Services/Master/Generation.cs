@@ -4,6 +4,7 @@ using Facteur.Config.Parameters;
 using Facteur.Contracts;
 using Facteur.Net.Connections;
 using Facteur.Net.Dns;
+using Facteur.Services.Check;
 using Facteur.Services.Deliver;
 using Facteur.Services.Deliver.Discard;
 using Facteur.Services.Deliver.Error;
@@ -88,6 +89,9 @@ internal sealed class Surroundings
     /// <summary>Is told what services do; null: nobody asks.</summary>
     public Explanation? Explanation { get; init; }
 
+    /// <summary>Takes what is wrong with the configuration, all of it; null: the first mistake keeps the generation from being made.</summary>
+    public Mistakes? Mistakes { get; init; }
+
     /// <summary>Receive: verify.</summary>
     public IAddressProbes? Probes { get; set; }
 
@@ -159,18 +163,19 @@ internal sealed class Generation : IAsyncDisposable
             _maps = new AddressMaps(Config, _lists, _own.Contains);
             if (Has(RoleSet.Receive | RoleSet.Rewrite | RoleSet.Local))
             {
-                Rewrite = RewriteOf(Config);
-                QueueRewrite = RewriteOf(Roles.Entries.Qmgr(load));
+                Rewrite = Make(Config, null, RewriteOf);
+                QueueRewrite = Make(Roles.Entries.Qmgr(load), Entries.FirstOrDefault(e => e.Command is "qmgr" or "nqmgr" or "oqmgr"), RewriteOf);
             }
             if (Has(RoleSet.Receive))
             {
                 foreach (var entry in Entries.Where(e => e.Command == "cleanup"))
                 {
-                    _cleanups[entry.Name] = Cleanup(Config.With(entry.Overrides));
+                    _cleanups[entry.Name] = Make(Config.With(entry.Overrides), entry, Cleanup);
                 }
-                _cleanups.TryAdd("cleanup", Cleanup(Config));
-                DefaultCleanup = CleanupOf(Config);
-                PickupCleanup = CleanupOf(Entries.FirstOrDefault(e => e.Command == "pickup") is { } pickup ? Config.With(pickup.Overrides) : Config);
+                _cleanups.TryAdd("cleanup", Make(Config, null, Cleanup));
+                DefaultCleanup = Make(Config, null, CleanupOf);
+                var pickup = Entries.FirstOrDefault(e => e.Command == "pickup");
+                PickupCleanup = Make(pickup is null ? Config : Config.With(pickup.Overrides), pickup, CleanupOf);
             }
             if (Has(RoleSet.Receive | RoleSet.Queue))
             {
@@ -187,7 +192,7 @@ internal sealed class Generation : IAsyncDisposable
             {
                 try
                 {
-                    if (Agent(entry, trusted) is { } agent)
+                    if (AgentOrNone(entry, trusted) is { } agent)
                     {
                         _agents[entry.Name] = agent;
                     }
@@ -253,8 +258,9 @@ internal sealed class Generation : IAsyncDisposable
         var name = entry.Get(TrivialRewriteParameters.RewriteServiceName);
         if (!_rewrites.TryGetValue(name, out var rewrite))
         {
-            var own = Named(entry, TrivialRewriteParameters.RewriteServiceName, "trivial-rewrite") is { } found ? Config.With(found.Overrides) : Config;
-            _rewrites[name] = rewrite = new TrivialRewriteService(own, _shared, _routes, _maps, _lists, _own.Contains, ServiceLogOf(own, "trivial-rewrite"));
+            var found = Named(entry, TrivialRewriteParameters.RewriteServiceName, "trivial-rewrite");
+            _rewrites[name] = rewrite = Make(found is null ? Config : Config.With(found.Overrides), found,
+                own => new TrivialRewriteService(own, _shared, _routes, _maps, _lists, _own.Contains, ServiceLogOf(own, "trivial-rewrite")));
         }
         return rewrite;
     }
@@ -265,11 +271,11 @@ internal sealed class Generation : IAsyncDisposable
 
     private BounceService Reports(StringParameter name)
     {
-        var entry = Named(Config, name, "bounce");
-        var own = entry is null ? Config : Config.With(entry.Overrides);
-        BounceService Make() => new(own, _around.ReportResubmit, _around.ReportReader, ServiceLogOf(own, "bounce"), _around.Time);
+        var entry = Make(Config, null, config => Named(config, name, "bounce"));
+        BounceService Bounce() => Make(entry is null ? Config : Config.With(entry.Overrides), entry,
+            own => new BounceService(own, _around.ReportResubmit, _around.ReportReader, ServiceLogOf(own, "bounce"), _around.Time));
         // Entries without -o (the first two say their names) share one, which warns once.
-        return entry?.Overrides.Count > 2 ? Make() : _reports ??= Make();
+        return entry?.Overrides.Count > 2 ? Bounce() : _reports ??= Bounce();
     }
 
     /// <summary>The entry that a parameter names, or null: without an entry of the default's name there is the service all the same.</summary>
@@ -290,7 +296,7 @@ internal sealed class Generation : IAsyncDisposable
     public SmtpdService Smtpd(MasterEntry entry, bool stressed = false)
     {
         var config = Config.With(stressed ? [.. entry.Overrides, new(CommonParameters.Stress.Name, "yes")] : entry.Overrides);
-        var service = new SmtpdService(config, entry.Name, $"{entry.Name}/{entry.TypeName}", new SmtpdArrows
+        var service = Make(config, entry, config => new SmtpdService(config, entry.Name, $"{entry.Name}/{entry.TypeName}", new SmtpdArrows
         {
             Cleanup = CleanupOf(config),
             Rewrite = RewritingOf(config),
@@ -305,7 +311,7 @@ internal sealed class Generation : IAsyncDisposable
             Hosts = _around.Hosts,
             Sockets = SocketNames.Of(config, entry),
             Explanation = _around.Explanation,
-        }, ServiceLogOf(config, "smtpd", entry), _around.Time);
+        }, ServiceLogOf(config, "smtpd", entry), _around.Time));
         lock (_smtpds)
         {
             _smtpds.Add(service);
@@ -396,9 +402,23 @@ internal sealed class Generation : IAsyncDisposable
         return new BounceService(bounce, _around.ForwardResubmit, _around.Reader, ServiceLogOf(bounce, "bounce"), _around.Time);
     }
 
-    private IDeliveryAgent? Agent(MasterEntry entry, TableSet trusted)
+    // Of what can't be made of its entry there is none, where all mistakes are asked for.
+    private IDeliveryAgent? AgentOrNone(MasterEntry entry, TableSet trusted)
     {
-        var config = Config.With(entry.Overrides);
+        try
+        {
+            return Make(Config.With(entry.Overrides), entry, config => Agent(entry, config, trusted));
+        }
+        catch (ConfigException) when (_around.Mistakes is not null)
+        {
+            return null;
+        }
+    }
+
+    private T Make<T>(IConfig config, MasterEntry? entry, Func<IConfig, T> make) => _around.Mistakes is { } mistakes ? mistakes.Make(config, entry, make) : make(config);
+
+    private IDeliveryAgent? Agent(MasterEntry entry, IConfig config, TableSet trusted)
+    {
         var log = ServiceLogOf(config, entry.Command, entry);
         if (config.Get(QmgrParameters.BestMxTransport) != Config.Get(QmgrParameters.BestMxTransport))
         {

@@ -141,10 +141,8 @@ public sealed class MailSystem : IAsyncDisposable
         await _stop.CancelAsync().ConfigureAwait(false);
         await _receive.CloseAsync().ConfigureAwait(false);
         await _queue.CloseAsync().ConfigureAwait(false);
-        await _deliver.DrainAsync(AgentRole.StopLimit).ConfigureAwait(false);
-        await _local.DrainAsync(AgentRole.StopLimit).ConfigureAwait(false);
-        // Results of the last deliveries reach the journal before it is closed.
-        await Task.Delay(TimeSpan.FromMilliseconds(50), _time).ConfigureAwait(false);
+        await _deliver.StopAsync().ConfigureAwait(false);
+        await _local.StopAsync().ConfigureAwait(false);
         await _queue.DisposeAsync().ConfigureAwait(false);
         await _deliver.DisposeAsync().ConfigureAwait(false);
         await _local.DisposeAsync().ConfigureAwait(false);

@@ -11,7 +11,8 @@ namespace Facteur.Services.Server;
 /// <param name="host">The host's name; its first label is logged.</param>
 /// <param name="pid">The process.</param>
 /// <param name="time">The clock; local time is logged.</param>
-internal sealed class LogLine(bool syslog, int facility, string host, int pid, TimeProvider time)
+/// <param name="stamped">With a stamp before each line, for <see cref="LogOrder"/>.</param>
+internal sealed class LogLine(bool syslog, int facility, string host, int pid, TimeProvider time, bool stamped = false)
 {
     /// <summary>Characters of a line's text that are kept.</summary>
     internal const int TextLimit = 4096;
@@ -31,11 +32,16 @@ internal sealed class LogLine(bool syslog, int facility, string host, int pid, T
     internal int Write(Span<byte> into, string tag, LogLevel level, ReadOnlySpan<char> text)
     {
         text = text.Length > TextLimit ? text[..TextLimit] : text;
-        if (into.Length < HeadLimit + 32 + 3 * (tag.Length + text.Length))
+        if (into.Length < LogOrder.StampLength + HeadLimit + 32 + 3 * (tag.Length + text.Length))
         {
             return 0;
         }
         var length = 0;
+        if (stamped)
+        {
+            LogOrder.Stamp(into, time);
+            length = LogOrder.StampLength;
+        }
         if (syslog)
         {
             into[length++] = (byte)'<';

@@ -13,7 +13,7 @@ public sealed class MailLog : IMailLog, IDisposable
 {
     private const int BufferSize = 512 * 1024;
 
-    /// <summary>A busy log is written every so often, in milliseconds; a line that comes when nothing was logged for as long is written at once.</summary>
+    /// <summary>A busy log file is written every so often, in milliseconds; a line that comes when nothing was logged for as long is written at once.</summary>
     private const int BatchMilliseconds = 10;
 
     private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(5);
@@ -50,19 +50,25 @@ public sealed class MailLog : IMailLog, IDisposable
     /// <exception cref="IOException">The file can't be opened.</exception>
     public static MailLog Open(IConfig config, TimeProvider time, string syslogSocket = "/dev/log")
     {
-        var file = config.Get(LogParameters.MaillogFile);
-        var facility = Facility(config.Get(LogParameters.SyslogFacility));
+        var (file, facility, mode) = Place(config);
         var line = new LogLine(file.Length == 0, facility, config.Get(CommonParameters.Myhostname), Environment.ProcessId, time);
         var tag = config.Get(CommonParameters.SyslogName) + "/postlogd";
         if (file.Length == 0)
         {
             return new MailLog(new SyslogSink(new SyslogSocket(syslogSocket)), line, tag);
         }
-        if (LogParameters.CheckFile(file, config.Get(LogParameters.MaillogFilePrefixes)) is { } wrong)
-        {
-            throw new ConfigException(wrong);
-        }
-        return new MailLog(new FileLogSink(file, Mode(config.Get(LogParameters.MaillogFilePermissions))), line, tag);
+        return new MailLog(new FileLogSink(file, mode), line, tag);
+    }
+
+    /// <summary>Where the log is to be; nothing is opened.</summary>
+    /// <param name="config">The configuration.</param>
+    /// <exception cref="ConfigException">maillog_file is outside of maillog_file_prefixes, or a value is not valid.</exception>
+    internal static (string File, int Facility, uint Mode) Place(IConfig config)
+    {
+        var (file, facility) = (config.Get(LogParameters.MaillogFile), Facility(config.Get(LogParameters.SyslogFacility)));
+        return file.Length == 0 ? (file, facility, 0)
+            : LogParameters.CheckFile(file, config.Get(LogParameters.MaillogFilePrefixes)) is { } wrong ? throw new ConfigException(wrong)
+            : (file, facility, Mode(config.Get(LogParameters.MaillogFilePermissions)));
     }
 
     /// <summary>The log of a command: to postlogd where it runs, for a user may not write the file, and it may be another one by now; else as <see cref="Open"/>.</summary>
@@ -93,7 +99,7 @@ public sealed class MailLog : IMailLog, IDisposable
         {
             return Open(config, time);
         }
-        var line = new LogLine(false, Facility(config.Get(LogParameters.SyslogFacility)), config.Get(CommonParameters.Myhostname), Environment.ProcessId, time);
+        var line = new LogLine(false, Facility(config.Get(LogParameters.SyslogFacility)), config.Get(CommonParameters.Myhostname), Environment.ProcessId, time, stamped: true);
         return new MailLog(new LinkLogSink(link), line, config.Get(CommonParameters.SyslogName) + "/postlogd");
     }
 
@@ -221,7 +227,8 @@ public sealed class MailLog : IMailLog, IDisposable
                 {
                     return;
                 }
-                if (!_ended && !_flush && _reopenAt < 0 && _length <= BufferSize / 2)
+                // Nobody puts syslog's lines into their order.
+                if (_sink is not SyslogSink && !_ended && !_flush && _reopenAt < 0 && _length <= BufferSize / 2)
                 {
                     Monitor.Wait(_gate, BatchMilliseconds);
                 }

@@ -4,19 +4,21 @@ namespace Facteur.Tables.Cache;
 
 /// <summary>
 /// A table that the system writes itself (address_verify_map): update, delete, sequence and expiry; in memory, bounded, and in a file that is
-/// written a second behind. A file that can't be read or written costs what it held, never an answer: that is said once, and the cache
-/// goes on in memory. Where there is none yet, Postfix's cache of the same name is read once. Safe for many threads.
+/// written a second behind. A file that can't be read or written costs what it held, never an answer: that is said once, the cache
+/// goes on in memory, and each minute tries to write all of it anew. Where there is none yet, Postfix's cache of the same name is read once. Safe for many threads.
 /// </summary>
 public sealed class TableCache : IDisposable
 {
     private const int RewriteSlack = 10_000;
     private static readonly TimeSpan WriteDelay = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan RetryDelay = TimeSpan.FromMinutes(1);
 
     private readonly Dictionary<string, (string Value, long Turn)> _entries = new(StringComparer.Ordinal);
     private readonly Lock _gate = new();
     private readonly Lock _writing = new();
     private string? _path;
     private readonly int _limit;
+    private readonly bool _readOnly;
     private readonly ITableEvents _events;
     private readonly ITimer _timer;
     private List<string> _changes = [];
@@ -31,9 +33,10 @@ public sealed class TableCache : IDisposable
     /// <param name="limit">Most entries; beyond it a tenth goes, those that were updated longest ago.</param>
     /// <param name="events">Where warnings go.</param>
     /// <param name="time">The clock.</param>
-    public TableCache(string map, int limit, ITableEvents events, TimeProvider time)
+    /// <param name="readOnly">The file is another process's: what changes is kept in memory.</param>
+    public TableCache(string map, int limit, ITableEvents events, TimeProvider time, bool readOnly = false)
     {
-        (_limit, _events) = (limit, events);
+        (_limit, _events, _readOnly) = (limit, events, readOnly);
         _timer = time.CreateTimer(static cache => ((TableCache)cache!).Write(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         if (map.Length == 0)
         {
@@ -154,7 +157,8 @@ public sealed class TableCache : IDisposable
             lock (_gate)
             {
                 _armed = false;
-                if (_path is null || _failed || (_changes.Count == 0 && !_rewrite))
+                _rewrite |= _failed;
+                if (_path is null || _readOnly || (_changes.Count == 0 && !_rewrite))
                 {
                     _changes.Clear();
                     return;
@@ -204,6 +208,14 @@ public sealed class TableCache : IDisposable
                 CacheFile.Append(_path!, changes);
                 _lines += changes.Count;
             }
+            lock (_gate)
+            {
+                if (_failed)
+                {
+                    _failed = false;
+                    _events.Info($"{_path}: is written again");
+                }
+            }
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -244,14 +256,21 @@ public sealed class TableCache : IDisposable
 
     private void Failed(string reason)
     {
-        _failed = true;
-        _events.Warning($"{_path}: {reason}; its content is kept in memory only");
+        lock (_gate)
+        {
+            if (!_failed)
+            {
+                _failed = true;
+                _events.Warning($"{_path}: {reason}; its content is kept in memory only");
+            }
+            Arm();
+        }
     }
 
     private void Change(string key, string? value)
     {
-        // Nobody writes any more what would be kept for a file that failed.
-        if (_path is not null && !_failed && CacheFile.Fits(key) && CacheFile.Fits(value ?? ""))
+        // A file that failed is written whole.
+        if (_path is not null && !_failed && !_readOnly && CacheFile.Fits(key) && CacheFile.Fits(value ?? ""))
         {
             _changes.Add(CacheFile.Line(key, value));
             Arm();
@@ -278,10 +297,10 @@ public sealed class TableCache : IDisposable
 
     private void Arm()
     {
-        if (!_armed && !_failed && _path is not null)
+        if (!_armed && !_readOnly && _path is not null)
         {
             _armed = true;
-            _timer.Change(WriteDelay, Timeout.InfiniteTimeSpan);
+            _timer.Change(_failed ? RetryDelay : WriteDelay, Timeout.InfiniteTimeSpan);
         }
     }
 }

@@ -4,7 +4,7 @@ namespace Facteur.Tables.Databases;
 
 /// <summary>
 /// A database table whose file of parameters is looked at once a second, by the lookup that comes then: when it has changed, and rested for two seconds, the table is
-/// opened anew from it. A file that can't be used is told, and the table goes on as it was.
+/// opened anew from it. A file that can't be used is told once, and the table goes on as it was; it is tried again, for chmod changes no stamp.
 /// </summary>
 internal sealed class ConfiguredTable : IOwnedTable
 {
@@ -13,11 +13,15 @@ internal sealed class ConfiguredTable : IOwnedTable
     /// <summary>An editor writes in pieces.</summary>
     private static readonly TimeSpan Rest = TimeSpan.FromSeconds(2);
 
+    private static readonly TimeSpan AfterFailure = TimeSpan.FromSeconds(5);
+
     private readonly TableRequest _request;
     private readonly TableOpener _open;
     private readonly Lock _lock = new();
     private ITable _table;
     private FileStamp _stamp;
+    private (FileStamp Stamp, string Reason)? _told;
+    private TimeSpan _pause = Look;
     private long _looked;
     private bool _disposed;
 
@@ -39,7 +43,7 @@ internal sealed class ConfiguredTable : IOwnedTable
     public ValueTask<Lookup> LookupAsync(string key, CancellationToken cancel)
     {
         var time = _request.Set.Time;
-        if (time.GetElapsedTime(Volatile.Read(ref _looked)) >= Look && _lock.TryEnter())
+        if (time.GetElapsedTime(Volatile.Read(ref _looked)) >= _pause && _lock.TryEnter())
         {
             try
             {
@@ -78,17 +82,22 @@ internal sealed class ConfiguredTable : IOwnedTable
         {
             return;
         }
-        _stamp = stamp;
         try
         {
             var old = _table;
             Volatile.Write(ref _table, _open(_request));
+            (_stamp, _told, _pause) = (stamp, null, Look);
             // Who is asking it still is answered.
             old.Dispose();
         }
-        catch (TableException e)
+        catch (Exception e)
         {
-            _request.Events.Error(e.Message);
+            _pause = AfterFailure;
+            if (_told != (stamp, e.Message))
+            {
+                _told = (stamp, e.Message);
+                _request.Events.Error(e is TableException ? e.Message : $"table {Name}: {e}");
+            }
         }
     }
 }

@@ -135,8 +135,9 @@ internal sealed class FileTable : IListableTable, IOwnedTable, IPlacedTable
             _request.Events.Info($"table {Name} has changed -- reloaded");
             _told = null;
         }
-        catch (TableException e)
+        catch (Exception e)
         {
+            // Whatever it is, who asks is served from the old content.
             _pause = AfterFailure;
             if (_told is not var (reason, told) || reason != e.Message || !stamps.SequenceEqual(told))
             {

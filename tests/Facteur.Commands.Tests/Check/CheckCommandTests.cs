@@ -84,6 +84,19 @@ public sealed class CheckCommandTests : IDisposable
     [InlineData("mail_owner = root", "DIR/main.cf:9: error: parameter mail_owner: user root has privileged user ID")]
     [InlineData("mail_owner = no-such-user", "DIR/main.cf:9: error: parameter mail_owner: unknown user name value: no-such-user")]
     [InlineData("default_transport = uucp:there", "DIR/main.cf:9: error: default_transport = uucp:there: DIR/master.cf has no service uucp/unix")]
+    [InlineData("virtual_alias_maps = texthash:DIR/none\ntransport_maps = texthash:DIR/none", "DIR/main.cf:10: error: transport_maps: texthash:DIR/none can't be opened: ")]
+    [InlineData("virtual_alias_maps = hash:DIR/text\nrelocated_maps = hash:DIR/text", "DIR/main.cf:10: warning: table hash:DIR/text: no index DIR/text.lmdb")]
+    [InlineData("content_filter = scan:[127.0.0.1]:10025", "DIR/main.cf:9: error: content_filter = scan:[127.0.0.1]:10025: DIR/master.cf has no service scan/unix")]
+    [InlineData("relay_transport = uucp:$myhostname", "DIR/main.cf:9: error: relay_transport = uucp:mx.one.example: DIR/master.cf has no service uucp/unix")]
+    [InlineData("transport_maps = texthash:DIR/routes", "DIR/routes:2: error: b.example: uucp:b: DIR/master.cf has no service uucp/unix")]
+    [InlineData("sender_dependent_default_transport_maps = inline:{a@b.example=uucp}", "DIR/main.cf:9: error: a@b.example: uucp: DIR/master.cf has no service uucp/unix")]
+    [InlineData("smtpd_sender_restrictions = check_sender_access pcre:DIR/filters", "DIR/filters:2: error: /b/: FILTER uucp:b: DIR/master.cf has no service uucp/unix")]
+    [InlineData("header_checks = regexp:DIR/filters", "DIR/filters:2: error: /b/: FILTER uucp:b: DIR/master.cf has no service uucp/unix")]
+    [InlineData("smtpd_restriction_classes = watched\nwatched = check_sender_access regexp:DIR/filters", "DIR/filters:2: error: /b/: FILTER uucp:b: DIR/master.cf has no service uucp/unix")]
+    [InlineData("smtpd_tls_security_level = bogus", "DIR/main.cf:9: error: smtpd_tls_security_level = bogus: expected one of none, may, encrypt")]
+    [InlineData("smtpd_tls_mandatory_protocols = !SSLv9", "DIR/main.cf:9: error: smtpd_tls_mandatory_protocols = !SSLv9: expected names such as >=TLSv1.2 or !TLSv1")]
+    [InlineData("smtp_tls_mandatory_ciphers = strong", "DIR/main.cf:9: error: smtp_tls_mandatory_ciphers = strong: expected one of export, low, medium, high, null")]
+    [InlineData("milter_default_action = refuse", "DIR/main.cf:9: error: milter_default_action = refuse: expected one of accept, quarantine, reject, shutdown, tempfail")]
     [InlineData("tcp_windowsize = 65536\ntcp_windowsize = 4096", "DIR/main.cf:10: warning: overriding earlier entry: tcp_windowsize=65536")]
     public void What_is_wrong_is_found_at_its_line(string main, string expected)
     {
@@ -138,12 +151,24 @@ public sealed class CheckCommandTests : IDisposable
     [InlineData("strange bus - n n - - local", "DIR/master.cf:4: error: field \"type\": bad value: \"bus\"")]
     [InlineData("10025 inet n - n - - smtpd -o smtpd_recipient_limit=many", "DIR/master.cf:4: error: 10025/inet: bad numerical configuration: smtpd_recipient_limit = many")]
     [InlineData("10025 inet n - n - - smtpd\n  -o smtpd_delay_reject=no\n  -o transport_maps=texthash:/no/table", "DIR/master.cf:6: error: transport_maps: texthash:/no/table can't be opened: ")]
+    [InlineData("10025 inet n - n - - smtpd -o content_filter=scan:dummy", "DIR/master.cf:4: error: content_filter = scan:dummy: DIR/master.cf has no service scan/unix")]
+    [InlineData("10025 inet n - n - - smtpd\n  -o smtpd_tls_security_level=must", "DIR/master.cf:5: error: smtpd_tls_security_level = must: expected one of none, may, encrypt")]
     [InlineData("10025 inet n - n - - smtpd -o smtpd_delay_rejekt=no", "DIR/master.cf:4: warning: unused parameter: smtpd_delay_rejekt: no parameter has this name, and nothing refers to it; the nearest name is smtpd_delay_reject")]
     public void Services_are_looked_at(string service, string expected)
     {
         var (status, output) = Run("", service);
         Assert.Contains(expected.Replace("DIR", _directory, StringComparison.Ordinal), output, StringComparison.Ordinal);
         Assert.Equal(1, status);
+    }
+
+    [Fact]
+    public void Transports_that_are_there_are_not_found()
+    {
+        Plant();
+        var (_, output) = Run(
+            "content_filter = scan:dummy\ntransport_maps = texthash:DIR/routes pcre:{{/(.)/ $1:}}\nheader_checks = regexp:DIR/filters\nsmtpd_tls_security_level = may\nsmtpd_tls_protocols = >=TLSv1.2, !SSLv3\nrelocated_maps = $transport_maps",
+            "scan unix - - n - - smtp\nuucp unix - n n - - pipe user=mail argv=/bin/true\n587 inet n - n - - smtpd -o content_filter=");
+        Assert.DoesNotContain(": error: ", output, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -159,7 +184,7 @@ public sealed class CheckCommandTests : IDisposable
     [Fact]
     public void An_index_older_than_its_text_is_named()
     {
-        Write("map", "key value\n");
+        Write("map", "key smtp:value\n");
         Write("main.cf", "compatibility_level = 3.11\n");
         var context = new CommandContext("postmap", ["-c", _directory, $"lmdb:{_directory}/map"], Stream.Null, new StringWriter(), new StringWriter(), TimeProvider.System, new Dictionary<string, string>());
         Assert.Equal(0, Postmap.Run(context));
@@ -231,6 +256,8 @@ public sealed class CheckCommandTests : IDisposable
         Write("text", "info@one.example joe\n");
         Write("bad", "key value\nlonely\n");
         Write("backs", "/a/ DUNNO\n/(.)\\1/ REJECT\n/\\\\1/ DUNNO\nif !/^(a)\\1$/\n/b/ DUNNO\nendif\n");
+        Write("routes", "a.example smtp:[b.example]\nb.example uucp:b\nc.example :d.example\n");
+        Write("filters", "/a/ FILTER smtp:a\n/b/ FILTER uucp:b\n/(c)/ FILTER $1:c\n/uucp/ REJECT uucp:x\n");
         Write("domains", "one.example x\ntwo.example x\n");
         Write("cert.pem", Pair.Value.Certificate);
         Write("cert.key", Pair.Value.Key);

@@ -521,11 +521,14 @@ public sealed class PostconfTests : IDisposable
     }
 
     [Fact]
-    public void Comments_within_a_service_come_before_its_new_form_and_those_after_it_stay()
+    public void Comments_within_a_service_come_before_its_changed_form_and_after_one_in_its_place_and_those_after_it_stay()
     {
         File.WriteAllText($"{_directory}/master.cf", "a unix - - n - - smtp -o x=1\n# within\n\n  -o y=2\n# after\nb unix - - n - - smtp\n");
         Answers("", "-Fe", "a/unix/chroot=y");
         Assert.Equal("# within\n\na          unix  -       -       y       -       -       smtp\n    -o x=1\n    -o y=2\n# after\nb unix - - n - - smtp\n", File.ReadAllText($"{_directory}/master.cf"));
+        File.WriteAllText($"{_directory}/master.cf", "a unix - - n - - smtp -o x=1\n# within\n\n  -o y=2\n# after\nb unix - - n - - smtp\n");
+        Answers("", "-Me", "a/unix=a unix - - y - - smtp");
+        Assert.Equal("a          unix  -       -       y       -       -       smtp\n# within\n\n# after\nb unix - - n - - smtp\n", File.ReadAllText($"{_directory}/master.cf"));
     }
 
     [Theory]

@@ -52,6 +52,8 @@ public sealed class AddressListTests
     [InlineData("Joe User <joe@x, y", "A[Joe] (,) A[User<joe@x] , A[y]")]
     [InlineData("joe)", "A[joe)]")]
     [InlineData("joe@\"host.example\"", "A[joe@host.example]")]
+    [InlineData("joe@host.example\\", "A[joe@host.example]")]
+    [InlineData("joe@ho\\st.example", "A[joe@host.example]")]
     [InlineData("joe user", "A[joe] (,) A[user]")]
     [InlineData("<a@b> <c@d>", "< A[a@b] > < A[c@d] >")]
     [InlineData("<a@b> c", "< A[a@b] > (,) A[c]")]

@@ -151,6 +151,7 @@ public sealed class RelaySafetyTests : IDisposable
     [InlineData("smtpd_relay_restrictions = permit_mynetworks, check_client_access texthash:DIR/some, reject_unauth_destination", "", "\"OK\" for unknown (")]
     [InlineData("smtpd_relay_restrictions = permit_mynetworks, check_recipient_access texthash:DIR/somepostmasters, reject_unauth_destination", "", "\"OK\" for postmaster@ (")]
     [InlineData("relay_domains = static:all", "", "relay_domains = static:all")]
+    [InlineData("virtual_mailbox_domains = static:all\nvirtual_mailbox_maps =\nvirtual_transport = smtp", "", "virtual_mailbox_domains = static:all")]
     [InlineData("relay_domains = regexp:DIR/relayed", "", "relay_domains = regexp:")]
     [InlineData("relay_domains = com, org", "", "relay_domains = com, org")]
     [InlineData("smtpd_relay_restrictions = permit_mynetworks, check_sender_access texthash:DIR/ok, reject_unauth_destination", "", "/ok:2)")]
@@ -241,6 +242,7 @@ public sealed class RelaySafetyTests : IDisposable
     [InlineData("smtpd_tls_ask_ccert = yes\nsmtpd_relay_restrictions = permit_tls_all_clientcerts, reject_unauth_destination", "permit_tls_all_clientcerts (DIR/main.cf:10)")]
     [InlineData("relay_domains = partner.example\nallow_untrusted_routing = yes", "allow_untrusted_routing (DIR/main.cf:10)")]
     [InlineData("smtpd_relay_restrictions = check_policy_service unix:DIR/none, all, reject", "check_policy_service unix:DIR/none")]
+    [InlineData("virtual_mailbox_domains = static:all\nvirtual_mailbox_maps =\nvirtual_transport = smtp:[192.0.2.1]", "virtual_mailbox_domains = static:all (DIR/main.cf:9)")]
     public async Task What_others_decide_is_named(string main, string reason)
     {
         var safety = await Judge(Load(main));
@@ -342,7 +344,7 @@ public sealed class RelaySafetyTests : IDisposable
                 {
                     string[] session = ["client 203.0.113.10", $"EHLO {helo}", $"MAIL FROM:<{sender}>", $"RCPT TO:<{recipient}>", ""];
                     dns.Set(IPAddress.Parse("203.0.113.10"), "mail.stranger.example", ["stranger.example", helo, "elsewhere.example"]);
-                    var reply = explainer.SessionAsync(new SessionQuestion(IPAddress.Parse("203.0.113.10"), null, helo, sender, [recipient], ""), default).GetAwaiter().GetResult();
+                    var reply = explainer.SessionAsync(new SessionQuestion(IPAddress.Parse("203.0.113.10"), null, helo, sender, [recipient], ""), default).GetAwaiter().GetResult().Reply;
                     var relayed = reply is ['2', ..] && explainer.Taken is not null;
                     Assert.False(relayed, $"called closed ({safety.Text}), but {string.Join(" / ", session)}: {reply}\n{File.ReadAllText($"{_directory}/main.cf")}\n{explainer.Explanation.Text}");
                 }

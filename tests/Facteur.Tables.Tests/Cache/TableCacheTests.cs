@@ -1,4 +1,5 @@
 using Facteur.Tables.Cache;
+using Facteur.Testing;
 
 namespace Facteur.Tables.Tests.Cache;
 
@@ -122,6 +123,27 @@ public sealed class TableCacheTests
         }
         Assert.True(cache.TryGet("a", out _));
         Assert.EndsWith("its content is kept in memory only", Assert.Single(tables.Said));
+    }
+
+    [Fact]
+    public void When_it_can_be_written_again_all_of_it_is()
+    {
+        using var tables = new TestTables();
+        var path = Path.Combine(tables.Directory, "c.cache");
+        System.IO.Directory.CreateDirectory(path);
+        var time = new ManualTime();
+        using var cache = new TableCache($"btree:{tables.Directory}/c", 1000, tables, time);
+        cache.Update("a", "1");
+        time.Advance(TimeSpan.FromSeconds(1));
+        cache.Update("b", "2");
+        System.IO.Directory.Delete(path);
+        time.Advance(TimeSpan.FromSeconds(59));
+        Assert.False(File.Exists(path));
+        time.Advance(TimeSpan.FromSeconds(1));
+        using var again = Open(tables);
+        Assert.Equal("a=1 b=2", Show(again));
+        Assert.Equal(2, tables.Said.Count);
+        Assert.Equal("info: @E@/c.cache: is written again", tables.Said[1]);
     }
 
     [Fact]

@@ -55,7 +55,7 @@ internal sealed class LocalSettings
         SoftBounce = config.Get(CommonParameters.SoftBounce);
         OriginalTo = config.Get(CommonParameters.EnableOriginalRecipient);
         Delimiters = DelimiterSettings.Of(config);
-        Host = config.Get(CommonParameters.Myhostname);
+        Host = Maildir.HostOf(config);
         // null: there is no such user, and nothing is delivered in its name. Never root's rights.
         var defaults = config.Get(LocalParameters.DefaultPrivs);
         DefaultRights = UserAccount.Find(defaults, out var account) == 0 && account is { Uid: > 0 } ? new UserIdentity(IdentityKind.User, defaults, account.Uid, account.Gid) : null;

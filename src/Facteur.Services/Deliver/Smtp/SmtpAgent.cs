@@ -80,7 +80,7 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
         _cache = new SmtpSessionCache(_settings, time);
         var cached = (lmtp ? SmtpParameters.Lmtp : SmtpParameters.Smtp).ConnectionCacheDestinations;
         _alwaysCached = config.Get(cached).Length > 0 ? lists.Domains(cached.Name, config.Get(cached)) : null;
-        _tls = new TlsClient(_settings.TlsProtocolSet, TlsCiphers.Select([.. _settings.TlsExcluded]), Authorities(_settings.TlsAuthorities), time);
+        _tls = new TlsClient(_settings.TlsProtocolSet, TlsCiphers.Select([.. _settings.TlsExcluded]), Authorities($"{_settings.Prefix}tls_CAfile", _settings.TlsAuthorities), time);
     }
 
     /// <inheritdoc/>
@@ -150,7 +150,7 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
         return defnames || dnsrch ? new SearchResolver(dns, ResolvConf, defnames, dnsrch, time) : dns;
     }
 
-    private static X509Certificate2Collection Authorities(string path)
+    private static X509Certificate2Collection Authorities(string parameter, string path)
     {
         var authorities = new X509Certificate2Collection();
         try
@@ -163,7 +163,7 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or CryptographicException)
         {
-            throw new ConfigException($"{path}: expected certificates in PEM form: {e.Message}");
+            throw new ConfigException($"{parameter} = {path}: expected certificates in PEM form: {e.Message}");
         }
     }
 

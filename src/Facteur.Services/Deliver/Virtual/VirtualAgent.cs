@@ -59,7 +59,7 @@ public sealed class VirtualAgent : IDeliveryAgent
         _filter = DeliveryStatusFilter.Of(config, DeliveryStatusParameters.Virtual, filters ?? tables, log);
         _originalTo = config.Get(CommonParameters.EnableOriginalRecipient);
         _delimiters = DelimiterSettings.Of(config);
-        _host = config.Get(CommonParameters.Myhostname);
+        _host = Maildir.HostOf(config);
         _reader = reader;
         _hands = hands.Hands;
         _log = log;

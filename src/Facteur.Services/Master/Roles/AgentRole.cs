@@ -7,6 +7,12 @@ namespace Facteur.Services.Master.Roles;
 /// <summary>Delivery agents: deliver (smtp, lmtp, error, retry, discard) or local (local, virtual). What is delivered is told until the queue has written it down.</summary>
 internal sealed class AgentRole : IAsyncDisposable
 {
+    // What a stop cuts then is made again by the next start.
+    private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(5);
+
+    /// <summary>How long a role that another takes the place of goes on: longer than any of its deliveries' own limits (command_time_limit, smtp_data_done_timeout).</summary>
+    internal static readonly TimeSpan LeaveLimit = TimeSpan.FromMinutes(20);
+
     private readonly DeliveryServer _server;
     private readonly ResubmitSwitch _forward;
     private readonly TimeProvider _time;
@@ -30,16 +36,15 @@ internal sealed class AgentRole : IAsyncDisposable
     /// <summary>A cleanup for forwards came.</summary>
     public void AttachForward(IDuplexPipe link) => _forward.Attach(link);
 
-    /// <summary>How long a stop waits for deliveries: what it cuts is made again by the next start.</summary>
-    public static TimeSpan StopLimit { get; } = TimeSpan.FromSeconds(5);
+    /// <summary>For a stop: begins nothing more, and waits a moment until the deliveries under way have ended and the queue has their results in its journal.</summary>
+    public ValueTask StopAsync() => DrainAsync(StopLimit, begins: false);
 
-    /// <summary>How long a role that another takes the place of goes on: longer than any of its deliveries' own limits (command_time_limit, smtp_data_done_timeout).</summary>
-    public static TimeSpan LeaveLimit { get; } = TimeSpan.FromMinutes(20);
+    /// <summary>Others have this one's place: waits until the deliveries under way have ended and the queue has their results in its journal; from then on nothing is begun.</summary>
+    public ValueTask LeaveAsync() => DrainAsync(LeaveLimit, begins: true);
 
-    /// <summary>Waits for the deliveries under way, and until a queue was told of their results; from then on nothing is begun.</summary>
-    public async ValueTask DrainAsync(TimeSpan limit)
+    private async ValueTask DrainAsync(TimeSpan limit, bool begins)
     {
-        for (var since = _time.GetTimestamp(); !_server.TryEnd() && _time.GetElapsedTime(since) < limit;)
+        for (var since = _time.GetTimestamp(); !_server.TryEnd(begins) && _time.GetElapsedTime(since) < limit;)
         {
             await Task.Delay(TimeSpan.FromMilliseconds(20), _time).ConfigureAwait(false);
         }

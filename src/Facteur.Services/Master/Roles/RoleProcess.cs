@@ -32,6 +32,7 @@ public sealed class RoleProcess
     private int _logSocket = -1;
     private bool _byParent;
     private MailLog _log = null!;
+    private LogOrder? _order;
     private ServiceLog _master = null!;
     private Surroundings _around = null!;
     private ReceiveRole? _receive;
@@ -164,6 +165,7 @@ public sealed class RoleProcess
         if (_name == "postlogd")
         {
             _log = MailLog.Open(config, _time);
+            _order = new LogOrder(_log, _time);
             return;
         }
         _log = MailLog.OfRole(config, _logSocket, _time);
@@ -216,8 +218,8 @@ public sealed class RoleProcess
     {
         if (_name == "postlogd")
         {
-            new Thread(() => TakeLines(_logSocket, whole: true)) { IsBackground = true, Name = "lines" }.Start();
-            new Thread(() => TakeLines(_sockets.Take("public/postlog"), whole: false)) { IsBackground = true, Name = "public lines" }.Start();
+            new Thread(TakeOwnLines) { IsBackground = true, Name = "lines" }.Start();
+            new Thread(TakeLines) { IsBackground = true, Name = "public lines" }.Start();
         }
         while (Hear(out var what, out var text, out var descriptor))
         {
@@ -303,6 +305,7 @@ public sealed class RoleProcess
     {
         if (_name == "postlogd")
         {
+            _order!.Flush();
             _log.Reopen();
             return;
         }
@@ -340,7 +343,7 @@ public sealed class RoleProcess
             }
             else
             {
-                await _agents!.DrainAsync(AgentRole.LeaveLimit).ConfigureAwait(false);
+                await _agents!.LeaveAsync().ConfigureAwait(false);
             }
             End();
         }
@@ -361,6 +364,7 @@ public sealed class RoleProcess
             {
                 _ended = true;
                 EndAsync().AsTask().GetAwaiter().GetResult();
+                _order?.Flush();
                 _log.Dispose();
             }
         }
@@ -375,7 +379,7 @@ public sealed class RoleProcess
         }
         if (_agents is not null)
         {
-            await _agents.DrainAsync(AgentRole.StopLimit).ConfigureAwait(false);
+            await _agents.StopAsync().ConfigureAwait(false);
             await _agents.DisposeAsync().ConfigureAwait(false);
         }
         if (_queue is not null)
@@ -392,23 +396,45 @@ public sealed class RoleProcess
     }
 
     /// <summary>postlogd(8): lines of all roles, whole, into the file; and of commands, which are made whole.</summary>
-    private unsafe void TakeLines(int socket, bool whole)
+    private unsafe void TakeLines()
+    {
+        var socket = _sockets.Take("public/postlog");
+        var buffer = new byte[LinkLogSink.DatagramLimit + 4096];
+        fixed (byte* bytes = buffer)
+        {
+            while (Took(Libc.recv(socket, bytes, buffer.Length - 1, 0), out var count))
+            {
+                _log.WriteLines(LogLine.Printable(buffer, count));
+            }
+        }
+    }
+
+    // What the other roles and master say, in the order in which they said it.
+    private unsafe void TakeOwnLines()
     {
         var buffer = new byte[LinkLogSink.DatagramLimit + 4096];
         fixed (byte* bytes = buffer)
         {
-            while (true)
+            do
             {
-                var count = Libc.recv(socket, bytes, buffer.Length - 1, 0);
-                if (count > 0)
+                var polled = new Libc.PollFd { Fd = _logSocket, Events = Libc.POLLIN };
+                if (Libc.poll(&polled, 1, _order!.Turn() ? LogOrder.Step : -1) <= 0)
                 {
-                    _log.WriteLines(whole ? buffer.AsSpan(0, (int)count) : LogLine.Printable(buffer, (int)count));
+                    continue;
                 }
-                else if (count < 0 && System.Runtime.InteropServices.Marshal.GetLastPInvokeError() != Libc.EINTR)
+                if (!Took(Libc.recv(_logSocket, bytes, buffer.Length, 0), out var count))
                 {
                     return;
                 }
+                _order.Add(buffer.AsSpan(0, count));
             }
+            while (true);
         }
+    }
+
+    private static bool Took(nint received, out int count)
+    {
+        count = (int)Math.Max(received, 0);
+        return received >= 0 || System.Runtime.InteropServices.Marshal.GetLastPInvokeError() == Libc.EINTR;
     }
 }

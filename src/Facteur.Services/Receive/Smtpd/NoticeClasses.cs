@@ -17,11 +17,14 @@ internal enum NoticeClasses : byte
     /// <summary>Commands out of order, unknown, or malformed.</summary>
     Protocol = 4,
 
-    /// <summary>No room, no answer from a table, nothing can be written.</summary>
+    /// <summary>No room, nothing can be written.</summary>
     Resource = 8,
 
     /// <summary>A fault of ours or of the configuration.</summary>
     Software = 16,
+
+    /// <summary>A table can't answer.</summary>
+    Data = 32,
 }
 
 /// <summary>Which class a refusal belongs to.</summary>
@@ -39,6 +42,7 @@ internal static class NoticeClass
                 "policy" => NoticeClasses.Policy,
                 "protocol" => NoticeClasses.Protocol,
                 "resource" => NoticeClasses.Resource,
+                "data" => NoticeClasses.Data,
                 "software" => NoticeClasses.Software,
                 _ => NoticeClasses.None,
             };
@@ -49,7 +53,8 @@ internal static class NoticeClass
     /// <summary>The class of a reply that no restriction gave; none of one that does not refuse.</summary>
     /// <param name="reply">The reply.</param>
     public static NoticeClasses Of(string reply) =>
-        reply[0] is not ('4' or '5') && reply != SmtpdReplies.Forbidden ? NoticeClasses.None
+        // Postfix: nobody is told of ETRN for a domain that is not served, nor of DATA or BDAT for nobody: the refusals before it were told.
+        reply[0] is not ('4' or '5') || reply is SmtpdReplies.NoValidRecipients || reply.StartsWith("459 ", StringComparison.Ordinal) ? NoticeClasses.None
         : reply is SmtpdReplies.WriteError or SmtpdReplies.NoSpace or SmtpdReplies.LookupError ? NoticeClasses.Resource
         : reply == SmtpdReplies.Internal || reply.StartsWith("421 4.3.5 ", StringComparison.Ordinal) ? NoticeClasses.Software
         : reply is SmtpdReplies.TooLarge or SmtpdReplies.TooManyHops ? NoticeClasses.Bounce

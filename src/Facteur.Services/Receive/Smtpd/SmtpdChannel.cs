@@ -42,6 +42,7 @@ internal sealed class SmtpdChannel(IDuplexPipe pipe, TimeProvider time, SmtpdSet
     private volatile bool _stopping;
     private ReadOutcome _lost;
     private TimeSpan _budget = settings.Timeout;
+    private bool _isBounded = settings.PerRequestDeadline;
     private long _examined = -1;
     private int _unflushed;
 
@@ -63,8 +64,8 @@ internal sealed class SmtpdChannel(IDuplexPipe pipe, TimeProvider time, SmtpdSet
     /// <summary>The peer can't be reached any more.</summary>
     public bool IsLost => _lost != ReadOutcome.Data;
 
-    /// <summary>A new request: with smtpd_per_request_deadline its time begins now.</summary>
-    public void BeginRequest() => _budget = settings.Timeout;
+    /// <summary>A new request: with smtpd_per_request_deadline, or a limit of its own, its time begins now.</summary>
+    public void BeginRequest(TimeSpan? limit = null) => (_budget, _isBounded) = (limit ?? settings.Timeout, limit is not null || settings.PerRequestDeadline);
 
     /// <summary>Content came: it extends the deadline of the request (smtpd_min_data_rate).</summary>
     public void Credit(long bytes)
@@ -290,7 +291,7 @@ internal sealed class SmtpdChannel(IDuplexPipe pipe, TimeProvider time, SmtpdSet
     private void Arm(bool flushing)
     {
         _flushing = flushing;
-        var limit = settings.PerRequestDeadline ? _budget : settings.Timeout;
+        var limit = _isBounded ? _budget : settings.Timeout;
         Volatile.Write(ref _deadline, time.GetTimestamp() + (long)(Math.Max(limit.TotalSeconds, 0) * time.TimestampFrequency) + 1);
     }
 
@@ -298,7 +299,7 @@ internal sealed class SmtpdChannel(IDuplexPipe pipe, TimeProvider time, SmtpdSet
     private bool Disarm()
     {
         var deadline = Interlocked.Exchange(ref _deadline, 0);
-        if (settings.PerRequestDeadline && deadline != 0)
+        if (_isBounded && deadline != 0)
         {
             _budget = TimeSpan.FromSeconds((deadline - time.GetTimestamp()) / (double)time.TimestampFrequency);
         }

@@ -128,6 +128,12 @@ internal sealed class SmtpdLog(ServiceLog log)
     public void ImproperPipelining(ClientFacts client, string command, ReadOnlySpan<byte> data) =>
         log.Info($"improper command pipelining after {command} from {client.Printable}: {Escape(data)}");
 
+    /// <summary>What came from the proxy in front of us is no header.</summary>
+    public void BadProxyHeader(string wrong, ReadOnlySpan<byte> data) => log.Warning($"haproxy read: {wrong}: {Escape(data)}");
+
+    /// <summary>Nothing came from the proxy in front of us.</summary>
+    public void NoProxyHeader(string why) => log.Warning($"haproxy read: {why}");
+
     /// <summary>smtpd_discard_ehlo_keyword_address_maps can't answer.</summary>
     public void EhloUnknown(ClientFacts client, string reply)
     {

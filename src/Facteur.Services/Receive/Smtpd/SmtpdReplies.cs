@@ -73,6 +73,8 @@ internal static class SmtpdReplies
 
     public static string Timeout(string host) => $"421 4.4.2 {host} Error: timeout exceeded";
 
+    public static string LocalError(string host) => $"421 4.3.0 {host} Server local error";
+
     public static string ShuttingDown(string host) => $"421 4.3.2 {host} Service shutting down";
 
     public static string BareNewline(int code, string host) => $"{code} 5.5.2 {host} Error: bare <LF> received";

@@ -23,7 +23,7 @@ public sealed class SmtpdService : IDisposable
             SmtpdParameters.AuthorizedVerpClients,
             RecipientMapsParameters.LocalRecipientMaps, RecipientMapsParameters.RelayRecipientMaps, RecipientMapsParameters.VirtualMailboxMaps,
             RecipientMapsParameters.RecipientCanonicalMaps, RecipientMapsParameters.SenderCanonicalMaps, RecipientMapsParameters.CanonicalMaps,
-            RecipientMapsParameters.VirtualAliasMaps, SmtpdParameters.AuthorizedXclientHosts, SmtpdParameters.AuthorizedXforwardHosts, SmtpdParameters.ProxyFilter,
+            RecipientMapsParameters.VirtualAliasMaps, SmtpdParameters.AuthorizedXclientHosts, SmtpdParameters.AuthorizedXforwardHosts, SmtpdParameters.ProxyFilter, SmtpdParameters.UpstreamProxyProtocol,
         ]).Select(parameter => KeyValuePair.Create(parameter.Name, "")),
         .. ((Parameter[])
         [
@@ -119,16 +119,27 @@ public sealed class SmtpdService : IDisposable
         SmtpdSession? session = null;
         try
         {
+            string? refusal = null;
+            // What is only explained comes through no proxy.
+            if (Settings.UpstreamProxyTimeout > TimeSpan.Zero && Arrows.Explanation is null)
+            {
+                (var header, refusal) = await UpstreamProxy.ReadAsync(channel, Settings, Log).ConfigureAwait(false);
+                (remote, local) = header.Client is null ? (remote, local) : (header.Client, header.Server);
+            }
             client = await _peerName.FindAsync(remote, cancel).ConfigureAwait(false);
             client = local is IPEndPoint server
                 ? client with { ServerAddress = server.Address.ToString(), ServerPort = server.Port.ToString(System.Globalization.CultureInfo.InvariantCulture) } : client;
             Log.Connect(client);
-            if (Stages.IsUnprotected)
+            if (refusal is null && Stages.IsUnprotected)
             {
                 // Postfix: the process dies of it before it greets, and the client waits in vain.
-                channel.Write(SmtpdReplies.Unprotected(Settings.Myhostname));
-                await channel.FlushAsync().ConfigureAwait(false);
+                refusal = SmtpdReplies.Unprotected(Settings.Myhostname);
                 Log.NoRelayProtection();
+            }
+            if (refusal is not null)
+            {
+                channel.Write(refusal);
+                await channel.FlushAsync().ConfigureAwait(false);
                 Log.Disconnect(client, " commands=0/0");
                 return;
             }

@@ -146,11 +146,7 @@ internal sealed class SmtpdSession
     /// <summary>Answers. After too many errors every answer comes late; 421 and 521 end the session.</summary>
     public async ValueTask ReplyAsync(string reply)
     {
-        if (Errors >= Settings.SoftErrorLimit && Settings.ErrorSleepTime > TimeSpan.Zero)
-        {
-            await Channel.FlushAsync().ConfigureAwait(false);
-            await Task.Delay(Settings.ErrorSleepTime, Service.Time, Cancel).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        }
+        await SlowDownAsync(1).ConfigureAwait(false);
         var soft = Settings.SoftBounce && reply[0] == '5' ? Soften(reply) : reply;
         var text = Settings.Footer.IsEmpty ? soft : await Settings.Footer.AddAsync(soft, Context).ConfigureAwait(false);
         Channel.Write(text);
@@ -168,6 +164,15 @@ internal sealed class SmtpdSession
             State = SmtpdState.Ended;
         }
         await Channel.FlushIfManyAsync().ConfigureAwait(false);
+    }
+
+    private async ValueTask SlowDownAsync(int times)
+    {
+        if (Errors >= Settings.SoftErrorLimit && Settings.ErrorSleepTime > TimeSpan.Zero)
+        {
+            await Channel.FlushAsync().ConfigureAwait(false);
+            await Task.Delay(Settings.ErrorSleepTime * times, Service.Time, Cancel).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
     }
 
     // Postfix: soft_bounce holds for every reply, whoever gave it.
@@ -225,9 +230,11 @@ internal sealed class SmtpdSession
     }
 
     /// <summary>The answer to EHLO.</summary>
-    public void Offer()
+    public async ValueTask OfferAsync()
     {
         var hidden = Discarded | (MayXclient ? 0 : EhloMask.Xclient) | (MayXforward ? 0 : EhloMask.Xforward) | (MayVerp ? 0 : EhloMask.Verp);
+        // Postfix: after too many errors each line of it is late.
+        await SlowDownAsync(Settings.Ehlo.Bytes(hidden).Count((byte)'\n')).ConfigureAwait(false);
         Channel.Write(Settings.Ehlo.Bytes(hidden));
         Transcript?.Ehlo(hidden);
         if (_heard)

@@ -106,8 +106,8 @@ internal sealed class SmtpdSettings
         VerpDelimiters = config.Get(CleanupParameters.DefaultVerpDelimiters);
         VerpFilter = config.Get(CleanupParameters.VerpDelimiterFilter);
         EventLimitExceptions = Networks(config, arrows, SmtpdParameters.ClientEventLimitExceptions);
-        ForbiddenCommands = new WordList(arrows.Tables, config.Get(SmtpdParameters.ForbiddenCommands));
-        NoopCommands = new WordList(arrows.Tables, config.Get(SmtpdParameters.NoopCommands));
+        ForbiddenCommands = new WordList(arrows.Tables, config, SmtpdParameters.ForbiddenCommands);
+        NoopCommands = new WordList(arrows.Tables, config, SmtpdParameters.NoopCommands);
         FastFlushDomains = arrows.MatchLists.Domains(SmtpdParameters.FastFlushDomains.Name, config.Get(SmtpdParameters.FastFlushDomains));
         LocalRecipientMaps = Open(config, arrows, RecipientMapsParameters.LocalRecipientMaps);
         RelayRecipientMaps = Open(config, arrows, RecipientMapsParameters.RelayRecipientMaps);
@@ -124,6 +124,12 @@ internal sealed class SmtpdSettings
         UseIpv6 = protocols.Contains("ipv6") || protocols.Contains("all");
         Idna2003 = config.Get(CommonParameters.EnableIdna2003Compatibility);
         Proxy = ProxyFilter.Of(config, arrows);
+        UpstreamProxyTimeout = config.Get(SmtpdParameters.UpstreamProxyProtocol) switch
+        {
+            "" => TimeSpan.Zero,
+            "haproxy" => config.Get(SmtpdParameters.UpstreamProxyTimeout),
+            var other => throw new ConfigException($"unsupported {SmtpdParameters.UpstreamProxyProtocol.Name} value: {other}"),
+        };
         Backwards = new BackwardsDefaults(config, arrows.MatchLists);
         Input = new InputOptions(config);
         Ehlo = new EhloAnswer(config, arrows.Tables);
@@ -136,7 +142,7 @@ internal sealed class SmtpdSettings
         Macros = new SmtpdMacros(config.Get(UceParameters.ExpansionFilter));
         Footer = new RejectFooter(config.Get(UceParameters.RejectFooter), Open(config, arrows, UceParameters.RejectFooterMaps), Macros, Open(config, arrows, UceParameters.RejectFilterMaps));
         CommandFilter = Open(config, arrows, UceParameters.CommandFilter);
-        LogPermitActions = new WordList(arrows.Tables, config.Get(UceParameters.LogPermitActions));
+        LogPermitActions = new WordList(arrows.Tables, config, UceParameters.LogPermitActions);
         MxBackupNetworks = config.Get(UceParameters.PermitMxBackupNetworks).Trim().Length == 0 ? null : Networks(config, arrows, UceParameters.PermitMxBackupNetworks);
     }
 
@@ -337,6 +343,9 @@ internal sealed class SmtpdSettings
 
     /// <summary>smtpd_proxy_filter, or null.</summary>
     public ProxyFilter? Proxy { get; }
+
+    /// <summary>How long a proxy in front of us may take to say who the client is; zero where there is none.</summary>
+    public TimeSpan UpstreamProxyTimeout { get; }
 
     /// <summary>What compatibility_level alone decides.</summary>
     public BackwardsDefaults Backwards { get; }

@@ -1,4 +1,5 @@
 using Facteur.Config;
+using Facteur.Config.Parameters;
 using Facteur.Tables;
 
 namespace Facteur.Services.Receive.Smtpd;
@@ -9,10 +10,10 @@ internal sealed class WordList
     private readonly (bool Not, string? Word, ITable? Table)[] _items;
 
     /// <exception cref="ConfigException">A file can't be read, or files name each other in a ring.</exception>
-    public WordList(ITableSet tables, string value)
+    public WordList(ITableSet tables, IConfig config, StringParameter parameter)
     {
         var items = new List<(bool, string?, ITable?)>();
-        Add(tables, value, items, 0);
+        Add(tables, parameter.Name, config.Get(parameter), items, 0);
         _items = [.. items];
     }
 
@@ -31,7 +32,7 @@ internal sealed class WordList
         return false;
     }
 
-    private static void Add(ITableSet tables, string value, List<(bool, string?, ITable?)> items, int depth)
+    private static void Add(ITableSet tables, string parameter, string value, List<(bool, string?, ITable?)> items, int depth)
     {
         foreach (var item in ListSyntax.Split(value))
         {
@@ -41,9 +42,9 @@ internal sealed class WordList
             {
                 if (depth > 10)
                 {
-                    throw new ConfigException($"file {text}: files name each other, expected words");
+                    throw new ConfigException($"{parameter}: file {text}: files name each other, expected words");
                 }
-                Add(tables, ReadWords(text), items, depth + 1);
+                Add(tables, parameter, ReadWords(parameter, text), items, depth + 1);
             }
             else
             {
@@ -52,7 +53,7 @@ internal sealed class WordList
         }
     }
 
-    private static string ReadWords(string path)
+    private static string ReadWords(string parameter, string path)
     {
         try
         {
@@ -60,7 +61,7 @@ internal sealed class WordList
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new ConfigException($"open file {path}: {e.Message}");
+            throw new ConfigException($"{parameter}: open file {path}: {e.Message}");
         }
     }
 }

@@ -6,12 +6,13 @@ namespace Facteur.Services.Report.Verify;
 /// <param name="map">address_verify_map.</param>
 /// <param name="log">The log.</param>
 /// <param name="time">The clock.</param>
-internal sealed class VerifyCache(string map, VerifyLog log, TimeProvider time) : IDisposable
+/// <param name="readOnly">The file is another process's: nothing is written.</param>
+internal sealed class VerifyCache(string map, VerifyLog log, TimeProvider time, bool readOnly = false) : IDisposable
 {
     /// <summary>Most addresses.</summary>
     public const int Limit = 100_000;
 
-    private readonly TableCache _table = new(map, Limit, log, time);
+    private readonly TableCache _table = new(map, Limit, log, time, readOnly);
 
     /// <summary>Addresses known.</summary>
     public int Count => _table.Count;

@@ -86,17 +86,13 @@ public sealed class VerifyService : IAddressProbes, IProbeResults, IDisposable
     private AddressVerdict Decide(string address)
     {
         var (settings, now) = (_settings, Now);
-        var known = _cache.TryGet(address, out var entry);
-        // Postfix: not while a probe is under way, which would only be made again.
-        if (!known || (now - entry.Probed > ProbeLifetime && IsExpired(settings, entry, now)))
+        var known = _cache.TryGet(address, out var kept);
+        var (entry, isNew, probes) = Look(settings, known ? kept : null, now);
+        if (isNew && known && !settings.NegativeCache)
         {
-            if (known && !settings.NegativeCache)
-            {
-                _cache.Remove(address);
-            }
-            entry = new VerifyEntry(AddressStatus.InProgress, 0, 0, "Address verification in progress");
+            _cache.Remove(address);
         }
-        if (now - entry.Probed > ProbeLifetime && entry.Updated + (entry.Status == AddressStatus.Ok ? settings.PositiveRefresh : settings.NegativeRefresh) < now)
+        if (probes)
         {
             if (entry.Updated != 0 || settings.NegativeCache)
             {
@@ -105,6 +101,19 @@ public sealed class VerifyService : IAddressProbes, IProbeResults, IDisposable
             _ = SendAsync(address, ProbeSender.Make(settings.Sender, settings.SenderTtl, now));
         }
         return new AddressVerdict(entry.Status, entry.Text);
+    }
+
+    /// <summary>What an entry of the cache is worth.</summary>
+    /// <param name="settings">The parameters.</param>
+    /// <param name="known">The entry; null for none.</param>
+    /// <param name="now">Seconds since 1970.</param>
+    /// <returns>What is known, whether that is nothing, and whether the address is to be probed.</returns>
+    internal static (VerifyEntry Entry, bool IsNew, bool Probes) Look(VerifySettings settings, VerifyEntry? known, long now)
+    {
+        // Postfix: not while a probe is under way, which would only be made again.
+        var isNew = known is not { } kept || (now - kept.Probed > ProbeLifetime && IsExpired(settings, kept, now));
+        var entry = isNew ? new VerifyEntry(AddressStatus.InProgress, 0, 0, "Address verification in progress") : known!.Value;
+        return (entry, isNew, now - entry.Probed > ProbeLifetime && entry.Updated + (entry.Status == AddressStatus.Ok ? settings.PositiveRefresh : settings.NegativeRefresh) < now);
     }
 
     /// <inheritdoc/>

@@ -77,7 +77,9 @@ public sealed class LocalAgentTests : IDisposable
     public async Task A_Maildir_below_the_spool_directory()
     {
         await Deliver("daemon@dest.example", more: ("mail_spool_directory", _room.Directory + "/"));
-        Assert.StartsWith("Return-Path: <a@sender.example>\n", File.ReadAllText(Assert.Single(Directory.GetFiles(_room.Path("daemon/new")))));
+        var file = Assert.Single(Directory.GetFiles(_room.Path("daemon/new")));
+        Assert.EndsWith("." + System.Net.Dns.GetHostName(), file);
+        Assert.StartsWith("Return-Path: <a@sender.example>\n", File.ReadAllText(file));
         Assert.EndsWith("status=sent (delivered to maildir)", Ends());
     }
 

@@ -46,7 +46,8 @@ public sealed class VirtualAgentTests : IDisposable
         var result = await Agent().DeliverAsync(_room.Request(Content, ["One+ext@v.example one-orig@v.example"], transport: "virtual"), default);
         Assert.Equal(DeliveryOutcome.Sent, Assert.Single(result.Recipients).Status.Outcome);
         var file = Assert.Single(Directory.GetFiles(_room.Path("v/one/new")));
-        Assert.Matches(@"/1793588645\.V[0-9a-f]+I[0-9a-f]+M0\.mx\.dest\.example$", file);
+        // The machine's own name, not myhostname.
+        Assert.Matches(@"/1793588645\.V[0-9a-f]+I[0-9a-f]+M0\." + System.Text.RegularExpressions.Regex.Escape(System.Net.Dns.GetHostName()) + "$", file);
         Assert.Equal("Return-Path: <a@sender.example>\nX-Original-To: one-orig@v.example\nDelivered-To: One+ext@v.example\n" + Content, File.ReadAllText(file));
         Assert.Empty(Directory.GetFiles(_room.Path("v/one/tmp")));
         Assert.True(Directory.Exists(_room.Path("v/one/cur")));

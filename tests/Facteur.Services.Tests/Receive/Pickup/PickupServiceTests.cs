@@ -366,16 +366,22 @@ public sealed class PickupServiceTests : IDisposable, ICleanup, IBounce, IQueueL
         _asked is { } fails ? throw fails() : new(_queue.Contains(id) ? new QueuedMessage(id, "incoming", "Q", new Envelope(), [], new ContentLayout([])) : null);
 
     [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
-    public async Task A_queue_that_can_not_be_asked_is_no_fault_of_the_file(bool answered)
+    [InlineData("too many sessions")]
+    [InlineData("no such file")]
+    [InlineData("the disk fails")]
+    public async Task A_queue_that_can_not_be_asked_is_no_fault_of_the_file(string reason)
     {
         Put("6ABCDEF012", Records(Message));
         _crash = "after durable";
         await Scan();
         _crash = "";
         using var pickup = Service();
-        _asked = answered ? static () => new ControlException(ControlFailure.Unavailable, "too many sessions") : static () => new IOException("no such file");
+        _asked = () => reason switch
+        {
+            "too many sessions" => new ControlException(ControlFailure.Unavailable, reason),
+            "no such file" => new IOException(reason),
+            _ => new InvalidDataException(reason),
+        };
         for (var i = 0; i < 15; i++)
         {
             await pickup.ScanAsync(default);

@@ -70,7 +70,11 @@ public sealed class NoticeTests
     [InlineData("policy", "EHLO c\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<x@elsewhere.example>\r\nQUIT\r\n", true)]
     [InlineData("protocol", "EHLO c\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<x@elsewhere.example>\r\nQUIT\r\n", false)]
     [InlineData("protocol", "EHLO c\r\nMAIL FROM:<xxx\r\nQUIT\r\n", true)]
-    [InlineData("protocol", "EHLO c\r\nHost: x\r\n", true)]
+    [InlineData("protocol", "EHLO c\r\nHost: x\r\n", false)]
+    [InlineData("protocol", "EHLO c\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<x@elsewhere.example>\r\nDATA\r\nQUIT\r\n", false)]
+    [InlineData("protocol", "EHLO c\r\nMAIL FROM:<a@b.example>\r\nDATA\r\nQUIT\r\n", false)]
+    [InlineData("protocol", "EHLO c\r\nDATA\r\nQUIT\r\n", true)]
+    [InlineData("protocol, policy", "EHLO c\r\nETRN foo.example\r\nQUIT\r\n", false)]
     [InlineData("policy", "EHLO c\r\nBOGUS\r\nQUIT\r\n", false)]
     [InlineData("policy, protocol, resource, software", "EHLO c\r\nNOOP\r\nVRFY a@dest.example\r\nQUIT\r\n", false)]
     [InlineData("policy", "EHLO c\r\nMAIL FROM:<a@b.example> SIZE=99999999999\r\nQUIT\r\n", true)]
@@ -84,6 +88,16 @@ public sealed class NoticeTests
     {
         var world = new SmtpdWorld(Told(classes));
         await world.TalkAsync(input);
+        Assert.Equal(told, world.Cleanup.Completed.Any(m => m.Envelope.Origin == MessageOrigin.Notice));
+    }
+
+    [Theory]
+    [InlineData("data", true)]
+    [InlineData("resource, software, policy", false)]
+    public async Task That_a_table_can_not_answer_is_of_the_class_data(string classes, bool told)
+    {
+        var world = new SmtpdWorld([.. Told(classes), ("local_recipient_maps", "fail:x")]);
+        await world.TalkAsync("EHLO c\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<alice@dest.example>\r\nQUIT\r\n");
         Assert.Equal(told, world.Cleanup.Completed.Any(m => m.Envelope.Origin == MessageOrigin.Notice));
     }
 

@@ -97,6 +97,28 @@ public sealed class RestrictionTests
         Assert.Equal(reply[0] == '4', world.LogLines.Contains("warning: restriction check_reverse_client_hostname_access returns OK for client.good.example"));
     }
 
+    /// <summary>Postfix: each time that the list comes so far, whoever the list is from.</summary>
+    [Theory]
+    [InlineData("reject, permit", "permit' after `reject")]
+    [InlineData("permit, reject", "reject' after `permit")]
+    [InlineData("defer, reject, x", "reject' after `defer")]
+    [InlineData("warn_if_reject, reject, permit", null)]
+    [InlineData("permit_sasl_authenticated, reject", null)]
+    public async Task What_can_not_be_reached_is_told(string list, string? told)
+    {
+        foreach (var table in (bool[])[false, true])
+        {
+            var world = World(("smtpd_client_restrictions", table ? "check_client_access t:any" : list));
+            world.Tables["t:any"] = new() { [SmtpdWorld.Stranger] = list };
+            var client = await world.Connect().HelloAsync();
+            await client.CommandAsync("MAIL FROM:<a@sender.example>");
+            await client.CommandAsync("RCPT TO:<alice@dest.example>");
+            await client.CommandAsync("RCPT TO:<alice@dest.example>");
+            Assert.Equal(told is null ? 0 : 2, world.LogLines.Count(l => l == $"warning: restriction `{told}' is ignored"));
+            Assert.Equal(told is null ? 0 : 2, world.LogLines.Count(l => l.EndsWith("' is ignored", StringComparison.Ordinal)));
+        }
+    }
+
     [Fact]
     public async Task Before_MAIL_no_sender_is_asked_about()
     {

@@ -399,7 +399,7 @@ public sealed class SessionTests
     }
 
     [Fact]
-    public async Task Replies_slow_down_after_errors()
+    public async Task Replies_slow_down_after_errors_and_EHLO_does_so_for_each_of_its_lines()
     {
         var world = new SmtpdWorld(("smtpd_soft_error_limit", "1"), ("smtpd_error_sleep_time", "5s"));
         var client = await world.Connect().HelloAsync();
@@ -413,6 +413,15 @@ public sealed class SessionTests
             await Task.Delay(10, CancellationToken.None);
         }
         Assert.Equal("250 2.0.0 Ok", await late);
+        late = client.CommandAsync("EHLO x");
+        var steps = 0;
+        for (; steps < 100 && !late.IsCompleted; steps++)
+        {
+            await Task.Delay(10, CancellationToken.None);
+            world.Time.Advance(TimeSpan.FromSeconds(5));
+        }
+        Assert.Equal("250 CHUNKING", await late);
+        Assert.InRange(steps, 10, 30);
         await client.FinishAsync();
     }
 }

@@ -14,6 +14,7 @@ internal sealed class PolicyRestriction(PolicyClient client, string service, Pol
     public async ValueTask<Verdict> CheckAsync(RestrictionContext context, Subject subject)
     {
         var action = await client.AskAsync(PolicyRequest.Make(context, settings.Context), context.Cancel).ConfigureAwait(false);
+        Tell(context, action ?? $"no answer, so {settings.DefaultAction}");
         if (action is not null)
         {
             return await AccessAction.ApplyAsync(context, service, action, "policy query", subject, parse).ConfigureAwait(false);
@@ -25,6 +26,12 @@ internal sealed class PolicyRestriction(PolicyClient client, string service, Pol
         var verdict = await AccessAction.ApplyAsync(context, service, value, "policy query", subject, parse).ConfigureAwait(false);
         context.InPolicyDefault = outer;
         return verdict;
+    }
+
+    private void Tell(RestrictionContext context, string said)
+    {
+        context.Arrows.Explanation?.Add($"policy service {service}: {said}");
+        context.Arrows.Explanation?.Answered($"policy service {service}", null, said);
     }
 
     /// <summary>Reads the argument of check_policy_service: an endpoint, or an endpoint and settings of its own.</summary>

@@ -50,18 +50,20 @@ internal static class BasicRestrictions
         return new(context.ServerError());
     })
     {
-        IsBroken = true,
+        Wrong = warning,
     };
+
+    private const string OneOfThese =
+        "specify one of (check_client_access, check_reverse_client_hostname_access, check_helo_access, check_sender_access, check_recipient_access, check_etrn_access)";
 
     /// <summary>A table alone, in a list where it stands for no restriction.</summary>
     public static Restriction BareTable(string table) => new(table, (context, subject) =>
     {
-        context.Log.Warning("specify one of (check_client_access, check_reverse_client_hostname_access, check_helo_access, check_sender_access, check_recipient_access, check_etrn_access)"
-            + $" before {subject.Class} restriction \"{table}\"");
+        context.Log.Warning($"{OneOfThese} before {subject.Class} restriction \"{table}\"");
         return new(context.ServerError());
     })
     {
-        IsBroken = true,
+        Wrong = $"{OneOfThese} before \"{table}\"",
     };
 
     public static ValueTask<Verdict> UnauthPipelining(RestrictionContext context, Subject subject) =>
@@ -77,4 +79,15 @@ internal static class BasicRestrictions
     // No session has TLS yet.
     public static ValueTask<Verdict> PlaintextSession(RestrictionContext context, Subject subject) =>
         new(context.Reject(context.Settings.PlaintextCode, "4.7.1", "Session encryption is required"));
+
+    /// <summary>permit, reject or defer, behind which more stands.</summary>
+    public static Restriction Last(string name, Func<RestrictionContext, Subject, ValueTask<Verdict>> check, string warning) => new(name, async (context, subject) =>
+    {
+        var verdict = await check(context, subject).ConfigureAwait(false);
+        if (!context.WarnIfReject)
+        {
+            context.Log.Warning(warning);
+        }
+        return verdict;
+    });
 }

@@ -90,6 +90,11 @@ internal sealed class DnsList(string text, string domain, DnsListFilter? filter)
         }
         var texts = await context.Dns.TextsAsync(query, context.Cancel).ConfigureAwait(false);
         var reason = texts.Status == DnsStatus.Ok ? string.Join(" / ", texts.Records) : "";
+        if (context.Arrows.Explanation is { } explanation)
+        {
+            var said = (filter is null ? answer.Records : answer.Records.Where(filter.Matches)).Select(record => record.ToString());
+            explanation.Answered("dns A", query, $"{string.Join(", ", said)}{(reason.Length > 0 ? $" \"{reason}\"" : "")}");
+        }
         return (DnsListStatus.Listed, SmtpdLog.Printable(reason.Length > ReasonLimit ? reason[..ReasonLimit] : reason));
     }
 }

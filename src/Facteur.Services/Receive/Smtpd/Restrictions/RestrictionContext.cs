@@ -111,7 +111,7 @@ internal sealed class RestrictionContext(SmtpdSettings settings, SmtpdArrows arr
     public Verdict ServerError() => Reject(451, "4.3.5", "Server configuration error", convertible: false, NoticeClasses.Software);
 
     /// <summary>A table or the rewriter can't answer now: never turned into a warning.</summary>
-    public Verdict TemporaryLookupFailure(string name) => Reject(451, "4.3.0", $"<{AddressParts.Unquote(name)}>: Temporary lookup failure", convertible: false, NoticeClasses.Resource);
+    public Verdict TemporaryLookupFailure(string name) => Reject(451, "4.3.0", $"<{AddressParts.Unquote(name)}>: Temporary lookup failure", convertible: false, NoticeClasses.Data);
 
     /// <summary>A table can't say now how the message is to be treated.</summary>
     public Verdict TemporaryLookupError() => Reject(451, "4.3.0", "Temporary lookup error", convertible: false, NoticeClasses.Resource);

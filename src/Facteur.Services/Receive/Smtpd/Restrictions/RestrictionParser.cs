@@ -123,6 +123,9 @@ internal sealed class RestrictionParser : IDisposable
         AddClasses(null);
     }
 
+    /// <summary>The classes, as a list without a restriction for bare tables calls them.</summary>
+    public IEnumerable<(string Name, RestrictionList List)> Classes => _classValues.Keys.Select(name => (name, _classes[(name.ToLowerInvariant(), null)]));
+
     /// <summary>Makes the list of a value, and the classes as such a list calls them.</summary>
     /// <param name="value">Its expanded value.</param>
     /// <param name="shortHand">The restriction that a table without one stands for ("check_client_access"), or null where there is none.</param>
@@ -220,7 +223,8 @@ internal sealed class RestrictionParser : IDisposable
         {
             if (at < names.Count && !warns && name is ("permit" or "reject" or "defer"))
             {
-                Warn($"restriction `{names[at]}' after `{name}' is ignored");
+                // Postfix: said each time that the list comes so far.
+                return BasicRestrictions.Last(name, check, $"restriction `{names[at]}' after `{name}' is ignored");
             }
             return new Restriction(name, check);
         }
@@ -290,7 +294,10 @@ internal sealed class RestrictionParser : IDisposable
     {
         Array.ForEach(warnings, context.Log.Warning);
         return new(Verdict.Dunno);
-    });
+    })
+    {
+        Ignored = warnings,
+    };
 
     private Restriction PolicyService(string name, string argument, string? shortHand)
     {

@@ -57,6 +57,12 @@ internal sealed record Restriction(string Name, Func<RestrictionContext, Subject
     /// <summary>What it asks only to warn (warn_if_reject); null when it is not that.</summary>
     public Restriction? Warned { get; init; }
 
+    /// <summary>What is wrong with how it is written, so that it refuses everybody; null when nothing is.</summary>
+    public string? Wrong { get; init; }
+
+    /// <summary>Why it decides nothing, a warning each.</summary>
+    public IReadOnlyList<string> Ignored { get; init; } = [];
+
     /// <summary>It is written wrong and refuses everybody.</summary>
-    public bool IsBroken { get; init; }
+    public bool IsBroken => Wrong is not null;
 }

@@ -87,7 +87,8 @@ internal static class VerifyRestrictions
         for (var asked = 1; ; asked++)
         {
             var verdict = await probes.QueryAsync(address, context.Cancel).ConfigureAwait(false);
-            if (verdict is not { Status: AddressStatus.InProgress } || asked >= settings.PollCount)
+            // Who only explains sends no probe: there is nothing to wait for.
+            if (verdict is not { Status: AddressStatus.InProgress } || asked >= settings.PollCount || context.Arrows.Explanation is not null)
             {
                 return verdict;
             }

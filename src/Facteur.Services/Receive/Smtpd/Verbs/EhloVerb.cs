@@ -25,7 +25,7 @@ internal static class EhloVerb
         {
             session.Log.DiscardedKeywords(words);
         }
-        session.Offer();
+        await session.OfferAsync().ConfigureAwait(false);
         await session.Channel.FlushIfManyAsync().ConfigureAwait(false);
         return true;
     }
