@@ -92,15 +92,15 @@ internal sealed class SmtpdLog(ServiceLog log)
         log.Info(Printable(line.ToString()));
     }
 
-    private static void Whom(StringBuilder line, RestrictionContext context)
+    private void Whom(StringBuilder line, RestrictionContext context)
     {
         if (context.Sender is { } sender)
         {
-            line.Append(" from=<").Append(sender).Append('>');
+            line.Append(" from=<").Append(log.Address(sender)).Append('>');
         }
         if (context.Recipient is { } recipient)
         {
-            line.Append(" to=<").Append(recipient).Append('>');
+            line.Append(" to=<").Append(log.Address(recipient)).Append('>');
         }
         line.Append(" proto=").Append(context.Protocol);
         if (context.Helo is { } helo)
