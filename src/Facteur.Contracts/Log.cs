@@ -1,3 +1,5 @@
+using Facteur.Mail.Addresses;
+
 namespace Facteur.Contracts;
 
 /// <summary>Severity of a log line; all but Info stand in front of the text.</summary>
@@ -30,7 +32,7 @@ public interface IMailLog
 }
 
 /// <summary>The log of one service: its tag is $syslog_name/service.</summary>
-public sealed class ServiceLog(IMailLog log, string tag, bool verbose = false)
+public sealed class ServiceLog(IMailLog log, string tag, bool verbose = false, bool internalAddresses = false)
 {
     /// <summary>The tag.</summary>
     public string Tag { get; } = tag;
@@ -39,7 +41,10 @@ public sealed class ServiceLog(IMailLog log, string tag, bool verbose = false)
     public bool IsVerbose { get; } = verbose;
 
     /// <summary>The log of another service that writes to the same place.</summary>
-    public ServiceLog As(string tag) => new(log, tag);
+    public ServiceLog As(string tag) => new(log, tag, internalAddresses: internalAddresses);
+
+    /// <summary>An address as lines show it: as it is, or without quotes (info_log_address_format = internal).</summary>
+    public string Address(string address) => internalAddresses ? AddressParts.Internal(address) : address;
 
     /// <summary>A plain line.</summary>
     public void Info(string text) => log.Write(Tag, LogLevel.Info, text);

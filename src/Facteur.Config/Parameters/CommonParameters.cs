@@ -63,6 +63,9 @@ public static class CommonParameters
     /// <summary>syslog_name.</summary>
     public static readonly StringParameter SyslogName = new("syslog_name", "${multi_instance_name?{$multi_instance_name}:{postfix}}", "What stands in front of the service's name in the log.", 1);
 
+    /// <summary>info_log_address_format.</summary>
+    public static readonly StringParameter InfoLogAddressFormat = new("info_log_address_format", "external", "How addresses are logged: external (quoted where needed) or internal.", 1);
+
     /// <summary>message_size_limit.</summary>
     public static readonly IntParameter MessageSizeLimit = new("message_size_limit", "10240000", "Bytes of a message with its envelope; 0 for no limit.");
 
@@ -126,7 +129,7 @@ public static class CommonParameters
     public static IReadOnlyList<Parameter> All { get; } =
     [
         CompatibilityLevel, MailName, MailVersion, Myhostname, Mydomain, Myorigin, Mydestination, Mynetworks, MynetworksStyle, InetInterfaces, ProxyInterfaces, InetProtocols,
-        RecipientDelimiter, QueueDirectory, HashQueueNames, HashQueueDepth, DataDirectory, MailOwner, SetgidGroup, SyslogName, MessageSizeLimit, Smtputf8Enable, EnableLongQueueIds,
+        RecipientDelimiter, QueueDirectory, HashQueueNames, HashQueueDepth, DataDirectory, MailOwner, SetgidGroup, SyslogName, InfoLogAddressFormat, MessageSizeLimit, Smtputf8Enable, EnableLongQueueIds,
         DoubleBounceSender, EmptyAddressRecipient, SoftBounce, LineLengthLimit, HeaderSizeLimit, MimeNestingLimit, MimeBoundaryLengthLimit, HopcountLimit, MaximalQueueLifetime,
         EnableOriginalRecipient, ImportEnvironment, DebugPeerList, DefaultProcessLimit, MasterServiceDisable, Stress,
         EnableIdna2003Compatibility,

@@ -331,7 +331,7 @@ internal sealed class Generation : IAsyncDisposable
     }
 
     /// <summary>The log of a service: $syslog_name/name.</summary>
-    public ServiceLog ServiceLogOf(IConfig config, string name, MasterEntry? entry = null) => new(_around.Log, $"{config.Get(CommonParameters.SyslogName)}/{name}", entry?.Verbose > 0);
+    public ServiceLog ServiceLogOf(IConfig config, string name, MasterEntry? entry = null) => Roles.Entries.LogOf(_around.Log, config, name, entry?.Verbose > 0);
 
     /// <summary>A session, message, lookup or delivery uses this generation; not when it is over.</summary>
     public bool TryEnter()

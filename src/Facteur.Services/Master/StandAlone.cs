@@ -3,6 +3,7 @@ using Facteur.Config;
 using Facteur.Config.Parameters;
 using Facteur.Contracts;
 using Facteur.Net.Dns;
+using Facteur.Services.Master.Roles;
 using Facteur.Services.Receive.Smtpd;
 using Facteur.Services.Support.Anvil;
 using Facteur.Tables;
@@ -21,7 +22,7 @@ public static class StandAlone
     /// <exception cref="ConfigException">A value is not valid.</exception>
     public static async Task ServeAsync(IConfig config, ICleanup cleanup, IDuplexPipe pipe, IMailLog log, TimeProvider time)
     {
-        var smtpdLog = new ServiceLog(log, $"{config.Get(CommonParameters.SyslogName)}/smtpd");
+        var smtpdLog = Entries.LogOf(log, config, "smtpd");
         var events = new TableLog(smtpdLog, time);
         using var tables = new TableSet(config, events, time, new TableOptions { Utf8 = config.Get(CommonParameters.Smtputf8Enable) });
         var lists = new MatchLists(config, tables, events);

@@ -49,7 +49,7 @@ public static class DeliveryLog
         {
             result = result with { Relay = relay };
         }
-        log.Info(Line(request, recipient, status, times, relay, connectionUse, tls, word, resolution));
+        log.Info(Line(log, request, recipient, status, times, relay, connectionUse, tls, word, resolution));
         // Postfix: a command's output ends with its last line's end: a blank in the log, and nothing in queue and reports.
         return new RecipientResult(recipient.Index, result with { Reason = result.Reason.TrimEnd(), DiagnosticText = result.DiagnosticText?.TrimEnd() });
     }
@@ -95,7 +95,7 @@ public static class DeliveryLog
     }
 
     private static string Line(
-        DeliveryRequest request, in DeliveryRecipient recipient, DeliveryStatus status, in DeliveryTimes times, string relay,
+        ServiceLog log, DeliveryRequest request, in DeliveryRecipient recipient, DeliveryStatus status, in DeliveryTimes times, string relay,
         int connectionUse, string? tls, string word, int resolution)
     {
         var connected = times.ConnectedMicros == 0 ? times.StartMicros : times.ConnectedMicros;
@@ -111,11 +111,11 @@ public static class DeliveryLog
         var line = new System.Runtime.CompilerServices.DefaultInterpolatedStringHandler(120, 8, null, stackalloc char[512]);
         line.AppendFormatted(request.QueueId);
         line.AppendLiteral(": to=<");
-        line.AppendFormatted(recipient.Recipient.Address);
+        line.AppendFormatted(log.Address(recipient.Recipient.Address));
         if (hasOriginal)
         {
             line.AppendLiteral(">, orig_to=<");
-            line.AppendFormatted(original);
+            line.AppendFormatted(log.Address(original));
         }
         line.AppendLiteral(">, relay=");
         line.AppendFormatted(relay);

@@ -1,6 +1,7 @@
 using Facteur.Config;
 using Facteur.Config.Parameters;
 using Facteur.Services.Master.Roles;
+using Facteur.Testing;
 
 namespace Facteur.Services.Tests.Master;
 
@@ -19,6 +20,19 @@ public sealed class EntriesTests
         using var timer = new CancellationTokenSource(wakeup);
         Assert.False(timer.IsCancellationRequested);
     }
+
+    [Theory]
+    [InlineData("external", "\"a b\"@c")]
+    [InlineData("Internal", "a b@c")]
+    public void Logs_show_addresses_as_info_log_address_format_says(string format, string shown)
+    {
+        var log = Entries.LogOf(new TestLog(), new TestConfig(("info_log_address_format", format)), "qmgr");
+        Assert.Equal((shown, shown), (log.Address("\"a b\"@c"), log.As("postfix/other").Address("\"a b\"@c")));
+    }
+
+    [Fact]
+    public void Info_log_address_format_is_external_or_internal() =>
+        Assert.Throws<ConfigException>(() => Entries.LogOf(new TestLog(), new TestConfig(("info_log_address_format", "foo")), "qmgr"));
 
     [Theory]
     [InlineData("qmgr unix n - n 300 1 qmgr -o qmgr_message_active_limit=7", 7)]

@@ -50,6 +50,15 @@ public sealed class DeliveryLogTests
     }
 
     [Fact]
+    public void Addresses_stand_without_quotes_where_that_is_wanted()
+    {
+        DeliveryLog.Write(
+            new ServiceLog(_log, "postfix/local", internalAddresses: true), Request(), new DeliveryRecipient(7, new EnvelopeRecipient("\"a b\"@dest.example", "\"c \\\"d\"@dest.example")),
+            DeliveryStatus.Sent("delivered to mailbox"), new DeliveryTimes(3 * Second, 4 * Second, 14 * Second), "local");
+        Assert.StartsWith("postfix/local: Q1: to=<a b@dest.example>, orig_to=<c \"d@dest.example>, relay=local,", _log.Lines[0], StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_line_with_everything()
     {
         DeliveryLog.Write(

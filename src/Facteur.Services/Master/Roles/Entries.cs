@@ -56,7 +56,13 @@ internal static class Entries
     }
 
     /// <summary>The log of a service: $syslog_name/name.</summary>
-    public static ServiceLog LogOf(IMailLog log, IConfig config, string service) => new(log, $"{config.Get(CommonParameters.SyslogName)}/{service}");
+    public static ServiceLog LogOf(IMailLog log, IConfig config, string service, bool verbose = false) =>
+        new(log, $"{config.Get(CommonParameters.SyslogName)}/{service}", verbose, config.Get(CommonParameters.InfoLogAddressFormat).ToLowerInvariant() switch
+        {
+            "external" => false,
+            "internal" => true,
+            var other => throw new ConfigException($"bad parameter value: '{CommonParameters.InfoLogAddressFormat.Name} = {other}', expected external or internal"),
+        });
 
     /// <summary>A Unix-domain socket of the queue directory.</summary>
     /// <exception cref="ConfigException">It can't be had.</exception>

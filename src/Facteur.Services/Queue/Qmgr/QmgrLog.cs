@@ -6,7 +6,7 @@ namespace Facteur.Services.Queue.Qmgr;
 internal sealed class QmgrLog(ServiceLog log)
 {
     public void Active(ActiveMessage message, long size, int recipients) =>
-        log.Info($"{message.QueueId}: from=<{message.Envelope.Sender}>, size={size}, nrcpt={recipients} (queue active)");
+        log.Info($"{message.QueueId}: from=<{log.Address(message.Envelope.Sender)}>, size={size}, nrcpt={recipients} (queue active)");
 
     /// <summary>Reports wait no longer than other mail, whatever main.cf says.</summary>
     public void LifetimeAdjusted() => log.Warning("bounce_queue_lifetime is larger than maximal_queue_lifetime - adjusting bounce_queue_lifetime");
@@ -14,14 +14,14 @@ internal sealed class QmgrLog(ServiceLog log)
     public void Removed(string queueId) => log.Info($"{queueId}: removed");
 
     public void Expired(ActiveMessage message, bool forced) =>
-        log.Info($"{message.QueueId}: from=<{message.Envelope.Sender}>, status={(forced ? "force-expired" : "expired")}, returned to sender");
+        log.Info($"{message.QueueId}: from=<{log.Address(message.Envelope.Sender)}>, status={(forced ? "force-expired" : "expired")}, returned to sender");
 
     public void SkippedStillDelivering(string queueId) => log.Info($"{queueId}: skipped, still being delivered");
 
     public void Discarded(ActiveMessage message, string recipient, bool verifies) =>
-        log.Info($"{message.QueueId}: to=<{recipient}>, relay=none, delay=0, delays=0/0/0/0, dsn=2.0.0, status={(verifies ? "deliverable" : "sent")} (undeliverable postmaster notification discarded)");
+        log.Info($"{message.QueueId}: to=<{log.Address(recipient)}>, relay=none, delay=0, delays=0/0/0/0, dsn=2.0.0, status={(verifies ? "deliverable" : "sent")} (undeliverable postmaster notification discarded)");
 
-    public void Passing(ActiveMessage message, string recipient, string transport) => log.Info($"{message.QueueId}: passing <{recipient}> to transport={transport}");
+    public void Passing(ActiveMessage message, string recipient, string transport) => log.Info($"{message.QueueId}: passing <{log.Address(recipient)}> to transport={transport}");
 
     public void Damaged(string queueId) => log.Warning($"{queueId}: content is damaged on disk: put aside in the corrupt queue; nothing of it was completed at the peer");
 

@@ -7,6 +7,9 @@ namespace Facteur.Services.Receive.Cleanup;
 /// <summary>The log lines of cleanup(8).</summary>
 internal sealed class CleanupLog(ServiceLog log)
 {
+    /// <summary>An address as lines show it.</summary>
+    public string Address(string address) => log.Address(address);
+
     public void MessageId(string queueId, string id) => log.Info($"{queueId}: message-id={id}");
 
     public void ResentMessageId(string queueId, string id) => log.Info($"{queueId}: resent-message-id={id}");
@@ -52,7 +55,7 @@ internal sealed class CleanupLog(ServiceLog log)
 
     /// <summary>A probe that ends here.</summary>
     public void Deliverable(string queueId, string address, string text) =>
-        log.Info($"{queueId}: to=<{address}>, relay=none, delay=0, delays=0/0/0/0, dsn=2.0.0, status=deliverable ({text})");
+        log.Info($"{queueId}: to=<{log.Address(address)}>, relay=none, delay=0, delays=0/0/0/0, dsn=2.0.0, status=deliverable ({text})");
 
     /// <summary>Content that is refused.</summary>
     public void Rejected(string queueId, Envelope envelope, string what, string content, string? recipient, string text)
@@ -64,7 +67,7 @@ internal sealed class CleanupLog(ServiceLog log)
             line.Append(char.IsControl(c) ? '?' : c);
         }
         var origin = envelope.Origin == MessageOrigin.Smtpd ? $"{client.Name}[{client.Address}]" : "local";
-        log.Info($"{queueId}: reject: {what} {line} from {origin}; from=<{envelope.Sender}>{(recipient is null ? "" : $" to=<{recipient}>")}"
+        log.Info($"{queueId}: reject: {what} {line} from {origin}; from=<{log.Address(envelope.Sender)}>{(recipient is null ? "" : $" to=<{log.Address(recipient)}>")}"
             + $"{(client.Protocol.Length > 0 ? $" proto={client.Protocol}" : "")}{(client.Helo.Length > 0 ? $" helo=<{client.Helo}>" : "")}: {text}");
     }
 

@@ -208,10 +208,10 @@ internal sealed class MessageChecks(CleanupOptions options, CleanupLog log, stri
 
     private void Log(string action, string kind, ReadOnlySpan<byte> line, string text)
     {
-        var words = new StringBuilder($"{queueId}: {action}: {kind} {CheckText.Shown(line)} from {Origin}; from=<{envelope.Sender}>");
+        var words = new StringBuilder($"{queueId}: {action}: {kind} {CheckText.Shown(line)} from {Origin}; from=<{log.Address(envelope.Sender)}>");
         if (Recipient.Length > 0)
         {
-            words.Append($" to=<{Recipient}>");
+            words.Append($" to=<{log.Address(Recipient)}>");
         }
         if (envelope.Origin == MessageOrigin.Smtpd)
         {
@@ -226,7 +226,7 @@ internal sealed class MessageChecks(CleanupOptions options, CleanupLog log, stri
         {
             _errors |= error;
             log.Checked(
-                $"{queueId}: reject: mime-error {what}: {CheckText.Shown(text[..Math.Min(text.Length, 100)])} from {Origin}; from=<{envelope.Sender}> to=<{(Recipient.Length > 0 ? Recipient : "unknown")}>");
+                $"{queueId}: reject: mime-error {what}: {CheckText.Shown(text[..Math.Min(text.Length, 100)])} from {Origin}; from=<{log.Address(envelope.Sender)}> to=<{(Recipient.Length > 0 ? log.Address(Recipient) : "unknown")}>");
         }
     }
 

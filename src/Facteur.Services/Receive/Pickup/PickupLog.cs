@@ -7,10 +7,10 @@ namespace Facteur.Services.Receive.Pickup;
 /// <summary>The lines of pickup(8) and of the submission service.</summary>
 internal static class PickupLog
 {
-    public static void Message(ServiceLog log, string queueId, uint uid, string sender) => log.Info($"{queueId}: uid={uid} from=<{sender}>");
+    public static void Message(ServiceLog log, string queueId, uint uid, string sender) => log.Info($"{queueId}: uid={uid} from=<{log.Address(sender)}>");
 
     public static void Requeued(ServiceLog log, string queueId, uint uid, string sender, string original) =>
-        log.Info($"{queueId}: uid={uid} from=<{sender}> orig_id={original}");
+        log.Info($"{queueId}: uid={uid} from=<{log.Address(sender)}> orig_id={original}");
 
     public static void PutAside(ServiceLog log, string name, uint uid, string reason) =>
         log.Warning($"maildrop/{name}: uid={uid}: {reason}: moved to the corrupt queue");
@@ -38,7 +38,7 @@ internal static class PickupLog
     {
         Span<char> buffer = stackalloc char[24];
         var age = buffer[..DeliveryLog.FormatDelay(ageMicros, DeliveryLog.ResolutionDefault, buffer)];
-        log.Info($"{queueId}: to=<{recipient}>, relay=none, delay={age}, delays={age}/0/0/0, dsn={status.Status}, status=bounced ({status.Reason})");
+        log.Info($"{queueId}: to=<{log.Address(recipient)}>, relay=none, delay={age}, delays={age}/0/0/0, dsn={status.Status}, status=bounced ({status.Reason})");
     }
 
     public static void Refused(ServiceLog log, uint uid, string reason) => log.Warning($"submit: uid={uid}: {reason}");

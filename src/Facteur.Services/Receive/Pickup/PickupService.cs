@@ -27,6 +27,9 @@ public sealed class PickupService : IDisposable
 
     /// <summary>So often a fault of ours may meet a file, with a pause after each, before the file is put aside.</summary>
     private const int FaultLimit = 10;
+
+    // postdrop sets it when the file is whole.
+    private const uint OwnerExecutes = 0x40;
     private static readonly TimeSpan FaultPause = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan LockPause = TimeSpan.FromMilliseconds(100);
 
@@ -304,7 +307,16 @@ public sealed class PickupService : IDisposable
             {
                 return PutAside(entry, 0, "symbolic link");
             }
-            if (errno != Libc.ENOENT)
+            if (errno == Libc.ENOENT || UnixFile.Status(entry.Path, false, out var closed) != 0)
+            {
+                return false;
+            }
+            if ((closed.Mode & Libc.S_IFMT) != Libc.S_IFREG)
+            {
+                return PutAside(entry, closed.Uid, "not a regular file");
+            }
+            // Postfix: nobody looks into what another user is still writing.
+            if ((closed.Mode & OwnerExecutes) != 0)
             {
                 PickupLog.CannotOpen(_log, entry.Name, Errno.Text(errno));
             }
@@ -318,12 +330,11 @@ public sealed class PickupService : IDisposable
                 PickupLog.CannotRead(_log, entry.Name, Errno.Text(errno));
                 return false;
             }
-            const uint ownerExecutes = 0x40;
             if ((status.Mode & Libc.S_IFMT) != Libc.S_IFREG)
             {
                 return PutAside(entry, status.Uid, "not a regular file");
             }
-            if ((status.Mode & ownerExecutes) == 0)
+            if ((status.Mode & OwnerExecutes) == 0)
             {
                 // Still being written.
                 return false;

@@ -92,15 +92,15 @@ internal sealed class SmtpdLog(ServiceLog log)
         log.Info(Printable(line.ToString()));
     }
 
-    private static void Whom(StringBuilder line, RestrictionContext context)
+    private void Whom(StringBuilder line, RestrictionContext context)
     {
         if (context.Sender is { } sender)
         {
-            line.Append(" from=<").Append(sender).Append('>');
+            line.Append(" from=<").Append(log.Address(sender)).Append('>');
         }
         if (context.Recipient is { } recipient)
         {
-            line.Append(" to=<").Append(recipient).Append('>');
+            line.Append(" to=<").Append(log.Address(recipient)).Append('>');
         }
         line.Append(" proto=").Append(context.Protocol);
         if (context.Helo is { } helo)
@@ -235,6 +235,10 @@ internal sealed class SmtpdLog(ServiceLog log)
                 (byte)'\r' => text.Append("\\r"),
                 (byte)'\n' => text.Append("\\n"),
                 (byte)'\t' => text.Append("\\t"),
+                (byte)'\a' => text.Append("\\a"),
+                (byte)'\b' => text.Append("\\b"),
+                (byte)'\f' => text.Append("\\f"),
+                (byte)'\v' => text.Append("\\v"),
                 (byte)'\\' => text.Append("\\\\"),
                 >= (byte)' ' and < 0x7f => text.Append((char)b),
                 _ => text.Append('\\').Append(Convert.ToString(b, 8).PadLeft(3, '0')),

@@ -256,10 +256,13 @@ public sealed class PickupServiceTests : IDisposable, ICleanup, IBounce, IQueueL
         Assert.Equal(0, Libc.mkfifo(Name("6ABCDEF016"), 0x1FF));
         Put("6ABCDEF017", Records(Message));
         Assert.Equal(0, Libc.chmod(Name("6ABCDEF017"), 0x1E6));
+        using var socket = new System.Net.Sockets.Socket(System.Net.Sockets.AddressFamily.Unix, System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Unspecified);
+        socket.Bind(new System.Net.Sockets.UnixDomainSocketEndPoint(Name("6ABCDEF018")));
         await Scan();
         Assert.Empty(_taken);
-        Assert.Equal(4, Corrupt());
+        Assert.Equal(5, Corrupt());
         Assert.Equal(2, Files().Length);
+        Assert.DoesNotContain(_log.Lines, l => l.Contains("open maildrop/", StringComparison.Ordinal));
         Assert.Contains(_log.Lines, l => l.Contains("6ABCDEF017: uid=", StringComparison.Ordinal) && l.Contains("file is group or other writable", StringComparison.Ordinal));
     }
 

@@ -67,9 +67,12 @@ internal sealed class SmtpdWorld
     /// <summary>Its entry says -v.</summary>
     public bool Verbose { get; init; }
 
+    /// <summary>Its log shows addresses without quotes.</summary>
+    public bool InternalAddresses { get; init; }
+
     public SmtpdService Service => _service ??= StandAlone
         ? SmtpdService.StandAlone(Config, Arrows(), new ServiceLog(Log, "postfix/smtpd"), Time)
-        : new SmtpdService(Config, "smtp", "smtp/inet", Arrows(), new ServiceLog(Log, "postfix/smtpd", Verbose), Time);
+        : new SmtpdService(Config, "smtp", "smtp/inet", Arrows(), new ServiceLog(Log, "postfix/smtpd", Verbose, InternalAddresses), Time);
 
     private SmtpdArrows Arrows() => new()
     {

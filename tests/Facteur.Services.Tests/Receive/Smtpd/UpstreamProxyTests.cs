@@ -35,6 +35,7 @@ public sealed class UpstreamProxyTests
 
     [Theory]
     [InlineData("EHLO x\r\n", "short protocol header: EHLO x\\r\\n")]
+    [InlineData("\a\b\v\f\t\u0001\\\r\n", "short protocol header: \\a\\b\\v\\f\\t\\001\\\\\\r\\n")]
     [InlineData("PROXY UNKNOWN\r\n", "bad or missing protocol type: PROXY UNKNOWN\\r\\n")]
     public async Task Who_says_something_else_is_not_served(string bytes, string logged)
     {

@@ -211,4 +211,14 @@ public sealed class WordingTests
         await client.FinishAsync();
         return reply;
     }
+
+    [Theory]
+    [InlineData(false, "from=<\"a b\"@sender.example> to=<\"c d\"@elsewhere.example>")]
+    [InlineData(true, "from=<a b@sender.example> to=<c d@elsewhere.example>")]
+    public async Task Addresses_of_refusals_are_logged_with_quotes_or_without(bool without, string words)
+    {
+        var world = new SmtpdWorld(("smtpd_forbid_unauth_pipelining", "no")) { InternalAddresses = without };
+        await world.TalkAsync("EHLO c\r\nMAIL FROM:<\"a b\"@sender.example>\r\nRCPT TO:<\"c d\"@elsewhere.example>\r\nQUIT\r\n");
+        Assert.Contains(world.LogLines, line => line.Contains($"Relay access denied; {words} proto=ESMTP", StringComparison.Ordinal));
+    }
 }
