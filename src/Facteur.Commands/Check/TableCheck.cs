@@ -178,6 +178,10 @@ internal sealed class TableCheck(ConfigLoad load, SettingPlaces places, Findings
     private static bool IsTable(string setting, string word)
     {
         var colon = word.IndexOf(':', StringComparison.Ordinal);
+        if (colon < 0 && IsTablesOnly(setting))
+        {
+            return true;
+        }
         if (colon <= 0 || word[0] is '[' or '$')
         {
             return false;
@@ -187,6 +191,10 @@ internal sealed class TableCheck(ConfigLoad load, SettingPlaces places, Findings
             && (Types.Contains(type) || word is "unix:passwd.byname" or "unix:group.byname"
                 || setting.EndsWith("_maps", StringComparison.Ordinal) || setting.EndsWith("_checks", StringComparison.Ordinal) || setting == "alias_database");
     }
+
+    // A word without a type is a mistake there.
+    private static bool IsTablesOnly(string setting) =>
+        (setting.EndsWith("_maps", StringComparison.Ordinal) || setting.EndsWith("_checks", StringComparison.Ordinal)) && ParameterRegistry.Find(setting) is StringParameter;
 
     private static bool IsListName(string name) => ListEnds.Any(end => name.EndsWith(end, StringComparison.Ordinal));
 

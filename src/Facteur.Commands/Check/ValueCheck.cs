@@ -17,6 +17,8 @@ internal static class ValueCheck
         ["tlsproxy_tls_security_level"] = Levels,
         ["postscreen_tls_security_level"] = Levels,
         ["milter_default_action"] = ["accept", "quarantine", "reject", "shutdown", "tempfail"],
+        ["smtpd_upstream_proxy_protocol"] = ["haproxy"],
+        ["postscreen_upstream_proxy_protocol"] = ["haproxy"],
         ["postscreen_bare_newline_action"] = Screens,
         ["postscreen_denylist_action"] = Screens,
         ["postscreen_blacklist_action"] = Screens,
@@ -24,6 +26,12 @@ internal static class ValueCheck
         ["postscreen_greet_action"] = Screens,
         ["postscreen_non_smtp_command_action"] = Screens,
         ["postscreen_pipelining_action"] = Screens,
+    };
+
+    // Lists of words: Postfix ends at one that it does not know.
+    private static readonly Dictionary<string, string[]> Lists = new(StringComparer.Ordinal)
+    {
+        ["propagate_unmatched_extensions"] = ["canonical", "virtual", "alias", "forward", "include", "generic"],
     };
 
     private static readonly string[] Roles = ["smtp", "smtpd", "lmtp", "tlsproxy"];
@@ -59,9 +67,16 @@ internal static class ValueCheck
         {
             return words.Contains(value, StringComparer.OrdinalIgnoreCase) ? null : $"{name} = {value}: expected one of {string.Join(", ", words)}";
         }
+        if (Lists.TryGetValue(name, out var known))
+        {
+            return Unknown(value, known) is { } word ? $"{name}: unknown value \"{word}\": expected {string.Join(", ", known)}" : null;
+        }
         // In the words of smtp(8), which says it of those that it uses.
         return IsOf(name, "_tls_protocols", "_tls_mandatory_protocols") && TlsProtocols.Parse(value) is null ? $"{name} = {value}: expected names such as >=TLSv1.2 or !TLSv1" : null;
     }
+
+    private static string? Unknown(string value, string[] known) =>
+        value.Split([' ', '\t', '\n', ','], StringSplitOptions.RemoveEmptyEntries).FirstOrDefault(word => !known.Contains(word, StringComparer.OrdinalIgnoreCase));
 
     private static bool IsOf(string name, string end, string otherEnd) => Roles.Any(role => name == role + end || name == role + otherEnd);
 }

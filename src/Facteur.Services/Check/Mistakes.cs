@@ -3,6 +3,8 @@ using Facteur.Config.MasterCf;
 using Facteur.Config.Parameters;
 using Facteur.Contracts;
 using Facteur.Services.Receive.Smtpd.Restrictions;
+using Facteur.Tables;
+using Facteur.Tables.Text;
 
 namespace Facteur.Services.Check;
 
@@ -22,6 +24,7 @@ public sealed record Mistake(string File, int Line, bool IsError, string Text);
 internal sealed class Mistakes(SettingPlaces places, IMailLog log) : IMailLog
 {
     private readonly List<Mistake> _found = [];
+    private readonly HashSet<string> _tables = new(StringComparer.Ordinal);
     private readonly HashSet<ConfigException> _told = new(ReferenceEqualityComparer.Instance);
     private MasterEntry? _entry;
     private IConfig? _config;
@@ -101,11 +104,42 @@ internal sealed class Mistakes(SettingPlaces places, IMailLog log) : IMailLog
                 {
                     Add(entry, list.Name, item.Name, false, ignored);
                 }
+                if (item.Entry is { } parse && _tables.Add(item.Argument))
+                {
+                    Table(places.Of(entry, list.Name, item.Argument), item.Argument, parse);
+                }
             }
         }
     }
 
-    private void Add(MasterEntry entry, string parameter, string word, bool isError, string text)
+    // Entries that name restrictions; what a pattern makes up is not known before.
+    private void Table((string File, int Line) place, string table, Func<string, RestrictionList?> parse)
+    {
+        WrittenTable? written;
+        try
+        {
+            written = WrittenTable.Read(table);
+        }
+        catch (TableException)
+        {
+            // That it can't be read is said of tables.
+            return;
+        }
+        foreach (var entry in written?.Entries ?? [])
+        {
+            if (entry.Value.Length > 0 && !entry.Value.Contains('$') && AccessAction.IsList(entry.Value))
+            {
+                var wrong = parse(entry.Value) is { } list ? list.Items.Select(i => (i.Warned ?? i).Wrong).OfType<string>() : ["a table stands in it: define a restriction class and specify its name instead"];
+                var (file, line) = entry.Line > 0 && written!.Path.Length > 0 ? (written.Path, entry.Line) : place;
+                _found.AddRange(wrong.Select(w => new Mistake(file, line, true, $"{entry.Key}: {entry.Value}: {w}")));
+            }
+        }
+    }
+
+    /// <summary>Something that a service passes over without being made again.</summary>
+    public void Warn(MasterEntry? entry, string parameter, string text) => Add(entry, parameter, "", false, text);
+
+    private void Add(MasterEntry? entry, string parameter, string word, bool isError, string text)
     {
         var (file, line) = places.Of(entry, parameter, word);
         _found.Add(new Mistake(file, line, isError, $"{parameter}: {text}"));
@@ -147,11 +181,11 @@ internal sealed class Mistakes(SettingPlaces places, IMailLog log) : IMailLog
         return null;
     }
 
-    /// <summary>The setting that holds a word which the text quotes ("x", `x').</summary>
+    /// <summary>The setting that holds a word which the text quotes ("x", `x'), or begins with.</summary>
     private (string File, int Line)? Quoted(string text)
     {
         var start = text.AsSpan().IndexOfAny('"', '`') + 1;
-        var length = start > 0 ? text.AsSpan(start).IndexOfAny('"', '\'') : -1;
+        var length = start > 0 ? text.AsSpan(start).IndexOfAny('"', '\'') : text.IndexOf(": ", StringComparison.Ordinal);
         if (length <= 0)
         {
             return null;

@@ -6,6 +6,7 @@ using Facteur.Contracts;
 using Facteur.Net.Dns;
 using Facteur.Services.Explain;
 using Facteur.Services.Master;
+using Facteur.Services.Queue.Qmgr;
 using Facteur.Services.Receive.Smtpd;
 using Facteur.Services.Receive.Smtpd.Restrictions;
 using Facteur.Services.Server;
@@ -151,6 +152,13 @@ public sealed class RelaySafety : IAsyncDisposable
         var pickup = _load.Entries.FirstOrDefault(e => e.Command == "pickup");
         _explainer.Mistakes!.Try(pickup is null ? _load.Config : _load.Config.With(pickup.Overrides), pickup, config => new InputOptions(config));
         _explainer.Mistakes.Try(_load.Config, null, config => MailLog.Place(config));
+        foreach (var name in _places.Main.Entries.Keys.Where(n => n.EndsWith("_concurrency_positive_feedback", StringComparison.Ordinal) || n.EndsWith("_concurrency_negative_feedback", StringComparison.Ordinal)))
+        {
+            if (_load.Config.Find(name) is { Length: > 0 } value && Feedback.Parse(value) is null)
+            {
+                _explainer.Mistakes.Warn(null, name, $"ignoring malformed or unreasonable feedback: {value}");
+            }
+        }
         var hosts = new HostsFile("/etc/hosts", _time);
         foreach (var entry in _load.Entries.Where(e => e is { Command: "smtpd", Type: ServiceType.Inet }))
         {

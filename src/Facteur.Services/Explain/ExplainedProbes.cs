@@ -18,11 +18,12 @@ internal sealed class ExplainedProbes : IAddressProbes, IDisposable
     /// <summary>Reads the cache.</summary>
     /// <param name="config">The configuration of the verify entry.</param>
     /// <param name="explanation">Is told what is known.</param>
+    /// <param name="log">The log.</param>
     /// <param name="time">The clock.</param>
-    public ExplainedProbes(IConfig config, Explanation explanation, TimeProvider time)
+    public ExplainedProbes(IConfig config, Explanation explanation, IMailLog log, TimeProvider time)
     {
         (_settings, _explanation, _time) = (new VerifySettings(config), explanation, time);
-        _cache = new VerifyCache(_settings.Map, new VerifyLog(new ServiceLog(explanation, "verify")), time, readOnly: true);
+        _cache = new VerifyCache(_settings.Map, new VerifyLog(new ServiceLog(log, "verify")), time, readOnly: true);
     }
 
     public ValueTask<AddressVerdict?> QueryAsync(string address, CancellationToken cancel)

@@ -70,9 +70,12 @@ public sealed class Explainer : IAsyncDisposable
     internal Explainer(ConfigLoad load, SessionQuestion? session, IDnsResolver dns, TimeProvider time, SettingPlaces? places)
     {
         Mistakes = places is null ? null : new Mistakes(places, Explanation);
-        _probes = new ExplainedProbes(Master.Roles.Entries.ConfigOf(load, "verify"), Explanation, time);
+        var log = (IMailLog?)Mistakes ?? Explanation;
+        ExplainedProbes Probes(IConfig config) => new(config, Explanation, log, time);
+        var verify = Master.Roles.Entries.ConfigOf(load, "verify");
+        _probes = Mistakes?.Make(verify, load.Entries.FirstOrDefault(e => e.Name == "verify"), Probes) ?? Probes(verify);
         var roles = RoleSet.Receive | RoleSet.Rewrite | (places is null ? 0 : RoleSet.Deliver | RoleSet.Local);
-        _around = new Surroundings(roles, (IMailLog?)Mistakes ?? Explanation, time)
+        _around = new Surroundings(roles, log, time)
         {
             Explanation = Explanation,
             Mistakes = Mistakes,

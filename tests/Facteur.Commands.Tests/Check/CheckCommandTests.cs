@@ -96,6 +96,8 @@ public sealed class CheckCommandTests : IDisposable
     [InlineData("smtpd_tls_security_level = bogus", "DIR/main.cf:9: error: smtpd_tls_security_level = bogus: expected one of none, may, encrypt")]
     [InlineData("smtpd_tls_mandatory_protocols = !SSLv9", "DIR/main.cf:9: error: smtpd_tls_mandatory_protocols = !SSLv9: expected names such as >=TLSv1.2 or !TLSv1")]
     [InlineData("smtp_tls_mandatory_ciphers = strong", "DIR/main.cf:9: error: smtp_tls_mandatory_ciphers = strong: expected one of export, low, medium, high, null")]
+    [InlineData("propagate_unmatched_extensions = canonical, virtuals", "DIR/main.cf:9: error: propagate_unmatched_extensions: unknown value \"virtuals\": expected canonical, virtual, alias, forward, include, generic")]
+    [InlineData("header_checks = DIR/backs", "DIR/main.cf:9: error: header_checks: DIR/backs can't be opened: open dictionary: expecting \"type:name\" form instead of \"DIR/backs\"")]
     [InlineData("milter_default_action = refuse", "DIR/main.cf:9: error: milter_default_action = refuse: expected one of accept, quarantine, reject, shutdown, tempfail")]
     [InlineData("tcp_windowsize = 65536\ntcp_windowsize = 4096", "DIR/main.cf:10: warning: overriding earlier entry: tcp_windowsize=65536")]
     public void What_is_wrong_is_found_at_its_line(string main, string expected)

@@ -46,11 +46,18 @@ public sealed class MistakesTests : IDisposable
     [InlineData("smtpd_client_restrictions = check_policy_service", "", "main.cf:9: error: smtpd_client_restrictions: restriction check_policy_service must be followed by transport:server")]
     [InlineData("smtpd_client_restrictions = check_policy_service inet:nowhere", "", "main.cf:9: error: smtpd_client_restrictions: restriction check_policy_service: ")]
     [InlineData("smtpd_data_restrictions = texthash:DIR/none", "", "main.cf:9: error: smtpd_data_restrictions: specify one of (check_client_access, ")]
+    [InlineData("smtpd_client_restrictions = check_client_access texthash:DIR/access", "", "access:3: error: three.example: permit_mynetwork, reject: unknown smtpd restriction: \"permit_mynetwork\"")]
+    [InlineData("smtpd_restriction_classes = c\nc = check_helo_access inline:{{a = OKAY}}", "", "main.cf:10: error: a: OKAY: unknown smtpd restriction: \"OKAY\"")]
+    [InlineData("smtpd_helo_restrictions = check_helo_access inline:{{a = check_client_access hash:/x}}", "", "main.cf:9: error: a: check_client_access hash:/x: a table stands in it: define a restriction class and specify its name instead")]
+    [InlineData("local_header_rewrite_clients = permit_mynetwork", "", "main.cf:9: warning: local_header_rewrite_clients: invalid request: permit_mynetwork")]
+    [InlineData("default_destination_concurrency_positive_feedback = 1/concurrence", "", "main.cf:9: warning: default_destination_concurrency_positive_feedback: ignoring malformed or unreasonable feedback: 1/concurrence")]
+    [InlineData("smtp_destination_concurrency_negative_feedback = 1/sqrt_concurrency", "", null)]
+    [InlineData("address_verify_map = tcp:nowhere", "", "main.cf:9: warning: tcp:nowhere: the cache is kept in memory only: expected btree:path, hash:path or lmdb:path")]
     [InlineData("smtpd_restriction_classes = strict\nstrict = reject_unknown_clients", "", "main.cf:10: error: strict: unknown smtpd restriction: \"reject_unknown_clients\"")]
     [InlineData("smtpd_restriction_classes = strict", "", "main.cf:9: warning: restriction class `strict' needs a definition")]
     [InlineData("smtpd_client_restrictions = reject_unknown_client", "", "main.cf:9: warning: support for restriction \"reject_unknown_client\" will be removed")]
     [InlineData("", "smtpd_client_restrictions=reject_maps_rbl", "master.cf:2: error: smtpd_client_restrictions: support for restriction \"reject_maps_rbl\" has been removed in Postfix 3.9")]
-    [InlineData("", "smtpd_client_restrictions=permit_mynetworks,reject|LAST", "master.cf:14: error: odd/unix: flags=Q: flag \"Q\" is not known here: expected D, O, R or X")]
+    [InlineData("", "smtpd_client_restrictions=permit_mynetworks,reject|LAST", "master.cf:15: error: odd/unix: flags=Q: flag \"Q\" is not known here: expected D, O, R or X")]
     [InlineData("", "smtpd_client_restrictions=permit_mynetworks,reject", null)]
     [InlineData("smtpd_client_restrictions = reject_rbl_client bl.example, check_policy_service unix:private/policy", "", null)]
     public async Task What_a_service_refuses_is_found(string main, string options, string? expected)
@@ -90,6 +97,7 @@ public sealed class MistakesTests : IDisposable
             {main.Replace("DIR", _directory, StringComparison.Ordinal)}
 
             """);
+        Write("access", "one.example OK\ntwo.example permit_mynetworks, reject\nthree.example permit_mynetwork, reject\nfour.example 550 5.7.1 no\nfive.example warn_if_reject\nsix.example 17\n");
         Write("master.cf", $"10025 inet n - n - - smtpd\n{string.Concat(options.Split('|', StringSplitOptions.RemoveEmptyEntries).Where(o => o != "LAST").Select(o => $"  -o {o.Trim()}\n"))}"
             + "pickup unix n - n 60 1 pickup\ncleanup unix n - n - 0 cleanup\nqmgr unix n - n 300 1 qmgr\nrewrite unix - - n - - trivial-rewrite\nbounce unix - - n - 0 bounce\ndefer unix - - n - 0 bounce\n"
             + "local unix - n n - - local\nvirtual unix - n n - - virtual\nsmtp unix - - n - - smtp\nlmtp unix - - n - - lmtp\nerror unix - - n - - error\nfilter unix - n n - - pipe user=nobody argv=/bin/true\n"

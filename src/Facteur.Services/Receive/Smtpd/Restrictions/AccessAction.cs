@@ -8,6 +8,25 @@ namespace Facteur.Services.Receive.Smtpd.Restrictions;
 /// </summary>
 internal static class AccessAction
 {
+    private static readonly HashSet<string>.AlternateLookup<ReadOnlySpan<char>> Words = new HashSet<string>(
+        ["OK", "RELAY", "DUNNO", "REJECT", "DEFER", "DEFER_IF_PERMIT", "DEFER_IF_REJECT", "WARN", "INFO", "HOLD", "DISCARD", "REDIRECT", "BCC", "PREPEND", "FILTER"],
+        StringComparer.OrdinalIgnoreCase).GetAlternateLookup<ReadOnlySpan<char>>();
+
+    /// <summary>Whether a right-hand side is no action, but a list of restrictions.</summary>
+    internal static bool IsList(ReadOnlySpan<char> value)
+    {
+        // Postfix: what begins with a blank is no action.
+        if (value is [' ' or '\t', ..])
+        {
+            return true;
+        }
+        value = value.TrimEnd();
+        var space = value.IndexOfAny(' ', '\t');
+        return value.Length > 0 && !Words.Contains(space < 0 ? value : value[..space]) && value.ContainsAnyExceptInRange('0', '9') && !IsCode(value);
+    }
+
+    private static bool IsCode(ReadOnlySpan<char> value) => value is ['4' or '5', >= '0' and <= '9', >= '0' and <= '9', ' ' or '\t', _, ..];
+
     /// <summary>Carries out what a table or a policy service said.</summary>
     /// <param name="context">The session.</param>
     /// <param name="table">Who said it, for warnings.</param>
@@ -41,16 +60,14 @@ internal static class AccessAction
     /// <returns>False when the value is a list of restrictions.</returns>
     private static bool TryApply(RestrictionContext context, string table, string value, string key, Subject subject, out Verdict verdict)
     {
-        value = value.TrimEnd();
-        if (value is [' ' or '\t', ..])
+        verdict = Verdict.Dunno;
+        if (IsList(value))
         {
-            // Postfix: what begins with a blank is no action.
-            verdict = Verdict.Dunno;
             return false;
         }
+        value = value.TrimEnd();
         var space = value.AsSpan().IndexOfAny(' ', '\t');
         var text = space < 0 ? "" : value[space..].TrimStart();
-        verdict = Verdict.Dunno;
         switch ((space < 0 ? value : value[..space]).ToUpperInvariant())
         {
             case "":
@@ -100,23 +117,10 @@ internal static class AccessAction
                 Filter(context, table, text, key, subject);
                 return true;
             default:
-                return TryCode(context, value, text, subject, out verdict);
+                // A number alone permits.
+                verdict = IsCode(value) ? Refuse(context, int.Parse(value.AsSpan(0, 3), null), value[0] == '4' ? "4.7.1" : "5.7.1", text, subject) : Verdict.Ok;
+                return true;
         }
-    }
-
-    private static bool TryCode(RestrictionContext context, string value, string text, Subject subject, out Verdict verdict)
-    {
-        verdict = Verdict.Ok;
-        if (!value.AsSpan().ContainsAnyExceptInRange('0', '9'))
-        {
-            return true;
-        }
-        if (value.Length > 4 && value is ['4' or '5', >= '0' and <= '9', >= '0' and <= '9', ' ' or '\t', ..])
-        {
-            verdict = Refuse(context, int.Parse(value.AsSpan(0, 3), null), value[0] == '4' ? "4.7.1" : "5.7.1", text, subject);
-            return true;
-        }
-        return false;
     }
 
     private static Verdict Refuse(RestrictionContext context, int code, string dsn, string text, Subject subject)

@@ -46,7 +46,10 @@ internal static class LocalRewriteClients
                 {
                     context.Log.Warning($"parameter {parameter}: invalid request: {name}");
                     return new(Verdict.Dunno);
-                }));
+                })
+                {
+                    Ignored = [$"invalid request: {name}"],
+                });
         }
         return items.Count == 0 ? RestrictionList.Empty : new RestrictionList([.. items], parameter);
     }

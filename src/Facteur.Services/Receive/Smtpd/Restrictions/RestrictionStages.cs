@@ -60,8 +60,8 @@ internal sealed class RestrictionStages : IDisposable
     /// <summary>The lists that a session meets, in order; HELO's is met only by who says HELO.</summary>
     public IReadOnlyList<RestrictionList> Lists => [_client, _helo, _sender, .. _relayFirst ? (RestrictionList[])[_relay, _recipient] : [_recipient, _noRelay ? RestrictionList.Empty : _relay], _data, _endOfData];
 
-    /// <summary>All lists, that of ETRN and the classes, too: for those who look for mistakes.</summary>
-    public IEnumerable<RestrictionList> Written => [.. Lists, _etrn, .. _parser?.Classes.Select(c => c.List.Of(c.Name)) ?? []];
+    /// <summary>All lists, what is no restriction and the classes, too: for those who look for mistakes.</summary>
+    public IEnumerable<RestrictionList> Written => [.. Lists, _etrn, _localRewrite, .. _parser?.Classes.Select(c => c.List.Of(c.Name)) ?? []];
 
     /// <summary>Nothing keeps strangers from relaying: the service must not serve.</summary>
     public bool IsUnprotected { get; }
