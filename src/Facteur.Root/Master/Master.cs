@@ -240,8 +240,8 @@ public sealed unsafe class Master : IDisposable
         {
             if (length == 0)
             {
-                // It ends, or has shut the socket and goes on: without this one nothing reaches it, and its end would be waited for without a pause.
-                role.Cut();
+                // It ends, or has shut the socket and goes on: nothing reaches it any more, and its end would be waited for without a pause. What it said last is read when it has ended.
+                _ = role.Pid > 0 ? Libc.kill(role.Pid, Libc.SIGKILL) : 0;
                 return;
             }
             if (descriptor >= 0)

@@ -51,19 +51,11 @@ internal sealed class RoleSlot(string name) : IDisposable
     /// <summary>It ended: the next one starts at once after a long life, else after 0.1 … 5 s.</summary>
     public void Ended(TimeProvider time)
     {
-        // Its number may be another's by now.
         Pid = -1;
-        Cut();
-        Failed(time);
-        Ready = false;
-    }
-
-    /// <summary>Nothing more is said to it: it ends.</summary>
-    public void Cut()
-    {
         Control?.Dispose();
         Control = null;
-        _ = Pid > 0 ? Libc.kill(Pid, Libc.SIGKILL) : 0;
+        Failed(time);
+        Ready = false;
     }
 
     /// <summary>It could not be started, or ended.</summary>
