@@ -59,7 +59,7 @@ public sealed class SmtpAgent : IDeliveryAgent, IAsyncDisposable
         IConfig config, bool lmtp, IReadOnlyList<string> arguments, SocketNames sockets, IDnsResolver dns, HostsFile hosts, IMatchLists lists, ISpoolReader reader,
         BlockingThreads threads, IResubmit resubmit, ServiceLog log, TimeProvider time, ITableSet? contentTables = null, ITableSet? tables = null, IAddressMaps? addresses = null)
     {
-        _settings = new SmtpSettings(config, lmtp, arguments)
+        _settings = new SmtpSettings(config, lmtp, arguments, log.Warning)
         {
             Checks = contentTables is null ? null : SmtpSettings.OpenChecks(config, lmtp, contentTables),
             Tables = SmtpTables.Open(config, lmtp, tables, log),

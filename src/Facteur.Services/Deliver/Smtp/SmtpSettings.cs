@@ -28,7 +28,7 @@ internal sealed class SmtpSettings
     /// </summary>
     private const int OutgoingHeaderSize = 1 << 20;
 
-    internal SmtpSettings(IConfig config, bool lmtp, IReadOnlyList<string> arguments)
+    internal SmtpSettings(IConfig config, bool lmtp, IReadOnlyList<string> arguments, Action<string> warn)
     {
         var p = lmtp ? SmtpParameters.Lmtp : SmtpParameters.Smtp;
         Lmtp = lmtp;
@@ -96,7 +96,7 @@ internal sealed class SmtpSettings
         QuitTimeout = config.GetWait(p.QuitTimeout);
         PlainTextAfter = TimeSpan.FromSeconds(TimeParameter.ParseSeconds(config.Find("minimal_backoff_time") ?? "300s", 's') ?? 300);
         (DnsEnabled, Sources) = Lookup(config, p);
-        TlsLevel = Level(config, p);
+        TlsLevel = Level(config, p, warn);
         TlsWrapper = config.Get(p.TlsWrappermode);
         TlsServerName = config.Get(p.TlsServername);
         TlsLog = config.Get(p.TlsLoglevel) is not ("0" or "");
@@ -299,12 +299,18 @@ internal sealed class SmtpSettings
         return (enabled, enabled ? sources : [HostSource.Native]);
     }
 
-    private static SmtpTlsLevel Level(IConfig config, SmtpParameters p)
+    private static SmtpTlsLevel Level(IConfig config, SmtpParameters p, Action<string> warn)
     {
         var level = config.Get(p.TlsSecurityLevel);
         if (level.Length == 0)
         {
             level = config.Get(p.EnforceTls) ? "encrypt" : config.Get(p.UseTls) ? "may" : "none";
+        }
+        // Postfix: where no TLSA record can be had, dane is may.
+        if (level.Equals("dane", StringComparison.OrdinalIgnoreCase))
+        {
+            warn($"{p.TlsSecurityLevel.Name} = {level}: TLSA records are not looked up yet: mail goes as with level may");
+            return SmtpTlsLevel.May;
         }
         return OneOf(level, p.TlsSecurityLevel.Name, "none", "may", "encrypt") switch
         {

@@ -10,7 +10,7 @@ namespace Facteur.Services.Queue.Qmgr;
 /// </summary>
 internal sealed class AgentLink(Qmgr qmgr, Action bell)
 {
-    /// <summary>Results that are told as written in one go.</summary>
+    /// <summary>Results that are told as written in one go; at once to agents that end.</summary>
     private const int ToldAtOnce = 128;
 
     /// <summary>Times a request is sent.</summary>
@@ -90,9 +90,9 @@ internal sealed class AgentLink(Qmgr qmgr, Action bell)
     {
         foreach (var agents in _leaving)
         {
-            agents.Written(elsewhere);
+            agents.Written(elsewhere, ends: true);
         }
-        _now?.Written(elsewhere);
+        _now?.Written(elsewhere, qmgr.Stopping);
     }
 
     /// <summary>Sends what was written.</summary>
@@ -187,7 +187,7 @@ internal sealed class AgentLink(Qmgr qmgr, Action bell)
             return _any;
         }
 
-        public void Written(IReadOnlyList<ElsewhereDelivery> elsewhere)
+        public void Written(IReadOnlyList<ElsewhereDelivery> elsewhere, bool ends)
         {
             foreach (var delivery in elsewhere)
             {
@@ -199,7 +199,7 @@ internal sealed class AgentLink(Qmgr qmgr, Action bell)
                 }
             }
             // Not each time: agents that know of a result a little longer cost nothing.
-            if (_staged.Count >= ToldAtOnce)
+            if (_staged.Count >= (ends ? 1 : ToldAtOnce))
             {
                 Client.Recorded(_staged);
                 _staged.Clear();

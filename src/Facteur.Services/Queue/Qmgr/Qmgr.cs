@@ -44,7 +44,6 @@ internal sealed class Qmgr
     private bool _flushing;
     private long _recipients;
     private bool _incomingLeft = true;
-    private bool _stopping;
 
     public Qmgr(ISpool spool, IRewrite rewrite, IBounce bounce, QmgrSettings settings, ServiceLog log, TimeProvider time, Action<Action> post)
     {
@@ -95,7 +94,10 @@ internal sealed class Qmgr
     }
 
     /// <summary>No further message becomes active, and no further delivery starts; what is under way ends.</summary>
-    public void Stop() => _stopping = true;
+    public void Stop() => Stopping = true;
+
+    /// <summary>It was stopped.</summary>
+    public bool Stopping { get; private set; }
 
     /// <summary>A message has just become durable: it is active at once while there is room, else its turn comes.</summary>
     public void Arrived(ulong id)
@@ -105,7 +107,7 @@ internal sealed class Qmgr
             // On hold.
             return;
         }
-        if (Full || _stopping || _incomingLeft)
+        if (Full || Stopping || _incomingLeft)
         {
             _incomingLeft = true;
             return;
@@ -118,7 +120,7 @@ internal sealed class Qmgr
     public bool Fill()
     {
         var now = NowMicros / 1_000_000;
-        for (var left = FillRounds; !Full && !_stopping && !NoRoom; left--)
+        for (var left = FillRounds; !Full && !Stopping && !NoRoom; left--)
         {
             if (left == 0)
             {
@@ -136,10 +138,10 @@ internal sealed class Qmgr
     }
 
     /// <summary>The next delivery to start, or null.</summary>
-    public DeliveryRequest? Next() => _stopping || NoRoom ? null : Scheduler.Next(NowMicros);
+    public DeliveryRequest? Next() => Stopping || NoRoom ? null : Scheduler.Next(NowMicros);
 
     /// <summary>When to look again without being rung, microseconds since 1970.</summary>
-    public long NextMicros => _stopping ? long.MaxValue : Math.Min(Scheduler.NextMicros, Full || _spool.NextDueSeconds > long.MaxValue / 2_000_000 ? long.MaxValue : _spool.NextDueSeconds * 1_000_000);
+    public long NextMicros => Stopping ? long.MaxValue : Math.Min(Scheduler.NextMicros, Full || _spool.NextDueSeconds > long.MaxValue / 2_000_000 ? long.MaxValue : _spool.NextDueSeconds * 1_000_000);
 
     /// <summary>A delivery ended.</summary>
     public void Finished(DeliveryResult result)
@@ -317,7 +319,7 @@ internal sealed class Qmgr
             // Nobody will make it active: the journal alone is told.
             StageElsewhere(delivery);
         }
-        else if (!Full && !_stopping)
+        else if (!Full && !Stopping)
         {
             // Else it is taken in when the message's turn comes.
             TryActivate(delivery.MessageId, flushed: false);

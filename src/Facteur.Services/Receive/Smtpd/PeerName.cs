@@ -50,7 +50,7 @@ internal sealed class PeerName(IDnsResolver dns, HostsFile hosts, SmtpdLog log, 
         }
         if (IPAddress.TryParse(name, out _))
         {
-            log.Warning($"numeric hostname: {name}");
+            log.Warning($"numeric hostname: {SmtpdLog.Printable(name)}");
             return facts;
         }
         if (!HostName.IsValid(name))

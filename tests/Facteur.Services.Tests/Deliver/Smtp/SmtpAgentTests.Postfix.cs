@@ -262,7 +262,7 @@ public sealed partial class SmtpAgentTests
         var peer = Peer().On("CONNECT", greeting).On("EHLO", reply);
         var cancel = TestContext.Current.CancellationToken;
         var connected = await Connector.ConnectAsync(new IPEndPoint(IPAddress.Loopback, peer.Port), null, TimeSpan.FromSeconds(5), TimeProvider.System, cancel);
-        var settings = new SmtpSettings(new TestConfig(("inet_protocols", "ipv4")), false, []);
+        var settings = new SmtpSettings(new TestConfig(("inet_protocols", "ipv4")), false, [], static _ => { });
         // Who is asked is at the port of SMTP, as far as the session knows.
         var host = new SmtpHost("mx1.remote.example", "192.0.2.1", new IPEndPoint(IPAddress.Loopback, port), 10, best);
         await using var session = new SmtpSession(connected.Connection!, host, settings, new SmtpLog(new ServiceLog(_log, "postfix/smtp")), TimeProvider.System);

@@ -1121,8 +1121,17 @@ public sealed partial class SmtpAgentTests : IAsyncDisposable
         Assert.Equal(0, peer.Connections);
     }
 
+    [Fact]
+    public async Task Level_dane_is_may_and_says_so()
+    {
+        var peer = Peer().On("STARTTLS", "454 4.7.0 not now");
+        peer.Extensions = ["STARTTLS"];
+        Assert.Equal(DeliveryOutcome.Sent, Assert.Single((await Deliver(Agent(("smtp_tls_security_level", "dane")), $"[127.0.0.1]:{peer.Port}", ["x@y.example"])).Recipients).Status.Outcome);
+        Assert.Contains(_log.Lines, line => line.EndsWith("warning: smtp_tls_security_level = dane: TLSA records are not looked up yet: mail goes as with level may", StringComparison.Ordinal));
+    }
+
     [Theory]
-    [InlineData("smtp_tls_security_level", "dane", "smtp_tls_security_level = dane: expected one of none, may, encrypt")]
+    [InlineData("smtp_tls_security_level", "dane-only", "smtp_tls_security_level = dane-only: expected one of none, may, encrypt")]
     [InlineData("smtp_tcp_port", "nosuch", "smtp_tcp_port = nosuch: expected a number or a name of known_tcp_ports")]
     [InlineData("smtp_host_lookup", "nis", "smtp_host_lookup = nis: expected one of dns, native")]
     public void What_can_not_be_done_is_said_at_start(string name, string value, string message) =>
