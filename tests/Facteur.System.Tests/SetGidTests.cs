@@ -39,7 +39,7 @@ public sealed class SetGidTests
         { "exec $P -c /etc/postfix/", 75, "unauthorized configuration directory name: /etc/postfix/" },
         { "exec $P -c /etc/postfix", 0, "" },
         { "exec $P -c .", 75, "unauthorized configuration directory name: ." },
-        { "exec $P -c ''", 0, "" },
+        { "exec $P -c ''", 75, "unauthorized configuration directory name: /" },
         { "TZ=/etc/shadow exec $P", 0, "" },
         { "TZ=:/etc/shadow TZDIR=/home exec $P", 0, "" },
         { "TZ=../../../etc/shadow exec $P", 0, "" },

@@ -16,10 +16,14 @@ internal sealed class LogOrder(MailLog log, TimeProvider time)
     public const int StampLength = 16;
 
     /// <summary>How often a line that waits is looked at, in milliseconds.</summary>
-    public const int Step = 5;
+    public const int Step = 10;
 
     private const int Room = 512 * 1024;
     private static readonly TimeSpan Hold = TimeSpan.FromMilliseconds(30);
+
+    /// <summary>How much longer the first of them waits: so many lines are put into their order at a time.</summary>
+    private static readonly TimeSpan Batch = TimeSpan.FromMilliseconds(20);
+
     private readonly Lock _gate = new();
     private readonly List<(long Stamp, long Number, int Start, int Length)> _lines = [];
     private byte[] _bytes = GC.AllocateUninitializedArray<byte>(Room);
@@ -36,6 +40,7 @@ internal sealed class LogOrder(MailLog log, TimeProvider time)
     /// <summary>Takes lines, each with its stamp before it and a line feed behind it.</summary>
     public void Add(ReadOnlySpan<byte> lines)
     {
+        var now = time.GetTimestamp();
         lock (_gate)
         {
             while (!lines.IsEmpty)
@@ -48,7 +53,8 @@ internal sealed class LogOrder(MailLog log, TimeProvider time)
                     Write(long.MaxValue);
                 }
                 line.CopyTo(_bytes.AsSpan(_length));
-                _lines.Add((stamped ?? time.GetTimestamp(), _number++, _length, line.Length));
+                // What claims to be of later would wait till then.
+                _lines.Add((Math.Min(stamped ?? now, now), _number++, _length, line.Length));
                 _oldest = _lines.Count == 1 ? _lines[0].Stamp : Math.Min(_oldest, _lines[^1].Stamp);
                 _length += line.Length;
                 lines = lines[end..];
@@ -62,10 +68,10 @@ internal sealed class LogOrder(MailLog log, TimeProvider time)
     {
         lock (_gate)
         {
-            var until = time.GetTimestamp() - (long)(Hold.TotalSeconds * time.TimestampFrequency);
-            if (_lines.Count > 0 && _oldest <= until)
+            var now = time.GetTimestamp();
+            if (_lines.Count > 0 && time.GetElapsedTime(_oldest, now) >= Hold + Batch)
             {
-                Write(until);
+                Write(now - (long)(Hold.TotalSeconds * time.TimestampFrequency));
             }
             return _lines.Count > 0;
         }
@@ -82,7 +88,7 @@ internal sealed class LogOrder(MailLog log, TimeProvider time)
 
     private void Write(long until)
     {
-        _lines.Sort();
+        _lines.Sort(static (a, b) => a.Stamp != b.Stamp ? a.Stamp.CompareTo(b.Stamp) : a.Number.CompareTo(b.Number));
         var due = 0;
         for (; due < _lines.Count && _lines[due].Stamp <= until; due++)
         {

@@ -24,13 +24,17 @@ public sealed class LogOrderTests : IDisposable
     public void Lines_stand_as_they_were_written_whoever_hands_them_over_first()
     {
         var start = _time.GetTimestamp();
+        _time.Advance(TimeSpan.FromMicroseconds(60));
         _order.Add(Lines((start + Micros(50), "removed")));
         _order.Add(Lines((start + Micros(10), "client="), (start + Micros(20), "message-id=")));
         _order.Add(Lines((start + Micros(40), "status=sent")));
         _order.Add(Lines((start + Micros(30), "active"), (start + Micros(50), "after, at the same time")));
         Assert.True(_order.Turn());
         Assert.Equal("", Written());
-        _time.Advance(TimeSpan.FromMilliseconds(31));
+        _time.Advance(TimeSpan.FromMilliseconds(49));
+        Assert.True(_order.Turn());
+        Assert.Equal("", Written());
+        _time.Advance(TimeSpan.FromMilliseconds(2));
         Assert.False(_order.Turn());
         Assert.Equal("client=\nmessage-id=\nactive\nstatus=sent\nremoved\nafter, at the same time\n", Written());
     }
@@ -39,13 +43,22 @@ public sealed class LogOrderTests : IDisposable
     public void What_is_younger_goes_on_waiting()
     {
         _order.Add(Lines((_time.GetTimestamp(), "old")));
-        _time.Advance(TimeSpan.FromMilliseconds(20));
+        _time.Advance(TimeSpan.FromMilliseconds(40));
         _order.Add(Lines((_time.GetTimestamp(), "young")));
         _time.Advance(TimeSpan.FromMilliseconds(15));
         Assert.True(_order.Turn());
         Assert.Equal("old\n", Written());
         _order.Flush();
         Assert.Equal("old\nyoung\n", Written());
+    }
+
+    [Fact]
+    public void What_claims_to_be_of_later_does_not_wait_till_then()
+    {
+        _order.Add(Lines((long.MaxValue, "later")));
+        _time.Advance(TimeSpan.FromMilliseconds(51));
+        Assert.False(_order.Turn());
+        Assert.Equal("later\n", Written());
     }
 
     [Fact]
