@@ -37,7 +37,7 @@ public sealed class SettingPlaces
     /// <param name="word">A word of its value: its line when the value has several.</param>
     public (string File, int Line) Of(MasterEntry? entry, string name, string word = "")
     {
-        if (entry is not null && entry.Overrides.Skip(2).Any(o => o.Key == name))
+        if (entry is not null && entry.Options.Any(o => o.Key == name))
         {
             var option = Find(_masterLines, entry.Line, name);
             return (MasterPath, word.Length > 0 && Find(_masterLines, option, word) is var line && line > option ? line : option);

@@ -45,16 +45,10 @@ internal sealed class TableCheck(ConfigLoad load, SettingPlaces places, Findings
     public void Run()
     {
         using var tables = new TableSet(load.Config, this, time, new TableOptions { Utf8 = load.Config.Get(CommonParameters.Smtputf8Enable) });
-        foreach (var name in places.Main.Entries.Keys.Append(LocalParameters.AliasMaps.Name))
+        // alias_maps has a table though nobody sets it.
+        foreach (var (entry, name, value) in WrittenSettings.Of(load, places).Prepend((null, LocalParameters.AliasMaps.Name, load.Config.Find(LocalParameters.AliasMaps.Name) ?? "")))
         {
-            Setting(tables, null, name, load.Config.Find(name) ?? "");
-        }
-        foreach (var entry in load.Entries)
-        {
-            foreach (var name in entry.Overrides.Skip(2).Select(o => o.Key).Distinct())
-            {
-                Setting(tables, entry, name, ConfigOf(entry)?.Find(name) ?? "");
-            }
+            Setting(tables, entry, name, value);
         }
     }
 
@@ -66,19 +60,6 @@ internal sealed class TableCheck(ConfigLoad load, SettingPlaces places, Findings
     void ITableEvents.Warning(string text) => _said.Add((FindingLevel.Warning, text));
 
     void ITableEvents.Error(string text) => _said.Add((FindingLevel.Error, text));
-
-    private IConfig? ConfigOf(MasterEntry entry)
-    {
-        try
-        {
-            return load.Config.With(entry.Overrides);
-        }
-        catch (ConfigException)
-        {
-            // The loader has said it.
-            return null;
-        }
-    }
 
     private void Setting(TableSet tables, MasterEntry? entry, string name, string value)
     {

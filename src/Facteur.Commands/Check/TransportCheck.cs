@@ -36,16 +36,9 @@ internal sealed class TransportCheck
     public static void Run(ConfigLoad load, SettingPlaces places, Findings findings)
     {
         var check = new TransportCheck(load, places, findings);
-        foreach (var name in places.Main.Entries.Keys)
+        foreach (var (entry, name, value) in WrittenSettings.Of(load, places))
         {
-            check.Setting(null, name, load.Config.Find(name) ?? "");
-        }
-        foreach (var entry in load.Entries)
-        {
-            foreach (var (name, value) in entry.Overrides.Skip(2))
-            {
-                check.Setting(entry, name, load.Config.Expand(value));
-            }
+            check.Setting(entry, name, value);
         }
     }
 

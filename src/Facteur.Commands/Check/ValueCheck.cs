@@ -38,21 +38,11 @@ internal static class ValueCheck
 
     public static void Run(ConfigLoad load, SettingPlaces places, Findings findings)
     {
-        foreach (var name in places.Main.Entries.Keys)
+        foreach (var (entry, name, value) in WrittenSettings.Of(load, places))
         {
-            if (Wrong(name, load.Config.Find(name) ?? "") is { } wrong)
+            if (Wrong(name, value) is { } wrong)
             {
-                findings.Add(FindingLevel.Error, places.Of(null, name), wrong);
-            }
-        }
-        foreach (var entry in load.Entries)
-        {
-            foreach (var (name, value) in entry.Overrides.Skip(2))
-            {
-                if (Wrong(name, load.Config.Expand(value)) is { } wrong)
-                {
-                    findings.Add(FindingLevel.Error, places.Of(entry, name), wrong);
-                }
+                findings.Add(FindingLevel.Error, places.Of(entry, name), wrong);
             }
         }
     }

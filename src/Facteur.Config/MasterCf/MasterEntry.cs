@@ -38,6 +38,9 @@ public sealed record MasterEntry(
     string Name, ServiceType Type, bool Private, bool Unprivileged, bool Chroot, int WakeupSeconds, bool WakeupConditional, int? MaxProcesses,
     string Command, IReadOnlyList<string> Arguments, IReadOnlyList<KeyValuePair<string, string>> Overrides, int Verbose, bool Debug, int Line)
 {
+    /// <summary>name=value of each -o, in order.</summary>
+    public IEnumerable<KeyValuePair<string, string>> Options => Overrides.Skip(2);
+
     /// <summary>The type as master.cf writes it.</summary>
     public string TypeName => NameOf(Type);
 

@@ -191,7 +191,7 @@ internal sealed class Mistakes(SettingPlaces places, IMailLog log) : IMailLog
             return null;
         }
         var word = text.Substring(start, length);
-        var name = _entry?.Overrides.Skip(2).FirstOrDefault(o => Holds(o.Value, word)).Key ?? places.Main.Entries.FirstOrDefault(e => Holds(e.Value.Value, word)).Key;
+        var name = _entry?.Options.FirstOrDefault(o => Holds(o.Value, word)).Key ?? places.Main.Entries.FirstOrDefault(e => Holds(e.Value.Value, word)).Key;
         return name is null ? null : places.Of(_entry, name, word);
     }
 

@@ -274,8 +274,8 @@ internal sealed class Generation : IAsyncDisposable
         var entry = Make(Config, null, config => Named(config, name, "bounce"));
         BounceService Bounce() => Make(entry is null ? Config : Config.With(entry.Overrides), entry,
             own => new BounceService(own, _around.ReportResubmit, _around.ReportReader, ServiceLogOf(own, "bounce"), _around.Time));
-        // Entries without -o (the first two say their names) share one, which warns once.
-        return entry?.Overrides.Count > 2 ? Bounce() : _reports ??= Bounce();
+        // Entries without -o share one, which warns once.
+        return entry?.Options.Any() == true ? Bounce() : _reports ??= Bounce();
     }
 
     /// <summary>The entry that a parameter names, or null: without an entry of the default's name there is the service all the same.</summary>
@@ -322,7 +322,7 @@ internal sealed class Generation : IAsyncDisposable
     /// <summary>Whether an entry that can't be served is left out, which is logged; what main.cf says alone concerns all.</summary>
     public bool LeavesOut(MasterEntry entry, ConfigException wrong, bool says = true)
     {
-        var leavesOut = _starting && (entry.Overrides.Count > 2 || entry.Arguments.Count > 0 || entry.Command == "pipe");
+        var leavesOut = _starting && (entry.Options.Any() || entry.Arguments.Count > 0 || entry.Command == "pipe");
         if (leavesOut && says)
         {
             _log.Error($"{wrong.Message} ({Config.ConfigDirectory}/master.cf, line {entry.Line}, service {entry.Name}/{entry.TypeName})");
