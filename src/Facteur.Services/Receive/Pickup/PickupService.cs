@@ -260,7 +260,6 @@ public sealed class PickupService : IDisposable
                     case true:
                         return Remove(entry);
                     case null:
-                        PickupLog.Later(_log, entry.Name, "the queue can't be asked now");
                         return false;
                 }
             }
@@ -290,9 +289,10 @@ public sealed class PickupService : IDisposable
         {
             return _queued.ContainsKey(entry.Name) || await _queue.FindAsync(entry.Message, cancel).ConfigureAwait(false) is not null;
         }
-        catch (Exception) when (!cancel.IsCancellationRequested)
+        catch (Exception e) when (!cancel.IsCancellationRequested)
         {
             // Not reached, or its disk fails.
+            PickupLog.Later(_log, entry.Name, $"the queue can't be asked now ({e.Message})");
             return null;
         }
     }

@@ -393,7 +393,7 @@ public sealed class PickupServiceTests : IDisposable, ICleanup, IBounce, IQueueL
         Assert.Single(Files());
         Assert.Equal(0, Corrupt());
         Assert.DoesNotContain(_log.Lines.Skip(2), line => line.Contains("Exception", StringComparison.Ordinal));
-        Assert.Contains(_log.Lines, line => line.EndsWith("the queue can't be asked now: message will be tried again", StringComparison.Ordinal));
+        Assert.Contains(_log.Lines, line => line.EndsWith($"the queue can't be asked now ({reason}): message will be tried again", StringComparison.Ordinal));
         _asked = null;
         await pickup.ScanAsync(default);
         Assert.Empty(Files());
