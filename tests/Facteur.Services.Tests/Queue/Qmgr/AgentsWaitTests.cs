@@ -1,17 +1,13 @@
 using Facteur.Contracts;
 using Facteur.Contracts.Wire;
-using Facteur.Mail.Envelopes;
 using Facteur.Services.Queue.Qmgr;
 using Facteur.Testing;
 
 namespace Facteur.Services.Tests.Queue.Qmgr;
 
 /// <summary>A queue that starts: deliveries begin when it is known what agents do for the queue before it.</summary>
-public sealed class AgentsWaitTests : IRewrite, IBounce, IResubmit, IDeliveryAgent, IDisposable
+public sealed class AgentsWaitTests : EngineRoom, IDeliveryAgent, IDisposable
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(20);
-
-    private readonly ManualTime _time = new();
     private readonly MemorySpool _spool = new();
     private readonly ServiceLog _log = new(new TestLog(), "postfix/qmgr");
     private readonly QmgrService _queue;
@@ -24,7 +20,7 @@ public sealed class AgentsWaitTests : IRewrite, IBounce, IResubmit, IDeliveryAge
     {
         var (asks, answers) = PipePair.Create();
         _rewrite = new RewriteServer(answers, this);
-        _queue = new QmgrService(new TestConfig(), _spool, new Bell(), false, this, this, _ => default, _log, _time);
+        _queue = new QmgrService(new TestConfig(), _spool, new Bell(), false, this, this, _ => default, _log, Time);
         _queue.AttachRewrite(asks);
         var (engine, agents) = PipePair.Create();
         _agents = new DeliveryServer(_ => this, _log).Attach(agents);
@@ -74,30 +70,13 @@ public sealed class AgentsWaitTests : IRewrite, IBounce, IResubmit, IDeliveryAge
         return QmgrSimulation.Ok(request);
     }
 
-    ValueTask<string?> IRewrite.RewriteAsync(bool local, string address, CancellationToken cancel) => new(address);
-
-    ValueTask<Resolution> IRewrite.ResolveAsync(string sender, string recipient, CancellationToken cancel) =>
-        new(new Resolution("smtp", recipient[2..], recipient, ResolveFlags.Default));
-
-    ValueTask<ReportResult> IBounce.ReportAsync(ReportRequest request, CancellationToken cancel) => new(ReportResult.Discarded);
-
-    IResubmitMessage IResubmit.Begin(Envelope envelope) => throw new InvalidOperationException("nothing was to be made");
-
     private async Task Submit()
     {
-        var cancel = TestContext.Current.CancellationToken;
         _queue.Start(static _ => false);
         var (server, client) = PipePair.Create();
         _queue.Accept(server);
         using var incoming = new IncomingClient(client);
-        var id = await incoming.TakeIdAsync(cancel);
-        Assert.Equal(CleanupStatus.Ok, await incoming.EndAsync(id, "x\n"u8.ToArray(), new Envelope
-        {
-            Sender = "a@b.example",
-            ArrivalMicros = (_time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks / 10,
-            ContentSize = 2,
-            Recipients = [new EnvelopeRecipient("c@first.example")],
-        }, cancel));
+        await SubmitAsync(incoming, "c@first.example");
     }
 
     /// <summary>Time passes, and the engine has turns in it.</summary>
@@ -105,17 +84,9 @@ public sealed class AgentsWaitTests : IRewrite, IBounce, IResubmit, IDeliveryAge
     {
         for (var i = 0; i < 2 * seconds; i++)
         {
-            _time.Advance(TimeSpan.FromMilliseconds(500));
+            Time.Advance(TimeSpan.FromMilliseconds(500));
             await _queue.ReadAsync(1, TestContext.Current.CancellationToken);
             await _queue.ReadAsync(1, TestContext.Current.CancellationToken);
-        }
-    }
-
-    private static async Task Until(Func<bool> holds)
-    {
-        for (var until = TimeProvider.System.GetUtcNow() + Limit; !holds(); await Task.Delay(5))
-        {
-            Assert.True(TimeProvider.System.GetUtcNow() < until, "it did not happen");
         }
     }
 }

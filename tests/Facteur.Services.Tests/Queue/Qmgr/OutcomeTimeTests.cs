@@ -1,6 +1,5 @@
 using Facteur.Contracts;
 using Facteur.Contracts.Wire;
-using Facteur.Mail.Envelopes;
 using Facteur.Services.Queue.Qmgr;
 using Facteur.Spool;
 using Facteur.Testing;
@@ -8,11 +7,8 @@ using Facteur.Testing;
 namespace Facteur.Services.Tests.Queue.Qmgr;
 
 /// <summary>The engine on its thread with a clock that stands still: how long outcomes wait when no mail comes that they could ride with.</summary>
-public sealed class OutcomeTimeTests : IRewrite, IBounce, IResubmit, IDeliveryAgent, IDisposable
+public sealed class OutcomeTimeTests : EngineRoom, IDeliveryAgent, IDisposable
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(20);
-
-    private readonly ManualTime _time = new();
     private readonly MemorySpool _spool = new();
     private readonly SemaphoreSlim _second = new(0);
     private readonly QmgrService _queue;
@@ -26,7 +22,7 @@ public sealed class OutcomeTimeTests : IRewrite, IBounce, IResubmit, IDeliveryAg
         var log = new ServiceLog(new TestLog(), "postfix/qmgr");
         var (asks, answers) = PipePair.Create();
         _rewrite = new RewriteServer(answers, this);
-        _queue = new QmgrService(new TestConfig(), _spool, new Bell(), false, this, this, _ => default, log, _time);
+        _queue = new QmgrService(new TestConfig(), _spool, new Bell(), false, this, this, _ => default, log, Time);
         _queue.AttachRewrite(asks);
         var (engine, agents) = PipePair.Create();
         var (engineLocal, local) = PipePair.Create();
@@ -53,38 +49,46 @@ public sealed class OutcomeTimeTests : IRewrite, IBounce, IResubmit, IDeliveryAg
     [Fact]
     public async Task An_outcome_is_written_within_10_milliseconds_and_synced_within_100()
     {
-        var cancel = TestContext.Current.CancellationToken;
-        var id = await _incoming.TakeIdAsync(cancel);
-        var arrival = (_time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks / 10;
-        Assert.Equal(CleanupStatus.Ok, await _incoming.EndAsync(id, "x\n"u8.ToArray(), new Envelope
-        {
-            Sender = "a@b.example",
-            ArrivalMicros = arrival,
-            ContentSize = 2,
-            Recipients = [new EnvelopeRecipient("c@first.example"), new EnvelopeRecipient("d@second.example")],
-        }, cancel));
+        var id = await SubmitAsync(_incoming, "c@first.example", "d@second.example");
 
         // One has it, the other is still being delivered: the message stays, and with it the outcome.
         await Until(() => _spool.StagedBytes > 0);
         await Turns();
-        _time.Advance(TimeSpan.FromMilliseconds(9));
+        Time.Advance(TimeSpan.FromMilliseconds(9));
         await Turns();
         Assert.True(_spool.StagedBytes > 0);
         Assert.Empty(await Outcomes(id));
-        _time.Advance(TimeSpan.FromMilliseconds(1));
+        Time.Advance(TimeSpan.FromMilliseconds(1));
         await Until(() => _spool.StagedBytes == 0);
         Assert.True(Assert.Single(await Outcomes(id)).Done);
 
-        _time.Advance(TimeSpan.FromMilliseconds(89));
+        Time.Advance(TimeSpan.FromMilliseconds(89));
         await Turns();
         Assert.True(_spool.HasUnsynced);
-        _time.Advance(TimeSpan.FromMilliseconds(1));
+        Time.Advance(TimeSpan.FromMilliseconds(1));
         await Until(() => !_spool.HasUnsynced);
         _second.Release();
         await Until(() => _spool.StagedBytes > 0);
         await Turns();
-        _time.Advance(TimeSpan.FromMilliseconds(10));
+        Time.Advance(TimeSpan.FromMilliseconds(10));
         await Until(() => _spool.Ids.Count == 0);
+    }
+
+    [Fact]
+    public async Task Agents_are_told_of_few_results_in_the_journal_when_the_queue_stops()
+    {
+        await SubmitAsync(_incoming, "c@first.example");
+        await Until(() => _spool.StagedBytes > 0);
+        await Turns();
+        Time.Advance(TimeSpan.FromMilliseconds(10));
+        await Until(() => _spool.Ids.Count == 0);
+        // So few are not worth a frame while all goes on.
+        Assert.Equal(1, _agents.Kept);
+        Assert.False(_agents.TryEnd(begins: false));
+        _queue.Stop();
+        await Turns();
+        Time.Advance(TimeSpan.FromMilliseconds(100));
+        await Until(() => _agents.TryEnd(begins: false));
     }
 
     async ValueTask<DeliveryResult> IDeliveryAgent.DeliverAsync(DeliveryRequest request, CancellationToken cancel)
@@ -96,15 +100,6 @@ public sealed class OutcomeTimeTests : IRewrite, IBounce, IResubmit, IDeliveryAg
         return QmgrSimulation.Ok(request);
     }
 
-    ValueTask<string?> IRewrite.RewriteAsync(bool local, string address, CancellationToken cancel) => new(address);
-
-    ValueTask<Resolution> IRewrite.ResolveAsync(string sender, string recipient, CancellationToken cancel) =>
-        new(new Resolution("smtp", recipient[2..], recipient, ResolveFlags.Default));
-
-    ValueTask<ReportResult> IBounce.ReportAsync(ReportRequest request, CancellationToken cancel) => new(ReportResult.Discarded);
-
-    IResubmitMessage IResubmit.Begin(Envelope envelope) => throw new InvalidOperationException("nothing was to be made");
-
     /// <summary>The second question is asked in a later turn than the first: that one has come to its commit.</summary>
     private async Task Turns()
     {
@@ -113,14 +108,4 @@ public sealed class OutcomeTimeTests : IRewrite, IBounce, IResubmit, IDeliveryAg
     }
 
     private async Task<IReadOnlyList<SpoolOutcome>> Outcomes(ulong id) => (await _queue.ReadAsync(id, TestContext.Current.CancellationToken)).Message!.Outcomes;
-
-    private static async Task Until(Func<bool> holds)
-    {
-        var until = TimeProvider.System.GetUtcNow() + Limit;
-        while (!holds())
-        {
-            Assert.True(TimeProvider.System.GetUtcNow() < until, "it did not come to this");
-            await Task.Delay(5, TestContext.Current.CancellationToken);
-        }
-    }
 }
