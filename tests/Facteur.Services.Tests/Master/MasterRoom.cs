@@ -82,17 +82,9 @@ internal sealed class MasterRoom : IAsyncDisposable
     /// <summary>Opens an SMTP connection.</summary>
     public async Task<Connection> ConnectAsync(IPAddress? address = null)
     {
-        for (var tries = 0; ; tries++)
-        {
-            var (connection, error) = await Connector.ConnectAsync(new IPEndPoint(address ?? IPAddress.Loopback, Port), null, TimeSpan.FromSeconds(10), TimeProvider.System, default);
-            // The kernel may have had the connection in the queue of a socket that a reload has just closed; clients come again.
-            if (connection is null && tries < 2 && error == "Connection reset by peer")
-            {
-                continue;
-            }
-            Assert.True(connection is not null, error);
-            return connection;
-        }
+        var (connection, error) = await Connector.ConnectAsync(new IPEndPoint(address ?? IPAddress.Loopback, Port), null, TimeSpan.FromSeconds(10), TimeProvider.System, default);
+        Assert.True(connection is not null, error);
+        return connection;
     }
 
     /// <summary>Reads one piece of what the server says; null when nothing comes for a while.</summary>
