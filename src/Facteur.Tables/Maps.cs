@@ -30,45 +30,74 @@ public sealed class Maps
         new(parameter, [.. ListSyntax.Split(value).Select(tables.Open)]);
 
     /// <summary>The first answer for a key that is bytes, of tables opened for bytes. The bytes stay until it has completed.</summary>
-    public async ValueTask<Lookup> FindAsync(ReadOnlyMemory<byte> key, CancellationToken cancel)
+    public ValueTask<Lookup> FindAsync(ReadOnlyMemory<byte> key, CancellationToken cancel)
     {
-        foreach (var table in _tables)
+        for (var i = 0; i < _tables.Length; i++)
         {
-            var lookup = await table.LookupAsync(key, cancel).ConfigureAwait(false);
+            var asked = _tables[i].LookupAsync(key, cancel);
+            if (!asked.IsCompletedSuccessfully)
+            {
+                return WaitAsync(asked, i, key, cancel);
+            }
+            var lookup = asked.Result;
             if (lookup.Status != LookupStatus.NotFound)
             {
-                return lookup is { Status: LookupStatus.Found, Value.Length: 0 } ? Checked(lookup, table, System.Text.Encoding.Latin1.GetString(key.Span)) : lookup;
+                return new(Checked(lookup, _tables[i], key.Span));
             }
         }
-        return Lookup.NotFound;
+        return new(Lookup.NotFound);
+    }
+
+    private async ValueTask<Lookup> WaitAsync(ValueTask<Lookup> asked, int index, ReadOnlyMemory<byte> key, CancellationToken cancel)
+    {
+        var lookup = await asked.ConfigureAwait(false);
+        while (lookup.Status == LookupStatus.NotFound && ++index < _tables.Length)
+        {
+            lookup = await _tables[index].LookupAsync(key, cancel).ConfigureAwait(false);
+        }
+        return lookup.Status == LookupStatus.NotFound ? lookup : Checked(lookup, _tables[index], key.Span);
     }
 
     /// <summary>The first answer that is not "not found".</summary>
     /// <param name="key">The key.</param>
     /// <param name="partial">The key is a part of the address (domain, user without extension): tables of patterns are not asked.</param>
     /// <param name="cancel">The caller's end.</param>
-    public async ValueTask<Lookup> FindAsync(string key, bool partial, CancellationToken cancel)
+    public ValueTask<Lookup> FindAsync(string key, bool partial, CancellationToken cancel)
     {
-        if (key.Length == 0)
+        for (var i = 0; i < _tables.Length && key.Length > 0; i++)
         {
-            return Lookup.NotFound;
-        }
-        foreach (var table in _tables)
-        {
-            if (partial && table.IsPattern)
+            if (partial && _tables[i].IsPattern)
             {
                 continue;
             }
-            var lookup = await table.LookupAsync(key, cancel).ConfigureAwait(false);
+            var asked = _tables[i].LookupAsync(key, cancel);
+            if (!asked.IsCompletedSuccessfully)
+            {
+                return WaitAsync(asked, i, key, partial, cancel);
+            }
+            var lookup = asked.Result;
             if (lookup.Status != LookupStatus.NotFound)
             {
-                return Checked(lookup, table, key);
+                return new(Checked(lookup, _tables[i], key));
             }
         }
-        return Lookup.NotFound;
+        return new(Lookup.NotFound);
+    }
+
+    private async ValueTask<Lookup> WaitAsync(ValueTask<Lookup> asked, int index, string key, bool partial, CancellationToken cancel)
+    {
+        var lookup = await asked.ConfigureAwait(false);
+        while (lookup.Status == LookupStatus.NotFound && ++index < _tables.Length)
+        {
+            lookup = partial && _tables[index].IsPattern ? lookup : await _tables[index].LookupAsync(key, cancel).ConfigureAwait(false);
+        }
+        return lookup.Status == LookupStatus.NotFound ? lookup : Checked(lookup, _tables[index], key);
     }
 
     // Postfix: an empty value is a mistake in the table, and no answer to act on.
+    private Lookup Checked(Lookup lookup, ITable table, ReadOnlySpan<byte> key) =>
+        lookup is { Status: LookupStatus.Found, Value.Length: 0 } ? Checked(lookup, table, System.Text.Encoding.Latin1.GetString(key)) : lookup;
+
     private Lookup Checked(Lookup lookup, ITable table, string key) =>
         lookup is { Status: LookupStatus.Found, Value.Length: 0 }
             ? Lookup.Error($"{Parameter} lookup of {key} returns an empty string result; {table.Name} should return NO RESULT in case of NOT FOUND")

@@ -131,6 +131,9 @@ public sealed class MimeScanner : IDisposable
     /// <summary>The entity of the moment is a multipart or message/rfc822, into which is looked; valid for its headers and their end.</summary>
     public bool IsComposite => _entity is Entity.Multipart or Entity.Message;
 
+    /// <summary>What follows the headers that have just ended is the body of one part: whatever its lines are, none of them begins another.</summary>
+    public bool BodyIsLast => _endedHeaders && BlankLine && !BodyFollows && !IsComposite && _boundaries.Count == 0;
+
     /// <summary>In a multipart whose boundary is one too many: its parts are not seen.</summary>
     public bool IsBlind { get; private set; }
 

@@ -58,6 +58,9 @@ internal sealed class ContentChecks
         Maps Maps(StringParameter parameter) => Tables.Maps.Open(tables, parameter.Name, config.Get(parameter));
     }
 
+    /// <summary>Lines of bodies are looked at.</summary>
+    public bool HasBody => !_body.IsEmpty;
+
     /// <summary>Checks a header.</summary>
     public ValueTask<CheckedLine> HeaderAsync(HeaderPlace place, ReadOnlyMemory<byte> header, ICheckHost host, CancellationToken cancel) =>
         RunAsync(MapsOf(place, header.Span), HeaderKind, header, host, cancel);

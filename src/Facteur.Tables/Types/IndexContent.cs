@@ -13,7 +13,12 @@ internal sealed class IndexContent(string name, IEntries entries, TableOptions o
 {
     private const int OnStack = 2048;
 
+    /// <summary>Lookups after which a table is one that is asked often: who asks once, as postmap does, makes no filter.</summary>
+    private const int Often = 1000;
+
     private readonly Encoding _encoding = options.Utf8 ? Encoding.UTF8 : Encoding.Latin1;
+    private KeyFilter? _filter;
+    private int _asked;
 
     public override IEnumerable<KeyValuePair<string, string>> Entries => entries.Entries().Select(e => KeyValuePair.Create(Text(e.Key), Text(e.Value)));
 
@@ -26,6 +31,10 @@ internal sealed class IndexContent(string name, IEntries entries, TableOptions o
         try
         {
             var length = _encoding.GetBytes(key, bytes);
+            if (Filter() is { } filter && !filter.MayHold(bytes[..length]))
+            {
+                return Lookup.NotFound;
+            }
             bytes[length] = 0;
             // Whoever wrote the file chose: a NUL at the end of keys and values, or none.
             return (options.NulTerminated != false && entries.TryGet(bytes[..(length + 1)], out var value))
@@ -43,6 +52,15 @@ internal sealed class IndexContent(string name, IEntries entries, TableOptions o
                 ArrayPool<byte>.Shared.Return(rented);
             }
         }
+    }
+
+    private KeyFilter? Filter()
+    {
+        if (_asked < Often && Interlocked.Increment(ref _asked) == Often)
+        {
+            Volatile.Write(ref _filter, KeyFilter.Of(entries));
+        }
+        return Volatile.Read(ref _filter);
     }
 
     // Postfix: a value that is not UTF-8 is no answer where UTF-8 is the rule.

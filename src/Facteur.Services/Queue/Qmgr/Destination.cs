@@ -104,7 +104,8 @@ internal sealed class Destination(Transport transport, string key)
 
     /// <summary>
     /// A delivery, counted in <see cref="Busy"/>, begins. Postfix: connections are kept where deliveries follow one another without a rest, not for a burst that the
-    /// first window takes; those kept are used up before new ones are made.
+    /// first window takes; those kept are used up before new ones are made. Left on purpose: Postfix forgets a destination for which nothing is there for a
+    /// moment, and with it that connections are kept; we are at that moment after almost every message.
     /// </summary>
     public void Begin(long nowMicros)
     {
@@ -122,8 +123,9 @@ internal sealed class Destination(Transport transport, string key)
     /// <summary>A delivery, counted no more, ended.</summary>
     public void End(long nowMicros)
     {
-        BackToBackMicros = Idle ? 0 : nowMicros;
-        Connections = Idle ? DeliveryFlags.None : Connections;
+        var rests = Idle && (Connections & DeliveryFlags.KeepConnection) == 0;
+        BackToBackMicros = rests ? 0 : nowMicros;
+        Connections = rests ? DeliveryFlags.None : Connections;
     }
 
     /// <summary>A delivery, counted in <see cref="Busy"/> still, ended and the destination spoke.</summary>

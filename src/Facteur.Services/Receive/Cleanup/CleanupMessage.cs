@@ -57,6 +57,7 @@ internal sealed class CleanupMessage : ICleanupMessage
     private bool _resent;
     private bool _inBody;
     private bool _unterminated;
+    private bool _passes;
     private bool _ended;
 
     public CleanupMessage(CleanupService service, IIncoming incoming, ulong id, Envelope envelope)
@@ -328,7 +329,7 @@ internal sealed class CleanupMessage : ICleanupMessage
         return found;
     }
 
-    /// <summary>The way of a message that is checked: through all its parts, line by line.</summary>
+    /// <summary>The way of a message that is checked: through all its parts, line by line, as far as there is something to look at.</summary>
     private async ValueTask CheckedAsync(ReadOnlyMemory<byte> content, bool last, CancellationToken cancel)
     {
         var parts = _checks!.Parts;
@@ -336,7 +337,7 @@ internal sealed class CleanupMessage : ICleanupMessage
         {
             _checks.Recipient = await _recipients.StandardAsync(_envelope.LastRecipient, cancel).ConfigureAwait(false);
         }
-        while (_status == CleanupStatus.Ok && !IsDiscarded)
+        while (!_passes && _status == CleanupStatus.Ok && !IsDiscarded)
         {
             switch (last ? parts.Finish() : parts.Next(ref content))
             {
@@ -360,10 +361,12 @@ internal sealed class CleanupMessage : ICleanupMessage
                     _unterminated = parts.BodyFollows && !parts.BlankLine && _options.HeaderEnd != HeaderEndAction.FixQuietly;
                     await EndOfHeadersAsync(parts.BlankLine || parts.BodyFollows, default, cancel).ConfigureAwait(false);
                     FailChecked();
+                    _passes = parts.BodyIsLast && !_checks.LooksAtBody;
                     break;
                 case MimeScan.EndOfHeaders:
                     _checks.EndOfHeaders();
                     await OutAsync(parts.BlankLine ? LineEnd : default, cancel).ConfigureAwait(false);
+                    _passes = parts.BodyIsLast && !_checks.LooksAtBody;
                     break;
                 case MimeScan.Body:
                     if (_unterminated)
@@ -374,6 +377,12 @@ internal sealed class CleanupMessage : ICleanupMessage
                     await CheckedLineAsync(await _checks.BodyAsync(cancel).ConfigureAwait(false), parts.EndsLine, cancel).ConfigureAwait(false);
                     break;
             }
+        }
+        await OutAsync(_passes ? content : default, cancel).ConfigureAwait(false);
+        if (last && _passes)
+        {
+            _checks.Finish();
+            FailChecked();
         }
     }
 
@@ -527,10 +536,16 @@ internal sealed class CleanupMessage : ICleanupMessage
         }
     }
 
-    private async ValueTask OutHeaderAsync(ReadOnlyMemory<byte> header, CancellationToken cancel)
+    private ValueTask OutHeaderAsync(ReadOnlyMemory<byte> header, CancellationToken cancel)
     {
-        await OutAsync(header, cancel).ConfigureAwait(false);
-        await OutAsync(LineEnd, cancel).ConfigureAwait(false);
+        var line = OutAsync(header, cancel);
+        return line.IsCompletedSuccessfully ? OutAsync(LineEnd, cancel) : EndAsync(line, cancel);
+
+        async ValueTask EndAsync(ValueTask line, CancellationToken cancel)
+        {
+            await line.ConfigureAwait(false);
+            await OutAsync(LineEnd, cancel).ConfigureAwait(false);
+        }
     }
 
     // Postfix: message_size_limit is a limit of the queue file, with all that it holds beside the content. What sendmail took is not refused for that: it would
@@ -551,21 +566,34 @@ internal sealed class CleanupMessage : ICleanupMessage
         return _sink.Size + file.ContentStart + ServerRoom + 4 > _options.MessageSizeLimit;
     }
 
-    private async ValueTask OutAsync(ReadOnlyMemory<byte> content, CancellationToken cancel)
+    private ValueTask OutAsync(ReadOnlyMemory<byte> content, CancellationToken cancel)
     {
-        while (_status == CleanupStatus.Ok && content.Length > 0)
+        return Take(ref content) ? default : RestAsync(content, cancel);
+
+        async ValueTask RestAsync(ReadOnlyMemory<byte> content, CancellationToken cancel)
         {
-            content = content[_sink.Write(content.Span)..];
-            if (_options.MessageSizeLimit > 0 && _sink.Size > _options.MessageSizeLimit)
-            {
-                _log.TooLarge(QueueId);
-                Fail(CleanupStatus.TooLarge);
-            }
-            else if (content.Length > 0)
+            do
             {
                 await _sink.SendAsync(cancel).ConfigureAwait(false);
             }
+            while (!Take(ref content));
         }
+    }
+
+    /// <returns>Nothing is left of it.</returns>
+    private bool Take(ref ReadOnlyMemory<byte> content)
+    {
+        if (_status != CleanupStatus.Ok)
+        {
+            return true;
+        }
+        content = content[_sink.Write(content.Span)..];
+        if (_options.MessageSizeLimit > 0 && _sink.Size > _options.MessageSizeLimit)
+        {
+            _log.TooLarge(QueueId);
+            Fail(CleanupStatus.TooLarge);
+        }
+        return _status != CleanupStatus.Ok || content.IsEmpty;
     }
 
     private async ValueTask RecipientsAsync(CancellationToken cancel)

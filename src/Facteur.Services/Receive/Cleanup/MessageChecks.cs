@@ -37,6 +37,9 @@ internal sealed class MessageChecks(CleanupOptions options, CleanupLog log, stri
     /// <summary>The words of the failure, or null for the usual ones.</summary>
     public string? StatusText { get; private set; }
 
+    /// <summary>Lines of bodies are looked at.</summary>
+    public bool LooksAtBody => options.StrictBody || (_checks is { HasBody: true } && !_stopped);
+
     private string Origin => envelope.Origin == MessageOrigin.Smtpd ? $"{envelope.Client.Name}[{envelope.Client.Address}]" : "local";
 
     /// <summary>Checks a header.</summary>
