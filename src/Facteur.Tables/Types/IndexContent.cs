@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Runtime.CompilerServices;
 using System.Text;
 using Facteur.Tables.Index;
 using Facteur.Tables.Text;
@@ -22,6 +23,8 @@ internal sealed class IndexContent(string name, IEntries entries, TableOptions o
 
     public override IEnumerable<KeyValuePair<string, string>> Entries => entries.Entries().Select(e => KeyValuePair.Create(Text(e.Key), Text(e.Value)));
 
+    // The room for the key is not cleared for each lookup.
+    [SkipLocalsInit]
     public override Lookup Find(string key)
     {
         key = KeyFold.Fold(key, options);

@@ -494,9 +494,9 @@ internal sealed class CleanupMessage : ICleanupMessage
 
     private bool Dropped(ReadOnlySpan<byte> name)
     {
-        foreach (var dropped in _options.DropHeaders)
+        for (var i = 0; i < _options.DropHeaders.Count; i++)
         {
-            if (Ascii.EqualsIgnoreCase(dropped, name))
+            if (Ascii.EqualsIgnoreCase(_options.DropHeaders[i], name))
             {
                 return true;
             }
