@@ -30,7 +30,7 @@ internal sealed class ExplainedDns(IDnsResolver dns, Explanation explanation, IP
 
     private DnsAnswer<T> Told<T>(string type, string subject, DnsAnswer<T> answer, Func<T, string> text)
     {
-        explanation.Add($"dns {type} {subject}: {(answer.Status == DnsStatus.Ok ? string.Join(", ", answer.Records.Select(text)) : answer.Status switch
+        explanation.Told($"{type} {subject}: {(answer.Status == DnsStatus.Ok ? string.Join(", ", answer.Records.Select(text)) : answer.Status switch
         {
             DnsStatus.NameError => "no such name",
             DnsStatus.NoData => "no such record",

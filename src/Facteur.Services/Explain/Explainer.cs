@@ -126,8 +126,7 @@ public sealed class Explainer : IAsyncDisposable
         {
             _answers.Clear();
             _queue.Last = null;
-            Explanation.Begin($"connect from {question.Client}{(_local is null ? "" : $" to {_local}")}");
-            Explanation.Forget();
+            Explanation.BeginSession($"connect from {question.Client}{(_local is null ? "" : $" to {_local}")}");
             var session = ServeAsync(server, remote, cancel);
             var answer = await AnswerAsync("", client.Input, cancel).ConfigureAwait(false);
             var helo = question.Helo ?? (question.Name is null or "unknown" ? Literal(question.Client) : question.Name);

@@ -7,13 +7,16 @@ namespace Facteur.Services.Explain;
 
 /// <summary>Who refused, and what it went by.</summary>
 /// <param name="Restriction">The innermost restriction that refused.</param>
-/// <param name="Table">The table that answered last before it refused, "type:name"; null when none did.</param>
+/// <param name="Table">The table that answered last before it refused, "type:name", or else "dns" where the DNS was asked; null when none did.</param>
 /// <param name="Key">The key it found.</param>
 /// <param name="Place">Where the answer stands, "file:line"; null where it has no line.</param>
-/// <param name="Answer">What a server said: a DNS list, a policy service, what is known of an address; null for a table's.</param>
+/// <param name="Answer">What a server said: the DNS, a DNS list, a policy service, what is known of an address; null for a table's.</param>
 public sealed record Decision(string Restriction, string? Table, string? Key, string? Place, string? Answer = null)
 {
-    /// <summary>check_sender_access, hash:/etc/senders "a@b" (/etc/senders:3), or reject_rbl_client, dns A "1.2.0.192.list.example": 127.0.0.2.</summary>
+    /// <summary>
+    /// check_sender_access, hash:/etc/senders "a@b" (/etc/senders:3), or reject_rbl_client, dns A "1.2.0.192.list.example": 127.0.0.2, or
+    /// reject_unknown_sender_domain, dns: MX b.example: no such name; A b.example: no such name.
+    /// </summary>
     public string Text =>
         $"{Restriction}{(Table is null ? "" : $", {Table}")}{(Key is null ? "" : $" \"{Key}\"")}{(Answer is null ? "" : $": {Explanation.Printable(Answer)}")}{(Place is null ? "" : $" ({Place})")}";
 }
@@ -30,13 +33,18 @@ public sealed class Explanation : ITableObserver, IMailLog
     /// <summary>Steps kept: an address that goes in a circle makes thousands.</summary>
     private const int StepLimit = 20_000;
 
+    /// <summary>Answers of the DNS that a decision names.</summary>
+    private const int DnsLimit = 20;
+
     private readonly Lock _lock = new();
     private readonly StringBuilder _text = new();
     private readonly Dictionary<Deferral, Decision> _doubts = new(ReferenceEqualityComparer.Instance);
-    private readonly Stack<Decision?> _outer = new();
+    private readonly Stack<(Decision? Found, List<string> Dns)> _outer = new();
 
-    // What answered last within the restriction that is asked.
+    // What answered last within the restriction that is asked, and what the DNS said there; outside of restrictions, of the client's names.
     private Decision? _found;
+    private List<string> _dns = [];
+    private List<string> _names = [];
     private int _depth;
     private int _steps;
 
@@ -104,8 +112,9 @@ public sealed class Explanation : ITableObserver, IMailLog
         Begin(name);
         lock (_lock)
         {
-            _outer.Push(_found);
-            _found = null;
+            _names = _outer.Count == 0 ? _dns : _names;
+            _outer.Push((_found, _dns));
+            (_found, _dns) = (null, []);
         }
     }
 
@@ -121,7 +130,8 @@ public sealed class Explanation : ITableObserver, IMailLog
         {
             // The innermost one decided; those around it pass its answer on.
             var outer = _outer.Pop();
-            var decision = _found is null ? new Decision(name, null, null, null) : _found with { Restriction = name };
+            var decision = _found is not null ? _found with { Restriction = name }
+                : _dns.Count > 0 ? new Decision(name, "dns", null, null, string.Join("; ", _dns)) : new Decision(name, null, null, null);
             if (refused)
             {
                 Refusal ??= decision;
@@ -133,7 +143,7 @@ public sealed class Explanation : ITableObserver, IMailLog
                     _doubts.TryAdd(doubt, decision);
                 }
             }
-            _found = outer;
+            (_found, _dns) = outer;
             _depth--;
         }
     }
@@ -158,6 +168,40 @@ public sealed class Explanation : ITableObserver, IMailLog
         {
             _found = new Decision("", who, key, null, answer);
         }
+    }
+
+    /// <summary>The DNS answered.</summary>
+    /// <param name="text">What it was asked, and what it said.</param>
+    internal void Told(string text)
+    {
+        Add($"dns {text}");
+        lock (_lock)
+        {
+            if (_dns.Count < DnsLimit)
+            {
+                _dns.Add(text);
+            }
+        }
+    }
+
+    /// <summary>What the DNS said of the client's names counts for the restriction that is asked.</summary>
+    internal void ByNames()
+    {
+        lock (_lock)
+        {
+            _dns = _names;
+        }
+    }
+
+    /// <summary>A session begins.</summary>
+    internal void BeginSession(string text)
+    {
+        Begin(text);
+        lock (_lock)
+        {
+            (_dns, _names) = ([], []);
+        }
+        Forget();
     }
 
     /// <summary>A new question: what was decided before does not count for it.</summary>

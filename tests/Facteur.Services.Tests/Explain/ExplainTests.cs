@@ -222,6 +222,21 @@ public sealed class ExplainTests : IDisposable
     }
 
     [Theory]
+    [InlineData("reject_unknown_sender_domain", "192.0.2.1", null, "MX gone.example: no such name; A gone.example: no such name; AAAA gone.example: no such name")]
+    [InlineData("reject_unknown_client_hostname", "192.0.2.2", null, "PTR 192.0.2.2: forged.example; A forged.example: 192.0.2.99")]
+    [InlineData("reject_unknown_reverse_client_hostname", "192.0.2.3", null, "PTR 192.0.2.3: no such name")]
+    [InlineData("reject_unknown_reverse_client_hostname", "192.0.2.1", "unknown", "given 192.0.2.1: no such name")]
+    [InlineData("reject_unknown_helo_hostname", "192.0.2.1", null, "A h.example: no such name; AAAA h.example: no such name; MX h.example: no such name")]
+    [InlineData("check_sender_mx_access texthash:DIR/none, reject_non_fqdn_sender, reject", "192.0.2.1", null, null)]
+    public async Task What_the_DNS_said_is_named(string restrictions, string client, string? name, string? said)
+    {
+        Write("none", "x REJECT\n");
+        var load = Load($"smtpd_recipient_restrictions = {restrictions.Replace("DIR", _directory, StringComparison.Ordinal)}");
+        var (answer, _, _) = await Explain(load, new SessionQuestion(IPAddress.Parse(client), name, "h.example", "b@gone.example", ["joe@home.example"], "smtp"));
+        Assert.Equal(said is null ? "reject" : $"{restrictions}, dns: {said}", answer.Decision?.Text);
+    }
+
+    [Theory]
     [InlineData(AddressStatus.Ok, "250 2.0.0 Ok: queued as ")]
     [InlineData(AddressStatus.Bounced, "550 5.1.1 <joe@home.example>: Recipient address rejected: undeliverable address: found out")]
     [InlineData(AddressStatus.Deferred, "450 4.1.1 <joe@home.example>: Recipient address rejected: unverified address: found out")]
@@ -322,7 +337,7 @@ public sealed class ExplainTests : IDisposable
         string[][] listings = [[], ["A 127.0.0.2"], ["A 127.0.0.9", "TXT nine"], ["A 127.0.0.3", "A 127.0.0.9", "TXT three"], ["TXT alone"]];
         string[] listed = ["1.2.0.192.bl.example", "2.2.0.192.bl.example", "3.2.0.192.bl.example", "2.2.0.192.wl.example", "two.example.rhs.example", "one.example.rhs.example", "mx.one.example.rhs.example"];
         string[] footers = ["", "one line", "first for $client_address\\n  second\\nthird", "\\c (continued)"];
-        var counts = new int[5];
+        var counts = new int[6];
         Gen.Select(
             Gen.Select(list.Array[4], texthash.Array[4]), Gen.Select(Gen.Bool, Gen.Bool, One(footers)), Gen.Int[0, listings.Length].Array[listed.Length],
             Gen.Select(One(clients), One(helos), One(senders), One(recipients).Array[1, 3], Gen.Int[0, services.Length - 1]).Array[4],
@@ -378,7 +393,7 @@ public sealed class ExplainTests : IDisposable
         Assert.True(counts.All(c => c > 0), string.Join(' ', counts));
     }
 
-    // What decided is what the live reply is made of: a line of a table (1), a DNS list with its answer (2), a policy service (3), a result of a probe (4); or something else (0).
+    // What decided is what the live reply is made of: a line of a table (1), a DNS list with its answer (2), a policy service (3), a result of a probe (4), the DNS (5); or something else (0).
     private int Decided(string live, Decision decision, string policy, string text)
     {
         if (Regex.Match(live, @"at-t(\d)-line-(\d+)\.") is { Success: true } line)
@@ -403,6 +418,11 @@ public sealed class ExplainTests : IDisposable
         {
             Assert.True(decision.Table == "verify" && decision.Answer!.Contains(live.Contains("found out", StringComparison.Ordinal) ? "found out" : "nothing is known", StringComparison.Ordinal), $"{live}: {decision}\n{text}");
             return 4;
+        }
+        if (live.Contains("Domain not found", StringComparison.Ordinal) || live.Contains("cannot find your hostname", StringComparison.Ordinal))
+        {
+            Assert.True(decision is { Table: "dns", Answer.Length: > 0 }, $"{live}: {decision}\n{text}");
+            return 5;
         }
         return 0;
     }

@@ -44,7 +44,10 @@ internal static class ClientRestrictions
     public static ValueTask<Verdict> UnknownForwardClientHostname(RestrictionContext context, Subject subject) =>
         new(context.Client.ForwardStatus == NameStatus.Ok ? Verdict.Dunno : Refuse(context, context.Client.ForwardStatus, "4.7.25", "forward hostname"));
 
-    private static Verdict Refuse(RestrictionContext context, NameStatus status, string dsn, string what) =>
-        context.Reject(
+    private static Verdict Refuse(RestrictionContext context, NameStatus status, string dsn, string what)
+    {
+        context.Arrows.Explanation?.ByNames();
+        return context.Reject(
             status == NameStatus.TryAgain ? 450 : context.Settings.UnknownClientCode, dsn, $"Client host rejected: cannot find your {what}, [{context.Client.Address}]");
+    }
 }
